@@ -1,0 +1,46 @@
+// What a backend is: pure functions from the network's leases to the kernel state that carries its packets.
+
+import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Random } from "../base/random.ts";
+import type { Link, LinkName } from "../net/objects.ts";
+import type { Plan } from "../net/plan.ts";
+import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
+import type { NetworkConfig } from "../subnet/network-config.ts";
+
+/** The interface that carries encapsulated packets. */
+export interface Underlay {
+  readonly link: LinkName;
+  readonly mtu: number;
+  /** The interface's own address: the tunnel's local end. */
+  readonly address: Ipv4;
+  /** The address that peers send to; differs from `address` behind NAT. */
+  readonly publicIp: Ipv4;
+  /** Prefixes that the interface reaches without a gateway. */
+  readonly onLink: readonly Prefix4[];
+}
+
+export interface NetworkView {
+  readonly network: NetworkConfig;
+  readonly underlay: Underlay;
+  readonly self: Lease;
+  /** Admitted peers, self excluded. */
+  readonly peers: readonly Lease[];
+  /** Invariant: I2, true once `peers` came from a finished list. */
+  readonly complete: boolean;
+}
+
+export interface Backend {
+  readonly type: string;
+  /** MTU of the overlay: what subnet.env says. */
+  mtu(underlay: Underlay): number;
+  /** Why this host cannot carry the backend, as a sentence, or null. Looks only; nothing has been changed yet. */
+  unsuitable(links: readonly Link[]): string | null;
+  /** What peers must know to reach us. The existing device and own record are given so that a restart keeps its MAC. */
+  advertise(input: {
+    readonly underlay: Underlay;
+    readonly links: readonly Link[];
+    readonly own: Lease | null;
+    readonly random: Random;
+  }): LeaseAttrs;
+  plan(view: NetworkView): Plan;
+}

@@ -1,0 +1,43 @@
+// A coalescing wake-up that cannot be lost: rings while nobody waits are kept, rings during handling are answered by
+// the next wait.
+
+import { addAbortListener } from "node:events";
+
+export interface Doorbell {
+  ring(reason: string): void;
+  /** Resolves with every reason rung since the last wait; rejects with the signal's reason on abort. */
+  wait(signal: AbortSignal): Promise<ReadonlySet<string>>;
+}
+
+export function createDoorbell(): Doorbell {
+  let reasons = new Set<string>();
+  let wake = () => {};
+  return {
+    ring(reason) {
+      reasons.add(reason);
+      wake();
+    },
+    async wait(signal) {
+      signal.throwIfAborted();
+      if (reasons.size === 0) {
+        await untilWoken(signal, (resolve) => {
+          wake = resolve;
+        });
+        wake = () => {};
+      }
+      const rung = reasons;
+      reasons = new Set();
+      return rung;
+    },
+  };
+}
+
+async function untilWoken(signal: AbortSignal, arm: (resolve: () => void) => void): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const listener = addAbortListener(signal, () => reject(signal.reason));
+    arm(() => {
+      listener[Symbol.dispose]();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,102 @@
+// The one error class of the program. Its code decides who acts on it; its message is a sentence for a person and is
+// derived from code and info here, so that every place that throws says the same thing in the same words.
+// Outcomes that a correct program expects (subnet taken, object already there) are return values and not listed here.
+
+export interface ErrorInfo {
+  "usage.invalid": { readonly problems: readonly string[] };
+  "config.invalid": { readonly at: string; readonly reason: string };
+  "file.unreadable": { readonly path: string; readonly purpose: string; readonly reason: string };
+  "address.invalid": { readonly text: string; readonly wanted: string };
+  "interface.not-found": { readonly reason: string; readonly existing: readonly string[] };
+  "backend.unsuitable": { readonly backend: string; readonly reason: string };
+  "listen.failed": { readonly what: string; readonly address: string; readonly reason: string };
+  "privilege.missing": { readonly capability: string };
+  "etcd.unavailable": { readonly op: string; readonly reason: string };
+  "etcd.denied": { readonly op: string; readonly reason: string };
+  "lease.exhausted": { readonly network: string; readonly subnets: number };
+  "lease.lost": { readonly subnet: string; readonly reason: string };
+  "netlink.errno": { readonly op: string; readonly errno: string; readonly message: string | null };
+  "netlink.malformed": { readonly what: string; readonly offset: number };
+  "native.unavailable": { readonly path: string; readonly reason: string };
+}
+
+export type ErrorCode = keyof ErrorInfo;
+
+/** Who acts: `operator` a person (systemd must not restart), `retry` the owning loop, `restart` the supervisor. */
+export type Disposition = "operator" | "retry" | "restart";
+
+interface CodeFacts {
+  readonly disposition: Disposition;
+  readonly exit: number;
+}
+
+const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
+  "usage.invalid": { disposition: "operator", exit: 64 },
+  "config.invalid": { disposition: "operator", exit: 78 },
+  "file.unreadable": { disposition: "operator", exit: 78 },
+  "address.invalid": { disposition: "operator", exit: 78 },
+  "interface.not-found": { disposition: "operator", exit: 78 },
+  "backend.unsuitable": { disposition: "operator", exit: 78 },
+  "listen.failed": { disposition: "operator", exit: 78 },
+  "privilege.missing": { disposition: "operator", exit: 77 },
+  "etcd.unavailable": { disposition: "retry", exit: 75 },
+  "etcd.denied": { disposition: "retry", exit: 75 },
+  "lease.exhausted": { disposition: "restart", exit: 75 },
+  "lease.lost": { disposition: "restart", exit: 75 },
+  "netlink.errno": { disposition: "restart", exit: 75 },
+  "netlink.malformed": { disposition: "restart", exit: 75 },
+  "native.unavailable": { disposition: "operator", exit: 78 },
+};
+
+type Sentences = { readonly [C in ErrorCode]: (info: ErrorInfo[C]) => string };
+
+const SENTENCES: Sentences = {
+  "usage.invalid": ({ problems }) => problems.join("\n"),
+  "config.invalid": ({ at, reason }) => `${at}: ${reason}`,
+  "file.unreadable": ({ path, purpose, reason }) => `cannot read ${purpose} ${path}: ${reason}`,
+  "address.invalid": ({ text, wanted }) => `${JSON.stringify(text)} is not ${wanted}`,
+  "interface.not-found": ({ reason, existing }) =>
+    `${reason}; the host has ${existing.length > 0 ? existing.join(", ") : "no interface with a usable address"}`,
+  "backend.unsuitable": ({ backend, reason }) => `backend ${backend} cannot run here: ${reason}`,
+  "listen.failed": ({ what, address, reason }) => `cannot listen for ${what} on ${address}: ${reason}`,
+  "privilege.missing": ({ capability }) =>
+    `flanneld needs the capability ${capability} to change the kernel's network state: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
+  "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,
+  "etcd.denied": ({ op, reason }) => `etcd refused (${op}): ${reason}`,
+  "lease.exhausted": ({ network, subnets }) =>
+    `out of subnets: all ${subnets} of ${network} are leased; free one (a lease ends 24 h after its host's last renewal), or widen Network, SubnetMin/SubnetMax or SubnetLen in the network config`,
+  "lease.lost": ({ subnet, reason }) => `lost the lease of ${subnet}: ${reason}`,
+  "netlink.errno": ({ op, errno, message }) => `the kernel refused ${op}: ${errno}${message ? ` (${message})` : ""}`,
+  "netlink.malformed": ({ what, offset }) => `malformed netlink message: ${what} at byte ${offset}`,
+  "native.unavailable": ({ path, reason }) => `cannot load the native addon ${path}: ${reason}; run npm run build`,
+};
+
+export class FlannelError<C extends ErrorCode = ErrorCode> extends Error {
+  readonly code: C;
+  readonly info: ErrorInfo[C];
+
+  constructor(code: C, info: ErrorInfo[C], options?: ErrorOptions) {
+    super(SENTENCES[code](info), options);
+    this.name = "FlannelError";
+    this.code = code;
+    this.info = info;
+  }
+}
+
+export function isError<C extends ErrorCode>(error: unknown, code: C): error is FlannelError<C> {
+  return error instanceof FlannelError && error.code === code;
+}
+
+/** True for what the owning loop tries again; everything else ends the daemon. */
+export function isRetryable(error: unknown): error is FlannelError {
+  return error instanceof FlannelError && FACTS[error.code as ErrorCode].disposition === "retry";
+}
+
+/** The process exit status for an error that ended the daemon: sysexits(3) for typed ones, 1 for a bug. */
+export function exitStatusOf(error: unknown): number {
+  return error instanceof FlannelError ? FACTS[error.code as ErrorCode].exit : 1;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,30 @@
+// The only place where promises run side by side: named tasks under one signal, the first failure stops all.
+
+import { childSignal } from "./signals.ts";
+
+export type Task = (signal: AbortSignal) => Promise<void>;
+
+/**
+ * Runs all tasks until the signal aborts. On abort a task may resolve, or reject with the signal's reason: both are
+ * clean. A task that fails aborts the others and its error is thrown once all have ended; a task that returns before
+ * the abort is a bug and treated as one.
+ */
+export async function runTasks(tasks: Readonly<Record<string, Task>>, signal: AbortSignal): Promise<void> {
+  using scope = childSignal(signal);
+  let failure: { readonly error: unknown } | null = null;
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    scope.abort(error);
+  };
+  const supervise = async (name: string, task: Task) => {
+    try {
+      await task(scope.signal);
+      if (!scope.signal.aborted) fail(new Error(`task ${name} returned before it was stopped`));
+    } catch (error) {
+      if (!scope.signal.aborted) fail(error);
+    }
+  };
+  await Promise.all(Object.entries(tasks).map(([name, task]) => supervise(name, task)));
+  const ended = failure as { readonly error: unknown } | null;
+  if (ended) throw ended.error;
+}

@@ -1,0 +1,80 @@
+// The port to the kernel's network state. Implemented on rtnetlink by src/netlink and in memory by the test fake;
+// one contract suite runs on both.
+
+import type { FlannelError } from "../base/errors.ts";
+import type { Ip, Ipv4, Prefix4 } from "../base/ip.ts";
+import type { NetOp } from "./diff.ts";
+import type { Link, LinkName, NetObject } from "./objects.ts";
+import type { NetScope } from "./plan.ts";
+
+/** One reading of the kernel's state. */
+export interface NetSnapshot {
+  /**
+   * Equal digests of the same scope mean equal objects (SHA-256 over the dump without its volatile fields), so a sweep
+   * that finds the digest it verified last time need not decode 15,000 objects again.
+   */
+  readonly digest: string;
+  /** Decodes the reading; every call returns equal objects. */
+  objects(): readonly NetObject[];
+}
+
+/** An operation that the kernel refused; the others of the batch were still tried. */
+export interface OpFailure {
+  readonly op: NetOp;
+  readonly error: FlannelError<"netlink.errno">;
+}
+
+/** Says that something may have changed. Carries no state on purpose: a lost or doubled hint is harmless. */
+export interface NetHint {
+  readonly reason: "link" | "address" | "route" | "neighbour" | "overflow";
+  /** The device it is about, or null when unknown: then it is about every device. */
+  readonly dev: LinkName | null;
+}
+
+export interface KernelNet {
+  read(scope: NetScope, signal: AbortSignal): Promise<NetSnapshot>;
+  /**
+   * Applies in order, in batches, and goes on after a failure. Idempotent: creating what is equal and deleting what is
+   * gone both succeed.
+   */
+  apply(ops: readonly NetOp[], signal: AbortSignal): Promise<readonly OpFailure[]>;
+  /** Changes made by others; our own are left out where the kernel says who made them. Ends on abort. */
+  hints(signal: AbortSignal): AsyncIterable<NetHint>;
+  /** Facts for choosing the underlay interface. */
+  underlayFacts(signal: AbortSignal): Promise<UnderlayFacts>;
+  /** Which interface and source address a packet to `destination` would take; null when there is no route. */
+  lookup(
+    destination: Ip,
+    signal: AbortSignal,
+  ): Promise<{ readonly dev: LinkName; readonly source: Ip | null; readonly via: Ip | null } | null>;
+  /** Every link of the namespace. */
+  links(signal: AbortSignal): Promise<readonly Link[]>;
+}
+
+/** An IPv4 address of an interface with what decides whether it is usable. */
+export interface InterfaceAddress {
+  readonly ip: Ipv4;
+  readonly prefix: Prefix4;
+  /** Kernel: IFA_F_PERMANENT is missing on addresses with a lifetime (DHCP). */
+  readonly permanent: boolean;
+  /** IFA_F_SECONDARY. */
+  readonly secondary: boolean;
+  readonly deprecated: boolean;
+}
+
+export interface InterfaceFacts {
+  readonly name: LinkName;
+  readonly index: number;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly loopback: boolean;
+  /** In the kernel's order. */
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+export interface UnderlayFacts {
+  /** In index order. */
+  readonly interfaces: readonly InterfaceFacts[];
+  /** Devices of the main table's IPv4 default routes, lowest metric first; a multipath route gives each of its devices. */
+  readonly defaultRoutes: readonly { readonly dev: LinkName; readonly metric: number }[];
+}

@@ -1,0 +1,165 @@
+// Kernel network state as data. Objects name devices; interface indices exist only inside src/netlink.
+// A plan states what the kernel will read back, never a default that the kernel fills in.
+
+import type { Brand } from "../base/brand.ts";
+import type { IfAddr, Ip, Prefix } from "../base/ip.ts";
+import type { Mac } from "../base/mac.ts";
+
+/** 1 to 15 bytes, no slash, no white space. */
+export type LinkName = Brand<string, "LinkName">;
+
+/** rtm_protocol: who installed a route (rtnetlink(7)). */
+export type RouteProtocol = Brand<number, "RouteProtocol">;
+
+/**
+ * Our own route protocol number, ASCII "F". Unassigned in iproute2's rt_protos, so that nobody else's routes carry it
+ * and ours can be told from the Go daemon's, which uses *boot* like every route added by hand.
+ */
+export const FLANNEL_PROTOCOL = 70 as RouteProtocol;
+/** RTPROT_BOOT: added by hand, or by the Go daemon. */
+export const BOOT_PROTOCOL = 3 as RouteProtocol;
+/** RTPROT_KERNEL: connected routes that the kernel adds with an address. */
+export const KERNEL_PROTOCOL = 2 as RouteProtocol;
+
+interface LinkFields {
+  readonly kind: "link";
+  readonly name: LinkName;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly mac: Mac | null;
+}
+
+export interface VxlanLink extends LinkFields {
+  readonly type: "vxlan";
+  readonly vni: number;
+  readonly port: number;
+  readonly local: Ip | null;
+  readonly lower: LinkName | null;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+  /** IFLA_VXLAN_COLLECT_METADATA ("external"): one device for all VNIs, as Cilium makes. Never set on ours. */
+  readonly external: boolean;
+}
+
+export interface OtherLink extends LinkFields {
+  readonly type: "other";
+  /** IFLA_INFO_KIND, or null for hardware. */
+  readonly driver: string | null;
+}
+
+export type Link = VxlanLink | OtherLink;
+
+export interface Address {
+  readonly kind: "address";
+  readonly dev: LinkName;
+  readonly address: IfAddr;
+}
+
+export interface Route {
+  readonly kind: "route";
+  readonly dev: LinkName;
+  readonly dst: Prefix;
+  readonly via: Ip | null;
+  readonly onlink: boolean;
+  readonly metric: number;
+  readonly protocol: RouteProtocol;
+}
+
+/** A permanent neighbour entry. Learned ones are the kernel's business and are not read. */
+export interface Neighbour {
+  readonly kind: "neighbour";
+  readonly dev: LinkName;
+  readonly ip: Ip;
+  readonly mac: Mac;
+}
+
+/** A permanent entry of a vxlan device's own forwarding database ("self permanent" in bridge(8)). */
+export interface FdbEntry {
+  readonly kind: "fdb";
+  readonly dev: LinkName;
+  readonly mac: Mac;
+  readonly dst: Ip;
+}
+
+export type NetObject = Link | Address | Route | Neighbour | FdbEntry;
+export type NetKind = NetObject["kind"];
+export type NetKey = Brand<string, "NetKey">;
+
+/** Identity as the kernel sees it: two objects with one key replace each other, or stand in each other's way. */
+export function keyOf(object: NetObject): NetKey {
+  switch (object.kind) {
+    case "link":
+      return `link ${object.name}` as NetKey;
+    case "address":
+      return `address ${object.dev} ${object.address}` as NetKey;
+    // Kernel: the IPv4 FIB's identity is destination, TOS and metric, whatever the device.
+    case "route":
+      return `route ${object.dst} ${object.metric}` as NetKey;
+    case "neighbour":
+      return `neighbour ${object.dev} ${object.ip}` as NetKey;
+    // Kernel: a unicast MAC has exactly one dst; appending a second is acknowledged and ignored.
+    case "fdb":
+      return `fdb ${object.dev} ${object.mac}` as NetKey;
+  }
+}
+
+/** All fields are primitives, so equality is field by field. */
+export function sameObject(a: NetObject, b: NetObject): boolean {
+  if (a === b) return true;
+  switch (a.kind) {
+    case "link":
+      return b.kind === "link" && sameLink(a, b);
+    case "address":
+      return b.kind === "address" && a.dev === b.dev && a.address === b.address;
+    case "route":
+      return b.kind === "route" && sameRoute(a, b);
+    case "neighbour":
+      return b.kind === "neighbour" && a.dev === b.dev && a.ip === b.ip && a.mac === b.mac;
+    case "fdb":
+      return b.kind === "fdb" && a.dev === b.dev && a.mac === b.mac && a.dst === b.dst;
+  }
+}
+
+function sameRoute(a: Route, b: Route): boolean {
+  return (
+    a.dst === b.dst &&
+    a.dev === b.dev &&
+    a.via === b.via &&
+    a.onlink === b.onlink &&
+    a.metric === b.metric &&
+    a.protocol === b.protocol
+  );
+}
+
+function sameLink(a: Link, b: Link): boolean {
+  if (a.name !== b.name || a.mtu !== b.mtu || a.up !== b.up || a.mac !== b.mac) return false;
+  return linkChange(a, b) === "set" && a.type === b.type;
+}
+
+/**
+ * How to turn one link into the other: `set` when only mtu, up or mac differ, `recreate` otherwise.
+ * Kernel: a vxlan device's VNI, port, local address and flags are fixed at creation; its MAC can be set while it is up.
+ */
+export function linkChange(previous: Link, next: Link): "set" | "recreate" {
+  if (previous.type === "other" || next.type === "other") {
+    return previous.type === "other" && next.type === "other" && previous.driver === next.driver ? "set" : "recreate";
+  }
+  const fixed = ["vni", "port", "local", "lower", "learning", "gbp", "external"] as const;
+  return fixed.every((field) => previous[field] === next[field]) ? "set" : "recreate";
+}
+
+/** One word and the identifying fields, for log lines: "route 10.5.20.0/24 dev flannel.1". */
+export function describeObject(object: NetObject): string {
+  switch (object.kind) {
+    case "link":
+      return `link ${object.name}`;
+    case "address":
+      return `address ${object.address} dev ${object.dev}`;
+    case "route":
+      return `route ${object.dst}${object.via ? ` via ${object.via}` : ""} dev ${object.dev}`;
+    case "neighbour":
+      return `neighbour ${object.ip} lladdr ${object.mac} dev ${object.dev}`;
+    case "fdb":
+      return `fdb ${object.mac} dst ${object.dst} dev ${object.dev}`;
+  }
+}

@@ -1,0 +1,64 @@
+// The port to the place where leases are kept. Implemented on etcd v3 by src/etcd and in memory by the test fake;
+// one contract suite runs on both. Every call has a deadline of its own and throws `etcd.unavailable` or
+// `etcd.denied`; nothing here retries, the caller does. (`watch` is the exception: it lasts until the signal aborts.)
+
+import type { Millis } from "../base/brand.ts";
+import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "./lease.ts";
+
+/** A record under the subnets prefix that is not a lease; it is left out, counted and reported, and hurts nobody. */
+export interface BadRecord {
+  /** The record's key relative to the subnets prefix, at most 256 characters of it. */
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** A finished list: the whole truth at one revision. */
+export interface LeaseList {
+  readonly revision: Revision;
+  readonly leases: readonly Lease[];
+  readonly bad: readonly BadRecord[];
+}
+
+export type LeaseChange =
+  | { readonly kind: "put"; readonly lease: Lease }
+  | { readonly kind: "bad"; readonly record: BadRecord }
+  /** `key` is the record's text after the prefix, whether it was a lease or not. */
+  | { readonly kind: "removed"; readonly key: SubnetKey };
+
+export type StoreEvent =
+  | { readonly kind: "changes"; readonly revision: Revision; readonly changes: readonly LeaseChange[] }
+  /** The history we missed is gone (compaction), or the store is not the one we knew: here is everything, afresh. */
+  | { readonly kind: "reset"; readonly list: LeaseList }
+  /** The connection was lost, resp. works again; the stream goes on by itself. */
+  | { readonly kind: "disconnected"; readonly reason: string }
+  | { readonly kind: "connected" };
+
+export type ClaimOutcome = { readonly kind: "claimed"; readonly lease: Lease } | { readonly kind: "taken" };
+
+/** `lost`: the record is gone, or is no longer the one that we held. */
+export type RenewOutcome =
+  | { readonly kind: "renewed"; readonly lease: Lease }
+  | { readonly kind: "lost"; readonly found: Lease | null };
+export type RemoveOutcome = { readonly kind: "removed" } | { readonly kind: "changed" };
+
+export interface LeaseStore {
+  /** The text at `<prefix>/config`, or null when there is none. */
+  networkConfig(signal: AbortSignal): Promise<string | null>;
+  /** The text that etcd's v2 API holds at `<prefix>/config`, or null: v2 data is invisible to v3. Never throws. */
+  v2NetworkConfig(signal: AbortSignal): Promise<string | null>;
+  /** One request, however many leases. */
+  list(signal: AbortSignal): Promise<LeaseList>;
+  /** One record as it is now, with its remaining time (`term` is never `leased`); null when there is none. */
+  get(key: SubnetKey, signal: AbortSignal): Promise<Lease | null>;
+  /** Everything after `from`, in order, until the signal aborts. Reconnects by itself. */
+  watch(from: Revision, signal: AbortSignal): AsyncIterable<StoreEvent>;
+  /** Creates the record if its key is free. A lost race leaves nothing behind. */
+  claim(subnet: Subnet, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<ClaimOutcome>;
+  /**
+   * Makes the held record last `ttl` from now and carry `attrs`, if it still is the one we hold. With unchanged attrs
+   * and a live etcd lease only that lease is extended, so that no other host wakes. A reservation stays one.
+   */
+  renew(lease: Lease, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<RenewOutcome>;
+  /** Deletes the record if it still is the one given. */
+  remove(lease: Lease, signal: AbortSignal): Promise<RemoveOutcome>;
+}

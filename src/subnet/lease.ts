@@ -1,0 +1,53 @@
+// A lease: one host's share of the network and how to reach it. The JSON form is byte for byte the Go daemon's.
+
+import type { Brand, EpochMillis } from "../base/brand.ts";
+import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface Subnet {
+  readonly v4: Prefix4;
+  readonly v6: Prefix6 | null;
+}
+
+/** The last part of a lease's key: "10.5.52.0-24", dual-stack "10.5.52.0-24&fd00:5:52::-64". */
+export type SubnetKey = Brand<string, "SubnetKey">;
+
+/** An int64 as text: the store's revision. */
+export type Revision = Brand<string, "Revision">;
+
+export interface LeaseAttrs {
+  /** What peers send encapsulated packets to. "0.0.0.0" when the host has no IPv4. */
+  readonly publicIp: Ipv4;
+  readonly publicIpv6: Ipv6 | null;
+  /** "vxlan", "host-gw"; "" for udp (Compat). Foreign types are kept, not rejected. */
+  readonly backendType: string;
+  readonly backendData: Json | null;
+  readonly backendV6Data: Json | null;
+}
+
+/** `reserved`: the record has no etcd lease and does not expire (a reservation). */
+export type LeaseTerm =
+  | { readonly kind: "until"; readonly at: EpochMillis }
+  | { readonly kind: "leased" }
+  | { readonly kind: "reserved" };
+
+/** Proof of what we last saw of a record, for compare-and-put. Opaque outside the store. */
+export interface LeaseVersion {
+  readonly modRevision: Revision;
+  /** etcd lease id as decimal text, "0" for none. */
+  readonly leaseId: string;
+}
+
+export interface Lease {
+  readonly key: SubnetKey;
+  readonly subnet: Subnet;
+  readonly attrs: LeaseAttrs;
+  /**
+   * `until` is known for our own lease only: asking for every peer's expiry would cost one request each, and nobody
+   * uses it (a peer's end arrives as a removal). A peer's is `leased`.
+   */
+  readonly term: LeaseTerm;
+  readonly version: LeaseVersion;
+}
