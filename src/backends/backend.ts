@@ -1,23 +1,11 @@
 // What a backend is: pure functions from the network's leases to the kernel state that carries its packets.
 
-import type { Ipv4, Prefix4 } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
-import type { Link, LinkName } from "../net/objects.ts";
+import type { Link } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
+import type { Underlay } from "../net/underlay.ts";
 import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
-
-/** The interface that carries encapsulated packets. */
-export interface Underlay {
-  readonly link: LinkName;
-  readonly mtu: number;
-  /** The interface's own address: the tunnel's local end. */
-  readonly address: Ipv4;
-  /** The address that peers send to; differs from `address` behind NAT. */
-  readonly publicIp: Ipv4;
-  /** Prefixes that the interface reaches without a gateway. */
-  readonly onLink: readonly Prefix4[];
-}
 
 export interface NetworkView {
   readonly network: NetworkConfig;
@@ -42,5 +30,8 @@ export interface Backend {
     readonly own: Lease | null;
     readonly random: Random;
   }): LeaseAttrs;
+  /** Why packets cannot be sent to this peer, whatever the kernel does; null when they can. Such a peer is left out. */
+  peerFault(peer: Lease, self: Lease): string | null;
+  /** Invariant: every wanted object is claimed, and no two have one key. */
   plan(view: NetworkView): Plan;
 }

@@ -2,6 +2,9 @@
 // the next wait.
 
 import { addAbortListener } from "node:events";
+import type { Millis } from "./brand.ts";
+import type { Clock } from "./clock.ts";
+import { childSignal } from "./signals.ts";
 
 export interface Doorbell {
   ring(reason: string): void;
@@ -40,4 +43,23 @@ async function untilWoken(signal: AbortSignal, arm: (resolve: () => void) => voi
       resolve();
     });
   });
+}
+
+/** Like `bell.wait`, but rings it with "timer" when nobody else did within the limit. */
+export async function waitAtMost(
+  limit: Millis,
+  bell: Doorbell,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  using timer = childSignal(signal);
+  clock.sleep(limit, timer.signal).then(
+    () => bell.ring("timer"),
+    () => {},
+  );
+  try {
+    return await bell.wait(signal);
+  } finally {
+    timer.abort();
+  }
 }

@@ -51,6 +51,20 @@ export function diff(plan: Plan, actual: readonly NetObject[]): Difference {
   return { ops: inOrder(changes, deletions), blocked };
 }
 
+/**
+ * What turns a kernel that holds `held` into one that holds `plan.want`, found without reading it. Objects that both
+ * share (the same object, not an equal one) are left out first, so a change of one peer among thousands costs little.
+ */
+export function diffHeld(plan: Plan, held: readonly NetObject[]): Difference {
+  const before = new Set(held);
+  const after = new Set(plan.want);
+  const changed = { ...plan, want: plan.want.filter((object) => !before.has(object)) };
+  return diff(
+    changed,
+    held.filter((object) => !after.has(object)),
+  );
+}
+
 function claimedDeletions(objects: readonly NetObject[], plan: Plan): NetOp[] {
   if (!plan.complete) return [];
   return objects.filter(plan.claims).map((object) => ({ op: "delete", object }));

@@ -3,8 +3,9 @@
 import type { Brand, EpochMillis } from "../base/brand.ts";
 import type { Ipv4, Prefix4 } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
+import type { Json } from "../base/json.ts";
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type { Json };
 
 export interface Subnet {
   readonly v4: Prefix4;

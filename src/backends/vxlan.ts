@@ -1,0 +1,222 @@
+// The vxlan backend: one kernel device on every host, and for each peer three entries that say where its subnet is: a route to a
+// gateway that nobody has, a neighbour entry that gives the gateway the peer's VTEP MAC, and an FDB entry that gives
+// that MAC the peer's underlay address. Pure: the kernel is touched by whoever applies the plan.
+
+import type { IfAddr, Ipv4, Prefix4 } from "../base/ip.ts";
+import { isUnicastIpv4, prefix4Address, prefix4Contains, prefixLength } from "../base/ip.ts";
+import { isUnicastMac, type Mac, parseMac, randomMac } from "../base/mac.ts";
+import {
+  BOOT_PROTOCOL,
+  type FdbEntry,
+  FLANNEL_PROTOCOL,
+  KERNEL_PROTOCOL,
+  type LinkName,
+  type NetObject,
+  type Route,
+  type VxlanLink,
+} from "../net/objects.ts";
+import type { Plan } from "../net/plan.ts";
+import type { Underlay } from "../net/underlay.ts";
+import type { Json, Lease } from "../subnet/lease.ts";
+import type { Backend, NetworkView } from "./backend.ts";
+import { portConflict } from "./vxlan-conflict.ts";
+import { readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
+
+export const VXLAN_TYPE = "vxlan";
+
+/** Outer IPv4 (20), UDP (8), VXLAN (8) and inner Ethernet (14) headers. */
+const OVERHEAD = 50;
+
+export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backend {
+  const options = readVxlanOptions(rawOptions);
+  const dev = `flannel.${options.vni}` as LinkName;
+  const tunnelObjects = rememberByLease((peer) => tunnelTo(peer, dev));
+  return {
+    type: VXLAN_TYPE,
+    mtu: (underlay) => overlayMtu(options, underlay),
+    unsuitable: (links) => portConflict(options, dev, links),
+    advertise: ({ underlay, links, own, random }) => {
+      const existing = links.find((link) => link.name === dev && link.type === "vxlan")?.mac ?? null;
+      // The MAC in our record is the one that every peer has programmed: keeping it means that nobody has to change.
+      const mac = (own && vtepMac(own)) ?? existing ?? randomMac(random);
+      return {
+        publicIp: underlay.publicIp,
+        publicIpv6: null,
+        backendType: VXLAN_TYPE,
+        backendData: { VNI: options.vni, VtepMAC: mac },
+        backendV6Data: null,
+      };
+    },
+    peerFault: (peer, self) => {
+      const mac = vtepMac(peer);
+      if (mac === null) return "its BackendData has no usable VtepMAC";
+      return mac === vtepMac(self) ? `its VtepMAC ${mac} is our own` : null;
+    },
+    plan: (view) => planVxlan(view, options, dev, tunnelObjects),
+  };
+}
+
+function planVxlan(
+  view: NetworkView,
+  options: VxlanOptions,
+  dev: LinkName,
+  tunnelObjects: (peer: Lease) => Tunnel | null,
+): Plan {
+  const { underlay, self } = view;
+  const want: NetObject[] = [deviceFor(view, options, dev), ownAddress(self, dev)];
+  const fdb = new Map<Mac, { readonly entry: FdbEntry; readonly revision: bigint }>();
+  for (const peer of view.peers) {
+    if (options.directRouting && isOnLink(peer.attrs.publicIp, underlay)) {
+      want.push(directRoute(peer, underlay));
+      continue;
+    }
+    const tunnel = tunnelObjects(peer);
+    if (!tunnel) continue;
+    want.push(tunnel.neighbour, tunnel.route);
+    keepNewer(fdb, tunnel.fdb, BigInt(peer.version.modRevision));
+  }
+  for (const { entry } of fdb.values()) want.push(entry);
+  return {
+    scope: {
+      devices: [dev],
+      routeDevices: [underlay.link],
+      kinds: ["link", "address", "route", "neighbour", "fdb"],
+    },
+    want,
+    claims: claimsFor(view, options, dev),
+    complete: view.complete,
+  };
+}
+
+function overlayMtu(options: VxlanOptions, underlay: Underlay): number {
+  // Kernel: an MTU above the lower device's, less the overhead, is cut down at creation and refused later.
+  return Math.min(options.mtu ?? underlay.mtu, underlay.mtu) - OVERHEAD;
+}
+
+function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, dev: LinkName): VxlanLink {
+  return {
+    kind: "link",
+    type: "vxlan",
+    name: dev,
+    mtu: overlayMtu(options, underlay),
+    up: true,
+    mac: vtepMac(self),
+    vni: options.vni,
+    port: options.port,
+    // Not the public IP: behind NAT the host does not own that, and the kernel would not send from it.
+    local: underlay.address,
+    lower: underlay.link,
+    learning: options.learning,
+    gbp: options.gbp,
+    external: false,
+  };
+}
+
+function ownAddress(self: Lease, dev: LinkName): NetObject {
+  return { kind: "address", dev, address: `${prefix4Address(self.subnet.v4)}/32` as IfAddr };
+}
+
+interface Tunnel {
+  readonly neighbour: NetObject;
+  readonly route: Route;
+  readonly fdb: FdbEntry;
+}
+
+function tunnelTo(peer: Lease, dev: LinkName): Tunnel | null {
+  const mac = vtepMac(peer);
+  if (mac === null) return null;
+  const gateway = prefix4Address(peer.subnet.v4);
+  return {
+    neighbour: { kind: "neighbour", dev, ip: gateway, mac },
+    fdb: { kind: "fdb", dev, mac, dst: peer.attrs.publicIp },
+    route: {
+      kind: "route",
+      dev,
+      dst: peer.subnet.v4,
+      via: gateway,
+      onlink: true,
+      metric: 0,
+      protocol: FLANNEL_PROTOCOL,
+    },
+  };
+}
+
+function directRoute(peer: Lease, underlay: Underlay): Route {
+  return {
+    kind: "route",
+    dev: underlay.link,
+    dst: peer.subnet.v4,
+    via: peer.attrs.publicIp,
+    onlink: false,
+    metric: 0,
+    protocol: FLANNEL_PROTOCOL,
+  };
+}
+
+/** A MAC has one FDB entry. When two records announce it (a host came back under another address), the newer is right. */
+function keepNewer(
+  fdb: Map<Mac, { readonly entry: FdbEntry; readonly revision: bigint }>,
+  entry: FdbEntry,
+  revision: bigint,
+): void {
+  const present = fdb.get(entry.mac);
+  if (!present || present.revision < revision) fdb.set(entry.mac, { entry, revision });
+}
+
+/**
+ * Everything on our device that the kernel did not put there, and direct routes that are ours: by protocol number, or,
+ * to inherit from the Go daemon, *boot* routes to a subnet of the network through the underlay.
+ */
+function claimsFor({ network, underlay }: NetworkView, options: VxlanOptions, dev: LinkName): Plan["claims"] {
+  const ipv4 = network.ipv4;
+  const isOurSubnet = (dst: string) =>
+    ipv4 !== null && !dst.includes(":") && prefix4Contains(ipv4.network, dst as Prefix4);
+  const isDirect = (route: Route) => {
+    if (route.dev !== underlay.link || route.via === null || !isOurSubnet(route.dst)) return false;
+    if (route.protocol === FLANNEL_PROTOCOL) return true;
+    return options.directRouting && route.protocol === BOOT_PROTOCOL && prefixLength(route.dst) === ipv4?.subnetLen;
+  };
+  return (object) => {
+    switch (object.kind) {
+      case "link":
+        return object.name === dev;
+      case "route":
+        return object.dev === dev ? object.protocol !== KERNEL_PROTOCOL : isDirect(object);
+      case "address":
+      case "neighbour":
+      case "fdb":
+        return object.dev === dev;
+    }
+  };
+}
+
+function isOnLink(ip: Ipv4, underlay: Underlay): boolean {
+  return isUnicastIpv4(ip) && underlay.onLink.some((prefix) => prefix4Contains(prefix, ip));
+}
+
+/** The VTEP MAC that a record announces; null when there is none that a host could have. */
+function vtepMac(lease: Lease): Mac | null {
+  const data = lease.attrs.backendData;
+  if (data === null || typeof data !== "object" || Array.isArray(data)) return null;
+  // Compat: Go reads member names in any case.
+  const found = Object.entries(data).find(([name]) => name.toLowerCase() === "vtepmac")?.[1];
+  if (typeof found !== "string") return null;
+  try {
+    const mac = parseMac(found);
+    return isUnicastMac(mac) ? mac : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Leases are immutable and keep their identity while unchanged, so what follows from one is computed once. */
+function rememberByLease<T>(compute: (lease: Lease) => T): (lease: Lease) => T {
+  const known = new WeakMap<Lease, { readonly value: T }>();
+  return (lease) => {
+    const hit = known.get(lease);
+    if (hit) return hit.value;
+    const value = compute(lease);
+    known.set(lease, { value });
+    return value;
+  };
+}

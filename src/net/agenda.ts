@@ -1,0 +1,68 @@
+// When the next pass is due and of which kind. Pure: the reconciler's loop asks, and acts.
+
+import type { Millis } from "../base/brand.ts";
+import type { PassResult } from "./pass.ts";
+import type { Plan } from "./plan.ts";
+
+export interface ReconcileOptions {
+  /** The kernel is read at least this often, however quiet it is. */
+  readonly resync: Millis;
+  /** Waited after a wake-up, so that a burst of changes is one pass. */
+  readonly settle: Millis;
+  /** Changes applied without reading are verified by a reading this long after the last one, */
+  readonly verify: Millis;
+  /** and at the latest this long after the first one. */
+  readonly verifyLatest: Millis;
+  readonly retryFirst: Millis;
+  readonly retryMax: Millis;
+}
+
+export interface Agenda {
+  /** When the kernel is read next, on the monotonic clock. */
+  readonly readAt: number;
+  /** When the oldest change was made that no reading has verified yet. */
+  readonly unverifiedSince: number | null;
+  /** Readings in a row that found a plan undone which was believed to be in the kernel. */
+  readonly fights: number;
+}
+
+export const FIRST_AGENDA: Agenda = { readAt: 0, unverifiedSince: null, fights: 0 };
+
+/** From this many fights on, another agent is undoing us on purpose; we stop racing it. */
+export const FIGHT_LIMIT = 3;
+
+export function duePass(agenda: Agenda, plan: Plan, attempted: Plan | null, now: number): "read" | "delta" | null {
+  if (now >= agenda.readAt) return "read";
+  return plan === attempted ? null : "delta";
+}
+
+/** The agenda after somebody changed the kernel: read at once, unless a reading is due shortly or we are in a fight. */
+export function hinted(agenda: Agenda, now: number): Agenda {
+  if (agenda.unverifiedSince !== null || agenda.fights >= FIGHT_LIMIT) return agenda;
+  return { ...agenda, readAt: Math.min(agenda.readAt, now) };
+}
+
+/** `retry` is the delay to wait when something failed. */
+export function afterPass(
+  agenda: Agenda,
+  result: PassResult,
+  now: number,
+  retry: Millis | null,
+  options: ReconcileOptions,
+): Agenda {
+  const fights = fightsAfter(agenda, result);
+  if (retry !== null) return { readAt: now + retry, unverifiedSince: null, fights };
+  if (result.ops.length === 0 && result.kind === "read") {
+    return { readAt: now + options.resync, unverifiedSince: null, fights };
+  }
+  if (result.ops.length === 0) return { ...agenda, fights };
+  if (fights >= FIGHT_LIMIT) return { readAt: now + options.resync, unverifiedSince: null, fights };
+  const since = agenda.unverifiedSince ?? now;
+  const readAt = Math.min(now + options.verify, since + options.verifyLatest);
+  return { readAt, unverifiedSince: result.kind === "read" ? now : since, fights };
+}
+
+function fightsAfter({ fights }: Agenda, result: PassResult): number {
+  if (result.kind === "delta") return fights;
+  return result.repair && result.ops.length > 0 && result.failures.length === 0 ? fights + 1 : 0;
+}

@@ -1,0 +1,115 @@
+// One pass of the reconciler: find the difference, apply it, say what is now believed of the kernel.
+
+import type { NetOp } from "./diff.ts";
+import { type Difference, diff, diffHeld } from "./diff.ts";
+import type { KernelNet, OpFailure } from "./kernel-net.ts";
+import type { NetObject } from "./objects.ts";
+import type { Plan } from "./plan.ts";
+
+/** What is believed of the kernel between two readings. */
+export interface Knowledge {
+  /** The plan of the last pass. */
+  readonly attempted: Plan | null;
+  /** The objects that it left in the kernel. */
+  readonly holds: readonly NetObject[];
+  /** False when something foreign stands in the way: then only a reading tells what may be done. */
+  readonly certain: boolean;
+  /** The last full reading that equalled its plan. */
+  readonly verified: { readonly plan: Plan; readonly digest: string } | null;
+}
+
+export const NOTHING_KNOWN: Knowledge = { attempted: null, holds: [], certain: false, verified: null };
+
+export interface PassResult {
+  /** `read`: against the kernel itself. `delta`: against what the last pass left there. */
+  readonly kind: "read" | "delta";
+  readonly plan: Plan;
+  readonly knowledge: Knowledge;
+  readonly ops: readonly NetOp[];
+  readonly failures: readonly OpFailure[];
+  readonly blocked: Difference["blocked"];
+  /** True when the kernel was believed to hold this very plan already: what the pass did was a repair. */
+  readonly repair: boolean;
+}
+
+export interface PassDeps {
+  readonly kernel: KernelNet;
+  /** Called when our own device or address has to be changed, and again with the outcome. */
+  readonly onOwn: (trouble: string | null) => void;
+}
+
+/** Objects without which no peer can be programmed: our device and its address. */
+function isOwn(op: NetOp): boolean {
+  return op.object.kind === "link" || op.object.kind === "address";
+}
+
+/**
+ * Our own device and addresses come first. When they had to be changed the kernel is read again before the peers,
+ * because a device that is made anew or set up takes its routes, neighbours and FDB entries with it; when they cannot be
+ * had, no peer is tried.
+ */
+export async function runPass(
+  kind: "read" | "delta",
+  plan: Plan,
+  known: Knowledge,
+  deps: PassDeps,
+  signal: AbortSignal,
+): Promise<PassResult> {
+  const repair = known.attempted === plan;
+  const delta = kind === "delta" && known.certain ? diffHeld(plan, known.holds) : null;
+  if (delta && !delta.ops.some(isOwn)) return finish("delta", plan, delta, null, repair, deps, signal);
+
+  let reading = await readDifference(plan, known, deps.kernel, signal);
+  const own = reading.difference.ops.filter(isOwn);
+  if (own.length > 0) {
+    deps.onOwn(`the device of this host is not as planned (${own.length} changes to make)`);
+    const failures = await deps.kernel.apply(own, signal);
+    const [first] = failures;
+    if (first) {
+      deps.onOwn(first.error.message);
+      const knowledge = { ...NOTHING_KNOWN, attempted: plan };
+      return { kind: "read", plan, knowledge, ops: own, failures, blocked: reading.difference.blocked, repair };
+    }
+    reading = await readDifference(plan, known, deps.kernel, signal);
+  }
+  const unowned = ownBlocked(reading.difference);
+  deps.onOwn(unowned);
+  const result = await finish("read", plan, reading.difference, reading.digest, repair, deps, signal);
+  return { ...result, ops: [...own, ...result.ops] };
+}
+
+function ownBlocked({ blocked }: Difference): string | null {
+  const own = blocked.find(({ want }) => want.kind === "link" || want.kind === "address");
+  return own ? `another ${own.by.kind} stands in the place of ours` : null;
+}
+
+async function finish(
+  kind: "read" | "delta",
+  plan: Plan,
+  { ops, blocked }: Difference,
+  digest: string | null,
+  repair: boolean,
+  deps: PassDeps,
+  signal: AbortSignal,
+): Promise<PassResult> {
+  const failures = ops.length > 0 ? await deps.kernel.apply(ops, signal) : [];
+  const missing = new Set([...failures.map(({ op }) => op.object), ...blocked.map(({ want }) => want)]);
+  const holds = missing.size > 0 ? plan.want.filter((object) => !missing.has(object)) : plan.want;
+  const verified = digest !== null && ops.length === 0 && blocked.length === 0 ? { plan, digest } : null;
+  const knowledge = { attempted: plan, holds, certain: blocked.length === 0, verified };
+  return { kind, plan, knowledge, ops, failures, blocked, repair };
+}
+
+interface Reading {
+  readonly digest: string;
+  readonly difference: Difference;
+}
+
+const NO_DIFFERENCE: Difference = { ops: [], blocked: [] };
+
+/** A reading with the digest that was verified for this plan needs no decoding: it would give the same nothing again. */
+async function readDifference(plan: Plan, known: Knowledge, kernel: KernelNet, signal: AbortSignal): Promise<Reading> {
+  const snapshot = await kernel.read(plan.scope, signal);
+  const same = known.verified?.plan === plan && known.verified.digest === snapshot.digest;
+  return { digest: snapshot.digest, difference: same ? NO_DIFFERENCE : diff(plan, snapshot.objects()) };
+}

@@ -1,0 +1,119 @@
+// The one loop that writes to the kernel. Level-triggered: whatever rings the bell, a pass makes the kernel look like
+// the plan. There is no retry anywhere below this file and no "added/removed" handler anywhere.
+
+import { addAbortListener } from "node:events";
+import { millis } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { runTasks } from "../base/tasks.ts";
+import type { ReconcileOptions } from "./agenda.ts";
+import type { KernelNet, NetHint } from "./kernel-net.ts";
+import { runPass } from "./pass.ts";
+import type { Plan } from "./plan.ts";
+import { createProgress, type ReconcileStatus } from "./progress.ts";
+
+export const RECONCILE_DEFAULTS: ReconcileOptions = {
+  resync: millis(45_000),
+  settle: millis(20),
+  verify: millis(300),
+  verifyLatest: millis(900),
+  retryFirst: millis(200),
+  retryMax: millis(30_000),
+};
+
+export interface Reconciler {
+  /** The plan may have changed. */
+  poke(): void;
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves after a reading that started later than this call and found nothing left to do. */
+  converged(signal: AbortSignal): Promise<void>;
+  /** Resolves once our own device and addresses are as planned. One bad peer must not delay it. */
+  ready(signal: AbortSignal): Promise<void>;
+  status(): ReconcileStatus;
+}
+
+export interface ReconcileDeps {
+  /** The plan as of now, or null while there is none. The same object means that nothing has changed. */
+  readonly plan: () => Plan | null;
+  readonly kernel: KernelNet;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions = RECONCILE_DEFAULTS): Reconciler {
+  const bell = createDoorbell();
+  const waiters = createWaiters();
+  const progress = createProgress(deps, options);
+  const onOwn = (trouble: string | null) => {
+    progress.setOwn(trouble);
+    waiters.check();
+  };
+  const loop = async (signal: AbortSignal) => {
+    for (;;) {
+      const plan = deps.plan();
+      const kind = plan && progress.begin(plan);
+      if (plan && kind) {
+        const result = await runPass(kind, plan, progress.knowledge(), { kernel: deps.kernel, onOwn }, signal);
+        progress.conclude(result);
+        waiters.check();
+      } else {
+        const rung = await waitAtMost(progress.untilRead(), bell, deps.clock, signal);
+        if (!rung.has("timer")) await deps.clock.sleep(options.settle, signal);
+      }
+    }
+  };
+  const listen = async (signal: AbortSignal) => {
+    for await (const hint of deps.kernel.hints(signal)) {
+      const plan = deps.plan();
+      if (!plan || !concerns(hint, plan)) continue;
+      progress.suspect();
+      bell.ring("hint");
+    }
+  };
+  return {
+    poke: () => bell.ring("plan"),
+    run: (signal) => runTasks({ reconcile: loop, hints: listen }, signal),
+    status: progress.status,
+    ready: (signal) => waiters.until(() => progress.status().own === null, signal),
+    async converged(signal) {
+      const reading = progress.demandReading();
+      bell.ring("asked");
+      await waiters.until(() => progress.lastCleanReading() >= reading, signal);
+    },
+  };
+}
+
+/** Whether a change of this kind on this device can make the kernel differ from the plan. */
+function concerns({ dev, reason }: NetHint, { scope }: Plan): boolean {
+  if (dev === null || scope.devices.includes(dev)) return true;
+  return scope.routeDevices.includes(dev) && reason !== "neighbour";
+}
+
+/** Promises that resolve when a condition holds; conditions are looked at after every pass. */
+function createWaiters() {
+  const open = new Set<() => void>();
+  return {
+    check: () => {
+      for (const look of [...open]) look();
+    },
+    until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+      return new Promise((resolve, reject) => {
+        const listener = addAbortListener(signal, () => {
+          open.delete(look);
+          reject(signal.reason);
+        });
+        const look = () => {
+          if (!condition()) return;
+          open.delete(look);
+          listener[Symbol.dispose]();
+          resolve();
+        };
+        open.add(look);
+        look();
+      });
+    },
+  };
+}

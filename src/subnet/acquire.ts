@@ -1,0 +1,98 @@
+// Which subnet this host should have, given the leases that exist. Pure policy: claiming, and losing a race for it, is
+// the subnet manager's business. IPv4 only.
+
+import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import { ipv4Number, prefix4Address, prefix4Overlaps, prefix4Size, prefixLength } from "../base/ip.ts";
+import type { Random } from "../base/random.ts";
+import type { Lease, Subnet } from "./lease.ts";
+import type { Ipv4Network } from "./network-config.ts";
+import { countSubnets, isLeasable, subnetAt } from "./network-config.ts";
+
+export interface AcquireInput {
+  readonly network: Ipv4Network;
+  readonly leases: readonly Lease[];
+  /** What a host is known by: a lease with our public IP is ours. */
+  readonly publicIp: Ipv4;
+  /** The subnet of our last run, from subnet.env. */
+  readonly previous: Prefix4 | null;
+  readonly random: Random;
+}
+
+export type AcquireDecision =
+  | { readonly kind: "reuse"; readonly lease: Lease }
+  | {
+      readonly kind: "claim";
+      readonly subnet: Subnet;
+      /** Records of ours that the config no longer allows: to be removed once the claim has succeeded, not before. */
+      readonly discard: readonly Lease[];
+    }
+  /** All of `subnets` are taken. A record of ours is not given up for that. */
+  | { readonly kind: "exhausted"; readonly subnets: number };
+
+/** Our own record if the config still allows it, else the subnet of our last run if it is free, else any free one. */
+export function decideAcquire({ network, leases, publicIp, previous, random }: AcquireInput): AcquireDecision {
+  const own = leases.filter((lease) => lease.attrs.publicIp === publicIp).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const usable = own.filter(({ subnet }) => subnet.v6 === null && isLeasable(network, subnet.v4));
+  const reused = usable.find(({ subnet }) => subnet.v4 === previous) ?? usable[0];
+  if (reused) return { kind: "reuse", lease: reused };
+
+  // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full.
+  const taken = leases.filter((lease) => lease.attrs.publicIp !== publicIp).map(({ subnet }) => subnet.v4);
+  const subnet = previous && isFree(network, taken, previous) ? previous : chooseFreeSubnet(network, taken, random);
+  if (subnet === null) return { kind: "exhausted", subnets: countSubnets(network) };
+  return { kind: "claim", subnet: { v4: subnet, v6: null }, discard: own };
+}
+
+function isFree(network: Ipv4Network, taken: readonly Prefix4[], subnet: Prefix4): boolean {
+  return isLeasable(network, subnet) && !taken.some((other) => occupies(other) && prefix4Overlaps(other, subnet));
+}
+
+/** A lease of an IPv6-only host says 0.0.0.0/0 and takes no IPv4 subnet. */
+function occupies(subnet: Prefix4): boolean {
+  return prefixLength(subnet) > 0;
+}
+
+/** Indices of leasable subnets, both ends included. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Every free subnet is as likely as every other; null when there is none. Costs O(leases), whatever the range. */
+export function chooseFreeSubnet(network: Ipv4Network, taken: readonly Prefix4[], random: Random): Prefix4 | null {
+  const gaps = freeRuns(takenRuns(network, taken), countSubnets(network));
+  const free = gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  if (free === 0) return null;
+  let skip = random.integer(0, free - 1);
+  for (const { from, to } of gaps) {
+    if (skip <= to - from) return subnetAt(network, from + skip);
+    skip -= to - from + 1;
+  }
+  return null;
+}
+
+/** What the leases cover of the range: a larger lease covers several subnets, a smaller one spoils the one it is in. */
+function takenRuns(network: Ipv4Network, taken: readonly Prefix4[]): readonly Run[] {
+  const first = ipv4Number(network.subnetMin);
+  const size = prefix4Size(network.subnetLen);
+  return taken
+    .filter(occupies)
+    .map((lease) => {
+      const start = ipv4Number(prefix4Address(lease)) - first;
+      const last = start + prefix4Size(prefixLength(lease)) - 1;
+      return { from: Math.floor(start / size), to: Math.floor(last / size) };
+    })
+    .toSorted((a, b) => a.from - b.from);
+}
+
+/** The gaps between runs sorted by their beginning, in [0, count). */
+function freeRuns(runs: readonly Run[], count: number): readonly Run[] {
+  const gaps: Run[] = [];
+  let next = 0;
+  for (const { from, to } of [...runs, { from: count, to: count }]) {
+    const last = Math.min(from, count) - 1;
+    if (last >= next) gaps.push({ from: next, to: last });
+    next = Math.max(next, to + 1);
+  }
+  return gaps;
+}

@@ -1,0 +1,102 @@
+// Follows all leases: a watch from the first list on, and a full list at an interval, because a watch can lose an event
+// without anybody noticing. The table it keeps is the whole truth as far as this host knows it.
+
+import { type Millis, millis } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { createComplaint } from "../base/complaint.ts";
+import { isRetryable } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { runTasks } from "../base/tasks.ts";
+import type { LeaseList, LeaseStore, StoreEvent } from "./lease-store.ts";
+import { EMPTY_TABLE, foldTable, type LeaseTable } from "./lease-table.ts";
+
+export interface LeaseFollower {
+  table(): LeaseTable;
+  /** Why the table may be old, as a phrase; null while the store is connected. */
+  trouble(): string | null;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface FollowDeps {
+  readonly store: LeaseStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly onChange: (table: LeaseTable) => void;
+}
+
+export function createLeaseFollower(
+  first: LeaseList,
+  options: { readonly relist: Millis },
+  deps: FollowDeps,
+): LeaseFollower {
+  const complaint = createComplaint(
+    { raised: "lost the connection to etcd", settled: "connected to etcd again" },
+    deps,
+  );
+  let table = foldTable(EMPTY_TABLE, { kind: "reset", list: first });
+  let trouble: string | null = null;
+  const take = (event: StoreEvent) => {
+    // What a full list has shown already: applying it again would show the past for a moment.
+    if (event.kind === "changes" && BigInt(event.revision) <= BigInt(table.revision)) return;
+    const next = foldTable(table, event);
+    if (next === table) return;
+    table = next;
+    deps.onChange(table);
+  };
+  const watch = async (signal: AbortSignal) => {
+    for await (const event of deps.store.watch(table.revision, signal)) {
+      if (event.kind === "disconnected") {
+        trouble = event.reason;
+        complaint.raise(event.reason);
+      } else if (event.kind === "connected") {
+        trouble = null;
+        complaint.settle();
+      } else {
+        take(event);
+      }
+    }
+  };
+  const relist = async (signal: AbortSignal) => {
+    for (;;) {
+      const half = Math.floor(options.relist / 2);
+      await deps.clock.sleep(millis(options.relist - half + deps.random.integer(0, half)), signal);
+      const list = await listOrNull(deps.store, signal);
+      if (list) takeList(list, table, deps.log, take);
+    }
+  };
+  return {
+    table: () => table,
+    trouble: () => trouble,
+    run: (signal) => runTasks({ watch, relist }, signal),
+  };
+}
+
+/** An etcd that is away is the watch's news, not ours. */
+async function listOrNull(store: LeaseStore, signal: AbortSignal): Promise<LeaseList | null> {
+  try {
+    return await store.list(signal);
+  } catch (error) {
+    if (isRetryable(error)) return null;
+    throw error;
+  }
+}
+
+function takeList(list: LeaseList, table: LeaseTable, log: Logger, take: (event: StoreEvent) => void): void {
+  // The watch may have run ahead of the list while it was on its way.
+  if (BigInt(list.revision) < BigInt(table.revision)) return;
+  const missed = countMissed(list, table);
+  if (missed > 0)
+    log.warn("the watch had missed changes; the full list has them", { count: missed, rev: list.revision });
+  take({ kind: "reset", list });
+}
+
+/** Records that were written at a revision which the watch has passed, and that the table does not have. */
+function countMissed(list: LeaseList, table: LeaseTable): number {
+  const passed = BigInt(table.revision);
+  return list.leases.filter(
+    ({ key, version }) =>
+      BigInt(version.modRevision) <= passed && table.leases.get(key)?.version.modRevision !== version.modRevision,
+  ).length;
+}

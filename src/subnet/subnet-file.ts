@@ -1,0 +1,114 @@
+// subnet.env: what the CNI plugin, Docker and our own next start read. The bytes are exactly the Go daemon's: the CNI
+// plugin splits at "=" and knows neither quotes nor comments. Reading back is tolerant, because people edit the file.
+
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FlannelError, isError, messageOf } from "../base/errors.ts";
+import type { Prefix4 } from "../base/ip.ts";
+import { hostAddress4, parsePrefix4, prefixLength } from "../base/ip.ts";
+import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
+import { ipv6FromNumber, ipv6Number } from "../base/ipv6.ts";
+import type { Random } from "../base/random.ts";
+import type { Subnet } from "./lease.ts";
+import type { NetworkConfig } from "./network-config.ts";
+
+export interface SubnetFileFields {
+  readonly network: NetworkConfig;
+  readonly subnet: Subnet;
+  /** Of the overlay, as the backend says. */
+  readonly mtu: number;
+  readonly ipMasq: boolean;
+}
+
+/** SUBNET is the subnet's first host address: the one that the bridge gets. */
+export function formatSubnetFile({ network, subnet, mtu, ipMasq }: SubnetFileFields): string {
+  const lines: string[] = [];
+  if (network.ipv4) {
+    lines.push(`FLANNEL_NETWORK=${network.ipv4.network}`, `FLANNEL_SUBNET=${hostAddress4(subnet.v4, 1)}`);
+  }
+  if (network.ipv6 && subnet.v6) {
+    lines.push(`FLANNEL_IPV6_NETWORK=${network.ipv6.network}`, `FLANNEL_IPV6_SUBNET=${firstHost6(subnet.v6)}`);
+  }
+  lines.push(`FLANNEL_MTU=${mtu}`, `FLANNEL_IPMASQ=${ipMasq}`);
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function firstHost6(subnet: Prefix6): string {
+  const address = subnet.slice(0, subnet.indexOf("/")) as Ipv6;
+  return `${ipv6FromNumber(ipv6Number(address) + 1n)}/${prefixLength(subnet)}`;
+}
+
+export type PreviousSubnet =
+  | { readonly kind: "found"; readonly subnet: Prefix4 }
+  /** `reason` is a clause about the file. */
+  | { readonly kind: "none"; readonly reason: string };
+
+/** The IPv4 subnet of an earlier run. Never throws: whatever the file holds, the worst outcome is another subnet. */
+export function parsePreviousSubnet(text: string): PreviousSubnet {
+  const value = dotenvValue(text, "FLANNEL_SUBNET");
+  if (value === null) return { kind: "none", reason: "it has no FLANNEL_SUBNET" };
+  const items = value.split(",").map((item) => prefixOrNull(item.trim()));
+  const [subnet, another] = items.filter((item) => item !== null);
+  if (subnet === undefined) {
+    return { kind: "none", reason: `its FLANNEL_SUBNET is not an IPv4 subnet: ${JSON.stringify(value.slice(0, 60))}` };
+  }
+  if (another !== undefined) return { kind: "none", reason: "its FLANNEL_SUBNET names more than one subnet" };
+  return { kind: "found", subnet };
+}
+
+/** KEY=value or KEY: value, with or without `export`, quotes and a comment; the last line of the key wins. */
+function dotenvValue(text: string, key: string): string | null {
+  const pattern = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${key}[ \\t]*[=:][ \\t]*(.*)$`, "gm");
+  const value = [...text.matchAll(pattern)].at(-1)?.[1];
+  if (value === undefined) return null;
+  const quoted = /^(["'])(.*?)\1/.exec(value);
+  return quoted ? (quoted[2] ?? "") : value.replace(/(^|\s)#.*$/, "").trim();
+}
+
+function prefixOrNull(text: string): Prefix4 | null {
+  try {
+    return parsePrefix4(text);
+  } catch (error) {
+    if (isError(error, "address.invalid")) return null;
+    throw error;
+  }
+}
+
+/** The file's text, or null when there is none. Throws `file.unreadable` for every other reason. */
+export async function readSubnetFile(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new FlannelError("file.unreadable", { path, purpose: "the subnet file", reason: messageOf(error) });
+  }
+}
+
+/**
+ * Puts the text at `path`, all of it or none: kubelet may read at any time. A file that says so already is left alone,
+ * so that nobody who watches it wakes. Throws the file system's error.
+ */
+export async function writeSubnetFile(path: string, text: string, deps: { readonly random: Random }): Promise<void> {
+  if ((await readFile(path, "utf8").catch(() => null)) === text) return;
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  const temporary = join(dirname(path), `.${basename(path)}${deps.random.integer(1e9, 1e10 - 1)}`);
+  try {
+    await writeDurably(temporary, text);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    // Pods' tooling does not run as root: readable by all, whatever the umask says.
+    await file.chmod(0o644);
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

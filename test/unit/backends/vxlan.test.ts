@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { NetworkView } from "../../../src/backends/backend.ts";
+import { createVxlan } from "../../../src/backends/vxlan.ts";
+import { parseIpv4, parsePrefix4 } from "../../../src/base/ip.ts";
+import type { Json } from "../../../src/base/json.ts";
+import { systemRandom as random } from "../../../src/base/random.ts";
+import {
+  BOOT_PROTOCOL,
+  FLANNEL_PROTOCOL,
+  KERNEL_PROTOCOL,
+  keyOf,
+  type LinkName,
+  type NetObject,
+  type VxlanLink,
+} from "../../../src/net/objects.ts";
+import type { Underlay } from "../../../src/net/underlay.ts";
+import { leaseOf, networkOf, peerNumber } from "../../support/leases.ts";
+
+const UNDERLAY: Underlay = {
+  link: "eth0" as LinkName,
+  mtu: 1500,
+  address: parseIpv4("192.168.64.2"),
+  publicIp: parseIpv4("192.168.64.2"),
+  onLink: [parsePrefix4("192.168.64.0/24")],
+};
+const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
+const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20", revision: 7 });
+
+function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
+  return {
+    network: networkOf({ Network: "10.5.0.0/16", Backend: { Type: "vxlan" } }),
+    underlay: UNDERLAY,
+    self: SELF,
+    peers: [PEER],
+    complete: true,
+    ...changes,
+  };
+}
+
+function device(changes: Partial<VxlanLink> = {}): VxlanLink {
+  return {
+    kind: "link",
+    type: "vxlan",
+    name: "flannel.1" as LinkName,
+    mtu: 1450,
+    up: true,
+    mac: "02:00:00:00:00:52" as never,
+    vni: 1,
+    port: 8472,
+    local: UNDERLAY.address,
+    lower: UNDERLAY.link,
+    learning: false,
+    gbp: false,
+    external: false,
+    ...changes,
+  };
+}
+
+function wanted(options: { readonly [key: string]: Json }, view: NetworkView): readonly NetObject[] {
+  return createVxlan(options).plan(view).want;
+}
+
+describe("the vxlan plan", () => {
+  it("wants the device, its address, and neighbour, FDB entry and onlink route of each peer", () => {
+    assert.deepEqual(wanted({}, viewOf()), [
+      device(),
+      { kind: "address", dev: "flannel.1", address: "10.5.52.0/32" },
+      { kind: "neighbour", dev: "flannel.1", ip: "10.5.20.0", mac: "02:00:00:00:00:20" },
+      {
+        kind: "route",
+        dev: "flannel.1",
+        dst: "10.5.20.0/24",
+        via: "10.5.20.0",
+        onlink: true,
+        metric: 0,
+        protocol: FLANNEL_PROTOCOL,
+      },
+      { kind: "fdb", dev: "flannel.1", mac: "02:00:00:00:00:20", dst: "192.168.64.4" },
+    ]);
+  });
+
+  it("follows VNI, Port, MTU, GBP and Learning of the config", () => {
+    const [link] = wanted({ VNI: 7, Port: 4789, MTU: 1300, GBP: true, Learning: true }, viewOf());
+    const changes = { name: "flannel.7" as LinkName, vni: 7, port: 4789, mtu: 1250, gbp: true, learning: true };
+    assert.deepEqual(link, device(changes));
+  });
+
+  it("sends from the interface's own address when the public one is behind NAT", () => {
+    const [link] = wanted({}, viewOf({ underlay: { ...UNDERLAY, publicIp: parseIpv4("203.0.113.9") } }));
+    assert.equal((link as VxlanLink).local, UNDERLAY.address);
+  });
+
+  it("cuts an MTU above the underlay's as the kernel does, so that subnet.env tells the truth", () => {
+    assert.equal(createVxlan({ MTU: 9000 }).mtu(UNDERLAY), 1450);
+    assert.equal((wanted({ MTU: 9000 }, viewOf())[0] as VxlanLink).mtu, 1450);
+  });
+
+  it("routes directly to peers on the same link with DirectRouting, and through the tunnel to others", () => {
+    const far = leaseOf({ subnet: "10.5.30.0/24", publicIp: "172.31.0.4", mac: "02:00:00:00:00:30" });
+    const objects = wanted({ DirectRouting: true }, viewOf({ peers: [PEER, far] }));
+    const routes = objects.filter((object) => object.kind === "route").map(({ dst, via, dev }) => [dst, via, dev]);
+    assert.deepEqual(routes, [
+      ["10.5.20.0/24", "192.168.64.4", "eth0"],
+      ["10.5.30.0/24", "10.5.30.0", "flannel.1"],
+    ]);
+  });
+
+  it("gives a MAC that two records announce to the newer one", () => {
+    const moved = leaseOf({
+      ...{ subnet: "10.5.21.0/24", publicIp: "192.168.64.5" },
+      mac: "02:00:00:00:00:20",
+      revision: 10,
+    });
+    for (const peers of [
+      [PEER, moved],
+      [moved, PEER],
+    ]) {
+      const fdb = wanted({}, viewOf({ peers })).filter((object) => object.kind === "fdb");
+      assert.deepEqual(fdb, [{ kind: "fdb", dev: "flannel.1", mac: "02:00:00:00:00:20", dst: "192.168.64.5" }]);
+    }
+  });
+
+  it("claims everything that it wants, and wants every key once", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.integer({ min: 1, max: 2000 }), { maxLength: 40 }),
+        fc.boolean(),
+        (numbers, direct) => {
+          const network = networkOf({ Network: "10.0.0.0/8" });
+          const plan = createVxlan({ DirectRouting: direct }).plan(viewOf({ network, peers: numbers.map(peerNumber) }));
+          assert.ok(plan.want.every(plan.claims));
+          assert.equal(new Set(plan.want.map(keyOf)).size, plan.want.length);
+        },
+      ),
+    );
+  });
+
+  it("hands out the same objects for a peer that has not changed", () => {
+    const backend = createVxlan({});
+    const before = new Set(backend.plan(viewOf()).want);
+    const after = backend.plan(viewOf({ peers: [PEER, peerNumber(9)] })).want;
+    assert.equal(after.filter((object) => before.has(object)).length, 3);
+  });
+});
+
+describe("the claims of vxlan", () => {
+  const route = (changes: object) =>
+    ({
+      kind: "route",
+      dev: "eth0",
+      dst: "10.5.9.0/24",
+      via: "192.168.64.9",
+      onlink: false,
+      metric: 0,
+      ...changes,
+    }) as NetObject;
+
+  it("are everything on its device but what the kernel put there", () => {
+    const { claims } = createVxlan({}).plan(viewOf());
+    assert.ok(claims(route({ dev: "flannel.1", protocol: BOOT_PROTOCOL })));
+    assert.ok(!claims(route({ dev: "flannel.1", protocol: KERNEL_PROTOCOL })));
+    assert.ok(!claims(device({ name: "flannel.2" as LinkName })));
+  });
+
+  it("are direct routes by our protocol number inside the network, and the Go daemon's only with DirectRouting", () => {
+    const plain = createVxlan({}).plan(viewOf()).claims;
+    const direct = createVxlan({ DirectRouting: true }).plan(viewOf()).claims;
+    assert.ok(plain(route({ protocol: FLANNEL_PROTOCOL })));
+    assert.ok(!plain(route({ protocol: FLANNEL_PROTOCOL, dst: "10.6.9.0/24" })));
+    assert.ok(!plain(route({ protocol: BOOT_PROTOCOL })));
+    assert.ok(direct(route({ protocol: BOOT_PROTOCOL })));
+    assert.ok(!direct(route({ protocol: BOOT_PROTOCOL, dst: "10.5.0.0/16" })));
+    assert.ok(!direct(route({ protocol: BOOT_PROTOCOL, via: null })));
+  });
+});
+
+describe("what vxlan advertises", () => {
+  const advertise = (input: { own?: typeof SELF; links?: readonly VxlanLink[] }) =>
+    createVxlan({}).advertise({ underlay: UNDERLAY, links: input.links ?? [], own: input.own ?? null, random });
+
+  it("keeps the MAC of the host's own record, which every peer has programmed", () => {
+    const attrs = advertise({ own: SELF, links: [device({ mac: "02:00:00:00:00:99" as never })] });
+    assert.deepEqual(attrs.backendData, { VNI: 1, VtepMAC: "02:00:00:00:00:52" });
+  });
+
+  it("else keeps the MAC of the device that is there", () => {
+    assert.deepEqual(advertise({ links: [device()] }).backendData, { VNI: 1, VtepMAC: "02:00:00:00:00:52" });
+  });
+
+  it("else draws a local unicast MAC", () => {
+    const { VtepMAC } = advertise({}).backendData as { readonly VtepMAC: string };
+    assert.equal(Number.parseInt(VtepMAC.slice(0, 2), 16) & 3, 2);
+  });
+});
+
+describe("a peer that vxlan cannot reach", () => {
+  const fault = (backendData: Json) =>
+    createVxlan({}).peerFault(leaseOf({ subnet: "10.5.9.0/24", publicIp: "192.168.64.9", backendData }), SELF);
+
+  it("announces no MAC, or none that a host can have", () => {
+    for (const data of [
+      { VNI: 1 },
+      "text",
+      [],
+      { VtepMAC: "nonsense" },
+      { VtepMAC: "01:00:5e:00:00:01" },
+      { VtepMAC: "00:00:00:00:00:00" },
+    ]) {
+      assert.match(fault(data) ?? "", /no usable VtepMAC/);
+    }
+  });
+
+  it("announces our own MAC", () => {
+    assert.match(fault({ VtepMAC: "02:00:00:00:00:52" }) ?? "", /our own/);
+  });
+
+  it("is none that spells its members in another case or leaves out the VNI", () => {
+    assert.equal(fault({ vtepmac: "02:00:00:00:00:09" }), null);
+  });
+});
+
+describe("a vxlan device of somebody else", () => {
+  const conflict = (link: VxlanLink, options = {}) => createVxlan(options).unsuitable([link]);
+  const other = (changes: Partial<VxlanLink>) => device({ name: "vx0" as LinkName, ...changes });
+
+  it("with our VNI and port is in the way, and named", () => {
+    assert.match(conflict(other({ up: false })) ?? "", /vx0 already has VNI 1 on UDP port 8472/);
+  });
+
+  it("that takes every VNI of our port is in the way, and named", () => {
+    assert.match(conflict(other({ vni: 0, external: true })) ?? "", /UDP port 8472 is taken by the vxlan device vx0/);
+  });
+
+  it("with another VNI shares the port", () => {
+    assert.equal(conflict(other({ vni: 2 })), null);
+  });
+
+  it("on another port is no matter, nor is our own device", () => {
+    assert.equal(conflict(other({ port: 4789 })), null);
+    assert.equal(conflict(device()), null);
+  });
+});
+
+describe("the options of vxlan", () => {
+  it("are refused with their path when they are out of range or of another type", () => {
+    assert.throws(() => createVxlan({ VNI: 0 }), /\$\.Backend\.VNI/);
+    assert.throws(() => createVxlan({ VNI: 16_777_216 }), /\$\.Backend\.VNI/);
+    assert.throws(() => createVxlan({ Port: 65_536 }), /\$\.Backend\.Port/);
+    assert.throws(() => createVxlan({ MTU: 60 }), /\$\.Backend\.MTU/);
+    assert.throws(() => createVxlan({ GBP: "yes" }), /\$\.Backend\.GBP/);
+  });
+});

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createVxlan } from "../../src/backends/vxlan.ts";
+import { parseIpv4 } from "../../src/base/ip.ts";
+import type { LinkName } from "../../src/net/objects.ts";
+import { createPlanner } from "../../src/planner.ts";
+import type { Lease, Revision } from "../../src/subnet/lease.ts";
+import type { BadRecord } from "../../src/subnet/lease-store.ts";
+import { EMPTY_TABLE, foldTable, type LeaseTable } from "../../src/subnet/lease-table.ts";
+import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
+import { leaseOf, networkOf } from "../support/leases.ts";
+
+const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
+const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
+
+function tableOf(leases: readonly Lease[], bad: readonly BadRecord[] = []): LeaseTable {
+  return foldTable(EMPTY_TABLE, { kind: "reset", list: { revision: "9" as Revision, leases, bad } });
+}
+
+function plannerOf(table: () => LeaseTable, log: CapturedLog = createCapturedLog()) {
+  const address = parseIpv4("192.168.64.2");
+  return createPlanner({
+    backend: createVxlan({}),
+    network: networkOf({ Network: "10.5.0.0/16" }),
+    underlay: { link: "eth0" as LinkName, mtu: 1500, address, publicIp: address, onLink: [] },
+    table,
+    self: () => SELF,
+    log,
+  });
+}
+
+describe("the planner", () => {
+  it("gives the same plan object while no lease has changed", () => {
+    let table = tableOf([SELF, PEER]);
+    const planner = plannerOf(() => table);
+    const plan = planner.plan();
+    table = foldTable(table, { kind: "reset", list: { revision: "10" as Revision, leases: [SELF, PEER], bad: [] } });
+    assert.equal(planner.plan(), plan);
+    table = tableOf([SELF]);
+    assert.notEqual(planner.plan(), plan);
+  });
+
+  it("leaves out records that are no leases, lie outside the network or have no usable MAC, and plans the others", () => {
+    const outside = leaseOf({ subnet: "10.6.1.0/24", publicIp: "192.168.64.6" });
+    const dumb = leaseOf({ subnet: "10.5.7.0/24", publicIp: "192.168.64.7", backendData: { VNI: 1 } });
+    const bad = { key: "foo", reason: "is not a subnet" };
+    const planner = plannerOf(() => tableOf([SELF, PEER, outside, dumb], [bad]));
+    const routes = planner.plan().want.flatMap((object) => (object.kind === "route" ? [object.dst] : []));
+    assert.deepEqual(routes, ["10.5.20.0/24"]);
+    assert.deepEqual(
+      planner
+        .leftOut()
+        .map(({ key }) => key)
+        .toSorted(),
+      ["10.5.7.0-24", "10.6.1.0-24", "foo"],
+    );
+  });
+
+  it("tells of a record that is left out once, and once when it is not any more", () => {
+    const log = createCapturedLog();
+    const outside = leaseOf({ subnet: "10.6.1.0/24", publicIp: "192.168.64.6" });
+    let table = tableOf([SELF, outside]);
+    const planner = plannerOf(() => table, log);
+    planner.plan();
+    table = tableOf([SELF, outside, PEER]);
+    planner.plan();
+    table = tableOf([SELF, PEER]);
+    planner.plan();
+    const told = log.lines.map(({ message, fields }) => [message, fields.key]);
+    assert.deepEqual(told, [
+      ["a record in etcd is left out", "10.6.1.0-24"],
+      ["a record in etcd is no longer left out", "10.6.1.0-24"],
+    ]);
+  });
+});

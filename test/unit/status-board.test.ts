@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createStatusBoard } from "../../src/status-board.ts";
+
+describe("the status board", () => {
+  it("is not ready before every topic is fine", () => {
+    const board = createStatusBoard(() => {});
+    for (const topic of ["config", "lease", "device"] as const) board.set(topic, null);
+    assert.deepEqual(board.readiness().checks, [
+      { name: "config", reason: null },
+      { name: "lease", reason: null },
+      { name: "device", reason: null },
+      { name: "subnet-file", reason: "not yet" },
+    ]);
+  });
+
+  it("goes back to not ready when a watched topic is in trouble", () => {
+    const board = createStatusBoard(() => {});
+    let trouble: string | null = null;
+    board.watch("device", () => trouble);
+    const device = () => board.readiness().checks.find(({ name }) => name === "device")?.reason;
+    assert.equal(device(), null);
+    trouble = "gone";
+    assert.equal(device(), "gone");
+  });
+
+  it("tells systemd what is waited for, once for each change", () => {
+    const told: string[] = [];
+    const board = createStatusBoard((state) => told.push(state));
+    board.set("config", "there is none");
+    board.set("config", "there is none");
+    for (const topic of ["config", "lease", "device", "subnet-file"] as const) board.set(topic, null);
+    assert.equal(told[0], "STATUS=waiting: config: there is none");
+    assert.equal(told.at(-1), "STATUS=running");
+    assert.equal(new Set(told).size, told.length);
+  });
+});

@@ -1,0 +1,339 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { isError } from "../../../src/base/errors.ts";
+import { prefix4Contains } from "../../../src/base/ip.ts";
+import { integer } from "../../../src/base/json.ts";
+import {
+  backendOptions,
+  countSubnets,
+  type Ipv4Network,
+  type Ipv6Network,
+  isLeasable,
+  type NetworkConfig,
+  parseNetworkConfig,
+  subnetAt,
+  unknownConfigMembers,
+} from "../../../src/subnet/network-config.ts";
+
+function ipv4Of(text: string): Ipv4Network {
+  const { ipv4 } = parseNetworkConfig(text);
+  assert.ok(ipv4);
+  return ipv4;
+}
+
+function ipv6Of(text: string): Ipv6Network {
+  const { ipv6 } = parseNetworkConfig(text);
+  assert.ok(ipv6);
+  return ipv6;
+}
+
+/** Members of a config with the network 10.3.0.0/16. */
+function with16(members: string): string {
+  return `{"Network": "10.3.0.0/16", ${members}}`;
+}
+
+function only6(members: string): string {
+  return `{"EnableIPv4": false, "EnableIPv6": true, ${members}}`;
+}
+
+function refused(text: string, expected: RegExp | string): void {
+  assert.throws(
+    () => parseNetworkConfig(text),
+    (error) => {
+      assert.ok(isError(error, "config.invalid"), String(error));
+      if (typeof expected === "string") assert.equal(error.message, expected);
+      else assert.match(error.message, expected);
+      return true;
+    },
+    text,
+  );
+}
+
+/** Text, then network, length, first, last and number of the subnets. */
+type Derived4 = [string, string, number, string, string, number];
+
+describe("the IPv4 network", () => {
+  test("gets the defaults of the Go daemon, whatever its size", () => {
+    const cases: Derived4[] = [
+      ['{ "network": "10.3.0.0/16" }', "10.3.0.0/16", 24, "10.3.1.0", "10.3.255.0", 255],
+      ['{"Network":"10.3.7.9/16"}', "10.3.0.0/16", 24, "10.3.1.0", "10.3.255.0", 255],
+      ['{"Network":"10.0.0.0/8"}', "10.0.0.0/8", 24, "10.0.1.0", "10.255.255.0", 65535],
+      ['{"Network":"172.16.0.0/12"}', "172.16.0.0/12", 24, "172.16.1.0", "172.31.255.0", 4095],
+      ['{"Network":"192.168.0.0/22"}', "192.168.0.0/22", 24, "192.168.1.0", "192.168.3.0", 3],
+      ['{"Network":"192.168.0.0/23"}', "192.168.0.0/23", 25, "192.168.0.128", "192.168.1.128", 3],
+      ['{"Network":"192.168.1.0/24"}', "192.168.1.0/24", 26, "192.168.1.64", "192.168.1.192", 3],
+      ['{"Network":"192.168.1.0/26"}', "192.168.1.0/26", 28, "192.168.1.16", "192.168.1.48", 3],
+      ['{"Network":"192.168.1.16/28"}', "192.168.1.16/28", 30, "192.168.1.20", "192.168.1.28", 3],
+      ['{"Network":"255.255.0.0/16"}', "255.255.0.0/16", 24, "255.255.1.0", "255.255.255.0", 255],
+    ];
+    checkDerived(cases);
+  });
+
+  test("takes the length and the bounds that are given", () => {
+    const big = '"SubnetLen":20,"SubnetMin":"10.10.0.0","SubnetMax":"10.99.0.0"';
+    const cases: Derived4[] = [
+      [`{"Network":"10.0.0.0/8",${big}}`, "10.0.0.0/8", 20, "10.10.0.0", "10.99.0.0", 1425],
+      [
+        with16('"SubnetMin":"10.3.5.0","SubnetMax":"10.3.8.0","SubnetLen":28'),
+        "10.3.0.0/16",
+        28,
+        "10.3.5.0",
+        "10.3.8.0",
+        49,
+      ],
+      [with16('"SubnetMin":"10.3.1.0","SubnetMax":"10.3.25.0"'), "10.3.0.0/16", 24, "10.3.1.0", "10.3.25.0", 25],
+      [with16('"SubnetLen":30'), "10.3.0.0/16", 30, "10.3.0.4", "10.3.255.252", 16383],
+      [with16('"SubnetLen":18'), "10.3.0.0/16", 18, "10.3.64.0", "10.3.192.0", 3],
+      [with16('"SubnetLen":0'), "10.3.0.0/16", 24, "10.3.1.0", "10.3.255.0", 255],
+      [with16('"SubnetLen":null'), "10.3.0.0/16", 24, "10.3.1.0", "10.3.255.0", 255],
+      [with16('"SubnetMin":"10.3.0.0"'), "10.3.0.0/16", 24, "10.3.0.0", "10.3.255.0", 256],
+      [with16('"SubnetMin":"0.0.0.0","SubnetMax":"0.0.0.0"'), "10.3.0.0/16", 24, "10.3.1.0", "10.3.255.0", 255],
+      [with16('"SUBNETLEN":25,"subnetmin":"10.3.0.128"'), "10.3.0.0/16", 25, "10.3.0.128", "10.3.255.128", 511],
+      [with16('"SubnetMin":"10.3.9.0","SubnetMax":"10.3.9.0"'), "10.3.0.0/16", 24, "10.3.9.0", "10.3.9.0", 1],
+    ];
+    checkDerived(cases);
+  });
+
+  test("is refused with the path and the words of the Go daemon", () => {
+    const fourSubnets = /: network must be able to accommodate at least four subnets: /;
+    refused("{}", "$.Network: please define a correct Network parameter in the flannel config");
+    refused("null", "$.Network: please define a correct Network parameter in the flannel config");
+    refused('{"Network":"0.0.0.0/0"}', /please define a correct Network parameter/);
+    refused('{"Network":"10.3.0.0"}', "$.Network: invalid CIDR address: 10.3.0.0");
+    refused('{"Network":10}', "$.Network: invalid CIDR address: 10");
+    refused('{"Network":null}', "$.Network: invalid CIDR address: null");
+    refused('{"Network":"2001:db8::/64"}', /^\$\.Network: invalid IPv4 CIDR format/);
+    refused('{"Network":"192.168.1.16/29"}', "$.Network: network is too small. Minimum useful network prefix is /28");
+    refused('{"Network":"192.168.1.0/29","SubnetLen":30}', fourSubnets);
+    refused(with16('"SubnetLen":17'), fourSubnets);
+    refused(with16('"SubnetLen":31'), "$.SubnetLen: SubnetLen must be less than /31");
+    refused(with16('"SubnetLen":"24"'), '$.SubnetLen: must be an integer of 0 or more, but is "24"');
+    refused(with16('"SubnetLen":-1'), "$.SubnetLen: must be an integer of 0 or more, but is -1");
+    refused(with16('"SubnetLen":24.5'), /^\$\.SubnetLen: must be an integer/);
+    refused(with16('"SubnetMin":"fc00::1"'), /^\$\.SubnetMin: invalid IPv4 address format/);
+    refused(with16('"SubnetMin":null'), /^\$\.SubnetMin: invalid IP address format/);
+    refused(with16('"SubnetMax":"10.3.1"'), /^\$\.SubnetMax: invalid IP address format/);
+    refused(
+      with16('"SubnetMin":"10.4.1.0"'),
+      /^\$\.SubnetMin: SubnetMin is not in the range of the Network: 10\.4\.1\.0/,
+    );
+    refused(with16('"SubnetMax":"10.2.1.0"'), /^\$\.SubnetMax: SubnetMax is not in the range of the Network/);
+    refused(with16('"SubnetMin":"10.3.1.5"'), "$.SubnetMin: SubnetMin is not on a SubnetLen boundary: 10.3.1.5");
+    refused(
+      with16('"SubnetMin":"10.3.1.0","SubnetMax":"10.3.9.128"'),
+      "$.SubnetMax: SubnetMax is not on a SubnetLen boundary: 10.3.9.128",
+    );
+  });
+
+  test("is refused when no subnet could ever be leased from it", () => {
+    refused(
+      with16('"SubnetMin":"10.3.20.0","SubnetMax":"10.3.10.0"'),
+      "$.SubnetMin: SubnetMin is greater than SubnetMax: 10.3.20.0 > 10.3.10.0",
+    );
+    refused(with16('"SubnetMax":"10.3.0.0"'), /SubnetMin is greater than SubnetMax: 10\.3\.1\.0 > 10\.3\.0\.0/);
+  });
+});
+
+/** Text, then network, length, first and last of the subnets. */
+type Derived6 = [string, string, number, string, string];
+
+describe("the IPv6 network", () => {
+  test("gets the defaults of the Go daemon, or what is given", () => {
+    const small = '"IPv6SubnetMin":"fc00:0:0:1::","IPv6SubnetMax":"fc00:0:0:f::","IPv6SubnetLen":124';
+    const cases: Derived6[] = [
+      [
+        '{ "enableIPv6": true, "ipv6Network": "fc00::/48", "enableIPv4": false }',
+        "fc00::/48",
+        64,
+        "fc00:0:0:1::",
+        "fc00:0:0:ffff::",
+      ],
+      [only6(`"IPv6Network":"fc00::/48",${small}`), "fc00::/48", 124, "fc00:0:0:1::", "fc00:0:0:f::"],
+      [only6('"IPv6Network":"fd00::/62"'), "fd00::/62", 64, "fd00:0:0:1::", "fd00:0:0:3::"],
+      [only6('"IPv6Network":"fd00::/63"'), "fd00::/63", 65, "fd00::8000:0:0:0", "fd00:0:0:1:8000::"],
+      [only6('"IPv6Network":"fd00::/64"'), "fd00::/64", 66, "fd00::4000:0:0:0", "fd00::c000:0:0:0"],
+      [only6('"IPv6Network":"fd00::/108"'), "fd00::/108", 110, "fd00::4:0", "fd00::c:0"],
+      [only6('"IPv6Network":"fd00::/124"'), "fd00::/124", 126, "fd00::4", "fd00::c"],
+      [
+        only6('"IPv6Network":"fc00::/48","IPv6SubnetMin":null,"IPv6SubnetMax":"::"'),
+        "fc00::/48",
+        64,
+        "fc00:0:0:1::",
+        "fc00:0:0:ffff::",
+      ],
+    ];
+    for (const [text, network, subnetLen, subnetMin, subnetMax] of cases) {
+      assert.deepEqual(ipv6Of(text), { network, subnetLen, subnetMin, subnetMax }, text);
+      assert.equal(parseNetworkConfig(text).ipv4, null);
+    }
+  });
+
+  test("stands beside the IPv4 network in a dual-stack config", () => {
+    const text = '{"Network":"10.42.0.0/16","EnableIPv6":true,"IPv6Network":"2001:cafe:42:0::/56"}';
+    assert.deepEqual(ipv4Of(text), {
+      network: "10.42.0.0/16",
+      subnetLen: 24,
+      subnetMin: "10.42.1.0",
+      subnetMax: "10.42.255.0",
+    });
+    const subnets = { subnetMin: "2001:cafe:42:1::", subnetMax: "2001:cafe:42:ff::" };
+    assert.deepEqual(ipv6Of(text), { network: "2001:cafe:42::/56", subnetLen: 64, ...subnets });
+  });
+
+  test("is refused with the path and the words of the Go daemon", () => {
+    const net = (members: string) => only6(`"IPv6Network":${members}`);
+    refused(only6('"Network":"10.3.0.0/16"'), /please define a correct IPv6Network parameter in the flannel config/);
+    refused(net('"::/0"'), /please define a correct IPv6Network parameter/);
+    refused(net('"fc00::"'), "$.IPv6Network: invalid CIDR address: fc00::");
+    refused(net("null"), "$.IPv6Network: invalid CIDR address: null");
+    refused(net('"10.3.0.0/16"'), /^\$\.IPv6Network: invalid IPv6 CIDR format/);
+    refused(net('"fd00::/125"'), "$.IPv6Network: IPv6Network is too small. Minimum useful network prefix is /124");
+    refused(net('"fd00::/48","IPv6SubnetLen":127'), "$.IPv6SubnetLen: IPv6SubnetLen must be less than /127");
+    refused(net('"fd00::/64","IPv6SubnetLen":65'), /network must be able to accommodate at least four subnets/);
+    refused(
+      net('"fd00::/48","IPv6SubnetMin":"fd01::"'),
+      /^\$\.IPv6SubnetMin: IPv6SubnetMin is not in the range of the IPv6Network/,
+    );
+    refused(
+      net('"fd00::/48","IPv6SubnetMin":"fd00:0:0:1::5"'),
+      "$.IPv6SubnetMin: IPv6SubnetMin is not on a SubnetLen boundary: fd00:0:0:1::5",
+    );
+  });
+});
+
+describe("the network config", () => {
+  test("names the backend in lower case and hands on its members as they are", () => {
+    const { backend } = parseNetworkConfig(with16('"Backend":{"Type":"VXLAN","VNI":7,"Extra":[1]}'));
+    assert.deepEqual(backend, { type: "vxlan", options: { Type: "VXLAN", VNI: 7, Extra: [1] } });
+    const config = parseNetworkConfig(with16('"backend":{"type":"host-gw"},"EnableNFTables":true'));
+    assert.equal(config.backend.type, "host-gw");
+    assert.equal(config.nftables, true);
+  });
+
+  test("of two Backend members the last one counts as a whole", () => {
+    const { backend } = parseNetworkConfig(with16('"Backend":{"Type":"vxlan","VNI":7},"backend":{"Type":"udp"}'));
+    assert.deepEqual(backend, { type: "udp", options: { Type: "udp" } });
+  });
+
+  test("without a Backend means udp, as in the Go daemon", () => {
+    assert.deepEqual(parseNetworkConfig('{"Network":"10.3.0.0/16"}').backend, { type: "udp", options: {} });
+  });
+
+  test("with a Backend that has no type says that the type is missing", () => {
+    const missing = '$.Backend.Type: is missing: name the backend, for example "vxlan"';
+    for (const backend of ["null", "{}", '{"Type":""}', '{"Type":null}', '{"VNI":1}']) {
+      refused(with16(`"Backend":${backend}`), missing);
+    }
+    refused(with16('"Backend":{"Type":1}'), "$.Backend.Type: must be a string, but is 1");
+    refused(with16('"Backend":"vxlan"'), /^\$\.Backend: error decoding Backend property of config: .* "vxlan"$/);
+    refused(with16('"Backend":[]'), /error decoding Backend property of config/);
+  });
+
+  test("lets a backend read its members with their path", () => {
+    const config = parseNetworkConfig(with16('"Backend":{"Type":"vxlan","vni":"x"}'));
+    assert.throws(() => integer(backendOptions(config), "VNI", { min: 1, max: 9, default: 1 }), {
+      message: '$.Backend.VNI: must be an integer between 1 and 9, but is "x"',
+    });
+  });
+
+  test("that disables both families is refused", () => {
+    refused('{"EnableIPv4":false}', /none defined stack/);
+    refused(with16('"EnableIPv4":"no"'), '$.EnableIPv4: must be true or false, but is "no"');
+  });
+
+  test("that is no JSON object is refused with the place of the mistake", () => {
+    refused("", /^line 1, column 1: unexpected end of JSON input/);
+    refused('{"Network": "10.3.0.0/16",}', /^line 1, column 27: not valid JSON/);
+    refused("[]", "$: must be an object, but is []");
+    refused('"10.3.0.0/16"', /^\$: must be an object/);
+  });
+
+  test("does not look at the members of a family that is switched off", () => {
+    assert.equal(parseNetworkConfig(with16('"IPv6Network":"10.0.0.0/8"')).ipv6, null);
+    assert.equal(parseNetworkConfig(only6('"IPv6Network":"fd00::/48","Network":10')).ipv4, null);
+  });
+
+  test("ignores members that it does not know, and can list them", () => {
+    const text = with16('"SubnetLenght":26,"BackendType":"vxlan","backend":{"Type":"vxlan","Vnii":1}');
+    assert.equal(ipv4Of(text).subnetLen, 24);
+    assert.deepEqual(unknownConfigMembers(text), ["$.SubnetLenght", "$.BackendType"]);
+  });
+
+  test("never throws anything but config.invalid", () => {
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom("10.3.0.0/16", "fc00::/48", "10.3.1.0", "fc00::", 24, 64, true),
+    );
+    const names = [
+      "Network",
+      "IPv6Network",
+      "EnableIPv4",
+      "EnableIPv6",
+      "SubnetLen",
+      "SubnetMin",
+      "IPv6SubnetMax",
+      "Backend",
+    ];
+    const document = fc.dictionary(fc.constantFrom(...names), value).map((members) => JSON.stringify(members));
+    fc.assert(
+      fc.property(fc.oneof(document, fc.string()), (text) => {
+        try {
+          const config: NetworkConfig = parseNetworkConfig(text);
+          assert.ok(config.ipv4 ?? config.ipv6);
+        } catch (error) {
+          assert.ok(isError(error, "config.invalid"), String(error));
+        }
+      }),
+    );
+  });
+});
+
+describe("the leasable subnets", () => {
+  const network = fc
+    .record({
+      length: fc.integer({ min: 1, max: 28 }),
+      low: fc.nat(2 ** 32 - 1),
+      extra: fc.integer({ min: 2, max: 29 }),
+    })
+    .map(({ length, low, extra }) => {
+      const subnetLen = Math.min(30, length + extra);
+      return ipv4Of(
+        JSON.stringify({ Network: `${low >>> 24 || 1}.${(low >>> 16) & 255}.0.0/${length}`, SubnetLen: subnetLen }),
+      );
+    });
+
+  test("are found by index, inside the network, and all but the first of it", () => {
+    fc.assert(
+      fc.property(network, fc.nat(), (derived, at) => {
+        const count = countSubnets(derived);
+        assert.equal(count, 2 ** (derived.subnetLen - Number(derived.network.split("/")[1])) - 1);
+        const subnet = subnetAt(derived, at % count);
+        assert.equal(isLeasable(derived, subnet), true);
+        assert.equal(prefix4Contains(derived.network, subnet), true);
+        assert.equal(subnetAt(derived, 0), `${derived.subnetMin}/${derived.subnetLen}`);
+        assert.equal(subnetAt(derived, count - 1), `${derived.subnetMax}/${derived.subnetLen}`);
+      }),
+    );
+  });
+
+  test("have the configured length and lie between the bounds", () => {
+    const derived = ipv4Of(with16('"SubnetMin":"10.3.5.0","SubnetMax":"10.3.8.0"'));
+    const leasable = (text: string) => isLeasable(derived, text as Parameters<typeof isLeasable>[1]);
+    assert.deepEqual(["10.3.5.0/24", "10.3.8.0/24"].map(leasable), [true, true]);
+    assert.deepEqual(["10.3.4.0/24", "10.3.9.0/24", "10.3.5.0/25", "10.3.5.0/23"].map(leasable), [
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+function checkDerived(cases: readonly Derived4[]): void {
+  for (const [text, network, subnetLen, subnetMin, subnetMax, count] of cases) {
+    const derived = ipv4Of(text);
+    assert.deepEqual(derived, { network, subnetLen, subnetMin, subnetMax }, text);
+    assert.equal(countSubnets(derived), count, text);
+  }
+}
