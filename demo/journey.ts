@@ -1,0 +1,131 @@
+// How a packet travelled, observed and not assumed: a counter in the firewall of both hosts at each place where the
+// packet must pass, then one ping.
+
+import type { Pod } from "../lab/cni.ts";
+import { ping } from "../lab/ping.ts";
+import { attempt, run } from "../lab/run.ts";
+import { inNamespace, type Machine } from "../lab/topology.ts";
+
+/** One place that the echo request or its reply passes. */
+export interface Stage {
+  readonly way: "request" | "reply";
+  readonly host: Machine;
+  readonly device: string;
+  readonly direction: "in" | "out";
+  /** The netfilter hook where it is counted, and what counts, in nft's language. */
+  readonly hook: "prerouting" | "input" | "output" | "postrouting";
+  readonly match: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly what: string;
+}
+
+export interface Observation extends Stage {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface Tunnel {
+  readonly device: string;
+  readonly udpPort: number;
+  readonly vni: number;
+}
+
+const TABLE = "inet flanneld_demo";
+
+/** cni0, the tunnel's device, UDP on the wire, and back up; then the reply, in the other direction. */
+export function planJourney(from: Pod, to: Pod, tunnel: Tunnel): readonly Stage[] {
+  return [...planWay("request", from, to, tunnel), ...planWay("reply", to, from, tunnel)];
+}
+
+/** Sends one ping from pod to pod and says what each place has seen. */
+export async function observeJourney(
+  from: Pod,
+  to: Pod,
+  tunnel: Tunnel,
+  signal: AbortSignal,
+): Promise<readonly Observation[]> {
+  const stages = planJourney(from, to, tunnel);
+  const hosts = [from.host, to.host];
+  try {
+    for (const host of hosts) {
+      const input = formatCounters(stages, host);
+      await run(inNamespace(host.namespace, ["nft", "-f", "-"]), { input }, signal);
+    }
+    await ping(from.namespace, to.address, { count: 1 }, signal);
+    const counts = new Map<string, Count>();
+    for (const host of hosts) {
+      const list = inNamespace(host.namespace, ["nft", "-j", "list", "counters", "table", ...TABLE.split(" ")]);
+      for (const count of parseCounters((await run(list, {}, signal)).stdout)) counts.set(count.name, count);
+    }
+    return stages.map((stage, index) => {
+      const { packets = 0, bytes = 0 } = counts.get(counterName(index)) ?? {};
+      return { ...stage, packets, bytes };
+    });
+  } finally {
+    for (const host of hosts) {
+      if (!signal.aborted)
+        await attempt(inNamespace(host.namespace, ["nft", "delete", "table", ...TABLE.split(" ")]), {}, signal);
+    }
+  }
+}
+
+function planWay(way: Stage["way"], from: Pod, to: Pod, tunnel: Tunnel): readonly Stage[] {
+  const inner = {
+    way,
+    source: from.address,
+    destination: to.address,
+    match: `ip saddr ${from.address} ip daddr ${to.address} icmp type echo-${way}`,
+    what: `ICMP echo ${way}`,
+  };
+  const outer = {
+    way,
+    source: from.host.address,
+    destination: to.host.address,
+    match: `ip saddr ${from.host.address} ip daddr ${to.host.address} udp dport ${tunnel.udpPort}`,
+    what: `UDP ${tunnel.udpPort}, VXLAN ${tunnel.vni}`,
+  };
+  const sent = { host: from.host, direction: "out" } as const;
+  const received = { host: to.host, direction: "in" } as const;
+  return [
+    { ...inner, ...sent, device: "cni0", direction: "in", hook: "prerouting" },
+    { ...inner, ...sent, device: tunnel.device, hook: "postrouting" },
+    { ...outer, ...sent, device: "eth0", hook: "output" },
+    { ...outer, ...received, device: "eth0", hook: "input" },
+    { ...inner, ...received, device: tunnel.device, hook: "prerouting" },
+    { ...inner, ...received, device: "cni0", direction: "out", hook: "postrouting" },
+  ];
+}
+
+function counterName(index: number): string {
+  return `stage${index}`;
+}
+
+/** The nft script that counts the stages on this host. It lets every packet pass. */
+function formatCounters(stages: readonly Stage[], host: Machine): string {
+  const own = [...stages.entries()].filter(([, stage]) => stage.host === host);
+  return [
+    `add table ${TABLE}`,
+    ...own.map(([index]) => `add counter ${TABLE} ${counterName(index)}`),
+    ...[...new Set(own.map(([, { hook }]) => hook))].map(
+      (hook) => `add chain ${TABLE} ${hook} { type filter hook ${hook} priority 300; policy accept; }`,
+    ),
+    ...own.map(([index, { hook, direction, device, match }]) => {
+      const name = direction === "in" ? "iifname" : "oifname";
+      return `add rule ${TABLE} ${hook} ${name} "${device}" ${match} counter name ${counterName(index)}`;
+    }),
+    "",
+  ].join("\n");
+}
+
+interface Count {
+  readonly name: string;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** What `nft -j list counters` prints. */
+export function parseCounters(json: string): readonly Count[] {
+  const { nftables } = JSON.parse(json) as { readonly nftables: readonly { readonly counter?: Count }[] };
+  return nftables.flatMap(({ counter }) => (counter ? [counter] : []));
+}

@@ -1,0 +1,86 @@
+// The demo's process edge: arguments, signals, what is printed, exit status.
+
+import { setMaxListeners } from "node:events";
+import { join } from "node:path";
+import { isKept, listRuns, takeDown } from "../lab/cleanup.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { messageOf } from "../src/base/errors.ts";
+import { type DemoCommand, type DemoOptions, HELP, parseDemoCommand } from "./options.ts";
+import { DemoFailed, runDemo } from "./scenario.ts";
+import { createStyle } from "./table.ts";
+
+const FAILED = 1;
+const USAGE = 64;
+const INTERRUPTED = 130;
+
+/** This file runs from dist/demo. */
+const LOG_DIRECTORY = join(import.meta.dirname, "../../build/demo-logs");
+
+async function main(): Promise<number> {
+  const command = readCommand();
+  switch (command?.kind) {
+    case undefined:
+      return USAGE;
+    case "help":
+      console.log(HELP);
+      return 0;
+    case "down":
+      takeDownKept();
+      return 0;
+    case "run":
+      return await demonstrate(command.options);
+  }
+}
+
+function readCommand(): DemoCommand | null {
+  try {
+    return parseDemoCommand(process.argv.slice(2));
+  } catch (error) {
+    console.error(`demo: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+async function demonstrate(options: DemoOptions): Promise<number> {
+  const style = createStyle(process.stdout, process.env);
+  const start = systemClock.monotonic();
+  const print = (line: string) => console.log(line);
+  const progress = (line: string) => {
+    const elapsed = ((systemClock.monotonic() - start) / 1000).toFixed(1).padStart(5);
+    print(`${style.faint(`[${elapsed} s]`)} ${line}`);
+  };
+  const signal = abortOnSignals();
+  try {
+    await runDemo(options, { progress, print, style, logDirectory: LOG_DIRECTORY }, signal);
+    return 0;
+  } catch (error) {
+    if (signal.aborted) {
+      progress("stopped; all of it is taken down");
+      return INTERRUPTED;
+    }
+    console.error(`demo failed: ${messageOf(error)}`);
+    if (error instanceof DemoFailed) console.error(error.lastLines.join("\n"));
+    return FAILED;
+  }
+}
+
+/** npm passes a signal on that the terminal has sent already, so a second one means nothing. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  // Twenty daemons are waited for under this one signal.
+  setMaxListeners(0, controller.signal);
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort());
+  return controller.signal;
+}
+
+function takeDownKept(): void {
+  const kept = listRuns().filter(isKept);
+  for (const name of kept) {
+    takeDown(name);
+    console.log(`took ${name} down`);
+  }
+  if (kept.length === 0) console.log("nothing was left running");
+}
+
+// What a kept demo runs would keep this process waiting for it.
+void main().then((status) => process.exit(status));

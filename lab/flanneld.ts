@@ -1,0 +1,118 @@
+// The built daemon, started on a host of the lab just as an operator would start it.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Millis, seconds } from "../src/base/brand.ts";
+import { shellStatus, toolEnvironment } from "./run.ts";
+import { inNamespace, type Machine } from "./topology.ts";
+import { waitFor } from "./wait.ts";
+
+/** This file runs from dist/lab; the launcher is two levels up. */
+const LAUNCHER = join(import.meta.dirname, "../../bin/flanneld");
+
+/** The daemon leaves work undone 5 s after SIGTERM; what takes much longer than that hangs. */
+const STOP_LIMIT = seconds(10);
+const READY_LIMIT = seconds(30);
+
+export interface FlanneldOptions {
+  readonly etcdEndpoints: readonly string[];
+  /** More flags, as on the command line. */
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Instead of bin/flanneld. */
+  readonly program?: string;
+}
+
+export interface Flanneld extends AsyncDisposable {
+  readonly host: Machine;
+  readonly pid: number;
+  readonly subnetFile: string;
+  readonly logFile: string;
+  /** What this process has logged; the file also holds what those before it did. */
+  log(): string;
+  waitForLog(pattern: RegExp, limit: Millis, signal: AbortSignal): Promise<string>;
+  /** Resolves when the daemon serves its host; throws at once when it has ended instead. */
+  ready(signal: AbortSignal): Promise<void>;
+  running(): boolean;
+  /** SIGTERM; resolves to the exit status, as a shell counts it. */
+  stop(signal: AbortSignal): Promise<number>;
+  /** SIGKILL, as if the machine's memory had run out. */
+  kill(signal: AbortSignal): Promise<void>;
+}
+
+export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld {
+  const subnetFile = join(host.directory, "subnet.env");
+  const logFile = join(host.directory, "flanneld.log");
+  const start = existsSync(logFile) ? statSync(logFile).size : 0;
+  const child = launch(
+    host,
+    logFile,
+    [
+      options.program ?? LAUNCHER,
+      `--etcd-endpoints=${options.etcdEndpoints.join(",")}`,
+      "--iface=eth0",
+      `--subnet-file=${subnetFile}`,
+      ...(options.flags ?? []),
+    ],
+    options.environment ?? {},
+  );
+
+  const running = () => child.exitCode === null && child.signalCode === null;
+  const status = () => shellStatus(child.exitCode ?? child.signalCode ?? 0);
+  const log = () => readFileSync(logFile).subarray(start).toString("utf8");
+  const ended = (limit: Millis, signal: AbortSignal) =>
+    waitFor(`the end of flanneld on ${host.name}`, () => (running() ? null : true), limit, signal);
+  const waitForLog = (pattern: RegExp, limit: Millis, signal: AbortSignal) => {
+    const look = () => {
+      const line = log()
+        .split("\n")
+        .find((line) => pattern.test(line));
+      if (line === undefined && !running()) {
+        throw new Error(`flanneld on ${host.name} ended with status ${status()}: ${log().trim().split("\n").at(-1)}`);
+      }
+      return line ?? null;
+    };
+    return waitFor(`${pattern} in the log of flanneld on ${host.name}`, look, limit, signal);
+  };
+  return {
+    host,
+    pid: child.pid ?? 0,
+    subnetFile,
+    logFile,
+    log,
+    waitForLog,
+    ready: async (signal) => void (await waitForLog(/flannel is ready/, READY_LIMIT, signal)),
+    running,
+    stop: async (signal) => {
+      child.kill("SIGTERM");
+      await ended(STOP_LIMIT, signal);
+      return status();
+    },
+    kill: async (signal) => {
+      child.kill("SIGKILL");
+      await ended(STOP_LIMIT, signal);
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await ended(STOP_LIMIT, new AbortController().signal);
+    },
+  };
+}
+
+/** In a process group of its own, so that Ctrl-C in a terminal reaches only whoever takes the lab down in order. */
+function launch(
+  host: Machine,
+  logFile: string,
+  command: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): ChildProcess {
+  const [program = "", ...args] = inNamespace(host.namespace, command);
+  const log = openSync(logFile, "a");
+  try {
+    const env = { ...toolEnvironment(), ...environment };
+    return spawn(program, args, { detached: true, stdio: ["ignore", log, log], env });
+  } finally {
+    closeSync(log);
+  }
+}

@@ -1,0 +1,53 @@
+// Stands where systemd would: a real listener on a notification socket, which Node cannot open. Compiled at first use.
+
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { type EpochMillis, seconds } from "../src/base/brand.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { waitFor } from "./wait.ts";
+
+export interface Notification {
+  /** Assignments such as "READY=1", separated by blanks. */
+  readonly text: string;
+  readonly at: EpochMillis;
+}
+
+export interface NotifyListener extends Disposable {
+  /** For NOTIFY_SOCKET. */
+  readonly socket: string;
+  readonly received: readonly Notification[];
+  waitFor(pattern: RegExp, signal: AbortSignal): Promise<Notification>;
+}
+
+/** This file runs from dist/lab; the C source is beside its TypeScript source. */
+const SOURCE = join(import.meta.dirname, "../../lab/notify-listener.c");
+const PROGRAM = join(import.meta.dirname, "notify-listener");
+
+export async function listenForNotifications(directory: string, signal: AbortSignal): Promise<NotifyListener> {
+  if (!existsSync(PROGRAM)) compile();
+  const socket = join(directory, "notify.sock");
+  const child = spawn(PROGRAM, [socket], { stdio: ["ignore", "pipe", "inherit"] });
+  const stop = () => void child.kill("SIGKILL");
+  process.on("exit", stop);
+  const received: Notification[] = [];
+  createInterface({ input: child.stdout }).on("line", (text) => received.push({ text, at: systemClock.now() }));
+  const look = (pattern: RegExp) => () => received.find(({ text }) => pattern.test(text)) ?? null;
+  await waitFor("the notification listener", look(/^listening$/), seconds(10), signal);
+  return {
+    socket,
+    received,
+    waitFor: (pattern) => waitFor(`the notification ${pattern}`, look(pattern), seconds(20), signal),
+    [Symbol.dispose]: () => {
+      process.removeListener("exit", stop);
+      stop();
+    },
+  };
+}
+
+function compile(): void {
+  const temporary = `${PROGRAM}.${process.pid}`;
+  execFileSync("cc", ["-O1", "-Wall", "-o", temporary, SOURCE]);
+  renameSync(temporary, PROGRAM);
+}

@@ -1,0 +1,112 @@
+// The HTTP endpoint for probes. /healthz: the process answers. /readyz: the daemon does its work, and if not, why.
+// It decides nothing: readiness is asked for at every request and may come and go.
+
+import type { Server, ServerResponse } from "node:http";
+import { FlannelError, messageOf } from "./base/errors.ts";
+import type { Ip } from "./base/ip.ts";
+
+export interface Readiness {
+  /** A null reason is fine; ready means that all of them are. */
+  readonly checks: readonly { readonly name: string; readonly reason: string | null }[];
+}
+
+export interface HealthServer extends AsyncDisposable {
+  /** The port that the kernel chose when 0 was asked for. */
+  readonly port: number;
+}
+
+export interface HealthDeps {
+  readonly readiness: () => Readiness;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A probe is one small request. Whatever is slower or more than this is not a probe. */
+const REQUEST_LIMIT_MILLIS = 5000;
+const MOST_CONNECTIONS = 64;
+
+/** Throws `listen.failed`. Disposal closes what is open, also connections that are kept alive. */
+export async function openHealth(
+  { ip, port }: { readonly ip: Ip; readonly port: number },
+  { readiness }: HealthDeps,
+): Promise<HealthServer> {
+  // Loaded here, because most daemons run without the endpoint.
+  const { createServer } = await import("node:http");
+  const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
+  const server = createServer(limits, (request, response) => {
+    send(answerTo(request.url ?? "", readiness), response);
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  await listen(server, ip, port);
+  const bound = server.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Compat: paths, statuses and the first words of the bodies are those of Go flanneld; any method will do. */
+export function answerTo(url: string, readiness: () => Readiness): Answer {
+  const [path = "", query = ""] = url.split("?", 2);
+  const verbose = new URLSearchParams(query).has("verbose");
+  if (path === "/healthz") return { status: 200, body: "flanneld is running" };
+  if (path === "/readyz") return formatReadiness(readiness(), verbose);
+  return { status: 404, body: "404 page not found\n" };
+}
+
+function formatReadiness({ checks }: Readiness, verbose: boolean): Answer {
+  const failing = checks.filter(({ reason }) => reason !== null);
+  const status = failing.length === 0 ? 200 : 503;
+  if (verbose) {
+    const lines = checks.map(({ name, reason }) => (reason === null ? `[+]${name} ok` : `[-]${name}: ${reason}`));
+    return { status, body: [...lines, ""].join("\n") };
+  }
+  if (status === 200) return { status, body: "flanneld is ready" };
+  const reasons = failing.map(({ name, reason }) => `${name}: ${reason}`);
+  return { status, body: `flanneld is not ready yet: ${reasons.join("; ")}` };
+}
+
+function send({ status, body }: Answer, response: ServerResponse): void {
+  response.writeHead(status, {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+  });
+  response.end(body);
+}
+
+async function listen(server: Server, ip: Ip, port: number): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host: ip, port }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    const address = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+    const info = { what: "health checks", address, reason: describeListenError(error) };
+    throw new FlannelError("listen.failed", info, { cause: error });
+  }
+}
+
+function describeListenError(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "EADDRINUSE":
+      return "another process listens there; choose another port with -healthz-port";
+    case "EADDRNOTAVAIL":
+      return "this host does not have that address; choose another with -healthz-ip";
+    case "EACCES":
+      return "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another with -healthz-port";
+    default:
+      return messageOf(error);
+  }
+}

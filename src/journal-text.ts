@@ -1,0 +1,49 @@
+// One line of pino's JSON as one line for a person. Pure. Whatever is in a field, the line stays one line and cannot
+// steer a terminal.
+
+/** `journal`: a priority for journald, which knows the time itself. `colour`: for a terminal. */
+export type LineStyle = "journal" | "plain" | "colour";
+
+interface Level {
+  readonly word: string;
+  /** syslog(3); the prefix of sd-daemon(3). */
+  readonly priority: number;
+  /** SGR code, or null for the terminal's own colour. */
+  readonly colour: number | null;
+}
+
+const LEVELS: Readonly<Record<string, Level>> = {
+  error: { word: "ERROR", priority: 3, colour: 31 },
+  warn: { word: "WARN ", priority: 4, colour: 33 },
+  info: { word: "INFO ", priority: 6, colour: null },
+  debug: { word: "DEBUG", priority: 7, colour: 2 },
+};
+
+const OTHER: Level = { word: "INFO ", priority: 6, colour: null };
+
+/** `json` is a line as pino writes it: level, time, msg and the fields. */
+export function formatLine(json: string, style: LineStyle): string {
+  const { level, time, msg, ...fields } = JSON.parse(json) as Readonly<Record<string, unknown>>;
+  const facts = LEVELS[String(level)] ?? OTHER;
+  const pairs = Object.entries(fields).map(([key, value]) => `${key}=${formatValue(value)}`);
+  return `${[head(facts, time, style) + escapeControls(String(msg ?? "")), ...pairs].join(" ")}\n`;
+}
+
+function head({ word, priority, colour }: Level, time: unknown, style: LineStyle): string {
+  if (style === "journal") return `<${priority}>`;
+  const painted = style === "colour" && colour !== null ? `\u001b[${colour}m${word}\u001b[0m` : word;
+  return `${String(time)} ${painted} `;
+}
+
+function formatValue(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const bare = text !== "" && !/[\s"=\p{Cc}]/u.test(text);
+  return bare ? text : escapeControls(JSON.stringify(text));
+}
+
+/** C0, DEL, C1 and the two Unicode line ends, the way JSON would write them. */
+function escapeControls(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}

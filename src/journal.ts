@@ -1,0 +1,92 @@
+// The edge where log lines leave the program: pino for levels, redaction and JSON, a text form of our own for people,
+// both on standard error. Also what is printed when the daemon cannot run at all.
+// It has no files and no rotation: that is the journal's business.
+
+import { fstatSync } from "node:fs";
+import { isatty } from "node:tty";
+import { pino } from "pino";
+import { type Clock, systemClock } from "./base/clock.ts";
+import { FlannelError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import type { LogOptions } from "./cli/options.ts";
+import { formatLine, type LineStyle } from "./journal-text.ts";
+
+const STDERR = 2;
+
+/** A reader that does not read costs us this much memory; what comes after is dropped until it does. */
+const BACKLOG_BYTES = 1024 * 1024;
+
+/** No field of the vocabulary holds a secret. This is for the day when somebody logs an object that does. */
+const SECRETS = ["password", "*.password", "token", "*.token", "authorization", "*.authorization"];
+
+export interface LogSink {
+  write(line: string): void;
+}
+
+export interface JournalDeps {
+  readonly clock: Pick<Clock, "now">;
+  readonly style: LineStyle;
+  readonly sink: LogSink;
+}
+
+export function createJournal(options: LogOptions, deps: JournalDeps = standardError()): Logger {
+  const { clock, style, sink } = deps;
+  const stream = options.format === "json" ? sink : { write: (json: string) => sink.write(formatLine(json, style)) };
+  const logger = pino(
+    {
+      level: options.debug ? "debug" : "info",
+      base: null,
+      timestamp: () => `,"time":"${new Date(clock.now()).toISOString()}"`,
+      formatters: { level: (level) => ({ level }) },
+      redact: { paths: SECRETS, censor: "[redacted]" },
+    },
+    stream,
+  );
+  return {
+    error: (message, fields = {}) => logger.error(fields, message),
+    warn: (message, fields = {}) => logger.warn(fields, message),
+    info: (message, fields = {}) => logger.info(fields, message),
+    debug: (message, fields = {}) => logger.debug(fields, message),
+  };
+}
+
+function standardError(): JournalDeps {
+  return { clock: systemClock, style: readLineStyle(process.env), sink: openSink(STDERR) };
+}
+
+/** Synchronous: a line is out before the program goes on, so that nothing is lost when it ends. */
+export function openSink(fd: number): LogSink {
+  const sink = pino.destination({ dest: fd, sync: true, maxLength: BACKLOG_BYTES });
+  // A full disk or a reader that has gone away must not end the network of a host. Nobody is left to be told.
+  sink.on("error", () => {});
+  return sink;
+}
+
+export function readLineStyle(env: Readonly<Record<string, string | undefined>>, fd = STDERR): LineStyle {
+  if (isJournal(env["JOURNAL_STREAM"], fd)) return "journal";
+  return isatty(fd) && !env["NO_COLOR"] ? "colour" : "plain";
+}
+
+/** systemd.exec(5): the variable names the journal's socket; it is inherited, so what we write to may be another. */
+function isJournal(variable: string | undefined, fd: number): boolean {
+  if (!variable) return false;
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return variable === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
+}
+
+/** What a person reads when the daemon could not start: sentences, and a stack only for a bug. */
+export function formatFailure(error: unknown): string {
+  const text =
+    error instanceof FlannelError
+      ? error.message
+      : `this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  return text.replaceAll(/^(?=.)/gm, "flanneld: ");
+}
+
+export function printFailure(error: unknown, sink: LogSink = openSink(STDERR)): void {
+  sink.write(`${formatFailure(error)}\n`);
+}

@@ -1,0 +1,36 @@
+/* What the parts of the addon share: errors, arguments, and the functions that each part offers to JavaScript.
+ * The addon does only what Node cannot do itself; everything that can be decided in TypeScript is decided there. */
+
+#ifndef FLANNEL_BINDING_H
+#define FLANNEL_BINDING_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Throws an Error whose code is the errno's name ("ENOENT") and whose message begins with `what`. Returns NULL. */
+napi_value throw_errno(napi_env env, int error, const char *what);
+
+/* Throws a TypeError unless an exception is pending already. Returns NULL. */
+napi_value throw_type(napi_env env, const char *message);
+
+/* Fetches exactly `count` arguments; false with a pending exception when the caller gave fewer. */
+bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *arguments);
+
+/* Wraps `data` in a new object that only `unwrap_handle` with the same tag opens. NULL on failure. */
+napi_value wrap_handle(napi_env env, const napi_type_tag *tag, void *data, napi_finalize finalize);
+
+/* NULL with a pending exception when the value is not such a handle. */
+void *unwrap_handle(napi_env env, const napi_type_tag *tag, napi_value value);
+
+napi_value netlink_open(napi_env env, napi_callback_info info);
+napi_value netlink_request(napi_env env, napi_callback_info info);
+napi_value netlink_close(napi_env env, napi_callback_info info);
+
+napi_value monitor_open(napi_env env, napi_callback_info info);
+napi_value monitor_close(napi_env env, napi_callback_info info);
+
+napi_value sd_notify_send(napi_env env, napi_callback_info info);
+
+#endif

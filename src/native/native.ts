@@ -1,0 +1,70 @@
+// The native addon, typed: what Node cannot do itself. The only file that touches the .node; the C beside it offers
+// handles and functions, this makes disposable objects of them. Errors carry the errno's name as their code.
+
+import { createRequire } from "node:module";
+import { FlannelError, messageOf } from "../base/errors.ts";
+
+/** A NETLINK_ROUTE socket for requests. */
+export interface NetlinkSocket extends Disposable {
+  /** What the kernel writes into the notifications that our requests cause (nlmsg_pid). */
+  readonly portId: number;
+  /**
+   * Sends one or more framed messages and returns all that the kernel answers. With `limit`, reading stops once that many
+   * bytes are there; what is left would be mixed into the next answer, so the socket must be disposed of then.
+   */
+  request(messages: Uint8Array, limit?: number): Buffer;
+}
+
+/** Gets every datagram that arrived, one after the other, and whether the kernel had to drop some. */
+export type NetlinkListener = (messages: Buffer, overrun: boolean) => void;
+
+export interface NativeAddon {
+  openNetlinkSocket(receiveBuffer: number): NetlinkSocket;
+  /** Listens to multicast groups (RTNLGRP_*) until disposed of. Does not keep the process alive. */
+  openNetlinkMonitor(groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): Disposable;
+  /** sd_notify(3): `path` as in NOTIFY_SOCKET, "@name" for an abstract address. */
+  sdNotify(path: string, message: string): void;
+}
+
+interface Handle {
+  readonly portId: number;
+}
+
+interface Exports {
+  netlinkOpen(receiveBuffer: number): Handle;
+  netlinkRequest(handle: Handle, messages: Uint8Array, limit: number): Buffer;
+  netlinkClose(handle: Handle): void;
+  monitorOpen(groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
+  monitorClose(handle: object): void;
+  sdNotify(path: string, message: string): void;
+}
+
+/** Throws `native.unavailable`. */
+export function loadNative(path: string): NativeAddon {
+  const addon = load(path);
+  return {
+    sdNotify: addon.sdNotify,
+    openNetlinkSocket(receiveBuffer) {
+      const handle = addon.netlinkOpen(receiveBuffer);
+      return {
+        portId: handle.portId,
+        request: (messages, limit = Number.MAX_SAFE_INTEGER) => addon.netlinkRequest(handle, messages, limit),
+        [Symbol.dispose]: () => addon.netlinkClose(handle),
+      };
+    },
+    openNetlinkMonitor(groups, receiveBuffer, listener) {
+      const handle = addon.monitorOpen(groups, receiveBuffer, listener);
+      return { [Symbol.dispose]: () => addon.monitorClose(handle) };
+    },
+  };
+}
+
+function load(path: string): Exports {
+  try {
+    // A path of our own, so that bundlers leave the call alone.
+    return createRequire(path)(path) as Exports;
+  } catch (error) {
+    const [reason = ""] = messageOf(error).split("\n");
+    throw new FlannelError("native.unavailable", { path, reason }, { cause: error });
+  }
+}

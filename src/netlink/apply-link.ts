@@ -1,0 +1,72 @@
+// Carrying out operations on links: making one, changing it in place, or making it anew.
+
+import { writeFile } from "node:fs/promises";
+import type { NetOp } from "../net/diff.ts";
+import { type Link, type LinkName, linkChange, sameObject } from "../net/objects.ts";
+import type { Request } from "./codec.ts";
+import type { Connection, Refusal } from "./connection.ts";
+import { createLink, deleteLink, setLink, setLinkUp } from "./link.ts";
+import { readLink } from "./read-links.ts";
+
+export type LinkOp = NetOp & { readonly object: Link };
+
+/** Null when the link is as wanted. */
+export async function applyLinkOp(op: LinkOp, connection: Connection): Promise<Refusal | null> {
+  switch (op.op) {
+    case "create":
+      return create(op.object, connection);
+    case "delete":
+      return remove(op.object.name, connection);
+    case "replace": {
+      const { previous } = op;
+      if (previous.kind === "link" && linkChange(previous, op.object) === "set") return change(op.object, connection);
+      return remove(op.object.name, connection) ?? (await create(op.object, connection));
+    }
+  }
+}
+
+async function create(link: Link, connection: Connection): Promise<Refusal | null> {
+  const lower = link.type === "vxlan" ? link.lower : null;
+  const lowerIndex = lower === null ? null : indexOf(lower, connection);
+  if (lower !== null && lowerIndex === null) return noDevice(lower);
+  const refusal = perform(createLink(link, lowerIndex), connection);
+  if (refusal?.errno === "EEXIST") return isThere(link, connection) ? null : refusal;
+  if (refusal) return refusal;
+  await ignoreRouterAdvertisements(link.name);
+  if (!link.up) return null;
+  const index = indexOf(link.name, connection);
+  return index === null ? noDevice(link.name) : perform(setLinkUp(index), connection);
+}
+
+function isThere(link: Link, connection: Connection): boolean {
+  const present = readLink({ name: link.name }, connection)?.link;
+  return present !== undefined && sameObject(present, link);
+}
+
+/** Compat: like the Go daemon, and like it regardless of the outcome: a host without IPv6 has no such file. */
+async function ignoreRouterAdvertisements(name: LinkName): Promise<void> {
+  await writeFile(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, "0").catch(() => {});
+}
+
+function change(link: Link, connection: Connection): Refusal | null {
+  const index = indexOf(link.name, connection);
+  return index === null ? noDevice(link.name) : perform(setLink(index, link), connection);
+}
+
+function remove(name: LinkName, connection: Connection): Refusal | null {
+  const index = indexOf(name, connection);
+  const refusal = index === null ? null : perform(deleteLink(index), connection);
+  return refusal?.errno === "ENODEV" ? null : refusal;
+}
+
+function indexOf(name: LinkName, connection: Connection): number | null {
+  return readLink({ name }, connection)?.index ?? null;
+}
+
+function perform(request: Request, connection: Connection): Refusal | null {
+  return connection.execute([request])[0] ?? null;
+}
+
+function noDevice(name: LinkName): Refusal {
+  return { errno: "ENODEV", message: `there is no device ${name}` };
+}

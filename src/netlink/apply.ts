@@ -1,0 +1,170 @@
+// Carrying out operations: addresses, routes, neighbours and forwarding entries in batches of one system call each,
+// links one by one (apply-link.ts). A refused operation never stops the others, and nothing is tried twice: whoever asked
+// for it looks at the kernel again.
+
+import { setImmediate } from "node:timers/promises";
+import type { NetOp } from "../net/diff.ts";
+import type { OpFailure } from "../net/kernel-net.ts";
+import { describeObject, type Link, type LinkName, type NetObject } from "../net/objects.ts";
+import { createAddress, deleteAddress } from "./address.ts";
+import { applyLinkOp, type LinkOp } from "./apply-link.ts";
+import type { Request } from "./codec.ts";
+import { type Connection, type Refusal, refusedTo } from "./connection.ts";
+import { createFdbEntry, deleteFdbEntry } from "./fdb.ts";
+import { createNeighbour, deleteNeighbour } from "./neighbour.ts";
+import { readLink } from "./read-links.ts";
+import { appendRoute, createRoute, deleteRoute } from "./route.ts";
+
+/** Large enough that system calls cost nothing, small enough that the event loop is held up for some milliseconds only. */
+const BATCH_SIZE = 128;
+
+/** What a deletion may be answered with when there is nothing to delete. */
+export const GONE: readonly string[] = ["ENOENT", "ESRCH", "ENODEV", "EADDRNOTAVAIL"];
+
+/** Kernel: even with NLM_F_REPLACE, for a route that is there already but not the first of its destination and metric. */
+const PRESENT: readonly string[] = ["EEXIST"];
+
+const NO_SUCH_DEVICE: Refusal = { errno: "ENODEV", message: "the device does not exist" };
+
+type EntryOp = NetOp & { readonly object: Exclude<NetObject, Link> };
+
+/** What one operation comes down to. */
+interface Step {
+  readonly request: Request;
+  /** Sent when the first one was carried out. */
+  readonly after: Request | null;
+  /** Refusals that mean that nothing had to be done. */
+  readonly forgiven: readonly string[];
+}
+
+export async function applyOps(
+  ops: readonly NetOp[],
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<readonly OpFailure[]> {
+  const failures: OpFailure[] = [];
+  const fail = (op: NetOp, refusal: Refusal) => {
+    failures.push({ op, error: refusedTo(`${op.op} ${describeObject(op.object)}`, refusal) });
+  };
+  for (const batch of batchesOf(ops)) {
+    signal.throwIfAborted();
+    const [first] = batch;
+    if (first && isLinkOp(first)) {
+      const refusal = await applyLinkOp(first, connection);
+      if (refusal) fail(first, refusal);
+    } else {
+      applyBatch(batch.filter(isEntryOp), connection, fail);
+    }
+    await setImmediate();
+  }
+  return failures;
+}
+
+function isLinkOp(op: NetOp): op is LinkOp {
+  return op.object.kind === "link";
+}
+
+function isEntryOp(op: NetOp): op is EntryOp {
+  return op.object.kind !== "link";
+}
+
+/** In order; a link is a batch of its own, because making one changes the indices that the others are written with. */
+export function* batchesOf(ops: readonly NetOp[]): Generator<readonly NetOp[], void> {
+  let batch: NetOp[] = [];
+  for (const op of ops) {
+    const alone = isLinkOp(op);
+    if (batch.length > 0 && (alone || batch.length === BATCH_SIZE)) {
+      yield batch;
+      batch = [];
+    }
+    if (alone) yield [op];
+    else batch.push(op);
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function applyBatch(
+  ops: readonly EntryOp[],
+  connection: Connection,
+  fail: (op: NetOp, refusal: Refusal) => void,
+): void {
+  const indexOf = createIndexLookup(connection);
+  const steps = new Map<EntryOp, Step>();
+  for (const op of ops) {
+    const index = indexOf(op.object.dev);
+    if (index !== null) steps.set(op, stepFor(op, index, indexOf));
+    else if (op.op !== "delete") fail(op, NO_SUCH_DEVICE);
+  }
+  const done = execute(steps, connection, fail);
+  execute(new Map(done.flatMap(([op, { after }]) => (after ? [[op, removal(after)]] : []))), connection, fail);
+}
+
+/** Remembers for one batch only. */
+function createIndexLookup(connection: Connection): (dev: LinkName) => number | null {
+  const indices = new Map<LinkName, number | null>();
+  return (dev) => {
+    const known = indices.get(dev);
+    if (known !== undefined) return known;
+    const index = readLink({ name: dev }, connection)?.index ?? null;
+    indices.set(dev, index);
+    return index;
+  };
+}
+
+/** Returns the operations that succeeded. */
+function execute(
+  steps: ReadonlyMap<EntryOp, Step>,
+  connection: Connection,
+  fail: (op: NetOp, refusal: Refusal) => void,
+): (readonly [EntryOp, Step])[] {
+  if (steps.size === 0) return [];
+  const outcomes = connection.execute([...steps.values()].map(({ request }) => request));
+  return [...steps].filter(([op, { forgiven }], position) => {
+    const refusal = outcomes[position] ?? null;
+    if (refusal === null || forgiven.includes(refusal.errno)) return true;
+    fail(op, refusal);
+    return false;
+  });
+}
+
+function stepFor(op: EntryOp, index: number, indexOf: (dev: LinkName) => number | null): Step {
+  if (op.op === "delete") return removal(deletionOf(op.object, index));
+  if (op.op === "create" || op.object.kind !== "route" || op.previous.kind !== "route") {
+    return { request: creationOf(op.object, index), after: null, forgiven: PRESENT };
+  }
+  // The kernel's own replacement takes the first route of this destination and metric, which need not be `previous`.
+  // The new one is added behind it before it goes, so that no packet is without a route in between.
+  const oldIndex = op.previous.dev === op.object.dev ? index : indexOf(op.previous.dev);
+  const after = oldIndex === null ? null : deleteRoute(op.previous, oldIndex);
+  return { request: appendRoute(op.object, index), after, forgiven: PRESENT };
+}
+
+function removal(request: Request): Step {
+  return { request, after: null, forgiven: GONE };
+}
+
+function creationOf(object: EntryOp["object"], index: number): Request {
+  switch (object.kind) {
+    case "address":
+      return createAddress(object, index);
+    case "route":
+      return createRoute(object, index);
+    case "neighbour":
+      return createNeighbour(object, index);
+    case "fdb":
+      return createFdbEntry(object, index);
+  }
+}
+
+function deletionOf(object: EntryOp["object"], index: number): Request {
+  switch (object.kind) {
+    case "address":
+      return deleteAddress(object, index);
+    case "route":
+      return deleteRoute(object, index);
+    case "neighbour":
+      return deleteNeighbour(object, index);
+    case "fdb":
+      return deleteFdbEntry(object, index);
+  }
+}

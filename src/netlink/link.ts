@@ -1,0 +1,189 @@
+// Links <-> RTM_*LINK messages. Vxlan devices in full, of every other kind what we need to know of it.
+
+import * as ifla from "netlink/dist/rt/ifla.js";
+import * as structs from "netlink/dist/rt/structs.js";
+import { putU32 } from "netlink/dist/structs.js";
+import type { Ip } from "../base/ip.ts";
+import { macOctets } from "../base/mac.ts";
+import type { Link, LinkName, VxlanLink } from "../net/objects.ts";
+import {
+  type Attributes,
+  attributesOf,
+  checkFixedPart,
+  encodeBody,
+  hasAttribute,
+  type Message,
+  malformed,
+  nestedAttributes,
+  type Request,
+  textAttribute,
+  u8Attribute,
+  u16beAttribute,
+  u32,
+  u32Attribute,
+} from "./codec.ts";
+import {
+  AF_INET,
+  IFF_LOOPBACK,
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_EXT_MASK,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  IFLA_MTU,
+  IFLA_VXLAN_COLLECT_METADATA,
+  IFLA_VXLAN_GBP,
+  IFLA_VXLAN_ID,
+  IFLA_VXLAN_LEARNING,
+  IFLA_VXLAN_LINK,
+  IFLA_VXLAN_LOCAL,
+  IFLA_VXLAN_LOCAL6,
+  IFLA_VXLAN_PORT,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  RTEXT_FILTER_SKIP_STATS,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+} from "./constants.ts";
+import { encodeIp, familyOf, ipAttribute, macAttribute } from "./octets.ts";
+
+/** struct ifinfomsg */
+const IFINFOMSG = 16;
+
+/** What only this adapter needs to know of a link, beside the link itself. */
+export interface LinkRecord {
+  readonly index: number;
+  readonly name: LinkName;
+  readonly loopback: boolean;
+  /** Of a vxlan device that has a lower one. */
+  readonly lowerIndex: number | null;
+  readonly link: Link;
+}
+
+export function requestLinks(): Request {
+  return { type: RTM_GETLINK, flags: 0, body: linkBody({}, {}, true) };
+}
+
+export function requestLink(by: { readonly name: LinkName } | { readonly index: number }): Request {
+  const body = "name" in by ? linkBody({}, { ifname: by.name }, true) : linkBody({ index: by.index }, {}, true);
+  return { type: RTM_GETLINK, flags: 0, body };
+}
+
+/** Makes the device, still down. `lowerIndex` is the index of a vxlan device's `lower`. */
+export function createLink(link: Link, lowerIndex: number | null): Request {
+  const linkinfo = encodeBody((out) => out.emit(ifla.formatInfo(linkInfo(link, lowerIndex))));
+  const body = linkBody({}, { ifname: link.name, mtu: link.mtu, ...macOf(link), linkinfo });
+  return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body };
+}
+
+/** Kernel: the MAC of a vxlan device can be set while it is up. Proved by facts.test.ts. */
+export function setLink(index: number, link: Link): Request {
+  const data = { index, flags: link.up ? { up: true as const } : {}, change: { up: true as const } };
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { mtu: link.mtu, ...macOf(link) }) };
+}
+
+export function setLinkUp(index: number): Request {
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody({ index, flags: { up: true }, change: { up: true } }, {}) };
+}
+
+export function deleteLink(index: number): Request {
+  return { type: RTM_DELLINK, flags: 0, body: linkBody({ index }, {}) };
+}
+
+function linkBody(
+  data: structs.LinkMessage["data"],
+  attrs: structs.LinkMessage["attrs"],
+  withoutStatistics = false,
+): Buffer {
+  return encodeBody((out) => {
+    structs.formatLinkMessage({ kind: "link", data, attrs }, out);
+    if (withoutStatistics) out.push(IFLA_EXT_MASK, putU32(RTEXT_FILTER_SKIP_STATS));
+  });
+}
+
+function macOf({ mac }: Link): { address?: Buffer } {
+  return mac === null ? {} : { address: Buffer.from(macOctets(mac)) };
+}
+
+function linkInfo(link: Link, lowerIndex: number | null): ifla.Info {
+  if (link.type === "other") return link.driver === null ? {} : { kind: link.driver };
+  return { kind: "vxlan", data: encodeBody((out) => out.emit(ifla.formatVxlan(vxlanData(link, lowerIndex)))) };
+}
+
+/** TTL 0 lets the kernel choose; checksums, ageing and the rest stay as the kernel has them. */
+function vxlanData(link: VxlanLink, lowerIndex: number | null): ifla.Vxlan {
+  const port = Buffer.alloc(2);
+  port.writeUInt16BE(link.port);
+  return {
+    id: link.vni,
+    ...(lowerIndex === null ? {} : { link: lowerIndex }),
+    ...localOf(link.local),
+    ttl: 0,
+    learning: Number(link.learning),
+    port,
+    ...(link.gbp ? { gbp: true } : {}),
+    ...(link.external ? { collectMetadata: 1 } : {}),
+  };
+}
+
+function localOf(local: Ip | null): ifla.Vxlan {
+  if (local === null) return {};
+  return familyOf(local) === AF_INET ? { local: encodeIp(local) } : { local6: encodeIp(local) };
+}
+
+/**
+ * `nameOf` names a vxlan device's lower device; a device that has gone meanwhile has no name and becomes null.
+ * Throws `netlink.malformed`.
+ */
+export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: number) => LinkName | null): LinkRecord {
+  const attributes = attributesOf(buffer, message, IFINFOMSG);
+  const name = textAttribute(attributes, IFLA_IFNAME) as LinkName | null;
+  if (name === null) throw malformed("link without a name", message.start);
+  const flags = u32(buffer, message.start + 8);
+  const info = nestedAttributes(attributes, IFLA_LINKINFO);
+  const driver = info && textAttribute(info, IFLA_INFO_KIND);
+  const data = driver === "vxlan" ? info && nestedAttributes(info, IFLA_INFO_DATA) : null;
+  const lowerIndex = (data && u32Attribute(data, IFLA_VXLAN_LINK)) || null;
+  const fields = {
+    kind: "link",
+    name,
+    mtu: u32Attribute(attributes, IFLA_MTU) ?? 0,
+    up: (flags & IFF_UP) !== 0,
+    mac: macAttribute(attributes, IFLA_ADDRESS),
+  } as const;
+  const lower = lowerIndex === null ? null : nameOf(lowerIndex);
+  return {
+    index: linkIndex(buffer, message),
+    name,
+    loopback: (flags & IFF_LOOPBACK) !== 0,
+    lowerIndex,
+    link: data
+      ? { ...fields, type: "vxlan", lower, ...vxlanFields(data) }
+      : { ...fields, type: "other", driver: driver === "" ? null : driver },
+  };
+}
+
+function vxlanFields(data: Attributes): Pick<VxlanLink, "vni" | "port" | "local" | "learning" | "gbp" | "external"> {
+  return {
+    vni: u32Attribute(data, IFLA_VXLAN_ID) ?? 0,
+    port: u16beAttribute(data, IFLA_VXLAN_PORT) ?? 0,
+    local: ipAttribute(data, IFLA_VXLAN_LOCAL) ?? ipAttribute(data, IFLA_VXLAN_LOCAL6),
+    learning: u8Attribute(data, IFLA_VXLAN_LEARNING) === 1,
+    gbp: hasAttribute(data, IFLA_VXLAN_GBP),
+    external: u8Attribute(data, IFLA_VXLAN_COLLECT_METADATA) === 1,
+  };
+}
+
+/** ifi_index */
+export function linkIndex(buffer: Buffer, message: Message): number {
+  checkFixedPart(message, IFINFOMSG);
+  return u32(buffer, message.start + 4);
+}
+
+/** The name in a link message, for those that want nothing else of it. */
+export function linkName(buffer: Buffer, message: Message): LinkName | null {
+  return textAttribute(attributesOf(buffer, message, IFINFOMSG), IFLA_IFNAME) as LinkName | null;
+}

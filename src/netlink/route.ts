@@ -1,0 +1,212 @@
+// Unicast routes of the main table <-> RTM_*ROUTE messages.
+
+import * as structs from "netlink/dist/rt/structs.js";
+import { writeU32 } from "netlink/dist/structs.js";
+import { type Ip, type Prefix, prefixLength } from "../base/ip.ts";
+import type { LinkName, Route, RouteProtocol } from "../net/objects.ts";
+import {
+  type Attributes,
+  attributesOf,
+  checkFixedPart,
+  encodeBody,
+  hasAttribute,
+  type Message,
+  malformed,
+  payloadOf,
+  type Request,
+  u16,
+  u32,
+  u32Attribute,
+} from "./codec.ts";
+import {
+  AF_INET,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_REPLACE,
+  RT_SCOPE_LINK,
+  RT_SCOPE_NOWHERE,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_MAIN,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_MULTIPATH,
+  RTA_OIF,
+  RTA_PREFSRC,
+  RTA_PRIORITY,
+  RTA_VIA,
+  RTM_DELROUTE,
+  RTM_GETROUTE,
+  RTM_NEWROUTE,
+  RTN_UNICAST,
+  RTNH_F_ONLINK,
+} from "./constants.ts";
+import { decodeIp, encodeIp, familyOf, ipAttribute } from "./octets.ts";
+
+/** struct rtmsg, and where its fields are */
+const RTMSG = 12;
+const RTM_FAMILY = 0;
+const RTM_DST_LEN = 1;
+const RTM_TOS = 3;
+const RTM_TABLE = 4;
+const RTM_PROTOCOL = 5;
+const RTM_FLAGS = 8;
+
+/** struct rtnexthop */
+const RTNEXTHOP = 8;
+
+/** Which IPv4 routes of the main table to dump. Kernel: with strict checking it filters itself (facts.test.ts). */
+export interface RouteFilter {
+  /** Null: through any device. */
+  readonly index: number | null;
+  /** Null: of any protocol. */
+  readonly protocol: RouteProtocol | null;
+}
+
+export function requestRoutes({ index, protocol }: RouteFilter): Request {
+  const data = { family: AF_INET, table: RT_TABLE_MAIN, type: RTN_UNICAST, protocol: protocol ?? 0 };
+  const attrs = { table: RT_TABLE_MAIN, ...(index === null ? {} : { oif: index }) };
+  return { type: RTM_GETROUTE, flags: 0, body: routeBody(data, attrs) };
+}
+
+/** Asks which way a packet to `destination` would take. */
+export function requestLookup(destination: Ip): Request {
+  const dst = encodeIp(destination);
+  const body = routeBody({ family: familyOf(destination), dstLen: dst.length * 8 }, { dst });
+  return { type: RTM_GETROUTE, flags: 0, body };
+}
+
+/** Kernel: in place of the first route with this destination and metric, whoever made it. */
+export function createRoute(route: Route, index: number): Request {
+  return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, body: newBody(route, index) };
+}
+
+/** Beside those with this destination and metric, and after them. */
+export function appendRoute(route: Route, index: number): Request {
+  return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_APPEND, body: newBody(route, index) };
+}
+
+/** Kernel: what is named must match; scope *nowhere* matches any scope, and a metric of 0 cannot be named. */
+export function deleteRoute(route: Route, index: number): Request {
+  return { type: RTM_DELROUTE, flags: 0, body: bodyFor(route, index, RT_SCOPE_NOWHERE, {}) };
+}
+
+function newBody(route: Route, index: number): Buffer {
+  const scope = route.via === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  return bodyFor(route, index, scope, route.onlink ? { __unknown: RTNH_F_ONLINK } : {});
+}
+
+function bodyFor(
+  { dst, via, metric, protocol }: Route,
+  index: number,
+  scope: number,
+  flags: { readonly __unknown?: number },
+): Buffer {
+  const family = familyOf(dst);
+  const address = encodeIp(dst.slice(0, dst.indexOf("/")) as Ip);
+  const crossing = via !== null && familyOf(via) !== family;
+  const data = {
+    family,
+    dstLen: prefixLength(dst),
+    table: RT_TABLE_MAIN,
+    protocol: protocol as number,
+    scope,
+    type: RTN_UNICAST,
+    flags,
+  };
+  return encodeBody((out) => {
+    const attrs = { dst: address, oif: index, priority: metric };
+    structs.formatRouteMessage({ kind: "route", data, attrs }, out);
+    if (via === null) return;
+    if (crossing) out.push(RTA_VIA, Buffer.concat([Buffer.from(Uint16Array.of(familyOf(via)).buffer), encodeIp(via)]));
+    else out.push(RTA_GATEWAY, encodeIp(via));
+  });
+}
+
+function routeBody(data: structs.RouteMessage["data"], attrs: structs.RouteMessage["attrs"]): Buffer {
+  return encodeBody((out) => structs.formatRouteMessage({ kind: "route", data, attrs }, out));
+}
+
+/** Leaves of the flags what a Route tells: a cable that is out (RTNH_F_LINKDOWN, RTNH_F_DEAD) is not another route. */
+export function maskRoute(buffer: Buffer, message: Message): void {
+  checkFixedPart(message, RTMSG);
+  const at = message.start + RTM_FLAGS;
+  writeU32.call(buffer, u32(buffer, at) & RTNH_F_ONLINK, at);
+}
+
+/**
+ * Null for what a Route cannot say and we never make: several next hops, a type of service. They stay as they are.
+ * Throws `netlink.malformed`.
+ */
+export function decodeRoute(buffer: Buffer, message: Message, dev: LinkName): Route | null {
+  const attributes = attributesOf(buffer, message, RTMSG);
+  if (hasAttribute(attributes, RTA_MULTIPATH) || buffer[message.start + RTM_TOS] !== 0) return null;
+  return {
+    kind: "route",
+    dev,
+    dst: destinationOf(attributes, buffer, message),
+    via: gatewayOf(attributes),
+    onlink: (u32(buffer, message.start + RTM_FLAGS) & RTNH_F_ONLINK) !== 0,
+    metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0,
+    protocol: buffer.readUInt8(message.start + RTM_PROTOCOL) as RouteProtocol,
+  };
+}
+
+function destinationOf(attributes: Attributes, buffer: Buffer, message: Message): Prefix {
+  const any = buffer[message.start + RTM_FAMILY] === AF_INET ? "0.0.0.0" : "::";
+  return `${ipAttribute(attributes, RTA_DST) ?? any}/${buffer[message.start + RTM_DST_LEN]}` as Prefix;
+}
+
+function gatewayOf(attributes: Attributes): Ip | null {
+  const gateway = ipAttribute(attributes, RTA_GATEWAY);
+  if (gateway !== null) return gateway;
+  const span = attributes.spans.get(RTA_VIA);
+  return span ? decodeIp(attributes.buffer, span.start + 2, span.end) : null;
+}
+
+/** The device, source address and gateway that the kernel names in a route. */
+export interface Way {
+  readonly index: number | null;
+  readonly source: Ip | null;
+  readonly via: Ip | null;
+}
+
+export function decodeWay(buffer: Buffer, message: Message): Way {
+  const attributes = attributesOf(buffer, message, RTMSG);
+  const source = ipAttribute(attributes, RTA_PREFSRC);
+  return { index: u32Attribute(attributes, RTA_OIF), source, via: gatewayOf(attributes) };
+}
+
+/** The devices that a default route leaves through, and its metric; null for any other route. */
+export function decodeDefaultRoute(
+  buffer: Buffer,
+  message: Message,
+): { readonly indices: readonly number[]; readonly metric: number } | null {
+  const attributes = attributesOf(buffer, message, RTMSG);
+  if (buffer[message.start + RTM_DST_LEN] !== 0) return null;
+  const index = u32Attribute(attributes, RTA_OIF);
+  const indices = index === null ? nextHopIndices(attributes) : [index];
+  return { indices, metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0 };
+}
+
+function nextHopIndices(attributes: Attributes): number[] {
+  const hops = payloadOf(attributes, RTA_MULTIPATH) ?? Buffer.alloc(0);
+  const indices: number[] = [];
+  for (let offset = 0; offset + RTNEXTHOP <= hops.length; ) {
+    const length = u16(hops, offset);
+    if (length < RTNEXTHOP || length > hops.length - offset) throw malformed(`next hop length ${length}`, offset);
+    indices.push(u32(hops, offset + 4));
+    offset += (length + 3) & ~3;
+  }
+  return indices;
+}
+
+/** The device of a route in a notification; null when it names none or several. */
+export function routeIndex(buffer: Buffer, message: Message): number | null {
+  return u32Attribute(attributesOf(buffer, message, RTMSG), RTA_OIF);
+}
+
+/** rtm_table: the table's number if it is a small one, which all that have a name are. */
+export function routeTable(buffer: Buffer, message: Message): number {
+  checkFixedPart(message, RTMSG);
+  return buffer.readUInt8(message.start + RTM_TABLE);
+}

@@ -1,0 +1,24 @@
+// The doors to the world that the daemon is given: main.ts opens the real ones, tests open others.
+
+import type { Clock } from "./base/clock.ts";
+import type { Logger } from "./base/log.ts";
+import type { Random } from "./base/random.ts";
+import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
+import type { Readiness } from "./health.ts";
+import type { KernelNet } from "./net/kernel-net.ts";
+import type { LeaseStore } from "./subnet/lease-store.ts";
+
+export interface Ports {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly openStore: (options: EtcdOptions) => Promise<LeaseStore & AsyncDisposable>;
+  readonly openKernel: () => KernelNet & Disposable;
+  readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
+  readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
+  /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */
+  readonly notify: (state: string) => void;
+  /** Null when there is no such file. */
+  readonly readSubnetFile: (path: string) => Promise<string | null>;
+  readonly writeSubnetFile: (path: string, text: string) => Promise<void>;
+}

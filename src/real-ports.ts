@@ -1,0 +1,45 @@
+// The real doors to the world, as the daemon is given them in production.
+
+import { join } from "node:path";
+import { systemClock } from "./base/clock.ts";
+import { messageOf } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import { systemRandom } from "./base/random.ts";
+import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
+import { openHealth } from "./health.ts";
+import { loadNative, type NativeAddon } from "./native/native.ts";
+import { openKernelNet } from "./netlink/kernel-net.ts";
+import type { Ports } from "./ports.ts";
+import { hasCapability } from "./privilege.ts";
+import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
+
+/** Throws `native.unavailable` when the addon in the install directory cannot be loaded. */
+export function openPorts(log: Logger, installDirectory: string): Ports {
+  const native = loadNative(join(installDirectory, "flannel.node"));
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom }),
+    openKernel: () => openKernelNet(native),
+    openHealth: (options, readiness) => openHealth(options, { readiness }),
+    hasCapability,
+    notify: systemdNotifier(native, log),
+    readSubnetFile,
+    writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
+  };
+}
+
+/** sd_notify(3). The variable is removed, so that children do not speak in our name. */
+function systemdNotifier(native: NativeAddon, log: Logger): (state: string) => void {
+  const socket = process.env["NOTIFY_SOCKET"];
+  delete process.env["NOTIFY_SOCKET"];
+  if (!socket) return () => {};
+  return (state) => {
+    try {
+      native.sdNotify(socket, state);
+    } catch (error) {
+      log.debug("cannot notify systemd", { reason: messageOf(error) });
+    }
+  };
+}

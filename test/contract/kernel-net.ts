@@ -1,0 +1,418 @@
+// What every KernelNet does. Run on the in-memory fake and on a real kernel, so that tests on the fake mean something.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
+import type { Mac } from "../../src/base/mac.ts";
+import { diff, type NetOp } from "../../src/net/diff.ts";
+import type { KernelNet, NetHint } from "../../src/net/kernel-net.ts";
+import {
+  type Address,
+  BOOT_PROTOCOL,
+  type FdbEntry,
+  FLANNEL_PROTOCOL,
+  KERNEL_PROTOCOL,
+  type LinkName,
+  type Neighbour,
+  type NetKind,
+  type NetObject,
+  type Route,
+  type VxlanLink,
+} from "../../src/net/objects.ts";
+import type { NetScope, Plan } from "../../src/net/plan.ts";
+
+/**
+ * A kernel with one interface `underlay`, which is up, has 192.168.77.1/24 and a default route via 192.168.77.254.
+ */
+export interface KernelFixture extends AsyncDisposable {
+  readonly kernel: KernelNet;
+  readonly underlay: LinkName;
+  /** Somebody else's changes. */
+  externally(ops: readonly NetOp[]): Promise<void>;
+  setUp(dev: LinkName, up: boolean): Promise<void>;
+  appendRoute(route: Route): Promise<void>;
+}
+
+const DEV = "flannel.1" as LinkName;
+const ALL_KINDS: readonly NetKind[] = ["link", "address", "route", "neighbour", "fdb"];
+const OWN: Address = { kind: "address", dev: DEV, address: "10.5.1.0/32" as IfAddr };
+
+function device(lower: LinkName): VxlanLink {
+  return {
+    kind: "link",
+    type: "vxlan",
+    name: DEV,
+    mtu: 1450,
+    up: true,
+    mac: "02:00:00:00:01:00" as Mac,
+    vni: 1,
+    port: 8472,
+    local: "192.168.77.1" as Ipv4,
+    lower,
+    learning: false,
+    gbp: false,
+    external: false,
+  };
+}
+
+function peerMac(peer: number): Mac {
+  return `02:00:00:00:02:${peer.toString(16).padStart(2, "0")}` as Mac;
+}
+
+function neighbour(peer: number): Neighbour {
+  return { kind: "neighbour", dev: DEV, ip: `10.5.${peer}.0` as Ip, mac: peerMac(peer) };
+}
+
+function fdb(peer: number): FdbEntry {
+  return { kind: "fdb", dev: DEV, mac: peerMac(peer), dst: `192.168.77.${peer}` as Ip };
+}
+
+function tunnelRoute(peer: number): Route {
+  return {
+    kind: "route",
+    dev: DEV,
+    dst: `10.5.${peer}.0/24` as Prefix4,
+    via: `10.5.${peer}.0` as Ip,
+    onlink: true,
+    metric: 0,
+    protocol: FLANNEL_PROTOCOL,
+  };
+}
+
+function create(...objects: readonly NetObject[]): NetOp[] {
+  return objects.map((object) => ({ op: "create", object }));
+}
+
+function remove(...objects: readonly NetObject[]): NetOp[] {
+  return objects.map((object) => ({ op: "delete", object }));
+}
+
+function scopeOf(underlay: LinkName): NetScope {
+  return { devices: [DEV], routeDevices: [underlay], kinds: ALL_KINDS };
+}
+
+/** Order within a kind is the kernel's. */
+function assertSame(actual: readonly NetObject[], expected: readonly NetObject[]): void {
+  const text = (objects: readonly NetObject[]) =>
+    objects.map((object) => JSON.stringify(Object.entries(object).toSorted())).toSorted();
+  assert.deepEqual(text(actual), text(expected));
+}
+
+export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
+  describe(`KernelNet: ${name}`, () => {
+    let fixture: KernelFixture;
+    let stop: AbortController;
+    let signal: AbortSignal;
+    beforeEach(async () => {
+      fixture = await open();
+      stop = new AbortController();
+      signal = stop.signal;
+    });
+    afterEach(async () => {
+      stop.abort();
+      await fixture[Symbol.asyncDispose]();
+    });
+
+    const read = (scope: NetScope = scopeOf(fixture.underlay)) => fixture.kernel.read(scope, signal);
+    /** Without the fixture's own default route. */
+    const objects = async (scope?: NetScope) =>
+      (await read(scope)).objects().filter((object) => object.kind !== "route" || object.dst !== "0.0.0.0/0");
+    const apply = async (...ops: readonly NetOp[]) => {
+      assert.deepEqual(await fixture.kernel.apply(ops, signal), []);
+    };
+    /** Our device with everything for these peers. */
+    const tunnel = (...peers: readonly number[]): readonly NetObject[] => [
+      device(fixture.underlay),
+      OWN,
+      ...peers.flatMap((peer) => [neighbour(peer), fdb(peer), tunnelRoute(peer)]),
+    ];
+    const withoutConnected = (found: readonly NetObject[]) =>
+      found.filter((object) => object.kind !== "route" || object.protocol !== KERNEL_PROTOCOL);
+
+    describe("reading", () => {
+      it("finds nothing on a device that does not exist", async () => {
+        assertSame(await objects(), []);
+      });
+
+      it("reads back what was made, field by field", async () => {
+        await apply(...create(...tunnel(2, 3)));
+        assertSame(await objects(), tunnel(2, 3));
+      });
+
+      it("reads the kinds that are asked for and no others", async () => {
+        await apply(...create(...tunnel(2)));
+        const scope = { ...scopeOf(fixture.underlay), kinds: ["neighbour", "fdb"] as const };
+        assertSame(await objects(scope), [neighbour(2), fdb(2)]);
+      });
+
+      it("reads all routes of a device, and only inheritable ones of a route device", async () => {
+        const { underlay } = fixture;
+        const via = "192.168.77.9" as Ip;
+        const ours: Route = { ...tunnelRoute(2), dev: underlay, via, onlink: false };
+        const inherited: Route = { ...tunnelRoute(3), dev: underlay, via, onlink: false, protocol: BOOT_PROTOCOL };
+        const foreign = { ...ours, dst: "10.9.0.0/24" as Prefix4, protocol: 186 as Route["protocol"] };
+        await apply(...create(ours, inherited, foreign));
+        const kinds = ["route"] as const;
+        const narrow = await objects({ devices: [], routeDevices: [underlay], kinds });
+        assertSame(narrow, [ours, inherited]);
+        const wide = await objects({ devices: [underlay], routeDevices: [underlay], kinds });
+        assertSame(withoutConnected(wide), [ours, inherited, foreign]);
+      });
+
+      it("has one digest for one state, however often and in whatever connection it is read", async () => {
+        await apply(...create(...tunnel(2, 3)));
+        const first = await read();
+        const second = await read();
+        assert.equal(first.digest, second.digest);
+        assertSame(first.objects(), second.objects());
+      });
+
+      it("has another digest after each kind of change, and the old one when it is undone", async () => {
+        await apply(...create(...tunnel(2)));
+        const before = (await read()).digest;
+        const changes: readonly NetObject[] = [
+          { ...OWN, address: "10.5.7.0/32" as IfAddr },
+          neighbour(7),
+          fdb(7),
+          tunnelRoute(7),
+        ];
+        for (const object of changes) {
+          await apply(...create(object));
+          assert.notEqual((await read()).digest, before, `${object.kind} was made`);
+          await apply(...remove(object));
+          assert.equal((await read()).digest, before, `${object.kind} was deleted`);
+        }
+      });
+
+      it("lists all links", async () => {
+        await apply(...create(device(fixture.underlay)));
+        const links = await fixture.kernel.links(signal);
+        assertSame(
+          links.filter((link) => link.type === "vxlan"),
+          [device(fixture.underlay)],
+        );
+        assert.ok(links.some((link) => link.name === fixture.underlay && link.type === "other"));
+      });
+    });
+
+    describe("applying", () => {
+      it("succeeds a second time and changes nothing", async () => {
+        await apply(...create(...tunnel(2)));
+        const { digest } = await read();
+        await apply(...create(...tunnel(2)));
+        assert.equal((await read()).digest, digest);
+      });
+
+      it("succeeds in deleting what is not there, also on a device that is not there", async () => {
+        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN, device(fixture.underlay)));
+        await apply(...create(device(fixture.underlay)));
+        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN));
+      });
+
+      it("reports what was refused, by operation, and carries out the rest", async () => {
+        const unreachable: Route = { ...tunnelRoute(4), onlink: false };
+        const missing = { ...neighbour(5), dev: "flannel.9" as LinkName };
+        const ops = create(...tunnel(2), unreachable, missing, neighbour(3));
+        const failures = await fixture.kernel.apply(ops, signal);
+        const refusalOf = (object: NetObject) => failures.find(({ op }) => op.object === object)?.error.info;
+        assert.equal(failures.length, 2);
+        assert.equal(refusalOf(unreachable)?.errno, "ENETUNREACH");
+        assert.equal(refusalOf(missing)?.errno, "ENODEV");
+        assert.equal(refusalOf(missing)?.op, "create neighbour 10.5.5.0 lladdr 02:00:00:00:02:05 dev flannel.9");
+        assertSame(await objects(), [...tunnel(2), neighbour(3)]);
+      });
+
+      it("keeps the order: a device and what is on it can be made in one go, and deleted in one go", async () => {
+        await apply(...create(...tunnel(2)));
+        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN, device(fixture.underlay)));
+        assertSame(await objects(), []);
+      });
+
+      it("changes a peer's MAC and underlay address in place", async () => {
+        await apply(...create(...tunnel(2)));
+        const moved = { ...fdb(2), dst: "192.168.77.99" as Ip };
+        const remade = { ...neighbour(2), mac: "02:00:00:00:09:09" as Mac };
+        await apply(
+          { op: "replace", object: moved, previous: fdb(2) },
+          { op: "replace", object: remade, previous: neighbour(2) },
+        );
+        assertSame(await objects(), [device(fixture.underlay), OWN, moved, remade, tunnelRoute(2)]);
+      });
+
+      it("changes mtu, MAC and state of a link in place, and what is on it stays", async () => {
+        await apply(...create(...tunnel(2)));
+        const changed = { ...device(fixture.underlay), mtu: 1400, mac: "02:00:00:00:0a:0a" as Mac };
+        await apply({ op: "replace", object: changed, previous: device(fixture.underlay) });
+        assertSame(await objects(), [changed, ...tunnel(2).slice(1)]);
+      });
+
+      it("makes a link anew when what differs is fixed at creation", async () => {
+        await apply(...create(...tunnel(2)));
+        const changed = { ...device(fixture.underlay), port: 4789 };
+        await apply({ op: "replace", object: changed, previous: device(fixture.underlay) }, ...create(OWN));
+        assertSame(await objects(), [changed, OWN]);
+      });
+
+      it("refuses to make a link where another one stands, and accepts an equal one", async () => {
+        await apply(...create(device(fixture.underlay)));
+        const failures = await fixture.kernel.apply(create({ ...device(fixture.underlay), port: 4789 }), signal);
+        assert.deepEqual(
+          failures.map(({ error }) => error.info.errno),
+          ["EEXIST"],
+        );
+        await apply(...create(device(fixture.underlay)));
+      });
+    });
+
+    describe("replacing a route", () => {
+      const wrong: Route = { ...tunnelRoute(2), via: "10.5.3.0" as Ip };
+
+      it("leaves exactly the wanted one", async () => {
+        await apply(...create(device(fixture.underlay), wrong));
+        await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
+        assertSame(await objects(), [device(fixture.underlay), tunnelRoute(2)]);
+      });
+
+      it("changes its device", async () => {
+        const { underlay } = fixture;
+        const direct: Route = { ...tunnelRoute(2), dev: underlay, via: "192.168.77.2" as Ip, onlink: false };
+        await apply(...create(device(underlay), tunnelRoute(2)));
+        await apply({ op: "replace", object: direct, previous: tunnelRoute(2) });
+        assertSame(await objects(), [device(underlay), direct]);
+      });
+
+      it("touches no other route of the same destination and metric", async () => {
+        const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
+        await apply(...create(device(fixture.underlay), foreign));
+        await fixture.appendRoute(wrong);
+        await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
+        assertSame(await objects(), [device(fixture.underlay), foreign, tunnelRoute(2)]);
+      });
+
+      it("keeps the old one when the new one is refused", async () => {
+        await apply(...create(device(fixture.underlay), wrong));
+        const refused: Route = { ...tunnelRoute(2), onlink: false };
+        const ops: NetOp[] = [{ op: "replace", object: refused, previous: wrong }];
+        assert.equal((await fixture.kernel.apply(ops, signal)).length, 1);
+        assertSame(await objects(), [device(fixture.underlay), wrong]);
+      });
+
+      it("deletes just the one that is named of several", async () => {
+        const other: Route = { ...wrong, metric: 100 };
+        await apply(...create(device(fixture.underlay), wrong, other));
+        await fixture.appendRoute(tunnelRoute(2));
+        await apply(...remove(wrong));
+        assertSame(await objects(), [device(fixture.underlay), other, tunnelRoute(2)]);
+      });
+    });
+
+    describe("a device", () => {
+      it("that goes down loses routes and neighbours and keeps forwarding entries and addresses", async () => {
+        await apply(...create(...tunnel(2)));
+        await fixture.setUp(DEV, false);
+        assertSame(await objects(), [{ ...device(fixture.underlay), up: false }, OWN, fdb(2)]);
+      });
+
+      it("that is deleted takes everything on it", async () => {
+        await apply(...create(...tunnel(2)));
+        await fixture.externally(remove(device(fixture.underlay)));
+        await apply(...create(device(fixture.underlay)));
+        assertSame(await objects(), [device(fixture.underlay)]);
+      });
+
+      it("goes with the underlay", async () => {
+        await apply(...create(...tunnel(2)));
+        const links = await fixture.kernel.links(signal);
+        await fixture.externally(remove(...links.filter(({ name }) => name === fixture.underlay)));
+        assertSame(await objects(), []);
+      });
+    });
+
+    it("reaches the plan in one pass of diff and apply, from whatever it finds, and leaves the unclaimed alone", async () => {
+      const { underlay } = fixture;
+      const foreign: Route = { ...tunnelRoute(200), protocol: KERNEL_PROTOCOL };
+      await apply(...create(...tunnel(2, 3), { ...fdb(4), dst: "192.168.77.250" as Ip }, foreign));
+      await fixture.appendRoute({ ...tunnelRoute(2), via: "10.5.3.0" as Ip });
+      const plan: Plan = {
+        scope: scopeOf(underlay),
+        want: tunnel(2, 4),
+        claims: (object) => object.kind !== "route" || (object.dev === DEV && object.protocol !== KERNEL_PROTOCOL),
+        complete: true,
+      };
+      await apply(...diff(plan, await objects()).ops);
+      const after = await objects();
+      assert.deepEqual(diff(plan, after).ops, []);
+      assertSame(after, [...tunnel(2, 4), foreign]);
+    });
+
+    describe("hints", () => {
+      const collect = (wanted: (hint: NetHint) => boolean) => {
+        const hints = fixture.kernel.hints(signal);
+        return async () => {
+          for await (const hint of hints) if (wanted(hint)) return hint;
+          throw new Error("the hints ended");
+        };
+      };
+
+      it("tell of other people's changes, with kind and device", async () => {
+        await apply(...create(device(fixture.underlay)));
+        for (const [object, reason] of [
+          [OWN, "address"],
+          [neighbour(2), "neighbour"],
+          [fdb(2), "neighbour"],
+          [tunnelRoute(2), "route"],
+        ] as const) {
+          const next = collect((hint) => hint.reason === reason && hint.dev === DEV);
+          await fixture.externally(create(object));
+          assert.deepEqual(await next(), { reason, dev: DEV });
+        }
+        const next = collect((hint) => hint.reason === "link" && hint.dev === DEV);
+        await fixture.setUp(DEV, false);
+        await next();
+      });
+
+      it("leave out our own routes", async () => {
+        await apply(...create(device(fixture.underlay)));
+        const next = collect((hint) => hint.reason === "route" || hint.reason === "address");
+        await apply(...create(tunnelRoute(2)));
+        await fixture.externally(create(OWN));
+        assert.equal((await next()).reason, "address");
+      });
+
+      it("end when the signal aborts", async () => {
+        const hints = fixture.kernel.hints(signal);
+        const ended = (async () => {
+          for await (const _hint of hints);
+        })();
+        stop.abort(new Error("enough"));
+        await ended;
+      });
+    });
+
+    describe("facts of the underlay", () => {
+      it("name interfaces with their addresses, and the devices of default routes, lowest metric first", async () => {
+        const { underlay } = fixture;
+        const facts = await fixture.kernel.underlayFacts(signal);
+        const found = facts.interfaces.find(({ name }) => name === underlay);
+        assert.deepEqual(found && { up: found.up, loopback: found.loopback, addresses: found.addresses }, {
+          up: true,
+          loopback: false,
+          addresses: [
+            { ip: "192.168.77.1", prefix: "192.168.77.0/24", permanent: true, secondary: false, deprecated: false },
+          ],
+        });
+        assert.deepEqual(facts.defaultRoutes, [{ dev: underlay, metric: 0 }]);
+      });
+
+      it("say which way a packet would take, and null when there is none", async () => {
+        const { underlay } = fixture;
+        const source = "192.168.77.1";
+        const way = (ip: string) => fixture.kernel.lookup(ip as Ip, signal);
+        assert.deepEqual(await way("192.168.77.5"), { dev: underlay, source, via: null });
+        assert.deepEqual(await way("198.51.100.7"), { dev: underlay, source, via: "192.168.77.254" });
+        await fixture.setUp(underlay, false);
+        assert.equal(await way("198.51.100.7"), null);
+      });
+    });
+  });
+}

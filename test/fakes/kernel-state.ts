@@ -1,0 +1,190 @@
+// The network state of a make-believe kernel, and what it does when something is made, changed or deleted. It follows the
+// real one where a plan or the reconciler could tell the difference; test/contract/kernel-net.ts says where that is.
+
+import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
+import { prefix4, prefix4Address, prefix4Contains, prefixLength } from "../../src/base/ip.ts";
+import type { Mac } from "../../src/base/mac.ts";
+import type { NetOp } from "../../src/net/diff.ts";
+import {
+  type Address,
+  KERNEL_PROTOCOL,
+  keyOf,
+  type Link,
+  type LinkName,
+  linkChange,
+  type NetObject,
+  type Route,
+  sameObject,
+} from "../../src/net/objects.ts";
+
+export type Entry = Exclude<NetObject, Link>;
+
+export interface KernelState {
+  /** An errno name when the operation is refused. */
+  perform(op: NetOp): string | null;
+  appendRoute(route: Route): void;
+  setUp(dev: LinkName, up: boolean): void;
+  links(): readonly { readonly index: number; readonly link: Link }[];
+  /** Everything but links, in the order in which it was made. */
+  entries(): readonly Entry[];
+}
+
+export function createKernelState(): KernelState {
+  const links = new Map<LinkName, { readonly index: number; readonly link: Link }>();
+  let entries: Entry[] = [];
+  let lastIndex = 1;
+  const without = (drop: (entry: Entry) => boolean) => {
+    entries = entries.filter((entry) => !drop(entry));
+  };
+
+  function perform(op: NetOp): string | null {
+    const { object } = op;
+    if (object.kind === "link") return performOnLink(op, object);
+    if (!links.has(object.dev)) return op.op === "delete" ? null : "ENODEV";
+    switch (op.op) {
+      case "delete":
+        return remove(object);
+      case "create":
+        return add(object);
+      case "replace":
+        if (object.kind !== "route" || op.previous.kind !== "route") return add(object);
+        return appendRoute(object) ?? remove(op.previous);
+    }
+  }
+
+  function performOnLink(op: NetOp, link: Link): string | null {
+    switch (op.op) {
+      case "delete":
+        return deleteLink(link.name);
+      case "create":
+        return createLink(link);
+      case "replace":
+        if (op.previous.kind === "link" && linkChange(op.previous, link) === "set") return changeLink(link);
+        deleteLink(link.name);
+        return createLink(link);
+    }
+  }
+
+  function createLink(link: Link): string | null {
+    const present = links.get(link.name)?.link;
+    if (present) return sameObject(present, link) ? null : "EEXIST";
+    if (link.type === "vxlan") {
+      if (link.lower !== null && !links.has(link.lower)) return "ENODEV";
+      const twin = (other: Link) => other.type === "vxlan" && other.vni === link.vni && other.port === link.port;
+      if ([...links.values()].some(({ link: other }) => twin(other))) return "EEXIST";
+    }
+    const index = ++lastIndex;
+    links.set(link.name, { index, link: { ...link, mac: link.mac ?? madeUpMac(index) } });
+    return null;
+  }
+
+  function deleteLink(name: LinkName): null {
+    if (!links.delete(name)) return null;
+    without(({ dev }) => dev === name);
+    // Kernel: a vxlan device goes with the device it runs over.
+    const upper = [...links.values()].filter(({ link }) => link.type === "vxlan" && link.lower === name);
+    for (const { link } of upper) deleteLink(link.name);
+    return null;
+  }
+
+  function changeLink(link: Link): string | null {
+    const present = links.get(link.name);
+    if (!present) return "ENODEV";
+    setUp(link.name, link.up);
+    const { mtu, up, mac } = link;
+    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac: mac ?? present.link.mac } });
+    return null;
+  }
+
+  function setUp(dev: LinkName, up: boolean): void {
+    const present = links.get(dev);
+    if (!present || present.link.up === up) return;
+    links.set(dev, { index: present.index, link: { ...present.link, up } });
+    // Kernel: down takes routes and neighbours; addresses and forwarding entries stay, connected routes come back.
+    if (!up) without((entry) => entry.dev === dev && (entry.kind === "route" || entry.kind === "neighbour"));
+    else for (const address of entries.filter(isAddress).filter((entry) => entry.dev === dev)) connect(address);
+  }
+
+  function add(object: Entry): string | null {
+    if (object.kind === "route") return replaceFirstRoute(object);
+    if (object.kind === "fdb" && links.get(object.dev)?.link.type !== "vxlan") return "EOPNOTSUPP";
+    const key = keyOf(object);
+    const position = entries.findIndex((entry) => keyOf(entry) === key);
+    if (position === -1) entries.push(object);
+    else entries[position] = object;
+    if (object.kind === "address" && position === -1 && links.get(object.dev)?.link.up) connect(object);
+    return null;
+  }
+
+  function replaceFirstRoute(route: Route): string | null {
+    const refusal = unreachable(route);
+    if (refusal || entries.some((entry) => sameObject(entry, route))) return refusal;
+    const key = keyOf(route);
+    const position = entries.findIndex((entry) => keyOf(entry) === key);
+    if (position === -1) entries.push(route);
+    else entries[position] = route;
+    return null;
+  }
+
+  function appendRoute(route: Route): string | null {
+    const refusal = unreachable(route);
+    if (refusal === null && !entries.some((entry) => sameObject(entry, route))) entries.push(route);
+    return refusal;
+  }
+
+  function unreachable({ dev, via, onlink }: Route): string | null {
+    if (!links.get(dev)?.link.up) return "ENETDOWN";
+    if (via === null || onlink) return null;
+    const connected = (entry: Entry) =>
+      entry.kind === "route" && entry.dev === dev && entry.via === null && covers(entry.dst as Prefix4, via);
+    return entries.some(connected) ? null : "ENETUNREACH";
+  }
+
+  function remove(object: Entry): null {
+    if (object.kind === "neighbour") {
+      const key = keyOf(object);
+      without((entry) => keyOf(entry) === key);
+      return null;
+    }
+    const position = entries.findIndex((entry) => sameObject(entry, object));
+    if (position !== -1) entries.splice(position, 1);
+    if (object.kind === "address") {
+      const route = connectedRoute(object);
+      without((entry) => route !== null && sameObject(entry, route));
+    }
+    return null;
+  }
+
+  function connect(address: Address): void {
+    const route = connectedRoute(address);
+    if (route && !entries.some((entry) => sameObject(entry, route))) entries.push(route);
+  }
+
+  return {
+    perform,
+    setUp,
+    appendRoute: (route) => void appendRoute(route),
+    links: () => [...links.values()].toSorted((a, b) => a.index - b.index),
+    entries: () => entries,
+  };
+}
+
+function isAddress(entry: Entry): entry is Address {
+  return entry.kind === "address";
+}
+
+function covers(prefix: Prefix4, ip: Ip): boolean {
+  return !ip.includes(":") && prefix4Contains(prefix, ip as Ipv4);
+}
+
+/** Kernel: an address with a network makes a route to it; a /32 has none. */
+function connectedRoute({ dev, address }: Address): Route | null {
+  const length = prefixLength(address);
+  if (length === 32) return null;
+  const dst = prefix4(prefix4Address(address as IfAddr), length);
+  return { kind: "route", dev, dst, via: null, onlink: false, metric: 0, protocol: KERNEL_PROTOCOL };
+}
+
+function madeUpMac(index: number): Mac {
+  return `02:00:00:00:00:${(index & 255).toString(16).padStart(2, "0")}` as Mac;
+}

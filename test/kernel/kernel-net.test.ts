@@ -1,0 +1,47 @@
+import { describe } from "node:test";
+import type { LinkName, Route } from "../../src/net/objects.ts";
+import { openKernelNet } from "../../src/netlink/kernel-net.ts";
+import { type KernelFixture, kernelNetContract } from "../contract/kernel-net.ts";
+import { ip, whyNotHere } from "../support/namespace.ts";
+import { openNative } from "../support/native.ts";
+
+const UNDERLAY = "und0" as LinkName;
+
+async function openKernel(): Promise<KernelFixture> {
+  ip(`link add ${UNDERLAY} type veth peer name und1`);
+  for (const dev of ["lo", "und1", UNDERLAY]) ip(`link set ${dev} up`);
+  ip(`address add 192.168.77.1/24 dev ${UNDERLAY}`);
+  ip(`route add default via 192.168.77.254`);
+  const native = openNative();
+  const kernel = openKernelNet(native);
+  const other = openKernelNet(native);
+  return {
+    kernel,
+    underlay: UNDERLAY,
+    externally: async (ops) => void (await other.apply(ops, AbortSignal.timeout(10_000))),
+    setUp: async (dev, up) => void ip(`link set ${dev} ${up ? "up" : "down"}`),
+    appendRoute: async (route) => void ip(`route append ${wordsOf(route)}`),
+    async [Symbol.asyncDispose]() {
+      kernel[Symbol.dispose]();
+      other[Symbol.dispose]();
+      for (const dev of ["flannel.1", UNDERLAY]) deleteLink(dev);
+    },
+  };
+}
+
+function wordsOf({ dst, via, dev, onlink, metric, protocol }: Route): string {
+  const gateway = via === null ? "" : ` via ${via}`;
+  return `${dst}${gateway} dev ${dev} metric ${metric} proto ${protocol}${onlink ? " onlink" : ""}`;
+}
+
+function deleteLink(dev: string): void {
+  try {
+    ip(`link del ${dev}`);
+  } catch {
+    // The test, or the kernel on its behalf, has deleted it.
+  }
+}
+
+describe("rtnetlink", { skip: whyNotHere() }, () => {
+  kernelNetContract("the kernel", openKernel);
+});

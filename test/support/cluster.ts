@@ -1,0 +1,79 @@
+// A cluster as operators have one: etcd and hosts on a switch, the network config put with etcdctl.
+
+import { type EtcdServer, startEtcd } from "../../lab/etcd.ts";
+import { type Flanneld, type FlanneldOptions, startFlanneld } from "../../lab/flanneld.ts";
+import { attempt, type Output, run } from "../../lab/run.ts";
+import { inNamespace, type Machine, openTopology, type Topology } from "../../lab/topology.ts";
+import type { Json } from "../../src/base/json.ts";
+
+export const PREFIX = "/coreos.com/network";
+export const VXLAN_CONFIG = { Network: "10.5.0.0/16", Backend: { Type: "vxlan" } };
+
+export interface Cluster extends AsyncDisposable {
+  readonly topology: Topology;
+  readonly hosts: readonly Machine[];
+  readonly etcd: EtcdServer;
+  readonly endpoint: string;
+  etcdctl(...args: string[]): Promise<string>;
+  /** Starts a daemon on the n-th host, counted from 0. */
+  start(host: number, options?: Partial<FlanneldOptions>): Flanneld;
+  /** Starts one on every host and waits until all are ready. */
+  startAll(options?: Partial<FlanneldOptions>): Promise<readonly Flanneld[]>;
+  /** Runs a command on the n-th host; throws when it fails. */
+  on(host: number, ...command: string[]): Promise<string>;
+  /** The same for commands whose failure is an answer. */
+  tryOn(host: number, ...command: string[]): Promise<Output>;
+}
+
+export async function openCluster(
+  hosts: number,
+  config: Json | null,
+  signal: AbortSignal,
+  { v2 = false }: { readonly v2?: boolean } = {},
+): Promise<Cluster> {
+  const topology = await openTopology({ hosts }, signal);
+  try {
+    const { namespace, address } = topology.etcd;
+    const etcd = await startEtcd({ namespace, address, v2 }, signal);
+    const cluster = clusterOn(topology, etcd, signal);
+    if (config !== null) await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(config));
+    return cluster;
+  } catch (error) {
+    await topology[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function clusterOn(topology: Topology, etcd: EtcdServer, signal: AbortSignal): Cluster {
+  const endpoint = `http://${topology.etcd.address}:2379`;
+  const machine = (index: number): Machine => {
+    const found = topology.hosts[index];
+    if (!found) throw new Error(`there is no host ${index}`);
+    return found;
+  };
+  const command = (index: number, words: readonly string[]) => inNamespace(machine(index).namespace, words);
+  const start = (index: number, options: Partial<FlanneldOptions> = {}) =>
+    startFlanneld(machine(index), { etcdEndpoints: [endpoint], ...options });
+  return {
+    topology,
+    hosts: topology.hosts,
+    etcd,
+    endpoint,
+    start,
+    async startAll(options) {
+      const daemons = topology.hosts.map((_, index) => start(index, options));
+      await Promise.all(daemons.map((daemon) => daemon.ready(signal)));
+      return daemons;
+    },
+    async etcdctl(...args) {
+      const words = ["env", "ETCDCTL_API=3", "etcdctl", `--endpoints=${endpoint}`, ...args];
+      return (await run(inNamespace(topology.etcd.namespace, words), {}, signal)).stdout;
+    },
+    on: async (index, ...words) => (await run(command(index, words), {}, signal)).stdout,
+    tryOn: (index, ...words) => attempt(command(index, words), {}, signal),
+    [Symbol.asyncDispose]: async () => {
+      await etcd[Symbol.asyncDispose]();
+      await topology[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { exitStatusOf, isError } from "../../src/base/errors.ts";
+import type { Options } from "../../src/cli/options.ts";
+import { parseCommandLine } from "../../src/cli.ts";
+import { VERSION } from "../../src/version.ts";
+
+type Env = Readonly<Record<string, string>>;
+
+function run(argv: string, env: Env = {}): Options {
+  const command = parseCommandLine(argv.split(" "), env);
+  assert.equal(command.kind, "run");
+  return command.options;
+}
+
+function problems(argv: string, env: Env = {}): readonly string[] {
+  try {
+    parseCommandLine(argv.split(" "), env);
+  } catch (error) {
+    assert.ok(isError(error, "usage.invalid"), String(error));
+    assert.equal(exitStatusOf(error), 64);
+    return error.info.problems;
+  }
+  assert.fail(`nothing wrong with ${argv}`);
+}
+
+describe("parseCommandLine()", () => {
+  it("has the defaults of Go flanneld", () => {
+    assert.deepEqual(run(""), {
+      etcd: {
+        endpoints: ["http://127.0.0.1:4001", "http://127.0.0.1:2379"],
+        prefix: "/coreos.com/network",
+        tls: { caFile: null, certFile: null, keyFile: null },
+        auth: null,
+      },
+      underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
+      subnetFile: "/run/flannel/subnet.env",
+      renewMargin: 3_600_000,
+      ipMasq: false,
+      healthz: null,
+      log: { format: "text", debug: false },
+    });
+  });
+
+  it("accepts the command line of the CentOS package", () => {
+    const { etcd } = run("-etcd-endpoints=http://10.0.0.1:2379 -etcd-prefix=/atomic.io/network ");
+    assert.deepEqual([etcd.endpoints, etcd.prefix], [["http://10.0.0.1:2379"], "/atomic.io/network"]);
+  });
+
+  it("reads every option", () => {
+    const tls = "-etcd-cafile=/ca -etcd-certfile=/cert -etcd-keyfile=/key";
+    const etcd = `-etcd-endpoints=https://a:1 ${tls} -etcd-username=u`;
+    const underlay = "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4";
+    const rest =
+      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -healthz-ip=::1 -healthz-port=8081 -log-format=json -v=2";
+    assert.deepEqual(run(`${etcd} ${underlay} ${rest}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
+      etcd: {
+        endpoints: ["https://a:1"],
+        prefix: "/coreos.com/network",
+        tls: { caFile: "/ca", certFile: "/cert", keyFile: "/key" },
+        auth: { username: "u", password: "p" },
+      },
+      underlay: {
+        interfaces: ["eth1", "10.0.0.1"],
+        regexes: [{ source: "(?i)^ens", pattern: /^ens/i }],
+        canReach: "8.8.8.8",
+        publicIp: "1.2.3.4",
+      },
+      subnetFile: "/s",
+      renewMargin: 16 * 60_000,
+      ipMasq: false,
+      healthz: { ip: "::1", port: 8081 },
+      log: { format: "json", debug: true },
+    });
+  });
+
+  it("gives options that nobody can change", () => {
+    const options = run("-iface=eth0");
+    assert.ok(
+      Object.isFrozen(options) && Object.isFrozen(options.etcd.tls) && Object.isFrozen(options.underlay.interfaces),
+    );
+  });
+
+  it("takes a CA without a client certificate", () => {
+    assert.equal(run("-etcd-endpoints=https://a:1 -etcd-cafile=/ca").etcd.tls.caFile, "/ca");
+  });
+
+  it("takes empty values for unset", () => {
+    const empty = "-public-ip= -iface= -iface-can-reach= -etcd-cafile= -etcd-username= -healthz-ip= -healthz-port=1";
+    const { underlay, etcd, healthz } = run(empty);
+    assert.deepEqual(underlay, run("").underlay);
+    assert.deepEqual([etcd.tls, etcd.auth], [run("").etcd.tls, null]);
+    assert.deepEqual(healthz, { ip: "0.0.0.0", port: 1 });
+  });
+
+  it("serves no health endpoint on a port of 0 or less", () => {
+    assert.equal(run("-healthz-port=0").healthz, null);
+    assert.equal(run("-healthz-port=-1").healthz, null);
+  });
+
+  it("logs debug messages from -v=1 on", () => {
+    assert.deepEqual(
+      ["-v=0", "-v=-1", "-v=1", "-v 10"].map((argv) => run(argv).log.debug),
+      [false, false, true, true],
+    );
+  });
+
+  it("answers help before anything else", () => {
+    const command = parseCommandLine(["-nope", "-version", "-help"], { FLANNELD_V: "x" });
+    assert.equal(command.kind, "help");
+    assert.match(command.text, /^Usage: flanneld/);
+  });
+
+  it("answers -version whatever the values of other flags are", () => {
+    const expected = { kind: "version", text: `flanneld ${VERSION}` };
+    assert.deepEqual(parseCommandLine(["--version", "-v=x"], {}), expected);
+    assert.throws(() => parseCommandLine(["--version", "-nope"], {}), /unknown flag -nope/);
+    assert.equal(parseCommandLine(["-version=false"], {}).kind, "run");
+    assert.deepEqual(problems("-version=x"), ["-version=x: must be true or false"]);
+  });
+});
+
+describe("parseCommandLine() refuses", () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ["-subnet-lease-renew-margin=1500", "-subnet-lease-renew-margin=1500: must be between 1 and 1439 minutes"],
+    ["-subnet-lease-renew-margin=0", "-subnet-lease-renew-margin=0: must be between 1 and 1439 minutes"],
+    ["-subnet-lease-renew-margin=1440", "-subnet-lease-renew-margin=1440: must be between 1 and 1439 minutes"],
+    ["-subnet-lease-renew-margin=1h", "-subnet-lease-renew-margin=1h: must be between 1 and 1439 minutes"],
+    ["-etcd-endpoint=x", "unknown flag -etcd-endpoint (did you mean -etcd-endpoints?)"],
+    ["-etcd-endpoints=http://a", '-etcd-endpoints: "http://a" needs a port, such as http://a:2379'],
+    [
+      "-etcd-prefix=",
+      "-etcd-prefix=: must not be empty; set it to the key of your network, such as /coreos.com/network",
+    ],
+    ["-subnet-file=", "-subnet-file=: must not be empty; set it to a path such as /run/flannel/subnet.env"],
+    ["-etcd-certfile=/c", "-etcd-certfile needs -etcd-keyfile: set both or none"],
+    ["-etcd-keyfile=/k", "-etcd-keyfile needs -etcd-certfile: set both or none"],
+    ["-etcd-username=u", "-etcd-username needs -etcd-password: set both or none"],
+    ["-etcd-password=hunter2", "-etcd-password needs -etcd-username: set both or none"],
+    ["-public-ip=fd00::1", "-public-ip=fd00::1: must be an IPv4 address"],
+    ["-public-ip=0.0.0.0", "-public-ip=0.0.0.0: must be a unicast address, since the other hosts send to it"],
+    ["-public-ip=127.0.0.1", "-public-ip=127.0.0.1: must be a unicast address, since the other hosts send to it"],
+    ["-iface-can-reach=host", "-iface-can-reach=host: must be an IPv4 address"],
+    ["-iface-regex=(", "-iface-regex=(: is not a regular expression: Unterminated group"],
+    ["-iface=a/b", "-iface=a/b: must be one interface name or IP address"],
+    ["-healthz-ip=localhost", "-healthz-ip=localhost: must be an IP address such as 127.0.0.1"],
+    ["-healthz-port=65536", "-healthz-port=65536: must be an integer up to 65535"],
+    ["-log-format=xml", "-log-format=xml: must be text or json"],
+    ["-v=high", "-v=high: must be an integer"],
+    ["-ip-masq=maybe", "-ip-masq=maybe: must be true or false"],
+  ];
+  for (const [argv, problem] of cases) it(argv, () => assert.deepEqual(problems(argv), [problem]));
+
+  it("every problem at once", () => {
+    assert.equal(problems("word -nope -v=x -log-format=y -public-ip=z", { FLANNELD_IP_MASQ: "si" }).length, 6);
+  });
+
+  it("what is wrong in the environment, by the name of the variable", () => {
+    assert.deepEqual(problems("", { FLANNELD_V: "x" }), ["FLANNELD_V=x: must be an integer"]);
+  });
+
+  it("nothing in the environment that the command line overrides", () => {
+    assert.equal(run("-v=1", { FLANNELD_V: "x" }).log.debug, true);
+  });
+});
+
+describe("parseCommandLine() and functions that are not built", () => {
+  const asking = [
+    "-ip-masq",
+    "-ip-masq=true",
+    "-ip-masq-fully-random-disable",
+    "-ip-blackhole-route=1",
+    "-iptables-forward-rules=true",
+    "-iptables-resync=5",
+    "-kube-subnet-mgr",
+    "-kube-api-url=https://k",
+    "-kube-annotation-prefix=x",
+    "-kubeconfig-file=/k",
+    "-net-config-path=/etc/kube-flannel/net-conf.json",
+    "-set-node-network-unavailable",
+    "-public-ipv6=fd00::1",
+    "-vmodule=x=1",
+    "-log_backtrace_at=x:1",
+  ];
+  for (const argv of asking) {
+    it(`refuses ${argv}`, () => {
+      const [problem = "", ...others] = problems(argv);
+      assert.deepEqual(others, []);
+      assert.match(problem, /^-[\w-]+=.+: .* not |^-[\w-]+=.+: .* no /);
+    });
+  }
+
+  it("refuses them from the environment, too", () => {
+    assert.match(problems("", { FLANNELD_IP_MASQ: "true" }).join(), /^FLANNELD_IP_MASQ=true: /);
+  });
+
+  it("lets a flag pass that asks for nothing", () => {
+    run("-ip-masq=false -ip-blackhole-route=false -iptables-forward-rules=false -kube-subnet-mgr=false");
+    run("-set-node-network-unavailable=false -kubeconfig-file= -public-ipv6= -vmodule= -log_backtrace_at=:0");
+  });
+});

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createStyle, formatTable } from "../../../demo/table.ts";
+
+describe("formatTable", () => {
+  it("aligns columns, numbers to the right, and leaves no blanks at the end of a line", () => {
+    const rows = [
+      ["", "to h1", "to h2"],
+      ["from h1", "-", "0.1"],
+      ["from h2", "10.25", "-"],
+    ];
+    assert.deepEqual(formatTable(rows), ["         to h1  to h2", "from h1  -        0.1", "from h2  10.25  -"]);
+  });
+
+  it("aligns addresses as words", () => {
+    assert.deepEqual(formatTable([["10.0.0.10"], ["10.0.0.1"]]), ["10.0.0.10", "10.0.0.1"]);
+  });
+});
+
+describe("createStyle", () => {
+  it("colours only for a terminal whose owner has not refused it", () => {
+    assert.notEqual(createStyle({ isTTY: true }, {}).good("ok"), "ok");
+    assert.equal(createStyle({ isTTY: true }, { NO_COLOR: "1" }).good("ok"), "ok");
+    assert.equal(createStyle({}, {}).good("ok"), "ok");
+  });
+});

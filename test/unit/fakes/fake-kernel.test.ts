@@ -1,0 +1,32 @@
+import type { IfAddr, Ip, Prefix4 } from "../../../src/base/ip.ts";
+import { BOOT_PROTOCOL, type LinkName, type NetObject } from "../../../src/net/objects.ts";
+import { kernelNetContract } from "../../contract/kernel-net.ts";
+import { createFakeKernel } from "../../fakes/fake-kernel.ts";
+
+const UNDERLAY = "und0" as LinkName;
+
+const INITIAL: readonly NetObject[] = [
+  { kind: "link", type: "other", name: UNDERLAY, mtu: 1500, up: true, mac: null, driver: "veth" },
+  { kind: "address", dev: UNDERLAY, address: "192.168.77.1/24" as IfAddr },
+  {
+    kind: "route",
+    dev: UNDERLAY,
+    dst: "0.0.0.0/0" as Prefix4,
+    via: "192.168.77.254" as Ip,
+    onlink: false,
+    metric: 0,
+    protocol: BOOT_PROTOCOL,
+  },
+];
+
+kernelNetContract("the fake", async () => {
+  const kernel = createFakeKernel(INITIAL);
+  return {
+    kernel,
+    underlay: UNDERLAY,
+    externally: async (ops) => kernel.externally(ops),
+    setUp: async (dev, up) => kernel.setUp(dev, up),
+    appendRoute: async (route) => kernel.appendRoute(route),
+    [Symbol.asyncDispose]: async () => {},
+  };
+});

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, get, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { describe, it } from "node:test";
+import { isError } from "../../src/base/errors.ts";
+import { parseIpv4 } from "../../src/base/ip.ts";
+import { parseIpv6 } from "../../src/base/ipv6.ts";
+import { answerTo, openHealth, type Readiness } from "../../src/health.ts";
+
+const LOOPBACK = { ip: parseIpv4("127.0.0.1"), port: 0 };
+const READY: Readiness = { checks: [{ name: "lease", reason: null }] };
+const UNREADY: Readiness = {
+  checks: [
+    { name: "lease", reason: null },
+    { name: "device", reason: "not there" },
+    { name: "subnet-file", reason: "not yet" },
+  ],
+};
+
+async function ask(port: number, path: string, agent = new Agent()): Promise<{ status: number; body: string }> {
+  const [response] = (await once(get({ host: "127.0.0.1", port, path, agent }), "response")) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() };
+}
+
+describe("answerTo()", () => {
+  const cases: readonly (readonly [string, Readiness, number, string])[] = [
+    ["/healthz", UNREADY, 200, "flanneld is running"],
+    ["/healthz?verbose", UNREADY, 200, "flanneld is running"],
+    ["/readyz", READY, 200, "flanneld is ready"],
+    ["/readyz", UNREADY, 503, "flanneld is not ready yet: device: not there; subnet-file: not yet"],
+    ["/readyz?verbose", READY, 200, "[+]lease ok\n"],
+    ["/readyz?verbose=1", UNREADY, 503, "[+]lease ok\n[-]device: not there\n[-]subnet-file: not yet\n"],
+    ["/", READY, 404, "404 page not found\n"],
+    ["/readyz/", READY, 404, "404 page not found\n"],
+    ["//readyz", READY, 404, "404 page not found\n"],
+    ["", READY, 404, "404 page not found\n"],
+  ];
+  for (const [url, readiness, status, body] of cases) {
+    it(`answers ${url || "an empty path"} with ${status}`, () => {
+      assert.deepEqual(
+        answerTo(url, () => readiness),
+        { status, body },
+      );
+    });
+  }
+});
+
+describe("openHealth()", () => {
+  it("answers over HTTP and follows readiness both ways", async () => {
+    let readiness = UNREADY;
+    await using health = await openHealth(LOOPBACK, { readiness: () => readiness });
+    assert.deepEqual(await ask(health.port, "/healthz"), { status: 200, body: "flanneld is running" });
+    assert.equal((await ask(health.port, "/readyz")).status, 503);
+    readiness = READY;
+    assert.deepEqual(await ask(health.port, "/readyz"), { status: 200, body: "flanneld is ready" });
+    readiness = UNREADY;
+    assert.equal((await ask(health.port, "/readyz")).status, 503);
+  });
+
+  it("closes although connections are kept alive or never ask", { timeout: 2000 }, async (context) => {
+    const health = await openHealth(LOOPBACK, { readiness: () => READY });
+    const agent = new Agent({ keepAlive: true });
+    const silent = connect(health.port, "127.0.0.1").on("error", () => {});
+    context.after(() => {
+      silent.destroy();
+      agent.destroy();
+    });
+    await ask(health.port, "/healthz", agent);
+    await ask(health.port, "/healthz");
+    const ended = once(silent, "close");
+    await health[Symbol.asyncDispose]();
+    await ended;
+    await assert.rejects(ask(health.port, "/healthz"), /ECONNREFUSED/);
+  });
+
+  it("says that the port is taken, and where", async () => {
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY });
+    await assert.rejects(openHealth({ ...LOOPBACK, port: health.port }, { readiness: () => READY }), (error) => {
+      assert.ok(isError(error, "listen.failed"));
+      assert.equal(
+        error.message,
+        `cannot listen for health checks on 127.0.0.1:${health.port}: another process listens there; choose another port with -healthz-port`,
+      );
+      return true;
+    });
+  });
+
+  it("says that the host does not have the address", async () => {
+    const ip = parseIpv6("2001:db8::1");
+    await assert.rejects(openHealth({ ip, port: 9 }, { readiness: () => READY }), (error) => {
+      assert.ok(isError(error, "listen.failed"));
+      assert.equal(error.info.address, "[2001:db8::1]:9");
+      return true;
+    });
+  });
+});

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, fstatSync, openSync } from "node:fs";
+import { describe, it } from "node:test";
+import { FlannelError } from "../../src/base/errors.ts";
+import type { LogFields } from "../../src/base/log.ts";
+import { createJournal, formatFailure, openSink, printFailure, readLineStyle } from "../../src/journal.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
+
+function journal(format: "text" | "json", debug = false) {
+  const lines: string[] = [];
+  const sink = { write: (line: string) => void lines.push(line) };
+  return { lines, log: createJournal({ format, debug }, { clock: createFakeClock(), style: "plain", sink }) };
+}
+
+describe("createJournal()", () => {
+  it("writes text lines with the time of the clock", () => {
+    const { lines, log } = journal("text");
+    log.warn("watch lost", { endpoint: "http://a:1" });
+    assert.match(lines.join(""), /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z WARN {2}watch lost endpoint=http:\/\/a:1\n$/);
+  });
+
+  it("writes JSON lines with the level as a word", () => {
+    const { lines, log } = journal("json");
+    log.error("watch lost", { ms: 3 });
+    const { time, ...rest } = JSON.parse(lines.join("")) as Record<string, unknown>;
+    assert.deepEqual(rest, { level: "error", msg: "watch lost", ms: 3 });
+    assert.match(String(time), /^\d{4}-.*Z$/);
+  });
+
+  it("writes a message without fields", () => {
+    const { lines, log } = journal("text", true);
+    for (const level of ["error", "warn", "info", "debug"] as const) log[level]("stopped");
+    assert.equal(lines.filter((line) => line.endsWith(" stopped\n")).length, 4);
+  });
+
+  it("leaves debug messages out unless they are asked for", () => {
+    const quiet = journal("text");
+    quiet.log.debug("pass");
+    assert.deepEqual(quiet.lines, []);
+    const verbose = journal("text", true);
+    verbose.log.debug("pass");
+    assert.equal(verbose.lines.length, 1);
+  });
+
+  it("never writes a secret, in either form", () => {
+    for (const format of ["text", "json"] as const) {
+      const { lines, log } = journal(format);
+      const careless = { password: "hunter2", auth: { username: "u", password: "hunter2" } };
+      log.info("options", careless as unknown as LogFields);
+      assert.match(lines.join(""), /\[redacted\]/);
+      assert.doesNotMatch(lines.join(""), /hunter2/);
+    }
+  });
+});
+
+describe("openSink()", () => {
+  it("survives a full disk", () => {
+    const fd = openSync("/dev/full", "w");
+    try {
+      const sink = openSink(fd);
+      for (let count = 0; count < 1000; count++) sink.write(`${"x".repeat(4096)}\n`);
+    } finally {
+      closeSync(fd);
+    }
+  });
+
+  it("survives a reader that has gone away", { timeout: 20_000 }, async () => {
+    const script = `
+      import { openSink } from ${JSON.stringify(new URL("../../src/journal.js", import.meta.url).href)};
+      process.stdin.once("data", () => {
+        const sink = openSink(2);
+        for (let count = 0; count < 100; count++) sink.write("x\\n");
+        process.exit(7);
+      });
+      process.stdout.write("started");`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: "pipe" });
+    try {
+      await once(child.stdout, "data");
+      child.stderr.destroy();
+      await once(child.stderr, "close");
+      const ended = once(child, "exit");
+      child.stdin.end("go");
+      assert.deepEqual(await ended, [7, null]);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});
+
+describe("readLineStyle()", () => {
+  it("is for journald when JOURNAL_STREAM names what is written to, and only then", () => {
+    const fd = openSync("/dev/null", "w");
+    try {
+      const { dev, ino } = fstatSync(fd);
+      assert.equal(readLineStyle({ JOURNAL_STREAM: `${dev}:${ino}` }, fd), "journal");
+      assert.equal(readLineStyle({ JOURNAL_STREAM: `${dev}:${ino + 1}` }, fd), "plain");
+      assert.equal(readLineStyle({ JOURNAL_STREAM: "x" }, fd), "plain");
+      assert.equal(readLineStyle({}, fd), "plain");
+    } finally {
+      closeSync(fd);
+    }
+  });
+
+  it("does not fail on a closed descriptor", () => {
+    assert.equal(readLineStyle({ JOURNAL_STREAM: "1:2" }, 9999), "plain");
+  });
+
+  it("colours a terminal unless NO_COLOR is set", (context) => {
+    let fd: number;
+    try {
+      fd = openSync("/dev/ptmx", "r+");
+    } catch {
+      return context.skip("no pseudo-terminals here");
+    }
+    try {
+      assert.equal(readLineStyle({}, fd), "colour");
+      assert.equal(readLineStyle({ NO_COLOR: "1" }, fd), "plain");
+    } finally {
+      closeSync(fd);
+    }
+  });
+});
+
+describe("formatFailure()", () => {
+  it("writes each problem of a command line as a line", () => {
+    const error = new FlannelError("usage.invalid", { problems: ["unknown flag -x", "-v=y: must be an integer"] });
+    assert.equal(formatFailure(error), "flanneld: unknown flag -x\nflanneld: -v=y: must be an integer");
+  });
+
+  it("shows a stack for a bug and for nothing else", () => {
+    assert.match(formatFailure(new TypeError("oops")), /^flanneld: this is a bug: TypeError: oops\nflanneld: {5}at /);
+    const error = new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" });
+    assert.doesNotMatch(formatFailure(error), /\n|\bat /);
+  });
+
+  it("is printed with a line end", () => {
+    const lines: string[] = [];
+    printFailure("x", { write: (line) => void lines.push(line) });
+    assert.deepEqual(lines, ["flanneld: this is a bug: x\n"]);
+  });
+});
