@@ -134,8 +134,8 @@ async function hold(
     { relist: RELIST_INTERVAL },
     {
       ...means,
-      onChange: (table) => {
-        holder.observe(table);
+      onChange: (event) => {
+        holder.observe(event);
         reconciler.poke();
       },
     },

@@ -28,8 +28,8 @@ export interface Agenda {
 
 export const FIRST_AGENDA: Agenda = { readAt: 0, unverifiedSince: null, fights: 0 };
 
-/** From this many fights on, another agent is undoing us on purpose; we stop racing it. */
-export const FIGHT_LIMIT = 3;
+/** From this many fights on, another agent is undoing us on purpose; each further repair waits twice as long. */
+export const FIGHT_LIMIT = 4;
 
 export function duePass(agenda: Agenda, plan: Plan, attempted: Plan | null, now: number): "read" | "delta" | null {
   if (now >= agenda.readAt) return "read";
@@ -56,10 +56,15 @@ export function afterPass(
     return { readAt: now + options.resync, unverifiedSince: null, fights };
   }
   if (result.ops.length === 0) return { ...agenda, fights };
-  if (fights >= FIGHT_LIMIT) return { readAt: now + options.resync, unverifiedSince: null, fights };
+  if (fights >= FIGHT_LIMIT) return { readAt: now + truce(fights, options), unverifiedSince: null, fights };
   const since = agenda.unverifiedSince ?? now;
   const readAt = Math.min(now + options.verify, since + options.verifyLatest);
   return { readAt, unverifiedSince: result.kind === "read" ? now : since, fights };
+}
+
+/** A busy hour of an administrator costs a second or two this way, a real fight soon costs nothing. */
+function truce(fights: number, { verify, resync }: ReconcileOptions): number {
+  return Math.min(verify * 2 ** (fights - FIGHT_LIMIT + 1), resync);
 }
 
 function fightsAfter({ fights }: Agenda, result: PassResult): number {

@@ -35,7 +35,7 @@ export function createPassLog(log: Logger): PassLog {
       }
     },
     fight(result) {
-      log.warn("another agent keeps undoing our kernel state; from now on it is repaired at the resync interval only", {
+      log.warn("another agent keeps undoing our kernel state; it is repaired less and less often", {
         ops: result.ops.length,
         reason: describeFirst(result),
         hint: "find out what manages the network of this host (NetworkManager, systemd-networkd, a second flanneld)",

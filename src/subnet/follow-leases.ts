@@ -8,7 +8,7 @@ import { isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
-import type { LeaseList, LeaseStore, StoreEvent } from "./lease-store.ts";
+import type { LeaseChange, LeaseList, LeaseStore, StoreEvent } from "./lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "./lease-table.ts";
 
 export interface LeaseFollower {
@@ -23,7 +23,8 @@ export interface FollowDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  readonly onChange: (table: LeaseTable) => void;
+  /** The table has changed, by this event. Called for every response of the store: must cost nothing. */
+  readonly onChange: (event: StoreEvent) => void;
 }
 
 export function createLeaseFollower(
@@ -35,18 +36,13 @@ export function createLeaseFollower(
     { raised: "lost the connection to etcd", settled: "connected to etcd again" },
     deps,
   );
-  let table = foldTable(EMPTY_TABLE, { kind: "reset", list: first });
+  const book = createLeaseBook(first);
   let trouble: string | null = null;
   const take = (event: StoreEvent) => {
-    // What a full list has shown already: applying it again would show the past for a moment.
-    if (event.kind === "changes" && BigInt(event.revision) <= BigInt(table.revision)) return;
-    const next = foldTable(table, event);
-    if (next === table) return;
-    table = next;
-    deps.onChange(table);
+    if (book.enter(event)) deps.onChange(event);
   };
   const watch = async (signal: AbortSignal) => {
-    for await (const event of deps.store.watch(table.revision, signal)) {
+    for await (const event of deps.store.watch(first.revision, signal)) {
       if (event.kind === "disconnected") {
         trouble = event.reason;
         complaint.raise(event.reason);
@@ -63,13 +59,43 @@ export function createLeaseFollower(
       const half = Math.floor(options.relist / 2);
       await deps.clock.sleep(millis(options.relist - half + deps.random.integer(0, half)), signal);
       const list = await listOrNull(deps.store, signal);
-      if (list) takeList(list, table, deps.log, take);
+      if (list) takeList(list, book.table(), deps.log, take);
     }
   };
   return {
-    table: () => table,
+    table: book.table,
     trouble: () => trouble,
     run: (signal) => runTasks({ watch, relist }, signal),
+  };
+}
+
+/**
+ * The table and what is to be folded into it. A burst of a thousand leases comes as hundreds of events; they are folded
+ * together when somebody looks, because each fold copies the table.
+ */
+function createLeaseBook(first: LeaseList) {
+  let table = foldTable(EMPTY_TABLE, { kind: "reset", list: first });
+  let revision = table.revision;
+  let entered: LeaseChange[] = [];
+  const folded = (): LeaseTable => {
+    if (entered.length > 0) table = foldTable(table, { kind: "changes", revision, changes: entered });
+    entered = [];
+    return table;
+  };
+  return {
+    table: folded,
+    /** False for what a full list has shown already: applying it again would show the past for a moment. */
+    enter(event: StoreEvent): boolean {
+      if (event.kind === "changes" && BigInt(event.revision) > BigInt(revision)) {
+        entered.push(...event.changes);
+        revision = event.revision;
+        return true;
+      }
+      if (event.kind !== "reset") return false;
+      table = foldTable(folded(), event);
+      revision = table.revision;
+      return true;
+    },
   };
 }
 

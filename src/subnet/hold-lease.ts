@@ -9,9 +9,8 @@ import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
 import { FlannelError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import type { Lease } from "./lease.ts";
-import type { LeaseStore } from "./lease-store.ts";
-import type { LeaseTable } from "./lease-table.ts";
+import type { Lease, Revision, SubnetKey } from "./lease.ts";
+import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
   readonly ttl: Millis;
@@ -24,8 +23,8 @@ export interface LeaseHolder {
   lease(): Lease;
   /** Why the lease is in doubt, as a phrase; null while it is held. */
   trouble(): string | null;
-  /** Looks whether the table still shows the record that we hold. */
-  observe(table: LeaseTable): void;
+  /** Looks whether the event is about the record that we hold. */
+  observe(event: StoreEvent): void;
   /** Runs until aborted; throws `lease.lost` when another host has the subnet. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -63,11 +62,10 @@ export function createLeaseHolder(acquired: Lease, options: HoldOptions, deps: H
   return {
     lease: () => held,
     trouble: () => trouble ?? expiredSince(held, deps.clock.now()),
-    observe(table) {
-      const seen = table.leases.get(held.key);
-      if (seen?.version.modRevision === held.version.modRevision) return;
-      // The table may be older than what we hold: only a record of a later revision, or none, is news.
-      if (BigInt(table.revision) <= BigInt(held.version.modRevision)) return;
+    observe(event) {
+      const seen = revisionIn(event, held.key);
+      // What is older than what we hold is no news: the store tells the past in order.
+      if (seen === null || BigInt(seen) <= BigInt(held.version.modRevision)) return;
       suspect = true;
       bell.ring("record changed");
     },
@@ -79,6 +77,34 @@ export function createLeaseHolder(acquired: Lease, options: HoldOptions, deps: H
       }
     },
   };
+}
+
+/** At which revision the event changed the record, by putting or removing it; null when it did not. */
+function revisionIn(event: StoreEvent, key: SubnetKey): Revision | null {
+  switch (event.kind) {
+    case "changes": {
+      const change = event.changes.findLast((change) => changedKey(change) === key);
+      return change?.kind === "put" ? change.lease.version.modRevision : change ? event.revision : null;
+    }
+    case "reset": {
+      const found = event.list.leases.find((lease) => lease.key === key);
+      return found ? found.version.modRevision : event.list.revision;
+    }
+    case "connected":
+    case "disconnected":
+      return null;
+  }
+}
+
+function changedKey(change: LeaseChange): string {
+  switch (change.kind) {
+    case "put":
+      return change.lease.key;
+    case "bad":
+      return change.record.key;
+    case "removed":
+      return change.key;
+  }
 }
 
 /** etcd may be away for hours: the lease is in doubt only once it has really expired. */

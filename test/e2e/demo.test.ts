@@ -115,7 +115,7 @@ describe("the demo", () => {
     const kept = startDemo(["--hosts", "2", "--keep"]);
     assert.equal(await kept.ended, 0, kept.lines.join("\n"));
     const [, namespace = ""] = /ip netns exec (\S+-pod) bash/.exec(kept.lines.join("\n")) ?? [];
-    const target = /h2 +\S+ .* (\S+)$/m.exec(kept.lines.join("\n"))?.[1] ?? "";
+    const target = /^ +h2 +fl\S+ .* (\S+)$/m.exec(kept.lines.join("\n"))?.[1] ?? "";
     await run(["ip", "netns", "exec", namespace, "ping", "-c", "1", "-W", "5", target], {}, signal);
     const down = startDemo(["--down"]);
     assert.equal(await down.ended, 0);
