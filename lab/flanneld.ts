@@ -69,7 +69,7 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
         .split("\n")
         .find((line) => pattern.test(line));
       if (line === undefined && !running()) {
-        throw new Error(`flanneld on ${host.name} ended with status ${status()}: ${log().trim().split("\n").at(-1)}`);
+        throw new Error(`flanneld on ${host.name} ended with status ${status()}: ${lastWords(log())}`);
       }
       return line ?? null;
     };
@@ -98,6 +98,12 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
       await ended(STOP_LIMIT, new AbortController().signal);
     },
   };
+}
+
+/** The last line that is no part of a stack trace. */
+function lastWords(log: string): string {
+  const lines = log.trimEnd().split("\n");
+  return lines.findLast((line) => !/^(flanneld: )?\s+at /.test(line)) || "it said nothing";
 }
 
 /** In a process group of its own, so that Ctrl-C in a terminal reaches only whoever takes the lab down in order. */

@@ -64,7 +64,7 @@ function planVxlan(
 ): Plan {
   const { underlay, self } = view;
   const want: NetObject[] = [deviceFor(view, options, dev), ownAddress(self, dev)];
-  const fdb = new Map<Mac, { readonly entry: FdbEntry; readonly revision: bigint }>();
+  const announced = new Map<Mac, Lease>();
   for (const peer of view.peers) {
     if (options.directRouting && isOnLink(peer.attrs.publicIp, underlay)) {
       want.push(directRoute(peer, underlay));
@@ -73,9 +73,13 @@ function planVxlan(
     const tunnel = tunnelObjects(peer);
     if (!tunnel) continue;
     want.push(tunnel.neighbour, tunnel.route);
-    keepNewer(fdb, tunnel.fdb, BigInt(peer.version.modRevision));
+    const rival = announced.get(tunnel.fdb.mac);
+    if (!rival || isNewer(peer, rival)) announced.set(tunnel.fdb.mac, peer);
   }
-  for (const { entry } of fdb.values()) want.push(entry);
+  for (const peer of announced.values()) {
+    const tunnel = tunnelObjects(peer);
+    if (tunnel) want.push(tunnel.fdb);
+  }
   return {
     scope: {
       devices: [dev],
@@ -154,13 +158,8 @@ function directRoute(peer: Lease, underlay: Underlay): Route {
 }
 
 /** A MAC has one FDB entry. When two records announce it (a host came back under another address), the newer is right. */
-function keepNewer(
-  fdb: Map<Mac, { readonly entry: FdbEntry; readonly revision: bigint }>,
-  entry: FdbEntry,
-  revision: bigint,
-): void {
-  const present = fdb.get(entry.mac);
-  if (!present || present.revision < revision) fdb.set(entry.mac, { entry, revision });
+function isNewer(peer: Lease, rival: Lease): boolean {
+  return BigInt(peer.version.modRevision) > BigInt(rival.version.modRevision);
 }
 
 /**
@@ -195,7 +194,7 @@ function isOnLink(ip: Ipv4, underlay: Underlay): boolean {
 }
 
 /** The VTEP MAC that a record announces; null when there is none that a host could have. */
-function vtepMac(lease: Lease): Mac | null {
+const vtepMac = rememberByLease((lease: Lease): Mac | null => {
   const data = lease.attrs.backendData;
   if (data === null || typeof data !== "object" || Array.isArray(data)) return null;
   // Compat: Go reads member names in any case.
@@ -207,7 +206,7 @@ function vtepMac(lease: Lease): Mac | null {
   } catch {
     return null;
   }
-}
+});
 
 /** Leases are immutable and keep their identity while unchanged, so what follows from one is computed once. */
 function rememberByLease<T>(compute: (lease: Lease) => T): (lease: Lease) => T {

@@ -67,7 +67,8 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
   };
   const listen = async (signal: AbortSignal) => {
     for await (const hint of deps.kernel.hints(signal)) {
-      const plan = deps.plan();
+      // The last plan tells which objects are ours; making a new one for each of a thousand hints would be too dear.
+      const plan = progress.knowledge().attempted;
       if (!plan || !concerns(hint, plan)) continue;
       progress.suspect();
       bell.ring("hint");

@@ -19,7 +19,9 @@ export async function applyLinkOp(op: LinkOp, connection: Connection): Promise<R
       return remove(op.object.name, connection);
     case "replace": {
       const { previous } = op;
-      if (previous.kind === "link" && linkChange(previous, op.object) === "set") return change(op.object, connection);
+      if (previous.kind === "link" && linkChange(previous, op.object) === "set") {
+        return change(previous, op.object, connection);
+      }
       return remove(op.object.name, connection) ?? (await create(op.object, connection));
     }
   }
@@ -48,9 +50,9 @@ async function ignoreRouterAdvertisements(name: LinkName): Promise<void> {
   await writeFile(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, "0").catch(() => {});
 }
 
-function change(link: Link, connection: Connection): Refusal | null {
-  const index = indexOf(link.name, connection);
-  return index === null ? noDevice(link.name) : perform(setLink(index, link), connection);
+function change(previous: Link, next: Link, connection: Connection): Refusal | null {
+  const index = indexOf(next.name, connection);
+  return index === null ? noDevice(next.name) : perform(setLink(index, previous, next), connection);
 }
 
 function remove(name: LinkName, connection: Connection): Refusal | null {

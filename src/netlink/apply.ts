@@ -12,6 +12,7 @@ import type { Request } from "./codec.ts";
 import { type Connection, type Refusal, refusedTo } from "./connection.ts";
 import { createFdbEntry, deleteFdbEntry } from "./fdb.ts";
 import { createNeighbour, deleteNeighbour } from "./neighbour.ts";
+import { settleOccupied } from "./occupied-route.ts";
 import { readLink } from "./read-links.ts";
 import { appendRoute, createRoute, deleteRoute } from "./route.ts";
 
@@ -21,7 +22,7 @@ const BATCH_SIZE = 128;
 /** What a deletion may be answered with when there is nothing to delete. */
 export const GONE: readonly string[] = ["ENOENT", "ESRCH", "ENODEV", "EADDRNOTAVAIL"];
 
-/** Kernel: even with NLM_F_REPLACE, for a route that is there already but not the first of its destination and metric. */
+/** Kernel: a route that is there already, appended once more. */
 const PRESENT: readonly string[] = ["EEXIST"];
 
 const NO_SUCH_DEVICE: Refusal = { errno: "ENODEV", message: "the device does not exist" };
@@ -35,6 +36,8 @@ interface Step {
   readonly after: Request | null;
   /** Refusals that mean that nothing had to be done. */
   readonly forgiven: readonly string[];
+  /** What to do about EEXIST; null to report it. */
+  readonly whenOccupied: (() => Refusal | null) | null;
 }
 
 export async function applyOps(
@@ -92,7 +95,7 @@ function applyBatch(
   const steps = new Map<EntryOp, Step>();
   for (const op of ops) {
     const index = indexOf(op.object.dev);
-    if (index !== null) steps.set(op, stepFor(op, index, indexOf));
+    if (index !== null) steps.set(op, stepFor(op, index, indexOf, connection));
     else if (op.op !== "delete") fail(op, NO_SUCH_DEVICE);
   }
   const done = execute(steps, connection, fail);
@@ -119,28 +122,34 @@ function execute(
 ): (readonly [EntryOp, Step])[] {
   if (steps.size === 0) return [];
   const outcomes = connection.execute([...steps.values()].map(({ request }) => request));
-  return [...steps].filter(([op, { forgiven }], position) => {
-    const refusal = outcomes[position] ?? null;
+  return [...steps].filter(([op, { forgiven, whenOccupied }], position) => {
+    const answer = outcomes[position] ?? null;
+    const refusal = answer?.errno === "EEXIST" && whenOccupied ? whenOccupied() : answer;
     if (refusal === null || forgiven.includes(refusal.errno)) return true;
     fail(op, refusal);
     return false;
   });
 }
 
-function stepFor(op: EntryOp, index: number, indexOf: (dev: LinkName) => number | null): Step {
-  if (op.op === "delete") return removal(deletionOf(op.object, index));
-  if (op.op === "create" || op.object.kind !== "route" || op.previous.kind !== "route") {
-    return { request: creationOf(op.object, index), after: null, forgiven: PRESENT };
+function stepFor(op: EntryOp, index: number, indexOf: (dev: LinkName) => number | null, connection: Connection): Step {
+  const { object } = op;
+  if (op.op === "delete") return removal(deletionOf(object, index));
+  if (object.kind !== "route") {
+    return { request: creationOf(object, index), after: null, forgiven: PRESENT, whenOccupied: null };
+  }
+  if (op.op === "create" || op.previous.kind !== "route") {
+    const whenOccupied = () => settleOccupied(object, index, connection);
+    return { request: creationOf(object, index), after: null, forgiven: [], whenOccupied };
   }
   // The kernel's own replacement takes the first route of this destination and metric, which need not be `previous`.
   // The new one is added behind it before it goes, so that no packet is without a route in between.
-  const oldIndex = op.previous.dev === op.object.dev ? index : indexOf(op.previous.dev);
+  const oldIndex = op.previous.dev === object.dev ? index : indexOf(op.previous.dev);
   const after = oldIndex === null ? null : deleteRoute(op.previous, oldIndex);
-  return { request: appendRoute(op.object, index), after, forgiven: PRESENT };
+  return { request: appendRoute(object, index), after, forgiven: PRESENT, whenOccupied: null };
 }
 
 function removal(request: Request): Step {
-  return { request, after: null, forgiven: GONE };
+  return { request, after: null, forgiven: GONE, whenOccupied: null };
 }
 
 function creationOf(object: EntryOp["object"], index: number): Request {

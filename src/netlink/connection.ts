@@ -191,6 +191,7 @@ function extendedText(buffer: Buffer, message: Message): string | null {
   if (message.type === NLMSG_ERROR) {
     if (start + HEADER_LENGTH > message.end) return null;
     const original = (message.flags & NLM_F_CAPPED) !== 0 ? HEADER_LENGTH : u32(buffer, start);
+    if (original > message.end - start) return null;
     start += (original + 3) & ~3;
   }
   return start < message.end ? textAttribute(attributesBetween(buffer, start, message.end), NLMSGERR_ATTR_MSG) : null;

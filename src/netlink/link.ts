@@ -58,8 +58,6 @@ export interface LinkRecord {
   readonly index: number;
   readonly name: LinkName;
   readonly loopback: boolean;
-  /** Of a vxlan device that has a lower one. */
-  readonly lowerIndex: number | null;
   readonly link: Link;
 }
 
@@ -79,10 +77,15 @@ export function createLink(link: Link, lowerIndex: number | null): Request {
   return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body };
 }
 
-/** Kernel: the MAC of a vxlan device can be set while it is up. Proved by facts.test.ts. */
-export function setLink(index: number, link: Link): Request {
-  const data = { index, flags: link.up ? { up: true as const } : {}, change: { up: true as const } };
-  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { mtu: link.mtu, ...macOf(link) }) };
+/**
+ * What differs is named and nothing else. Kernel: a MAC can be set while the device is up, and setting it, even to what it
+ * is, takes away all neighbours of the device (facts.test.ts).
+ */
+export function setLink(index: number, previous: Link, next: Link): Request {
+  const data = { index, flags: next.up ? { up: true as const } : {}, change: { up: true as const } };
+  const mtu = previous.mtu === next.mtu ? {} : { mtu: next.mtu };
+  const mac = previous.mac === next.mac ? {} : macOf(next);
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { ...mtu, ...mac }) };
 }
 
 export function setLinkUp(index: number): Request {
@@ -159,7 +162,6 @@ export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: num
     index: linkIndex(buffer, message),
     name,
     loopback: (flags & IFF_LOOPBACK) !== 0,
-    lowerIndex,
     link: data
       ? { ...fields, type: "vxlan", lower, ...vxlanFields(data) }
       : { ...fields, type: "other", driver: driver === "" ? null : driver },

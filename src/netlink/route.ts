@@ -22,6 +22,7 @@ import {
   AF_INET,
   NLM_F_APPEND,
   NLM_F_CREATE,
+  NLM_F_EXCL,
   NLM_F_REPLACE,
   RT_SCOPE_LINK,
   RT_SCOPE_NOWHERE,
@@ -35,6 +36,7 @@ import {
   RTA_PRIORITY,
   RTA_VIA,
   RTM_DELROUTE,
+  RTM_F_FIB_MATCH,
   RTM_GETROUTE,
   RTM_NEWROUTE,
   RTN_UNICAST,
@@ -75,8 +77,20 @@ export function requestLookup(destination: Ip): Request {
   return { type: RTM_GETROUTE, flags: 0, body };
 }
 
-/** Kernel: in place of the first route with this destination and metric, whoever made it. */
+/** Asks for the entry of the table that a packet to the first address of `prefix` would match. */
+export function requestMatch(prefix: Prefix): Request {
+  const dst = encodeIp(prefix.slice(0, prefix.indexOf("/")) as Ip);
+  const data = { family: familyOf(prefix), dstLen: dst.length * 8, flags: { __unknown: RTM_F_FIB_MATCH } };
+  return { type: RTM_GETROUTE, flags: 0, body: routeBody(data, { dst }) };
+}
+
+/** Kernel: refused with EEXIST when any route has this destination and metric. */
 export function createRoute(route: Route, index: number): Request {
+  return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body: newBody(route, index) };
+}
+
+/** Kernel: in place of the first route with this destination and metric, whoever made it. */
+export function replaceRoute(route: Route, index: number): Request {
   return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, body: newBody(route, index) };
 }
 

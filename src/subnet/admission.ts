@@ -40,18 +40,22 @@ interface Candidate extends Block {
 /** Everything that is a peer, and for the rest the reason. Our own record is neither. */
 export function admitPeers(table: LeaseTable, rules: AdmissionRules): Admission {
   const leftOut: LeftOut[] = [];
-  const candidates: Candidate[] = [];
+  const acceptable: Candidate[] = [];
   const judge = createJudge(rules);
   for (const [key, lease] of table.leases) {
     if (key === rules.self.key) continue;
-    const { start, last } = blockOf(lease.subnet.v4);
-    const candidate = { start, last, lease };
+    const candidate = candidateOf(lease);
     const reason = judge(candidate);
-    if (reason === null) candidates.push(candidate);
+    if (reason === null) acceptable.push(candidate);
     else leftOut.push({ key, reason });
   }
   const peers: Lease[] = [];
-  for (const cluster of clustersOf(candidates)) {
+  for (const cluster of clustersOf(acceptable)) {
+    const [alone] = cluster;
+    if (alone && cluster.length === 1) {
+      peers.push(alone.lease);
+      continue;
+    }
     const { admitted, overlapping } = resolveOverlaps(cluster, rules.network.ipv4?.subnetLen ?? 0);
     for (const { lease } of admitted) peers.push(lease);
     for (const one of overlapping) leftOut.push(one);
@@ -117,7 +121,6 @@ interface Resolution {
  * is enough to remember every admitted block and the larger blocks around it, of those sizes only that occur.
  */
 function resolveOverlaps(cluster: readonly Candidate[], subnetLen: number): Resolution {
-  if (cluster.length === 1) return { admitted: cluster, overlapping: [] };
   const sizes = [...new Set(cluster.map(sizeOf))];
   const blocks = new Map<string, Candidate>();
   const surroundings = new Map<string, Candidate>();
@@ -157,6 +160,17 @@ function contains(outer: Block, inner: Block): boolean {
 
 function sizeOf({ start, last }: Block): number {
   return last - start + 1;
+}
+
+/** A lease keeps its identity while it is unchanged: it is parsed once, and not at every change of another. */
+const candidates = new WeakMap<Lease, Candidate>();
+
+function candidateOf(lease: Lease): Candidate {
+  const known = candidates.get(lease);
+  if (known) return known;
+  const candidate = { ...blockOf(lease.subnet.v4), lease };
+  candidates.set(lease, candidate);
+  return candidate;
 }
 
 function blockOf(subnet: Prefix4): Block {

@@ -1,4 +1,4 @@
-// subnet.env: what the CNI plugin, Docker and our own next start read. The bytes are exactly the Go daemon's: the CNI
+// The subnet file, subnet.env: what the CNI plugin, Docker and our own next start read. The bytes are exactly the Go daemon's: the CNI
 // plugin splits at "=" and knows neither quotes nor comments. Reading back is tolerant, because people edit the file.
 
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";

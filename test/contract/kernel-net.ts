@@ -2,101 +2,25 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
+import type { IfAddr, Ip, Prefix4 } from "../../src/base/ip.ts";
 import type { Mac } from "../../src/base/mac.ts";
 import { diff, type NetOp } from "../../src/net/diff.ts";
-import type { KernelNet, NetHint } from "../../src/net/kernel-net.ts";
-import {
-  type Address,
-  BOOT_PROTOCOL,
-  type FdbEntry,
-  FLANNEL_PROTOCOL,
-  KERNEL_PROTOCOL,
-  type LinkName,
-  type Neighbour,
-  type NetKind,
-  type NetObject,
-  type Route,
-  type VxlanLink,
-} from "../../src/net/objects.ts";
+import { BOOT_PROTOCOL, KERNEL_PROTOCOL, type LinkName, type NetObject, type Route } from "../../src/net/objects.ts";
 import type { NetScope, Plan } from "../../src/net/plan.ts";
-
-/**
- * A kernel with one interface `underlay`, which is up, has 192.168.77.1/24 and a default route via 192.168.77.254.
- */
-export interface KernelFixture extends AsyncDisposable {
-  readonly kernel: KernelNet;
-  readonly underlay: LinkName;
-  /** Somebody else's changes. */
-  externally(ops: readonly NetOp[]): Promise<void>;
-  setUp(dev: LinkName, up: boolean): Promise<void>;
-  appendRoute(route: Route): Promise<void>;
-}
-
-const DEV = "flannel.1" as LinkName;
-const ALL_KINDS: readonly NetKind[] = ["link", "address", "route", "neighbour", "fdb"];
-const OWN: Address = { kind: "address", dev: DEV, address: "10.5.1.0/32" as IfAddr };
-
-function device(lower: LinkName): VxlanLink {
-  return {
-    kind: "link",
-    type: "vxlan",
-    name: DEV,
-    mtu: 1450,
-    up: true,
-    mac: "02:00:00:00:01:00" as Mac,
-    vni: 1,
-    port: 8472,
-    local: "192.168.77.1" as Ipv4,
-    lower,
-    learning: false,
-    gbp: false,
-    external: false,
-  };
-}
-
-function peerMac(peer: number): Mac {
-  return `02:00:00:00:02:${peer.toString(16).padStart(2, "0")}` as Mac;
-}
-
-function neighbour(peer: number): Neighbour {
-  return { kind: "neighbour", dev: DEV, ip: `10.5.${peer}.0` as Ip, mac: peerMac(peer) };
-}
-
-function fdb(peer: number): FdbEntry {
-  return { kind: "fdb", dev: DEV, mac: peerMac(peer), dst: `192.168.77.${peer}` as Ip };
-}
-
-function tunnelRoute(peer: number): Route {
-  return {
-    kind: "route",
-    dev: DEV,
-    dst: `10.5.${peer}.0/24` as Prefix4,
-    via: `10.5.${peer}.0` as Ip,
-    onlink: true,
-    metric: 0,
-    protocol: FLANNEL_PROTOCOL,
-  };
-}
-
-function create(...objects: readonly NetObject[]): NetOp[] {
-  return objects.map((object) => ({ op: "create", object }));
-}
-
-function remove(...objects: readonly NetObject[]): NetOp[] {
-  return objects.map((object) => ({ op: "delete", object }));
-}
-
-function scopeOf(underlay: LinkName): NetScope {
-  return { devices: [DEV], routeDevices: [underlay], kinds: ALL_KINDS };
-}
-
-/** Order within a kind is the kernel's. */
-function assertSame(actual: readonly NetObject[], expected: readonly NetObject[]): void {
-  const text = (objects: readonly NetObject[]) =>
-    objects.map((object) => JSON.stringify(Object.entries(object).toSorted())).toSorted();
-  assert.deepEqual(text(actual), text(expected));
-}
+import {
+  assertSame,
+  create,
+  DEV,
+  device,
+  fdb,
+  type KernelFixture,
+  neighbour,
+  OWN,
+  remove,
+  scopeOf,
+  tunnelRoute,
+} from "./kernel-net-fixture.ts";
+import { hintsContract } from "./kernel-net-hints.ts";
 
 export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
   describe(`KernelNet: ${name}`, () => {
@@ -239,11 +163,26 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
         assertSame(await objects(), [device(fixture.underlay), OWN, moved, remade, tunnelRoute(2)]);
       });
 
-      it("changes mtu, MAC and state of a link in place, and what is on it stays", async () => {
+      it("changes the mtu of a link in place, and what is on it stays", async () => {
         await apply(...create(...tunnel(2)));
-        const changed = { ...device(fixture.underlay), mtu: 1400, mac: "02:00:00:00:0a:0a" as Mac };
+        const changed = { ...device(fixture.underlay), mtu: 1400 };
         await apply({ op: "replace", object: changed, previous: device(fixture.underlay) });
         assertSame(await objects(), [changed, ...tunnel(2).slice(1)]);
+      });
+
+      it("changes the MAC of a link in place, which takes its neighbours away", async () => {
+        await apply(...create(...tunnel(2)));
+        const changed = { ...device(fixture.underlay), mac: "02:00:00:00:0a:0a" as Mac };
+        await apply({ op: "replace", object: changed, previous: device(fixture.underlay) });
+        assertSame(await objects(), [changed, OWN, fdb(2), tunnelRoute(2)]);
+      });
+
+      it("sets a link that is down up", async () => {
+        const down = { ...device(fixture.underlay), up: false };
+        await apply(...create(down));
+        assertSame(await objects(), [down]);
+        await apply({ op: "replace", object: device(fixture.underlay), previous: down });
+        assertSame(await objects(), [device(fixture.underlay)]);
       });
 
       it("makes a link anew when what differs is fixed at creation", async () => {
@@ -287,6 +226,25 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
         await fixture.appendRoute(wrong);
         await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
         assertSame(await objects(), [device(fixture.underlay), foreign, tunnelRoute(2)]);
+      });
+
+      it("is not made in the place of somebody else's, which stays and is named", async () => {
+        const { underlay } = fixture;
+        const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
+        await apply(...create(device(underlay)));
+        await fixture.appendRoute(foreign);
+        const [failure] = await fixture.kernel.apply(create(tunnelRoute(2)), signal);
+        assert.equal(failure?.error.info.errno, "EEXIST");
+        assert.match(failure?.error.message ?? "", /10\.5\.2\.0\/24 via 10\.5\.9\.0/);
+        assertSame(await objects(), [device(underlay), foreign]);
+      });
+
+      it("is made in the place of one that is ours from an earlier config", async () => {
+        const { underlay } = fixture;
+        const earlier: Route = { ...tunnelRoute(2), dev: underlay, via: "192.168.77.2" as Ip, onlink: false };
+        await apply(...create(device(underlay), earlier));
+        await apply(...create(tunnelRoute(2)));
+        assertSame(await objects(), [device(underlay), tunnelRoute(2)]);
       });
 
       it("keeps the old one when the new one is refused", async () => {
@@ -344,75 +302,7 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
       assert.deepEqual(diff(plan, after).ops, []);
       assertSame(after, [...tunnel(2, 4), foreign]);
     });
-
-    describe("hints", () => {
-      const collect = (wanted: (hint: NetHint) => boolean) => {
-        const hints = fixture.kernel.hints(signal);
-        return async () => {
-          for await (const hint of hints) if (wanted(hint)) return hint;
-          throw new Error("the hints ended");
-        };
-      };
-
-      it("tell of other people's changes, with kind and device", async () => {
-        await apply(...create(device(fixture.underlay)));
-        for (const [object, reason] of [
-          [OWN, "address"],
-          [neighbour(2), "neighbour"],
-          [fdb(2), "neighbour"],
-          [tunnelRoute(2), "route"],
-        ] as const) {
-          const next = collect((hint) => hint.reason === reason && hint.dev === DEV);
-          await fixture.externally(create(object));
-          assert.deepEqual(await next(), { reason, dev: DEV });
-        }
-        const next = collect((hint) => hint.reason === "link" && hint.dev === DEV);
-        await fixture.setUp(DEV, false);
-        await next();
-      });
-
-      it("leave out our own routes", async () => {
-        await apply(...create(device(fixture.underlay)));
-        const next = collect((hint) => hint.reason === "route" || hint.reason === "address");
-        await apply(...create(tunnelRoute(2)));
-        await fixture.externally(create(OWN));
-        assert.equal((await next()).reason, "address");
-      });
-
-      it("end when the signal aborts", async () => {
-        const hints = fixture.kernel.hints(signal);
-        const ended = (async () => {
-          for await (const _hint of hints);
-        })();
-        stop.abort(new Error("enough"));
-        await ended;
-      });
-    });
-
-    describe("facts of the underlay", () => {
-      it("name interfaces with their addresses, and the devices of default routes, lowest metric first", async () => {
-        const { underlay } = fixture;
-        const facts = await fixture.kernel.underlayFacts(signal);
-        const found = facts.interfaces.find(({ name }) => name === underlay);
-        assert.deepEqual(found && { up: found.up, loopback: found.loopback, addresses: found.addresses }, {
-          up: true,
-          loopback: false,
-          addresses: [
-            { ip: "192.168.77.1", prefix: "192.168.77.0/24", permanent: true, secondary: false, deprecated: false },
-          ],
-        });
-        assert.deepEqual(facts.defaultRoutes, [{ dev: underlay, metric: 0 }]);
-      });
-
-      it("say which way a packet would take, and null when there is none", async () => {
-        const { underlay } = fixture;
-        const source = "192.168.77.1";
-        const way = (ip: string) => fixture.kernel.lookup(ip as Ip, signal);
-        assert.deepEqual(await way("192.168.77.5"), { dev: underlay, source, via: null });
-        assert.deepEqual(await way("198.51.100.7"), { dev: underlay, source, via: "192.168.77.254" });
-        await fixture.setUp(underlay, false);
-        assert.equal(await way("198.51.100.7"), null);
-      });
-    });
   });
+
+  describe(`KernelNet: ${name}: others`, () => hintsContract(open));
 }

@@ -37,13 +37,15 @@ async function inOverlay(command: string, pattern: RegExp): Promise<string | nul
 const comesBack = (command: string, pattern: RegExp, limit: Millis = LIMIT) =>
   waitFor(`${pattern} in ${command}`, () => inOverlay(command, pattern), limit, signal);
 
+/** All that the host has of the overlay; the device without its index, which changes when it is made anew. */
 async function overlayEntries(): Promise<readonly string[]> {
+  const link = (await cluster.on(0, "ip", "-o", "link", "show", "flannel.1")).replace(/^\d+/, "");
   const commands = [
     "ip route show dev flannel.1",
     "ip neigh show dev flannel.1 nud permanent",
     "bridge fdb show dev flannel.1",
   ];
-  return Promise.all(commands.map((command) => cluster.on(0, ...command.split(" "))));
+  return [link, ...(await Promise.all(commands.map((command) => cluster.on(0, ...command.split(" ")))))];
 }
 
 const becomes = (expected: readonly string[]) =>
@@ -53,6 +55,14 @@ const becomes = (expected: readonly string[]) =>
       const now = await overlayEntries().catch(() => []);
       return JSON.stringify(now) === JSON.stringify(expected) ? true : null;
     },
+    LIMIT,
+    signal,
+  );
+
+const goes = (text: string) =>
+  waitFor(
+    `the entries of ${text} to go`,
+    async () => ((await overlayEntries()).join().includes(text) ? null : true),
     LIMIT,
     signal,
   );
@@ -77,10 +87,8 @@ describe("somebody changes the kernel", () => {
   ] as const) {
     it(`and ${what}: everything is as before`, async () => {
       const before = await overlayEntries();
-      const link = (await cluster.on(0, "ip", "-o", "link", "show", "flannel.1")).replace(/^\d+/, "");
       await cluster.on(0, ...command.split(" "));
       await becomes(before);
-      assert.equal((await cluster.on(0, "ip", "-o", "link", "show", "flannel.1")).replace(/^\d+/, ""), link);
     });
   }
 
@@ -91,10 +99,11 @@ describe("somebody changes the kernel", () => {
       `${PREFIX}/subnets/10.5.200.0-24`,
       '{"PublicIP":"192.168.77.200","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:02:00"}}',
     );
-    await firstDaemon().waitForLog(/10\.5\.200\.0\/24.*EEXIST.*dev lo/, LIMIT, signal);
+    await firstDaemon().waitForLog(/10\.5\.200\.0\/24 dev lo proto 3 stands in its place/, LIMIT, signal);
     assert.match(await cluster.on(0, "ip", "route", "show", "10.5.200.0/24"), /dev lo/);
     await cluster.on(0, "ip", "route", "del", "10.5.200.0/24", "dev", "lo");
     await cluster.etcdctl("del", `${PREFIX}/subnets/10.5.200.0-24`);
+    await goes("10.5.200.0");
   });
 });
 
@@ -131,12 +140,7 @@ describe("records in etcd", () => {
     const fdb = await comesBack("bridge fdb show dev flannel.1", /02:00:00:00:02:11 dst 192\.168\.77\.211/);
     assert.doesNotMatch(fdb, /02:00:00:00:02:10/);
     await cluster.etcdctl("del", key);
-    await waitFor(
-      "the entries to go",
-      async () => ((await overlayEntries()).join().includes("10.5.210.0") ? null : true),
-      LIMIT,
-      signal,
-    );
+    await goes("10.5.210.0");
   });
 });
 
@@ -154,6 +158,7 @@ describe("etcd", () => {
     await cluster.etcdctl("put", key, record);
     await comesBack("ip route show dev flannel.1", /10\.5\.220\.0\/24/);
     await cluster.etcdctl("del", key);
+    await goes("10.5.220.0");
   });
 });
 

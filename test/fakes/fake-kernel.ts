@@ -21,6 +21,7 @@ import {
   BOOT_PROTOCOL,
   describeObject,
   FLANNEL_PROTOCOL,
+  keyOf,
   type Link,
   type LinkName,
   type NetObject,
@@ -92,7 +93,7 @@ export function createFakeKernel(initial: readonly NetObject[] = []): FakeKernel
       signal.throwIfAborted();
       applied.push(...ops);
       const outcomes = ops.map((op) => ({ op, errno: injected(op, failures) ?? state.perform(op) }));
-      return outcomes.flatMap(({ op, errno }) => (errno === null ? [] : [failureOf(op, errno)]));
+      return outcomes.flatMap(({ op, errno }) => (errno === null ? [] : [failureOf(op, errno, objects())]));
     },
     hints: (signal) => listen(listeners, signal),
     async underlayFacts(signal) {
@@ -122,9 +123,17 @@ function injected(op: NetOp, failures: readonly InjectedFailure[]): string | nul
   return failure.errno;
 }
 
-function failureOf(op: NetOp, errno: string): OpFailure {
+function failureOf(op: NetOp, errno: string, present: readonly NetObject[]): OpFailure {
+  const holder = errno === "EEXIST" && present.find((object) => keyOf(object) === keyOf(op.object));
   const text = `${op.op} ${describeObject(op.object)}`;
-  return { op, error: new FlannelError("netlink.errno", { op: text, errno, message: null }) };
+  return {
+    op,
+    error: new FlannelError("netlink.errno", {
+      op: text,
+      errno,
+      message: holder ? `${describeObject(holder)} stands in its place` : null,
+    }),
+  };
 }
 
 function isInScope(object: NetObject, scope: NetScope): boolean {

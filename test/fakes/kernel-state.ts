@@ -7,6 +7,7 @@ import type { Mac } from "../../src/base/mac.ts";
 import type { NetOp } from "../../src/net/diff.ts";
 import {
   type Address,
+  FLANNEL_PROTOCOL,
   KERNEL_PROTOCOL,
   keyOf,
   type Link,
@@ -91,8 +92,11 @@ export function createKernelState(): KernelState {
     const present = links.get(link.name);
     if (!present) return "ENODEV";
     setUp(link.name, link.up);
-    const { mtu, up, mac } = link;
-    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac: mac ?? present.link.mac } });
+    const { mtu, up } = link;
+    const mac = link.mac ?? present.link.mac;
+    // Kernel: another MAC takes the neighbours away.
+    if (mac !== present.link.mac) without((entry) => entry.dev === link.name && entry.kind === "neighbour");
+    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac } });
     return null;
   }
 
@@ -106,7 +110,7 @@ export function createKernelState(): KernelState {
   }
 
   function add(object: Entry): string | null {
-    if (object.kind === "route") return replaceFirstRoute(object);
+    if (object.kind === "route") return createRoute(object);
     if (object.kind === "fdb" && links.get(object.dev)?.link.type !== "vxlan") return "EOPNOTSUPP";
     const key = keyOf(object);
     const position = entries.findIndex((entry) => keyOf(entry) === key);
@@ -116,11 +120,14 @@ export function createKernelState(): KernelState {
     return null;
   }
 
-  function replaceFirstRoute(route: Route): string | null {
+  function createRoute(route: Route): string | null {
     const refusal = unreachable(route);
     if (refusal || entries.some((entry) => sameObject(entry, route))) return refusal;
     const key = keyOf(route);
     const position = entries.findIndex((entry) => keyOf(entry) === key);
+    const present = entries[position];
+    // The place of a route that is not ours is not taken.
+    if (present?.kind === "route" && present.protocol !== FLANNEL_PROTOCOL) return "EEXIST";
     if (position === -1) entries.push(route);
     else entries[position] = route;
     return null;

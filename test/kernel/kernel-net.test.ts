@@ -1,7 +1,8 @@
 import { describe } from "node:test";
 import type { LinkName, Route } from "../../src/net/objects.ts";
 import { openKernelNet } from "../../src/netlink/kernel-net.ts";
-import { type KernelFixture, kernelNetContract } from "../contract/kernel-net.ts";
+import { kernelNetContract } from "../contract/kernel-net.ts";
+import type { KernelFixture } from "../contract/kernel-net-fixture.ts";
 import { ip, whyNotHere } from "../support/namespace.ts";
 import { openNative } from "../support/native.ts";
 
@@ -15,6 +16,8 @@ async function openKernel(): Promise<KernelFixture> {
   const native = openNative();
   const kernel = openKernelNet(native);
   const other = openKernelNet(native);
+  // Waiting for hints does not keep a process alive, on purpose; a test that waits for one must stay.
+  const alive = setInterval(() => {}, 1000);
   return {
     kernel,
     underlay: UNDERLAY,
@@ -22,6 +25,7 @@ async function openKernel(): Promise<KernelFixture> {
     setUp: async (dev, up) => void ip(`link set ${dev} ${up ? "up" : "down"}`),
     appendRoute: async (route) => void ip(`route append ${wordsOf(route)}`),
     async [Symbol.asyncDispose]() {
+      clearInterval(alive);
       kernel[Symbol.dispose]();
       other[Symbol.dispose]();
       for (const dev of ["flannel.1", UNDERLAY]) deleteLink(dev);

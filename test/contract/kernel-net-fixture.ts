@@ -1,0 +1,96 @@
+// What the contract suite of KernelNet talks about: a fixture to run it on, and a tunnel device with its peers.
+
+import assert from "node:assert/strict";
+import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
+import type { Mac } from "../../src/base/mac.ts";
+import type { NetOp } from "../../src/net/diff.ts";
+import type { KernelNet } from "../../src/net/kernel-net.ts";
+import {
+  type Address,
+  type FdbEntry,
+  FLANNEL_PROTOCOL,
+  type LinkName,
+  type Neighbour,
+  type NetKind,
+  type NetObject,
+  type Route,
+  type VxlanLink,
+} from "../../src/net/objects.ts";
+import type { NetScope } from "../../src/net/plan.ts";
+
+/**
+ * A kernel with one interface `underlay`, which is up, has 192.168.77.1/24 and a default route via 192.168.77.254.
+ */
+export interface KernelFixture extends AsyncDisposable {
+  readonly kernel: KernelNet;
+  readonly underlay: LinkName;
+  /** Somebody else's changes. */
+  externally(ops: readonly NetOp[]): Promise<void>;
+  setUp(dev: LinkName, up: boolean): Promise<void>;
+  appendRoute(route: Route): Promise<void>;
+}
+
+export const DEV = "flannel.1" as LinkName;
+export const ALL_KINDS: readonly NetKind[] = ["link", "address", "route", "neighbour", "fdb"];
+export const OWN: Address = { kind: "address", dev: DEV, address: "10.5.1.0/32" as IfAddr };
+
+export function device(lower: LinkName): VxlanLink {
+  return {
+    kind: "link",
+    type: "vxlan",
+    name: DEV,
+    mtu: 1450,
+    up: true,
+    mac: "02:00:00:00:01:00" as Mac,
+    vni: 1,
+    port: 8472,
+    local: "192.168.77.1" as Ipv4,
+    lower,
+    learning: false,
+    gbp: false,
+    external: false,
+  };
+}
+
+export function peerMac(peer: number): Mac {
+  return `02:00:00:00:02:${peer.toString(16).padStart(2, "0")}` as Mac;
+}
+
+export function neighbour(peer: number): Neighbour {
+  return { kind: "neighbour", dev: DEV, ip: `10.5.${peer}.0` as Ip, mac: peerMac(peer) };
+}
+
+export function fdb(peer: number): FdbEntry {
+  return { kind: "fdb", dev: DEV, mac: peerMac(peer), dst: `192.168.77.${peer}` as Ip };
+}
+
+export function tunnelRoute(peer: number): Route {
+  return {
+    kind: "route",
+    dev: DEV,
+    dst: `10.5.${peer}.0/24` as Prefix4,
+    via: `10.5.${peer}.0` as Ip,
+    onlink: true,
+    metric: 0,
+    protocol: FLANNEL_PROTOCOL,
+  };
+}
+
+export function create(...objects: readonly NetObject[]): NetOp[] {
+  return objects.map((object) => ({ op: "create", object }));
+}
+
+export function remove(...objects: readonly NetObject[]): NetOp[] {
+  return objects.map((object) => ({ op: "delete", object }));
+}
+
+export function scopeOf(underlay: LinkName): NetScope {
+  return { devices: [DEV], routeDevices: [underlay], kinds: ALL_KINDS };
+}
+
+/** Order within a kind is the kernel's. */
+export function assertSame(actual: readonly NetObject[], expected: readonly NetObject[]): void {
+  const text = (objects: readonly NetObject[]) =>
+    objects.map((object) => JSON.stringify(Object.entries(object).toSorted())).toSorted();
+  assert.deepEqual(text(actual), text(expected));
+}
