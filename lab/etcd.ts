@@ -15,6 +15,8 @@ export interface EtcdOptions {
   readonly namespace?: string;
   /** What it listens on; default 127.0.0.1. In a namespace the ports are 2379 and 2380, else free ones. */
   readonly address?: string;
+  /** For clients, instead of what `address` says: to take the place of another server. */
+  readonly port?: number;
   /**
    * Where data and log go, in a run of the lab: its end takes care of the directory and of the process, also when this
    * process dies. Without one, that is done here.
@@ -46,17 +48,22 @@ export interface EtcdServer extends AsyncDisposable {
   thaw(): void;
 }
 
+/** Kernel: the server then dies with this process however that ends, also where no "exit" event comes. */
+const TIED_TO_PARENT = ["setpriv", "--pdeathsig", "KILL"];
+
 const START_LIMIT = seconds(30);
 const STOP_LIMIT = seconds(10);
 
 /** Resolves when the server answers. */
 export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Promise<EtcdServer> {
   const { namespace, address = "127.0.0.1", tls } = options;
-  const [client, peer] = namespace === undefined ? await freePorts(address) : [2379, 2380];
+  const [free, peer] = namespace === undefined ? await freePorts(address) : [2379, 2380];
+  const client = options.port ?? free;
   const endpoint = `${tls ? "https" : "http"}://${address}:${client}`;
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "flanneld-etcd-"));
   const command = etcdCommand(options, endpoint, `http://${address}:${peer}`, join(directory, "data"));
-  const words = namespace === undefined ? command : inNamespace(namespace, command);
+  const placed = namespace === undefined ? command : inNamespace(namespace, command);
+  const words = options.directory === undefined ? [...TIED_TO_PARENT, ...placed] : placed;
   let child: ChildProcess | null = null;
   const end = () => {
     child?.kill("SIGKILL");

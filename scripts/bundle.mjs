@@ -80,8 +80,6 @@ const bundled = build({
   format: "cjs",
   minifyWhitespace: true,
   minifySyntax: true,
-  // Errors of etcd3 are told apart by the names of their classes.
-  keepNames: true,
   sourcemap: "external",
   define: { FLANNELD_VERSION: JSON.stringify(version) },
   plugins: [inlineEtcdApi],

@@ -70,7 +70,7 @@ function admit(table: LeaseTable, self: Lease, { backend, network }: PlannerInpu
   }
   const unreadable = [...table.bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
-    peers: admitted.peers.filter(({ key }) => !faults.has(key)),
+    peers: faults.size === 0 ? admitted.peers : admitted.peers.filter(({ key }) => !faults.has(key)),
     leftOut: [...admitted.leftOut, ...faults.values(), ...unreadable],
   };
 }

@@ -1,132 +1,154 @@
-// A watch that lasts: it resumes where it was, takes a fresh list when the history it missed is gone or the store is
-// another one, and says when the connection is lost and back.
+// A watch on all records that lasts: it resumes behind what it has delivered, takes a fresh list when the history in
+// between is gone or the store is another one, and says when the connection is lost and back.
 
+import { addAbortListener } from "node:events";
+import type { IEvent, IWatchResponse } from "etcd3";
 import { delays } from "../base/backoff.ts";
-import { type Millis, millis } from "../base/brand.ts";
+import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { isRetryable } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import type { Revision } from "../subnet/lease.ts";
+import type { Revision, SubnetKey } from "../subnet/lease.ts";
 import type { LeaseChange, LeaseList, StoreEvent } from "../subnet/lease-store.ts";
-import { type KeyLayout, prefixEnd, readRecord, relativeKey } from "./records.ts";
-import type { EtcdTransport, IWatchResponse } from "./transport.ts";
+import { type Keyspace, readRecord } from "./keyspace.ts";
+import type { EtcdTransport, WatchStream } from "./transport.ts";
 
 export interface WatchDeps {
   readonly transport: EtcdTransport;
-  readonly list: (signal: AbortSignal) => Promise<LeaseList>;
+  readonly keyspace: Keyspace;
+  readonly list: (signal: AbortSignal) => Promise<ListedStore>;
   readonly clock: Clock;
   readonly random: Random;
 }
 
+/** A list, and the cluster that it is of. */
+export interface ListedStore {
+  readonly list: LeaseList;
+  readonly cluster: string;
+}
+
+/** Behind everything that was delivered. */
+export interface WatchPosition {
+  readonly next: bigint;
+  /** Null when not known. */
+  readonly cluster: string | null;
+}
+
+const OP = "watching the leases";
 const RETRY_FIRST = millis(100);
 const RETRY_MAX = millis(5000);
 
-/** Everything after `from`, until the signal aborts. */
+/** Everything from the position on, until the signal aborts. */
 export async function* watchLeases(
-  from: Revision,
-  layout: KeyLayout,
+  from: WatchPosition,
   deps: WatchDeps,
   signal: AbortSignal,
 ): AsyncGenerator<StoreEvent> {
-  const position: Position = { next: BigInt(from) + 1n, cluster: null };
-  const link = createLink(deps);
-  while (!signal.aborted) {
+  const { clock, random } = deps;
+  const startPauses = () => delays({ first: RETRY_FIRST, max: RETRY_MAX, random });
+  let pauses = startPauses();
+  let position = from;
+  let connected = true;
+  for (;;) {
+    const started = clock.monotonic();
     try {
-      for await (const event of watchFrom(position, layout, deps, signal)) {
-        if (event.kind !== "connected" || link.restored()) yield event;
+      for await (const step of watchOnce(position, deps, signal)) {
+        position = yield* deliver(step, connected);
+        connected = true;
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (link.lost()) yield { kind: "disconnected", reason: messageOf(error) };
-      await link.pause(signal);
+      yield* tellLoss(error, connected);
+      connected = false;
     }
+    // A stream that is accepted and lost at once, again and again, must not be tried in a tight loop.
+    if (clock.monotonic() - started > RETRY_MAX) pauses = startPauses();
+    await clock.sleep(pauses.next().value, signal).catch(() => {});
+    if (signal.aborted) return;
   }
 }
 
-/** Turns attempts into transitions, and waits longer after each attempt that follows another. */
-function createLink({ clock, random }: WatchDeps) {
-  let retries: Generator<Millis, never> | null = null;
-  return {
-    /** True the first time. */
-    lost(): boolean {
-      if (retries !== null) return false;
-      retries = delays({ first: RETRY_FIRST, max: RETRY_MAX, random });
-      return true;
-    },
-    /** True if it had been lost. */
-    restored(): boolean {
-      const wasLost = retries !== null;
-      retries = null;
-      return wasLost;
-    },
-    async pause(signal: AbortSignal): Promise<void> {
-      const delay = retries?.next().value ?? RETRY_FIRST;
-      // An abort ends the wait; the loop sees it.
-      await clock.sleep(delay, signal).catch(() => {});
-    },
-  };
+/** Only the first of several losses is news. */
+function* tellLoss(error: unknown, connected: boolean): Generator<StoreEvent> {
+  if (!isRetryable(error)) throw error;
+  if (connected) yield { kind: "disconnected", reason: error.message };
 }
 
-/** Where the watch is; moves only past what has been delivered. */
-interface Position {
-  next: bigint;
-  cluster: string | null;
+/** What one stream brings: nothing new to tell (it is accepted, or proceeds), or an event; and the position behind it. */
+interface Step {
+  readonly event: StoreEvent | null;
+  readonly position: WatchPosition;
 }
 
-/** One stream, from a look at the store to its end. Returns when the watch has to begin anew at another position. */
-async function* watchFrom(
-  position: Position,
-  layout: KeyLayout,
-  deps: WatchDeps,
-  signal: AbortSignal,
-): AsyncGenerator<StoreEvent> {
-  const key = Buffer.from(layout.subnets);
-  const rangeEnd = prefixEnd(layout.subnets);
-  // A stream does not renew an expired auth token, this call does. It also tells which store it is that answers.
-  const { header } = await deps.transport.range({ key, range_end: rangeEnd, count_only: true }, signal);
-  const isOther = position.cluster !== null && position.cluster !== header.cluster_id;
-  position.cluster = header.cluster_id;
-  if (isOther || BigInt(header.revision) < position.next - 1n) yield await freshList(position, deps, signal);
+/** The position is returned, and so taken, only after the event was taken. */
+function* deliver({ event, position }: Step, connected: boolean): Generator<StoreEvent, WatchPosition> {
+  if (!connected) yield { kind: "connected" };
+  if (event) yield event;
+  return position;
+}
 
-  for await (const response of deps.transport.watch({ key, rangeEnd, startRevision: position.next }, signal)) {
-    if (response.canceled) {
-      if (response.compact_revision === "0") throw new Error(`the watch was cancelled: ${response.cancel_reason}`);
-      yield await freshList(position, deps, signal);
-      return;
-    }
-    if (response.created) yield { kind: "connected" };
-    yield* deliver(response, position, layout);
+/** From a look at the store to the end of one stream: throws when that is lost, returns when the history is gone. */
+async function* watchOnce(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): AsyncGenerator<Step> {
+  const { transport, keyspace } = deps;
+  let position = from;
+  if (await isAnotherStore(from, deps, signal)) {
+    const step = await startAfresh(deps, signal);
+    position = step.position;
+    yield step;
+  }
+  const range = { key: keyspace.subnets, range_end: keyspace.subnetsEnd };
+  const request = { ...range, start_revision: position.next.toString(), progress_notify: true };
+  using stream = await transport.openWatch(OP, request, signal);
+  for await (const response of responsesUntilAbort(stream, signal)) {
+    // etcd: the history before this revision was compacted away, and the watch has been cancelled for it.
+    if (response.canceled) return yield await startAfresh(deps, signal);
+    const step = stepOf(response, position, keyspace);
+    position = step.position;
+    yield step;
   }
 }
 
-async function freshList(position: Position, { list }: WatchDeps, signal: AbortSignal): Promise<StoreEvent> {
-  const fresh = await list(signal);
-  position.next = BigInt(fresh.revision) + 1n;
-  return { kind: "reset", list: fresh };
+async function* responsesUntilAbort(stream: WatchStream, signal: AbortSignal): AsyncGenerator<IWatchResponse> {
+  using _ = addAbortListener(signal, () => stream[Symbol.dispose]());
+  yield* stream.responses;
 }
 
 /**
- * etcd: a watcher that catches up gets its history in parts, each under the store's current revision. What has been
- * delivered is therefore told by the last event; the header tells it only in a progress notification, which has none.
+ * One cheap request before every stream. It finds an endpoint that answers and gets a new token if ours has expired,
+ * which a stream does not; and it tells whether the store was replaced by another, or by an older state of itself.
  */
-function* deliver(response: IWatchResponse, position: Position, layout: KeyLayout): Generator<StoreEvent> {
-  const { events, header, created } = response;
+async function isAnotherStore(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): Promise<boolean> {
+  const { header } = await deps.transport.range(OP, { key: deps.keyspace.subnets, count_only: true }, signal);
+  if (from.cluster !== null && from.cluster !== header.cluster_id) return true;
+  return BigInt(header.revision) < from.next - 1n;
+}
+
+async function startAfresh({ list }: WatchDeps, signal: AbortSignal): Promise<Step> {
+  const fresh = await list(signal);
+  return {
+    event: { kind: "reset", list: fresh.list },
+    position: { next: BigInt(fresh.list.revision) + 1n, cluster: fresh.cluster },
+  };
+}
+
+/**
+ * etcd: a watcher that catches up gets its history in parts, each under the store's current revision. How far it has
+ * come is therefore told by the last event; the header tells it only in a progress notification, which has none.
+ */
+function stepOf({ events, header, created }: IWatchResponse, position: WatchPosition, keyspace: Keyspace): Step {
   const last = events.at(-1);
-  if (!last) {
-    if (!created) position.next = max(position.next, BigInt(header.revision) + 1n);
-    return;
+  const known = { ...position, cluster: header.cluster_id };
+  if (last) {
+    const revision = last.kv.mod_revision as Revision;
+    const changes = events.map((event) => changeOf(event, keyspace));
+    return { event: { kind: "changes", revision, changes }, position: { ...known, next: BigInt(revision) + 1n } };
   }
-  const revision = last.kv.mod_revision as Revision;
-  yield { kind: "changes", revision, changes: events.map((event) => changeOf(event, layout)) };
-  position.next = BigInt(revision) + 1n;
+  const proceeded = created ? position.next : BigInt(header.revision) + 1n;
+  return { event: null, position: { ...known, next: proceeded > position.next ? proceeded : position.next } };
 }
 
-function changeOf({ type, kv }: IWatchResponse["events"][number], layout: KeyLayout): LeaseChange {
-  if (type === "Delete") return { kind: "removed", key: relativeKey(kv.key, layout) };
-  const read = readRecord(kv, layout);
-  return read.kind === "lease" ? { kind: "put", lease: read.lease } : read;
-}
-
-function max(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
+function changeOf({ type, kv }: IEvent, keyspace: Keyspace): LeaseChange {
+  if (type === "Delete") return { kind: "removed", key: keyspace.relativeKey(kv.key) as SubnetKey };
+  const record = readRecord(keyspace, kv);
+  return record.kind === "lease" ? { kind: "put", lease: record.lease } : record;
 }

@@ -7,8 +7,10 @@ import type { Plan } from "./plan.ts";
 export interface ReconcileOptions {
   /** The kernel is read at least this often, however quiet it is. */
   readonly resync: Millis;
-  /** Waited after a wake-up, so that a burst of changes is one pass. */
+  /** After a wake-up a pass waits until nothing has happened for this long, so that a burst of changes is one pass, */
   readonly settle: Millis;
+  /** but not longer than this. */
+  readonly settleLatest: Millis;
   /** Changes applied without reading are verified by a reading this long after the last one, */
   readonly verify: Millis;
   /** and at the latest this long after the first one. */

@@ -12,7 +12,7 @@ export interface Knowledge {
   readonly attempted: Plan | null;
   /** The objects that it left in the kernel. */
   readonly holds: readonly NetObject[];
-  /** False when something foreign stands in the way: then only a reading tells what may be done. */
+  /** False when something foreign stands in the way, or nothing could be deleted: only a reading tells what is there. */
   readonly certain: boolean;
   /** The last full reading that equalled its plan. */
   readonly verified: { readonly plan: Plan; readonly digest: string } | null;
@@ -28,7 +28,7 @@ export interface PassResult {
   readonly ops: readonly NetOp[];
   readonly failures: readonly OpFailure[];
   readonly blocked: Difference["blocked"];
-  /** True when the kernel was believed to hold this very plan already: what the pass did was a repair. */
+  /** True when the pass undid what somebody else did: the plan is the last one, and not only what failed was missing. */
   readonly repair: boolean;
 }
 
@@ -55,9 +55,8 @@ export async function runPass(
   deps: PassDeps,
   signal: AbortSignal,
 ): Promise<PassResult> {
-  const repair = known.attempted === plan;
   const delta = kind === "delta" && known.certain ? diffHeld(plan, known.holds) : null;
-  if (delta && !delta.ops.some(isOwn)) return finish("delta", plan, delta, null, repair, deps, signal);
+  if (delta && !delta.ops.some(isOwn)) return finish("delta", plan, delta, null, known, deps, signal);
 
   let reading = await readDifference(plan, known, deps.kernel, signal);
   const own = reading.difference.ops.filter(isOwn);
@@ -68,14 +67,16 @@ export async function runPass(
     if (first) {
       deps.onOwn(first.error.message);
       const knowledge = { ...NOTHING_KNOWN, attempted: plan };
+      const repair = isRepair(own, plan, known);
       return { kind: "read", plan, knowledge, ops: own, failures, blocked: reading.difference.blocked, repair };
     }
     reading = await readDifference(plan, known, deps.kernel, signal);
   }
   const unowned = ownBlocked(reading.difference);
   deps.onOwn(unowned);
-  const result = await finish("read", plan, reading.difference, reading.digest, repair, deps, signal);
-  return { ...result, ops: [...own, ...result.ops] };
+  const result = await finish("read", plan, reading.difference, reading.digest, known, deps, signal);
+  const ops = [...own, ...result.ops];
+  return { ...result, ops, repair: isRepair(ops, plan, known) };
 }
 
 function ownBlocked({ blocked }: Difference): string | null {
@@ -88,7 +89,7 @@ async function finish(
   plan: Plan,
   { ops, blocked }: Difference,
   digest: string | null,
-  repair: boolean,
+  known: Knowledge,
   deps: PassDeps,
   signal: AbortSignal,
 ): Promise<PassResult> {
@@ -96,8 +97,15 @@ async function finish(
   const missing = new Set([...failures.map(({ op }) => op.object), ...blocked.map(({ want }) => want)]);
   const holds = missing.size > 0 ? plan.want.filter((object) => !missing.has(object)) : plan.want;
   const verified = digest !== null && ops.length === 0 && blocked.length === 0 ? { plan, digest } : null;
-  const knowledge = { attempted: plan, holds, certain: blocked.length === 0, verified };
-  return { kind, plan, knowledge, ops, failures, blocked, repair };
+  const knowledge = { attempted: plan, holds, certain: blocked.length === 0 && plan.complete, verified };
+  return { kind, plan, knowledge, ops, failures, blocked, repair: isRepair(ops, plan, known) };
+}
+
+/** What failed before, or had no place, was never there to be undone. */
+function isRepair(ops: readonly NetOp[], plan: Plan, known: Knowledge): boolean {
+  if (ops.length === 0 || known.attempted !== plan) return false;
+  const held = new Set(known.holds);
+  return ops.some(({ op, object }) => op === "delete" || held.has(object));
 }
 
 interface Reading {

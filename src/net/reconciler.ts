@@ -4,7 +4,7 @@
 import { addAbortListener } from "node:events";
 import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
@@ -17,6 +17,7 @@ import { createProgress, type ReconcileStatus } from "./progress.ts";
 export const RECONCILE_DEFAULTS: ReconcileOptions = {
   resync: millis(45_000),
   settle: millis(20),
+  settleLatest: millis(100),
   verify: millis(300),
   verifyLatest: millis(900),
   retryFirst: millis(200),
@@ -59,10 +60,9 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
         const result = await runPass(kind, plan, progress.knowledge(), { kernel: deps.kernel, onOwn }, signal);
         progress.conclude(result);
         waiters.check();
-      } else {
-        const rung = await waitAtMost(progress.untilRead(), bell, deps.clock, signal);
-        if (!rung.has("timer")) await deps.clock.sleep(options.settle, signal);
       }
+      const rung = await waitAtMost(plan ? progress.untilRead() : options.resync, bell, deps.clock, signal);
+      if (!rung.has("timer")) await settle(bell, deps.clock, options, signal);
     }
   };
   const listen = async (signal: AbortSignal) => {
@@ -85,6 +85,15 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
       await waiters.until(() => progress.lastCleanReading() >= reading, signal);
     },
   };
+}
+
+/** Waits for a burst to end. */
+async function settle(bell: Doorbell, clock: Clock, options: ReconcileOptions, signal: AbortSignal): Promise<void> {
+  const latest = clock.monotonic() + options.settleLatest;
+  for (let left: number = options.settleLatest; left > 0; left = latest - clock.monotonic()) {
+    const rung = await waitAtMost(millis(Math.min(options.settle, left)), bell, clock, signal);
+    if (rung.has("timer")) return;
+  }
 }
 
 /** Whether a change of this kind on this device can make the kernel differ from the plan. */

@@ -35,6 +35,8 @@ interface Block {
 
 interface Candidate extends Block {
   readonly lease: Lease;
+  /** Whether packets can be sent to its public IP. */
+  readonly reachable: boolean;
 }
 
 /** Everything that is a peer, and for the rest the reason. Our own record is neither. */
@@ -50,15 +52,18 @@ export function admitPeers(table: LeaseTable, rules: AdmissionRules): Admission 
     else leftOut.push({ key, reason });
   }
   const peers: Lease[] = [];
-  for (const cluster of clustersOf(acceptable)) {
-    const [alone] = cluster;
-    if (alone && cluster.length === 1) {
-      peers.push(alone.lease);
-      continue;
-    }
+  const settle = (cluster: readonly Candidate[]) => {
     const { admitted, overlapping } = resolveOverlaps(cluster, rules.network.ipv4?.subnetLen ?? 0);
     for (const { lease } of admitted) peers.push(lease);
     for (const one of overlapping) leftOut.push(one);
+  };
+  const sorted = acceptable.toSorted((a, b) => a.start - b.start);
+  for (let from = 0; from < sorted.length; ) {
+    const to = endOfCluster(sorted, from);
+    const alone = to === from + 1 ? sorted[from] : undefined;
+    if (alone) peers.push(alone.lease);
+    else settle(sorted.slice(from, to));
+    from = to;
   }
   return { peers, leftOut: leftOut.toSorted((a, b) => order(a.key, b.key)) };
 }
@@ -79,7 +84,7 @@ function createJudge({ network, self, backendType }: AdmissionRules): (candidate
     if (contains(ours, candidate) || contains(candidate, ours)) {
       return `its subnet overlaps our own, ${self.subnet.v4}`;
     }
-    return complaintAbout(attrs.publicIp, self.attrs.publicIp);
+    return complaintAbout(candidate, self.attrs.publicIp);
   };
 }
 
@@ -88,26 +93,22 @@ function isSameBackend(ours: string, theirs: string): boolean {
   return ours === theirs || ours === "" || ours === "udp";
 }
 
-function complaintAbout(publicIp: Ipv4, ours: Ipv4): string | null {
-  if (!isUnicastIpv4(publicIp)) return `its public IP ${publicIp} is not an address that a packet can be sent to`;
+function complaintAbout({ lease, reachable }: Candidate, ours: Ipv4): string | null {
+  const { publicIp } = lease.attrs;
+  if (!reachable) return `its public IP ${publicIp} is not an address that a packet can be sent to`;
   if (publicIp !== ours) return null;
   return `its public IP ${publicIp} is our own: it is a stale record of this host, or a second host has our address`;
 }
 
-/** Groups of candidates, sorted by address: nothing in one group overlaps anything in another. Mostly each is alone. */
-function clustersOf(candidates: readonly Candidate[]): readonly (readonly Candidate[])[] {
-  const clusters: Candidate[][] = [];
-  let cluster: Candidate[] = [];
-  let reached = -1;
-  for (const candidate of candidates.toSorted((a, b) => a.start - b.start)) {
-    if (candidate.start > reached) {
-      cluster = [];
-      clusters.push(cluster);
-    }
-    cluster.push(candidate);
+/** Up to where candidates, sorted by address, overlap one another; mostly each is alone. */
+function endOfCluster(sorted: readonly Candidate[], from: number): number {
+  let reached = sorted[from]?.last ?? 0;
+  for (let index = from + 1; index < sorted.length; index++) {
+    const candidate = sorted[index];
+    if (!candidate || candidate.start > reached) return index;
     reached = Math.max(reached, candidate.last);
   }
-  return clusters;
+  return sorted.length;
 }
 
 interface Resolution {
@@ -168,7 +169,7 @@ const candidates = new WeakMap<Lease, Candidate>();
 function candidateOf(lease: Lease): Candidate {
   const known = candidates.get(lease);
   if (known) return known;
-  const candidate = { ...blockOf(lease.subnet.v4), lease };
+  const candidate = { ...blockOf(lease.subnet.v4), lease, reachable: isUnicastIpv4(lease.attrs.publicIp) };
   candidates.set(lease, candidate);
   return candidate;
 }

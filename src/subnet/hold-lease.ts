@@ -9,7 +9,7 @@ import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
 import { FlannelError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import type { Lease, Revision, SubnetKey } from "./lease.ts";
+import type { Lease } from "./lease.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
@@ -43,10 +43,12 @@ const LONGEST_NAP = millis(60_000);
 export function createLeaseHolder(acquired: Lease, options: HoldOptions, deps: HoldDeps): LeaseHolder {
   const bell = createDoorbell();
   let held = acquired;
+  let since = deps.clock.now();
   let trouble: string | null = null;
   let suspect = false;
   const hold = (lease: Lease) => {
     held = lease;
+    since = deps.clock.now();
     trouble = null;
     deps.onChange();
   };
@@ -63,15 +65,13 @@ export function createLeaseHolder(acquired: Lease, options: HoldOptions, deps: H
     lease: () => held,
     trouble: () => trouble ?? expiredSince(held, deps.clock.now()),
     observe(event) {
-      const seen = revisionIn(event, held.key);
-      // What is older than what we hold is no news: the store tells the past in order.
-      if (seen === null || BigInt(seen) <= BigInt(held.version.modRevision)) return;
+      if (!isNews(event, held)) return;
       suspect = true;
       bell.ring("record changed");
     },
     async run(signal) {
       for (;;) {
-        const wait = untilRenewal(held, options.margin, deps.clock.now());
+        const wait = untilRenewal(held, since, options.margin, deps.clock.now());
         if (suspect || wait <= 0) await tendWithRetries(tend, deps, doubt, signal);
         else await waitAtMost(millis(Math.min(wait, LONGEST_NAP)), bell, deps.clock, signal);
       }
@@ -79,20 +79,22 @@ export function createLeaseHolder(acquired: Lease, options: HoldOptions, deps: H
   };
 }
 
-/** At which revision the event changed the record, by putting or removing it; null when it did not. */
-function revisionIn(event: StoreEvent, key: SubnetKey): Revision | null {
+/** Whether the event tells that the record may not be as we hold it. */
+function isNews(event: StoreEvent, { key, version }: Lease): boolean {
   switch (event.kind) {
     case "changes": {
       const change = event.changes.findLast((change) => changedKey(change) === key);
-      return change?.kind === "put" ? change.lease.version.modRevision : change ? event.revision : null;
+      if (!change) return false;
+      // What is older than what we hold is no news: the store tells the past in order.
+      const seen = change.kind === "put" ? change.lease.version.modRevision : event.revision;
+      return BigInt(seen) > BigInt(version.modRevision);
     }
-    case "reset": {
-      const found = event.list.leases.find((lease) => lease.key === key);
-      return found ? found.version.modRevision : event.list.revision;
-    }
+    // A full list is the present, whatever its revision: a store that was restored counts on from an older one.
+    case "reset":
+      return event.list.leases.find((lease) => lease.key === key)?.version.modRevision !== version.modRevision;
     case "connected":
     case "disconnected":
-      return null;
+      return false;
   }
 }
 
@@ -187,8 +189,11 @@ async function reclaim(
   return outcome.lease;
 }
 
-function untilRenewal({ term }: Lease, margin: Millis, now: EpochMillis): number {
-  return term.kind === "until" ? term.at - margin - now : Number.POSITIVE_INFINITY;
+/** A lease that was given for less than the margin is renewed half-way: otherwise it would be due again at once. */
+function untilRenewal({ term }: Lease, since: EpochMillis, margin: Millis, now: EpochMillis): number {
+  if (term.kind !== "until") return Number.POSITIVE_INFINITY;
+  const given = term.at - since;
+  return term.at - (given > margin ? margin : given / 2) - now;
 }
 
 function expiredSince({ term }: Lease, now: EpochMillis): string | null {

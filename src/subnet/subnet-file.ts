@@ -1,5 +1,6 @@
-// The subnet file, subnet.env: what the CNI plugin, Docker and our own next start read. The bytes are exactly the Go daemon's: the CNI
-// plugin splits at "=" and knows neither quotes nor comments. Reading back is tolerant, because people edit the file.
+// The subnet file, subnet.env: what the CNI plugin, Docker and our own next start read. The bytes are exactly the Go
+// daemon's: the CNI plugin splits at "=" and knows neither quotes nor comments. Reading back is tolerant, because people
+// edit the file.
 
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";

@@ -1,31 +1,39 @@
-// The last part of a lease's key in etcd <-> the subnet: "10.5.52.0-24", dual-stack "10.5.52.0-24&fd00:5:52::-64".
-// Compat: stricter than the Go daemon, which looks at the end of the key only and keeps host bits.
+// The last part of a lease's key in etcd <-> the subnet that it names.
+// Compat: what the Go daemon writes is read, and what we write the Go daemon reads. Unlike its reader, which looks only
+// at the end of a key, the whole text must match and a host part makes the record a bad one.
 
-import { parsePrefix4, prefixLength } from "../base/ip.ts";
-import { parsePrefix6 } from "../base/ipv6.ts";
+import { FlannelError, isError } from "../base/errors.ts";
+import { parsePrefix4 } from "../base/ip.ts";
+import { parseIpv6, parsePrefix6 } from "../base/ipv6.ts";
 import type { Subnet, SubnetKey } from "./lease.ts";
 
-const KEY = /^(\d+\.\d+\.\d+\.\d+)-(\d+)(?:&([0-9a-f:]+)-(\d+))?$/;
-
-/** Null unless the whole text is the key of a subnet in canonical form. */
-export function parseSubnetKey(text: string): Subnet | null {
-  const match = KEY.exec(text);
-  if (!match) return null;
-  const [, v4 = "", length4 = "", v6, length6] = match;
-  try {
-    const subnet: Subnet = {
-      v4: parsePrefix4(`${v4}/${length4}`),
-      v6: v6 === undefined ? null : parsePrefix6(`${v6}/${length6}`),
-    };
-    // Compat: a /32 or /128 does not fit Go's pattern. The comparison refuses host bits and other spellings.
-    const fits = prefixLength(subnet.v4) < 32 && (subnet.v6 === null || prefixLength(subnet.v6) < 128);
-    return fits && formatSubnetKey(subnet) === text ? subnet : null;
-  } catch {
-    return null;
-  }
-}
+/** "10.5.52.0-24", and behind "&" the IPv6 subnet. Compat: a length of 32, or 128, is not accepted. */
+const KEY = /^([\d.]+)-(\d|[12]\d|3[01])(?:&([0-9a-f:]+)-(\d|[1-9]\d|1[01]\d|12[0-7]))?$/;
 
 export function formatSubnetKey({ v4, v6 }: Subnet): SubnetKey {
-  const part = (prefix: string) => prefix.replace("/", "-");
-  return (v6 === null ? part(v4) : `${part(v4)}&${part(v6)}`) as SubnetKey;
+  const text = v6 === null ? v4 : `${v4}&${v6}`;
+  return text.replaceAll("/", "-") as SubnetKey;
+}
+
+/** Throws `address.invalid` unless the text is a subnet key. */
+export function parseSubnetKey(text: string): Subnet {
+  const subnet = readSubnet(text);
+  if (subnet !== null) return subnet;
+  throw new FlannelError("address.invalid", { text, wanted: "a subnet without a host part, such as 10.5.52.0-24" });
+}
+
+function readSubnet(text: string): Subnet | null {
+  const [, address4, length4, address6, length6] = KEY.exec(text) ?? [];
+  if (address4 === undefined) return null;
+  try {
+    const v4 = parsePrefix4(`${address4}/${length4}`);
+    if (v4 !== `${address4}/${length4}`) return null;
+    if (address6 === undefined) return { v4, v6: null };
+    const v6 = parsePrefix6(`${address6}/${length6}`);
+    // An IPv6 address has many texts: compared in the canonical one.
+    return v6 === `${parseIpv6(address6)}/${length6}` ? { v4, v6 } : null;
+  } catch (error) {
+    if (isError(error, "address.invalid")) return null;
+    throw error;
+  }
 }

@@ -1,0 +1,124 @@
+// One etcd endpoint: its connection and the raw calls on it. Of the etcd3 package only the connections and the generated
+// stubs are used: its policies repeat what must not be repeated and its watcher loses events.
+// A call ends when its signal aborts, and rejects with what gRPC says; deadlines, other endpoints and words for people
+// are in transport.ts.
+
+import { addAbortListener } from "node:events";
+import { isIP } from "node:net";
+import type { ConnectionPool, Host } from "etcd3/lib/connection-pool.js";
+import { CallFailed, isGrpcFailure } from "./etcd-error.ts";
+import { allowIpServerNames } from "./ip-server-name.ts";
+import type { TlsMaterial } from "./tls.ts";
+
+export type Service = "KV" | "Lease" | "Watch" | "Auth";
+
+export interface Call {
+  readonly service: Service;
+  readonly method: string;
+  /** gRPC metadata. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface Endpoint extends Disposable {
+  /** "https://10.0.0.1:2379" */
+  readonly url: string;
+  unary<Response>(call: Call, request: object, signal: AbortSignal): Promise<Response>;
+  stream<Request, Response>(call: Call): Promise<GrpcStream<Request, Response>>;
+  /** The next call makes a new connection, at once: gRPC's own would wait for its backoff, or for the dead. */
+  reset(): void;
+}
+
+/** A bidirectional stream; it lasts until it is cancelled or fails. */
+export interface GrpcStream<Request, Response> extends AsyncIterable<Response> {
+  write(request: Request): void;
+  cancel(): void;
+  on(event: "error", listener: (error: Error) => void): void;
+}
+
+export type OpenEndpoint = (url: string, tls: TlsMaterial | null) => Endpoint;
+
+/**
+ * etcd: pings more often than every 5 s are refused, and so are pings on a connection without a call. The watch is a
+ * call, and every other call has a deadline.
+ */
+const CHANNEL_OPTIONS = {
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 3_000,
+  "grpc.max_receive_message_length": -1,
+  // Compat: the Go client asks no HTTP proxy, and no TXT record how it should behave.
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
+};
+
+/** Loads the etcd client, which takes longer than all the rest of the program. */
+export async function loadEtcdClient(): Promise<OpenEndpoint> {
+  const [{ ConnectionPool: Pool }, { noop }] = await Promise.all([
+    import("etcd3/lib/connection-pool.js"),
+    import("cockatiel"),
+  ]);
+  return (url, tls) => {
+    if (tls && isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) !== 0) allowIpServerNames();
+    const pool = new Pool({
+      hosts: url,
+      faultHandling: { host: () => noop, global: noop },
+      grpcOptions: CHANNEL_OPTIONS,
+      ...credentials(tls),
+    });
+    return endpointOn(url, pool);
+  };
+}
+
+/** Without authorities etcd3 has Node's own list. */
+function credentials(tls: TlsMaterial | null): object {
+  if (!tls) return {};
+  const { ca, client } = tls;
+  return { credentials: { rootCertificate: ca, ...(client && { privateKey: client.key, certChain: client.cert }) } };
+}
+
+type UnaryMethod = (
+  request: object,
+  metadata: unknown,
+  options: object,
+  done: (error: Error | null, response: unknown) => void,
+) => { cancel(): void };
+type StreamMethod = (metadata: unknown, options: object) => unknown;
+
+function endpointOn(url: string, pool: ConnectionPool): Endpoint {
+  let host: Host | null = null;
+  const connect = <T>({ service, headers }: Call, use: (stubs: unknown, metadata: unknown) => T): Promise<T> =>
+    pool.withConnection(service, ({ client, metadata, resource }) => {
+      host = resource;
+      for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+      return use(client, metadata);
+    });
+  return {
+    url,
+    async unary<Response>(call: Call, request: object, signal: AbortSignal) {
+      signal.throwIfAborted();
+      return await connect(
+        call,
+        (stubs, metadata) =>
+          new Promise<Response>((resolve, reject) => {
+            const client = stubs as Readonly<Record<string, UnaryMethod>>;
+            const running = client[call.method]?.(request, metadata, {}, (error, response) => {
+              listener[Symbol.dispose]();
+              if (error) reject(isGrpcFailure(error) ? new CallFailed(error, { cause: error }) : error);
+              else resolve(response as Response);
+            });
+            const listener = addAbortListener(signal, () => running?.cancel());
+          }),
+      );
+    },
+    async stream<Request, Response>(call: Call) {
+      return await connect(call, (stubs, metadata) => {
+        const client = stubs as Readonly<Record<string, StreamMethod>>;
+        const stream = client[call.method]?.(metadata, {}) as GrpcStream<Request, Response>;
+        // An error that arrives while nobody iterates, as after a cancellation, is no news.
+        stream.on("error", () => {});
+        return stream;
+      });
+    },
+    reset: () => host?.resetAllServices(),
+    [Symbol.dispose]: () => pool.close(),
+  };
+}

@@ -1,0 +1,107 @@
+// What gRPC says when a call fails -> the two errors that the rest of the program knows, with a reason that a person can
+// read: no stack, no status number, no credentials.
+
+import { FlannelError } from "../base/errors.ts";
+
+/** The fields of grpc-js's ServiceError that count. */
+export interface GrpcFailure {
+  readonly code: number;
+  readonly details: string;
+}
+
+/** The same in a class of its own: etcd3 rewrites what is a plain Error, and loses the code on the way. */
+export class CallFailed extends Error implements GrpcFailure {
+  readonly code: number;
+  readonly details: string;
+
+  constructor({ code, details }: GrpcFailure, options?: ErrorOptions) {
+    super(details, options);
+    this.name = "CallFailed";
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** gRPC status codes, as far as anything depends on them. */
+const CANCELLED = 1;
+const UNKNOWN = 2;
+const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
+const PERMISSION_DENIED = 7;
+const FAILED_PRECONDITION = 9;
+const UNIMPLEMENTED = 12;
+const INTERNAL = 13;
+const UNAVAILABLE = 14;
+const UNAUTHENTICATED = 16;
+
+/** What a connection, or something that is no etcd, can be the reason of. All others are etcd's own word. */
+const OF_THE_ENDPOINT = new Set([CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE]);
+
+const CODES_BY_NAME: Readonly<Record<string, number>> = {
+  InvalidArgument: INVALID_ARGUMENT,
+  PermissionDenied: PERMISSION_DENIED,
+  Unauthenticated: UNAUTHENTICATED,
+};
+
+const LONGEST_REASON = 300;
+
+export function isGrpcFailure(error: unknown): error is Error & GrpcFailure {
+  return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
+}
+
+/** True for etcd's answer, which no other endpoint would give differently. */
+export function isDefinitive({ code }: GrpcFailure): boolean {
+  return !OF_THE_ENDPOINT.has(code);
+}
+
+/** True when the request cannot have reached etcd, so that it may go to another endpoint whatever it does. */
+export function wasNotSent({ code, details }: GrpcFailure): boolean {
+  return (
+    code === UNAVAILABLE && /^(No connection established|Name resolution failed|Channel closed before)/.test(details)
+  );
+}
+
+/** True when a fresh token may help: the one that was sent has expired, or auth was switched on after we started. */
+export function isTokenFailure({ code, details }: GrpcFailure): boolean {
+  if (code === UNAUTHENTICATED) return true;
+  return code === INVALID_ARGUMENT && /auth store is old|user name is empty/.test(details);
+}
+
+/** etcd: a cluster without authentication refuses to hand out tokens, and needs none. */
+export function isAuthNotEnabled({ code, details }: GrpcFailure): boolean {
+  return code === FAILED_PRECONDITION && /authentication is not enabled/.test(details);
+}
+
+/** etcd refused because of who we are; nothing but a person can mend it, but it may mend it while we wait. */
+function isDenied({ code, details }: GrpcFailure): boolean {
+  if (code === PERMISSION_DENIED || code === UNAUTHENTICATED) return true;
+  return code === INVALID_ARGUMENT && /authentication failed|user name is empty|auth store is old/.test(details);
+}
+
+/** `endpoint` is left out of the reason when that names the address already. */
+export function etcdError(op: string, endpoint: string, failure: GrpcFailure): FlannelError {
+  const reason = cleanReason(failure.details);
+  const authority = endpoint.replace(/^[a-z]+:\/\//, "");
+  const info = { op, reason: reason.includes(authority) ? reason : `${endpoint}: ${reason}` };
+  return new FlannelError(isDenied(failure) ? "etcd.denied" : "etcd.unavailable", info, { cause: failure });
+}
+
+/** A stream that etcd has ended, as if a call had failed; a cancelled watch has a whole gRPC error in its reason. */
+export function cancellation(reason: string): CallFailed {
+  const [, name = "", text = reason] = /code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
+  const details = text || "etcd has cancelled the watch";
+  return new CallFailed({ code: CODES_BY_NAME[name] ?? UNAVAILABLE, details });
+}
+
+function cleanReason(details: string): string {
+  const [line = ""] = details
+    .replace(/^No connection established\. Last error: /, "")
+    .replace(/ ?Resolution note:.*$/s, "")
+    .split("\n");
+  const reason = line
+    .replace(/^Error: /, "")
+    .replace(/^etcdserver: /, "")
+    .replace(/\.$/, "")
+    .trim();
+  return reason.slice(0, LONGEST_REASON) || "no reason given";
+}

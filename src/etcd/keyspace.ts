@@ -1,0 +1,47 @@
+// Where things are in etcd, below the operator's prefix, and what a key and its value there are to us. Pure.
+// Compat: the prefix is cleaned like a path; a missing first slash is not added, because those are other keys.
+
+import { posix } from "node:path";
+import type { IKeyValue } from "etcd3";
+import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
+import { type DecodedRecord, decodeRecord } from "../subnet/lease-codec.ts";
+
+export interface Keyspace {
+  readonly config: Buffer;
+  /** Every record's key begins with this; it ends with a slash, so that no neighbour's prefix is meant. */
+  readonly subnets: Buffer;
+  /** The first key after all records. */
+  readonly subnetsEnd: Buffer;
+  recordKey(key: SubnetKey): Buffer;
+  /** The part of a record's key after the prefix. */
+  relativeKey(key: Buffer): string;
+}
+
+export function createKeyspace(prefix: string): Keyspace {
+  const subnets = Buffer.from(`${posix.join(prefix, "subnets")}/`);
+  const subnetsEnd = Buffer.from(subnets);
+  subnetsEnd[subnetsEnd.length - 1] = "/".charCodeAt(0) + 1;
+  return {
+    config: Buffer.from(posix.join(prefix, "config")),
+    subnets,
+    subnetsEnd,
+    recordKey: (key) => Buffer.concat([subnets, Buffer.from(key)]),
+    relativeKey: (key) => key.subarray(subnets.length).toString("utf8"),
+  };
+}
+
+/** etcd: 64-bit numbers arrive as decimal texts; a key without an etcd lease has lease 0. */
+export function readRecord(keyspace: Keyspace, { key, value, mod_revision, lease }: IKeyValue): DecodedRecord {
+  return decodeRecord({
+    key: keyspace.relativeKey(key),
+    value,
+    modRevision: mod_revision as Revision,
+    leaseId: lease,
+  });
+}
+
+/** The first of the records as a lease; null when there is none, or when it is no lease. */
+export function readLease(keyspace: Keyspace, [first]: readonly IKeyValue[]): Lease | null {
+  const record = first && readRecord(keyspace, first);
+  return record?.kind === "lease" ? record.lease : null;
+}

@@ -1,0 +1,201 @@
+// Everything that is written to etcd: compare-and-put, so that whoever was faster is never overwritten.
+// An answer that was lost on the way is looked for by reading back. Nothing is tried again here; the caller does.
+
+import type { ICompare, IRequestOp } from "etcd3";
+import type { EpochMillis, Millis } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { FlannelError, isError } from "../base/errors.ts";
+import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet } from "../subnet/lease.ts";
+import { encodeLeaseAttrs } from "../subnet/lease-codec.ts";
+import type { ClaimOutcome, RemoveOutcome, RenewOutcome } from "../subnet/lease-store.ts";
+import { formatSubnetKey } from "../subnet/subnet-key.ts";
+import { type Keyspace, readLease } from "./keyspace.ts";
+import type { EtcdTransport } from "./transport.ts";
+
+export interface WriteDeps {
+  readonly transport: EtcdTransport;
+  readonly keyspace: Keyspace;
+  readonly clock: Clock;
+}
+
+/** etcd: the lease id that means none. */
+const NO_LEASE = "0";
+
+export async function claimLease(
+  subnet: Subnet,
+  attrs: LeaseAttrs,
+  ttl: Millis,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<ClaimOutcome> {
+  const key = formatSubnetKey(subnet);
+  const recordKey = deps.keyspace.recordKey(key);
+  const free: ICompare = { key: recordKey, target: "Version", result: "Equal", version: "0" };
+  const record = { op: "claiming a subnet", key: recordKey, value: encodeLeaseAttrs(attrs), compare: [free] };
+  const { outcome, leaseId, term } = await putWithNewLease(record, ttl, deps, signal);
+  if (outcome.kind === "refused") return { kind: "taken" };
+  return {
+    kind: "claimed",
+    lease: { key, subnet, attrs, term, version: { modRevision: outcome.revision, leaseId } },
+  };
+}
+
+export async function renewLease(
+  lease: Lease,
+  attrs: LeaseAttrs,
+  ttl: Millis,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<RenewOutcome> {
+  const value = encodeLeaseAttrs(attrs);
+  const held: Held = {
+    lease: { ...lease, attrs },
+    record: { op: "renewing the lease", key: deps.keyspace.recordKey(lease.key), value, compare: isStill(lease, deps) },
+    isChanged: Buffer.compare(value, encodeLeaseAttrs(lease.attrs)) !== 0,
+  };
+  if (!held.isChanged) {
+    const outcome = await transact(held.record, [], deps, signal);
+    if (outcome.kind === "refused") return lost(outcome);
+  }
+  return lease.version.leaseId === NO_LEASE
+    ? await renewUnder(NO_LEASE, { kind: "reserved" }, held, deps, signal)
+    : await extend(held, ttl, deps, signal);
+}
+
+export async function removeLease(lease: Lease, deps: WriteDeps, signal: AbortSignal): Promise<RemoveOutcome> {
+  const key = deps.keyspace.recordKey(lease.key);
+  const removal = { op: "removing a lease", key, compare: isStill(lease, deps) };
+  const outcome = await transact(removal, [{ request_delete_range: { key } }], deps, signal);
+  return { kind: outcome.kind === "done" ? "removed" : "changed" };
+}
+
+/** What a renewal is about. */
+interface Held {
+  /** With the attributes that it shall have. */
+  readonly lease: Lease;
+  readonly record: ConditionalRecord;
+  readonly isChanged: boolean;
+}
+
+/** Keeps the etcd lease alive, or takes a new one if it has expired or was granted for less than `ttl`. */
+async function extend(held: Held, ttl: Millis, deps: WriteDeps, signal: AbortSignal): Promise<RenewOutcome> {
+  const { lease, record } = held;
+  const { leaseId } = lease.version;
+  const asked = deps.clock.now();
+  const seconds = await deps.transport.keepAlive(record.op, leaseId, signal);
+  if (seconds >= inSeconds(ttl)) return await renewUnder(leaseId, until(asked, seconds), held, deps, signal);
+  const { outcome, leaseId: fresh, term } = await putWithNewLease(record, ttl, deps, signal);
+  if (outcome.kind === "refused") return lost(outcome);
+  return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId: fresh } } };
+}
+
+/** Writes the record only if it has to say something else: every write wakes every host. */
+async function renewUnder(
+  leaseId: string,
+  term: LeaseTerm,
+  { lease, record, isChanged }: Held,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<RenewOutcome> {
+  if (!isChanged) return { kind: "renewed", lease: { ...lease, term } };
+  const outcome = await put(record, leaseId, deps, signal);
+  if (outcome.kind === "refused") return lost(outcome);
+  return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId } } };
+}
+
+function lost({ found }: { readonly found: Lease | null }): RenewOutcome {
+  return { kind: "lost", found };
+}
+
+interface Condition {
+  readonly op: string;
+  readonly key: Buffer;
+  readonly compare: readonly ICompare[];
+}
+
+interface ConditionalRecord extends Condition {
+  readonly value: Uint8Array;
+}
+
+type WriteOutcome =
+  | { readonly kind: "done"; readonly revision: Revision }
+  /** `found` is what stands there instead; null also for what is no lease. */
+  | { readonly kind: "refused"; readonly found: Lease | null };
+
+/** The record is the one that we have seen. */
+function isStill({ key, version }: Lease, { keyspace }: WriteDeps): readonly ICompare[] {
+  const recordKey = keyspace.recordKey(key);
+  return [
+    { key: recordKey, target: "Mod", result: "Equal", mod_revision: version.modRevision },
+    { key: recordKey, target: "Lease", result: "Equal", lease: version.leaseId },
+  ];
+}
+
+async function transact(
+  { op, key, compare }: Condition,
+  success: IRequestOp[],
+  { transport, keyspace }: WriteDeps,
+  signal: AbortSignal,
+): Promise<WriteOutcome> {
+  const request = { compare: [...compare], success, failure: [{ request_range: { key } }] };
+  const { succeeded, header, responses } = await transport.txn(op, request, signal);
+  if (succeeded) return { kind: "done", revision: header.revision as Revision };
+  return { kind: "refused", found: readLease(keyspace, responses[0]?.response_range.kvs ?? []) };
+}
+
+async function put(
+  record: ConditionalRecord,
+  leaseId: string,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<WriteOutcome> {
+  const { op, key, value } = record;
+  try {
+    const request = { key, value: Buffer.from(value), lease: leaseId };
+    return await transact(record, [{ request_put: request }], deps, signal);
+  } catch (error) {
+    if (!isError(error, "etcd.unavailable")) throw error;
+    // The answer may have been lost, not the request: our value under our etcd lease can only be our own doing.
+    const { kvs } = await deps.transport.range(op, { key }, signal).catch(() => ({ kvs: [] }));
+    const [found] = kvs;
+    if (!found || found.lease !== leaseId || !found.value.equals(value)) throw error;
+    return { kind: "done", revision: found.mod_revision as Revision };
+  }
+}
+
+/** An etcd lease that got no record is given back: otherwise every lost race would leave one behind for a day. */
+async function putWithNewLease(
+  record: ConditionalRecord,
+  ttl: Millis,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<{ readonly outcome: WriteOutcome; readonly leaseId: string; readonly term: LeaseTerm }> {
+  const asked = deps.clock.now();
+  const { id, seconds } = await deps.transport.grantLease(record.op, inSeconds(ttl), signal);
+  let isUsed = false;
+  try {
+    const outcome = await put(record, id, deps, signal);
+    isUsed = outcome.kind === "done";
+    return { outcome, leaseId: id, term: until(asked, seconds) };
+  } finally {
+    if (!isUsed && !signal.aborted) await revokeIfPossible(record.op, id, deps, signal);
+  }
+}
+
+/** etcd: revoking also undoes a put that is still on its way, or makes it fail. If it cannot be done, time does it. */
+async function revokeIfPossible(op: string, id: string, { transport }: WriteDeps, signal: AbortSignal): Promise<void> {
+  try {
+    await transport.revokeLease(op, id, signal);
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof FlannelError)) throw error;
+  }
+}
+
+function inSeconds(ttl: Millis): number {
+  return Math.ceil(ttl / 1000);
+}
+
+/** Counted from before the request, so that the record outlives what we believe of it, never the reverse. */
+export function until(moment: EpochMillis, seconds: number): LeaseTerm {
+  return { kind: "until", at: (moment + seconds * 1000) as EpochMillis };
+}

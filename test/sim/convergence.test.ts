@@ -1,0 +1,67 @@
+// The system converges: whatever happens to a cluster and in whatever order, some quiet time later every host is ready
+// and its kernel is what the leases say. SIM_SEED=n repeats one run and prints what happened in it.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { minutes } from "../../src/base/brand.ts";
+import { createSeededRandom } from "../fakes/seeded-random.ts";
+import { drawMischief, pick } from "./mischief.ts";
+import { createWorld, type World } from "./world.ts";
+
+const SEEDS = 300;
+const STEPS = 40;
+
+/** Past a resync, the longest retry delay, and the next full list. */
+const QUIET = minutes(11);
+
+/** Everything answers, tells and runs again; hosts that have left the cluster stay away. */
+async function quieten({ clock, store, hosts }: World): Promise<void> {
+  store.connect();
+  store.releaseEvents();
+  for (const host of hosts) {
+    host.deaf = false;
+    host.blind = false;
+    if (host.member) host.start();
+  }
+  await clock.advance(QUIET);
+  // A daemon may have found only now that its lease was lost; its supervisor starts it again.
+  for (const host of hosts) if (host.member) host.start();
+  await clock.advance(QUIET);
+}
+
+async function simulate(
+  seed: number,
+): Promise<{ readonly story: readonly string[]; readonly faults: readonly string[] }> {
+  const random = createSeededRandom(seed);
+  const world = createWorld(seed, random.integer(2, 4));
+  const story: string[] = [];
+  for (let step = 0; step < STEPS; step++) {
+    const host = pick(world.hosts, random);
+    if (!host) continue;
+    const { name, run } = drawMischief(random);
+    story.push(`${world.clock.monotonic()} ms: ${host.ip} ${name}`);
+    await run(world, host, random);
+    // Mostly the next thing happens while the last is still being dealt with.
+    await world.clock.advance(random.integer(0, 9) === 0 ? random.integer(0, 120_000) : random.integer(0, 400));
+  }
+  await quieten(world);
+  const faults: string[] = [];
+  for (const host of world.hosts) {
+    for (const fault of await host.faults()) faults.push(`${host.ip}: ${fault}`);
+    for (const message of host.log.messages("error")) faults.push(`${host.ip}: logged the error ${message}`);
+  }
+  await world.end();
+  return { story, faults };
+}
+
+describe("a cluster to which anything happens", () => {
+  const only = process.env["SIM_SEED"];
+  const seeds = only === undefined ? Array.from({ length: SEEDS }, (_, index) => index + 1) : [Number(only)];
+
+  it(`converges when it is left in peace (${seeds.length} random stories)`, async () => {
+    for (const seed of seeds) {
+      const { story, faults } = await simulate(seed);
+      assert.deepEqual(faults, [], `SIM_SEED=${seed}\n${story.join("\n")}\n${faults.join("\n")}`);
+    }
+  });
+});

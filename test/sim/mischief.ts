@@ -1,0 +1,185 @@
+// What can happen to a cluster, as a list of things of which the simulation draws one after the other.
+
+import type { IfAddr, Ip, Prefix4 } from "../../src/base/ip.ts";
+import type { Mac } from "../../src/base/mac.ts";
+import type { Random } from "../../src/base/random.ts";
+import { BOOT_PROTOCOL, type NetObject } from "../../src/net/objects.ts";
+import { leaseOf } from "../support/leases.ts";
+import { FLANNEL1, routeVia } from "../support/vxlan-host.ts";
+import type { Host, World } from "./world.ts";
+
+export interface Mischief {
+  readonly name: string;
+  readonly weight: number;
+  readonly run: (world: World, host: Host, random: Random) => void | Promise<void>;
+}
+
+export const MISCHIEF: readonly Mischief[] = [
+  // Hosts.
+  { name: "start", weight: 6, run: (_, host) => host.start() },
+  { name: "stop", weight: 2, run: (_, host) => host.stop() },
+  { name: "leave", weight: 1, run: leave },
+  // Other hosts' records, and what operators do to ours.
+  { name: "foreign peer put", weight: 6, run: putPeer },
+  { name: "foreign peer removed", weight: 3, run: removePeer },
+  { name: "record that is no lease", weight: 1, run: ({ store }) => store.putBad({ key: "foo", reason: "no subnet" }) },
+  { name: "own record deleted", weight: 1, run: ({ store }, host) => onRecord(host, ({ key }) => store.delete(key)) },
+  { name: "own record rewritten", weight: 1, run: (world, host, random) => rewrite(world, host, host.ip, random) },
+  { name: "own record taken", weight: 1, run: (world, host, random) => rewrite(world, host, "192.168.64.99", random) },
+  // The store.
+  { name: "store away", weight: 2, run: ({ store }) => store.disconnect() },
+  { name: "store back", weight: 3, run: ({ store }) => store.connect() },
+  { name: "history compacted", weight: 2, run: ({ store }) => store.compact() },
+  { name: "events late", weight: 1, run: ({ store }) => store.holdEvents() },
+  { name: "events delivered", weight: 2, run: ({ store }) => store.releaseEvents() },
+  { name: "watch loses events", weight: 2, run: toggle("blind") },
+  // The kernel.
+  { name: "objects deleted", weight: 5, run: deleteSome },
+  { name: "objects changed", weight: 4, run: changeSome },
+  { name: "objects added", weight: 3, run: addStray },
+  { name: "device deleted", weight: 2, run: (_, host) => onDevice(host, (object) => ({ op: "delete", object })) },
+  { name: "device down", weight: 2, run: (_, { kernel }) => kernel.setUp(FLANNEL1, false) },
+  { name: "foreign route added", weight: 3, run: addForeign },
+  { name: "foreign route removed", weight: 2, run: removeForeign },
+  { name: "operations refused", weight: 4, run: refuse },
+  { name: "hints lost", weight: 2, run: toggle("deaf") },
+  { name: "receive buffer overrun", weight: 1, run: (_, { kernel }) => kernel.overrun() },
+];
+
+/** One of the list, by weight. */
+export function drawMischief(random: Random): Mischief {
+  let left = random.integer(
+    1,
+    MISCHIEF.reduce((sum, { weight }) => sum + weight, 0),
+  );
+  for (const mischief of MISCHIEF) {
+    left -= mischief.weight;
+    if (left <= 0) return mischief;
+  }
+  throw new Error("unreachable: the weights add up");
+}
+
+export function pick<T>(items: readonly T[], random: Random): T | undefined {
+  return items[random.integer(0, items.length - 1)];
+}
+
+async function leave({ store }: World, host: Host): Promise<void> {
+  await host.stop();
+  host.member = false;
+  onRecord(host, ({ key }) => store.delete(key));
+}
+
+/** Few subnets, MACs and addresses, so that they meet: records are changed, and two announce one MAC. */
+function putPeer({ store }: World, _: Host, random: Random): void {
+  const subnet = `10.5.${random.integer(240, 246)}.0/24`;
+  const taken = store.leases().find((lease) => lease.subnet.v4 === subnet);
+  const publicIp = `192.168.64.${random.integer(100, 104)}`;
+  if (taken && !isForeignPeer(taken.attrs.publicIp)) return;
+  store.put(leaseOf({ subnet, publicIp, mac: `02:00:00:00:01:0${random.integer(0, 9)}` }));
+}
+
+function removePeer({ store }: World, _: Host, random: Random): void {
+  const lease = pick(
+    store.leases().filter(({ attrs }) => isForeignPeer(attrs.publicIp)),
+    random,
+  );
+  if (lease) store.delete(lease.key);
+}
+
+function isForeignPeer(ip: string): boolean {
+  return Number(ip.split(".")[3]) >= 99;
+}
+
+function onRecord(host: Host, act: (record: NonNullable<ReturnType<Host["record"]>>) => void): void {
+  const record = host.record();
+  if (record) act(record);
+}
+
+function rewrite({ store }: World, host: Host, publicIp: string, random: Random): void {
+  const mac = `02:00:00:00:02:0${random.integer(0, 9)}`;
+  onRecord(host, ({ subnet }) => void store.put(leaseOf({ subnet: subnet.v4, publicIp, mac })));
+}
+
+function toggle(what: "deaf" | "blind"): Mischief["run"] {
+  return (_, host) => {
+    host[what] = !host[what];
+  };
+}
+
+/** What is on our device, the device itself left out. */
+function tunnelObjects({ kernel }: Host): readonly NetObject[] {
+  return kernel.objects().filter((object) => object.kind !== "link" && object.dev === FLANNEL1);
+}
+
+function deleteSome(_: World, host: Host, random: Random): void {
+  for (let count = random.integer(1, 4); count > 0; count--) {
+    const object = pick(tunnelObjects(host), random);
+    if (object) host.kernel.externally([{ op: "delete", object }]);
+  }
+}
+
+function changeSome(_: World, host: Host, random: Random): void {
+  const object = pick([...tunnelObjects(host), ...host.kernel.objects().filter(isDevice)], random);
+  if (object) host.kernel.externally([{ op: "replace", object: changed(object, random), previous: object }]);
+}
+
+function isDevice(object: NetObject): boolean {
+  return object.kind === "link" && object.name === FLANNEL1;
+}
+
+function changed(object: NetObject, random: Random): NetObject {
+  const mac = `02:00:00:00:03:0${random.integer(0, 9)}` as Mac;
+  switch (object.kind) {
+    case "link":
+      return random.integer(0, 1) === 0 ? { ...object, mtu: 1400 } : { ...object, mac };
+    case "address":
+      return object;
+    case "route":
+      return { ...object, via: "10.5.200.0" as Ip };
+    case "neighbour":
+      return { ...object, mac };
+    case "fdb":
+      return { ...object, dst: "192.168.64.250" as Ip };
+  }
+}
+
+function addStray(_: World, host: Host, random: Random): void {
+  const n = random.integer(0, 3);
+  const mac = `02:00:00:00:04:0${n}` as Mac;
+  const strays: readonly NetObject[] = [
+    { ...routeVia("10.5.210.0", `10.5.21${n}.0/24`), dev: FLANNEL1, onlink: true, protocol: BOOT_PROTOCOL },
+    { kind: "neighbour", dev: FLANNEL1, ip: `10.5.21${n}.0` as Ip, mac },
+    { kind: "fdb", dev: FLANNEL1, mac, dst: "192.168.64.251" as Ip },
+    { kind: "address", dev: FLANNEL1, address: `10.9.${n}.1/32` as IfAddr },
+  ];
+  const stray = pick(strays, random);
+  if (stray) host.kernel.externally([{ op: "create", object: stray }]);
+}
+
+function onDevice(host: Host, change: (device: NetObject) => { readonly op: "delete"; readonly object: NetObject }) {
+  const device = host.kernel.objects().find(isDevice);
+  if (device) host.kernel.externally([change(device)]);
+}
+
+/** Somewhere else, or in the place of a peer's route. */
+function addForeign(_: World, host: Host, random: Random): void {
+  const dst =
+    random.integer(0, 1) === 0 ? `10.77.${random.integer(0, 3)}.0/24` : `10.5.${random.integer(240, 246)}.0/24`;
+  const route = routeVia("192.168.64.1", dst as Prefix4);
+  if ([...host.foreign].some((other) => other.dst === route.dst)) return;
+  host.kernel.externally([{ op: "create", object: route }]);
+  host.foreign.add(route);
+}
+
+function removeForeign(_: World, host: Host, random: Random): void {
+  const route = pick([...host.foreign], random);
+  if (!route) return;
+  host.kernel.externally([{ op: "delete", object: route }]);
+  host.foreign.delete(route);
+}
+
+function refuse(_: World, { kernel }: Host, random: Random): void {
+  const kind = pick(["link", "address", "route", "neighbour", "fdb"] as const, random);
+  const errno = pick(["ENOBUFS", "ENODEV", "EINVAL", "EPERM"], random) ?? "EINVAL";
+  kernel.failures.push({ matches: ({ object }) => object.kind === kind, errno, times: random.integer(1, 4) });
+}

@@ -1,0 +1,209 @@
+// A cluster in one process: whole daemons on fake kernels, one store, one clock that only the test moves. What goes wrong
+// in it is in mischief.ts.
+
+import { createVxlan } from "../../src/backends/vxlan.ts";
+import { minutes } from "../../src/base/brand.ts";
+import { isError } from "../../src/base/errors.ts";
+import type { Options } from "../../src/cli/options.ts";
+import { runDaemon } from "../../src/daemon.ts";
+import type { Readiness } from "../../src/health.ts";
+import { type Difference, diff } from "../../src/net/diff.ts";
+import type { KernelNet } from "../../src/net/kernel-net.ts";
+import { describeObject, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
+import { createPlanner } from "../../src/planner.ts";
+import type { Ports } from "../../src/ports.ts";
+import type { Lease } from "../../src/subnet/lease.ts";
+import type { LeaseStore } from "../../src/subnet/lease-store.ts";
+import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
+import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
+import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
+import { createSeededRandom } from "../fakes/seeded-random.ts";
+import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
+import { bareHost, NETWORK, underlayAt } from "../support/vxlan-host.ts";
+
+export interface Host {
+  readonly ip: string;
+  readonly kernel: FakeKernel;
+  readonly log: CapturedLog;
+  /** What others have put there and may expect to find again. */
+  readonly foreign: Set<Route>;
+  /** Whether its daemon hears of changes in the kernel, and its watch of changes in the store. */
+  deaf: boolean;
+  blind: boolean;
+  running: boolean;
+  /** Whether it is meant to be in the cluster: from its first start until it leaves. */
+  member: boolean;
+  /** Does nothing while the daemon runs. */
+  start(): void;
+  /** The daemon ends, what it made stays. */
+  stop(): Promise<void>;
+  record(): Lease | undefined;
+  /** Why this host is not as it should be; empty when it is. */
+  faults(): Promise<readonly string[]>;
+}
+
+export interface World {
+  readonly clock: FakeClock;
+  readonly store: ScriptedStore;
+  readonly hosts: readonly Host[];
+  end(): Promise<void>;
+}
+
+const OPTIONS: Options = {
+  etcd: {
+    endpoints: ["http://127.0.0.1:2379"],
+    prefix: "/coreos.com/network",
+    tls: { caFile: null, certFile: null, keyFile: null },
+    auth: null,
+  },
+  underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
+  subnetFile: "/run/flannel/subnet.env",
+  renewMargin: minutes(60),
+  ipMasq: false,
+  healthz: { ip: "127.0.0.1" as never, port: 8080 },
+  log: { format: "text", debug: false },
+};
+
+export function createWorld(seed: number, hosts: number): World {
+  const clock = createFakeClock();
+  const store = createScriptedStore({ clock });
+  store.setConfig('{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}');
+  const made = Array.from({ length: hosts }, (_, index) =>
+    createHost(`192.168.64.${2 + index}`, seed * 100 + index, clock, store),
+  );
+  return {
+    clock,
+    store,
+    hosts: made,
+    end: async () => {
+      for (const host of made) await host.stop();
+    },
+  };
+}
+
+function createHost(ip: string, seed: number, clock: FakeClock, store: ScriptedStore): Host {
+  const random = createSeededRandom(seed);
+  const kernel = createFakeKernel(bareHost(ip));
+  const log = createCapturedLog();
+  let file: string | null = null;
+  let readiness: (() => Readiness) | null = null;
+  let daemon: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
+  let failure: unknown = null;
+  const ports: Ports = {
+    clock,
+    random,
+    log,
+    openStore: async () => ({ ...blindfolded(store, () => host.blind), [Symbol.asyncDispose]: async () => {} }),
+    openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
+    openHealth: async (_, checks) => {
+      readiness = checks;
+      return { [Symbol.asyncDispose]: async () => {} };
+    },
+    hasCapability: async () => true,
+    notify: () => {},
+    readSubnetFile: async () => file,
+    writeSubnetFile: async (_, text) => {
+      file = text;
+    },
+  };
+  const supervise = async (signal: AbortSignal) => {
+    try {
+      await runDaemon(OPTIONS, ports, signal);
+    } catch (error) {
+      // Its supervisor starts it again: see `quieten` and the mischief of starting.
+      if (!signal.aborted && !isError(error, "lease.lost")) failure = error;
+    }
+    host.running = false;
+  };
+  const record = () => store.leases().find(({ attrs }) => attrs.publicIp === ip);
+  const host: Host = {
+    ip,
+    kernel,
+    log,
+    foreign: new Set(),
+    deaf: false,
+    blind: false,
+    running: false,
+    member: false,
+    record,
+    start() {
+      host.member = true;
+      if (host.running) return;
+      host.running = true;
+      const stop = new AbortController();
+      daemon = { stop, ended: supervise(stop.signal) };
+    },
+    async stop() {
+      daemon?.stop.abort(new Error("stopped"));
+      await daemon?.ended;
+    },
+    async faults() {
+      if (failure !== null) return [`the daemon failed: ${failure}`];
+      const trampled = [...host.foreign].filter((route) => !holds(kernel, route));
+      const missing = trampled.map((route) => `${describeObject(route)} is gone`);
+      const own = record();
+      if (!host.member) return missing;
+      if (!host.running) return [...missing, "it does not run"];
+      if (!own) return [...missing, "it has no lease"];
+      const waiting = readiness?.().checks.flatMap(({ name, reason }) =>
+        reason === null ? [] : [`${name}: ${reason}`],
+      );
+      return [...missing, ...(waiting ?? []), ...describe(await remaining(own, store, kernel, host.foreign))];
+    },
+  };
+  return host;
+}
+
+/** What separates the kernel from the plan that follows from the store as it is now. */
+async function remaining(
+  self: Lease,
+  store: ScriptedStore,
+  kernel: FakeKernel,
+  foreign: ReadonlySet<Route>,
+): Promise<Difference> {
+  const list = await store.list(new AbortController().signal);
+  const table = foldTable(EMPTY_TABLE, { kind: "reset", list });
+  const planner = createPlanner({
+    backend: createVxlan({}),
+    network: NETWORK,
+    underlay: underlayAt(self.attrs.publicIp),
+    table: () => table,
+    self: () => self,
+    log: createCapturedLog(),
+  });
+  const { ops, blocked } = diff(planner.plan(), kernel.objects());
+  const isForeign = (object: NetObject) => [...foreign].some((route) => sameObject(route, object));
+  return { ops, blocked: blocked.filter(({ by }) => !isForeign(by)) };
+}
+
+function describe({ ops, blocked }: Difference): readonly string[] {
+  return [
+    ...ops.map(({ op, object }) => `left to do: ${op} ${describeObject(object)}`),
+    ...blocked.map(({ by }) => `in the way: ${describeObject(by)}`),
+  ];
+}
+
+function holds(kernel: FakeKernel, wanted: NetObject): boolean {
+  return kernel.objects().some((object) => sameObject(object, wanted));
+}
+
+/** A kernel whose hints are lost for as long as the condition holds. */
+function deafened(kernel: FakeKernel, isDeaf: () => boolean): KernelNet {
+  return {
+    ...kernel,
+    async *hints(signal) {
+      for await (const hint of kernel.hints(signal)) if (!isDeaf()) yield hint;
+    },
+  };
+}
+
+/** A store whose watch loses changes for as long as the condition holds. */
+function blindfolded(store: ScriptedStore, isBlind: () => boolean): LeaseStore {
+  return {
+    ...store,
+    async *watch(from, signal) {
+      for await (const event of store.watch(from, signal)) if (event.kind !== "changes" || !isBlind()) yield event;
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { cancellation, etcdError, isDefinitive, isTokenFailure, wasNotSent } from "../../../src/etcd/etcd-error.ts";
+
+const ENDPOINT = "https://10.0.0.1:2379";
+const REFUSED = {
+  code: 14,
+  details:
+    "No connection established. Last error: Error: connect ECONNREFUSED 10.0.0.1:2379. Resolution note: all failed",
+};
+const errorOf = (code: number, details: string) => etcdError("listing the leases", ENDPOINT, { code, details });
+
+describe("the error for a call that failed", () => {
+  it("says what went wrong and where, without what gRPC puts around it", () => {
+    assert.equal(
+      etcdError("listing the leases", ENDPOINT, REFUSED).message,
+      "etcd did not answer (listing the leases): connect ECONNREFUSED 10.0.0.1:2379",
+    );
+    assert.equal(
+      errorOf(14, "etcdserver: no leader").message,
+      "etcd did not answer (listing the leases): https://10.0.0.1:2379: no leader",
+    );
+  });
+
+  it("shows one line of a certain length at most", () => {
+    const { message } = errorOf(13, `Error: boom${"!".repeat(1000)}\n    at somewhere (file.js:1:1)`);
+    assert.ok(message.length < 400 && !message.includes("\n"));
+    assert.match(errorOf(2, "").message, /no reason given$/);
+  });
+
+  for (const [code, details] of [
+    [3, "etcdserver: authentication failed, invalid user ID or password"],
+    [3, "etcdserver: user name is empty"],
+    [7, "etcdserver: permission denied"],
+    [16, "etcdserver: invalid auth token"],
+  ] as const) {
+    it(`is etcd.denied for "${details}"`, () => assert.equal(errorOf(code, details).code, "etcd.denied"));
+  }
+
+  for (const [code, details] of [
+    [4, "no answer within 5 s"],
+    [5, "etcdserver: requested lease not found"],
+    [8, "etcdserver: mvcc: database space exceeded"],
+    [12, "Received HTTP status code 404"],
+    [14, "etcdserver: request timed out"],
+  ] as const) {
+    it(`is etcd.unavailable for "${details}"`, () => assert.equal(errorOf(code, details).code, "etcd.unavailable"));
+  }
+});
+
+describe("a failed call", () => {
+  it("was not sent when there was no connection, and only then", () => {
+    assert.ok(wasNotSent(REFUSED));
+    assert.ok(wasNotSent({ code: 14, details: "Name resolution failed for target dns:nosuch.invalid:2379" }));
+    assert.ok(!wasNotSent({ code: 14, details: "Connection dropped" }));
+    assert.ok(!wasNotSent({ code: 4, details: "no answer within 5 s" }));
+  });
+
+  it("is the last word when etcd has answered, and not when the connection or the member is to blame", () => {
+    for (const code of [3, 5, 7, 8, 9, 11, 16]) assert.ok(isDefinitive({ code, details: "" }));
+    for (const code of [1, 2, 4, 12, 13, 14]) assert.ok(!isDefinitive({ code, details: "" }));
+  });
+
+  it("may be mended by a new token when the old one is not known, or there was none", () => {
+    assert.ok(isTokenFailure({ code: 16, details: "etcdserver: invalid auth token" }));
+    assert.ok(isTokenFailure({ code: 3, details: "etcdserver: user name is empty" }));
+    assert.ok(!isTokenFailure({ code: 3, details: "etcdserver: authentication failed, invalid user ID or password" }));
+    assert.ok(!isTokenFailure({ code: 7, details: "etcdserver: permission denied" }));
+  });
+});
+
+describe("a watch that etcd has cancelled", () => {
+  it("failed for the reason that etcd gives", () => {
+    const { code, details } = cancellation("rpc error: code = PermissionDenied desc = etcdserver: permission denied");
+    assert.deepEqual({ code, details }, { code: 7, details: "etcdserver: permission denied" });
+    assert.equal(errorOf(code, details).code, "etcd.denied");
+  });
+
+  it("is to be tried again when the reason is unknown", () => {
+    assert.deepEqual({ ...cancellation("") }.code, 14);
+    assert.equal(errorOf(14, cancellation("").details).code, "etcd.unavailable");
+  });
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Millis, seconds } from "../../../src/base/brand.ts";
+import type { Random } from "../../../src/base/random.ts";
+import type { Endpoint } from "../../../src/etcd/endpoint.ts";
+import { CallFailed } from "../../../src/etcd/etcd-error.ts";
+import { createFailover, type Failover } from "../../../src/etcd/failover.ts";
+import { createTokens } from "../../../src/etcd/tokens.ts";
+import { createFakeClock, type FakeClock } from "../../fakes/fake-clock.ts";
+
+const { signal } = new AbortController();
+const DEAD = new CallFailed({ code: 14, details: "No connection established. Last error: Error: nobody there" });
+const CUT = new CallFailed({ code: 14, details: "Connection dropped" });
+const FULL = new CallFailed({ code: 8, details: "etcdserver: mvcc: database space exceeded" });
+
+type Answer = (signal: AbortSignal) => Promise<string>;
+
+/** Three endpoints, of which the second is asked first, and what each does. */
+function threeEndpoints(answers: Record<string, Answer>, clock: FakeClock = createFakeClock()) {
+  const asked: string[] = [];
+  const resets: string[] = [];
+  const endpoints = ["a", "b", "c"].map(
+    (name): Endpoint => ({
+      url: `http://${name}:2379`,
+      unary: () => assert.fail("only the attempt calls"),
+      stream: () => assert.fail("only the attempt calls"),
+      reset: () => resets.push(name),
+      [Symbol.dispose]: () => {},
+    }),
+  );
+  const random: Random = { integer: () => 1, bytes: (length) => new Uint8Array(length) };
+  const failover: Failover = createFailover(endpoints, createTokens(null), { clock, random });
+  const call = (repeatable: boolean, stop: AbortSignal = signal) =>
+    failover.attempt(
+      { op: "test", repeatable },
+      ({ url }, _headers, scope) => {
+        const { hostname } = new URL(url);
+        asked.push(hostname);
+        return (answers[hostname] ?? (() => Promise.resolve(hostname)))(scope);
+      },
+      stop,
+    );
+  return { call, asked, resets };
+}
+
+const fails = (error: unknown): Answer => {
+  return () => Promise.reject(error);
+};
+const hangs: Answer = (signal) =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+
+describe("a call to several endpoints", () => {
+  it("goes to the one drawn at random, and stays with it", async () => {
+    const { call, asked } = threeEndpoints({});
+    assert.deepEqual([await call(true), await call(false)], ["b", "b"]);
+    assert.deepEqual(asked, ["b", "b"]);
+  });
+
+  it("goes to the next when there is no connection, and the calls after it begin there", async () => {
+    const { call, asked, resets } = threeEndpoints({ b: fails(DEAD) });
+    assert.deepEqual([await call(false), await call(false)], ["c", "c"]);
+    assert.deepEqual([asked, resets], [["b", "c", "c"], ["b"]]);
+  });
+
+  it("that may be repeated goes to the next after any failure of the connection", async () => {
+    const { call, asked } = threeEndpoints({ b: fails(CUT), c: fails(CUT) });
+    assert.equal(await call(true), "a");
+    assert.deepEqual(asked, ["b", "c", "a"]);
+  });
+
+  it("that must not happen twice fails when it may have been sent; the next call goes elsewhere", async () => {
+    const { call, asked } = threeEndpoints({ b: fails(CUT) });
+    await assert.rejects(call(false), { code: "etcd.unavailable" });
+    assert.equal(await call(false), "c");
+    assert.deepEqual(asked, ["b", "c"]);
+  });
+
+  it("fails at once when etcd has answered", async () => {
+    const { call, asked, resets } = threeEndpoints({ b: fails(FULL) });
+    await assert.rejects(call(true), /: http:\/\/b:2379: mvcc: database space exceeded$/);
+    assert.deepEqual([asked, resets], [["b"], []]);
+  });
+
+  it("fails with what each of them had to say, in the order of the list", async () => {
+    const { call } = threeEndpoints({ a: fails(CUT), b: fails(DEAD), c: fails(DEAD) });
+    const reasons = "http://a:2379: Connection dropped; http://b:2379: nobody there; http://c:2379: nobody there";
+    await assert.rejects(call(true), { message: `etcd did not answer (test): ${reasons}` });
+  });
+
+  it("gives each of them five seconds", async () => {
+    const clock = createFakeClock();
+    const { call, asked } = threeEndpoints({ b: hangs, c: hangs }, clock);
+    const answer = call(true);
+    await clock.advance(seconds(4.9));
+    assert.deepEqual(asked, ["b"]);
+    await clock.advance(seconds(0.2));
+    assert.deepEqual(asked, ["b", "c"]);
+    await clock.advance(seconds(5) as Millis);
+    assert.equal(await answer, "a");
+    assert.equal(clock.sleepers(), 0);
+  });
+
+  it("ends with the signal's reason, and asks nobody else", async () => {
+    const controller = new AbortController();
+    const { call, asked, resets } = threeEndpoints({
+      b: () => {
+        controller.abort(new Error("enough"));
+        return Promise.reject(CUT);
+      },
+    });
+    await assert.rejects(call(true, controller.signal), /enough/);
+    assert.deepEqual([asked, resets], [["b"], []]);
+  });
+
+  it("lets a mistake of ours through as it is", async () => {
+    const { call, asked } = threeEndpoints({ b: fails(new TypeError("undefined is not a function")) });
+    await assert.rejects(call(true), TypeError);
+    assert.deepEqual(asked, ["b"]);
+  });
+});

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { keyOf, type NetObject } from "../../../src/net/objects.ts";
+import { type Knowledge, NOTHING_KNOWN, type PassResult, runPass } from "../../../src/net/pass.ts";
+import type { Plan } from "../../../src/net/plan.ts";
+import { createFakeKernel, type FakeKernel } from "../../fakes/fake-kernel.ts";
+import { bareHost, PEER_A, PEER_B, planFor, routeVia } from "../../support/vxlan-host.ts";
+
+const never = new AbortController().signal;
+
+function startHost() {
+  const kernel = createFakeKernel(bareHost("192.168.64.2"));
+  const told: (string | null)[] = [];
+  const deps = { kernel, onOwn: (trouble: string | null) => told.push(trouble) };
+  return {
+    kernel,
+    told,
+    pass: (kind: "read" | "delta", plan: Plan, known: Knowledge) => runPass(kind, plan, known, deps, never),
+    /** Passes until one is clean. */
+    async settle(plan: Plan): Promise<Knowledge> {
+      const first = await runPass("read", plan, NOTHING_KNOWN, deps, never);
+      const second = await runPass("read", plan, first.knowledge, deps, never);
+      assert.deepEqual(second.ops, []);
+      return second.knowledge;
+    },
+  };
+}
+
+function kinds({ ops }: PassResult): readonly string[] {
+  return ops.map(({ op, object }) => `${op} ${object.kind}`);
+}
+
+function the(plan: Plan, kind: NetObject["kind"]): NetObject {
+  const found = plan.want.find((object) => object.kind === kind);
+  assert.ok(found);
+  return found;
+}
+
+function refuse(kernel: FakeKernel, kind: NetObject["kind"]): void {
+  kernel.failures.push({ matches: ({ object }) => object.kind === kind, errno: "EPERM", times: 1 });
+}
+
+describe("a pass", () => {
+  it("makes its own device first, reads again, and then does the peers", async () => {
+    const { kernel, told, pass } = startHost();
+    const result = await pass("read", planFor([PEER_A]), NOTHING_KNOWN);
+    assert.equal(kernel.readCount(), 2);
+    assert.deepEqual(kinds(result), [
+      "create link",
+      "create address",
+      "create fdb",
+      "create neighbour",
+      "create route",
+    ]);
+    assert.deepEqual(result.failures, []);
+    assert.equal(told.length, 2);
+    assert.equal(told[1], null);
+    assert.equal(result.repair, false);
+  });
+
+  it("tries no peer when its own device is refused, and believes nothing afterwards", async () => {
+    const { kernel, told, pass } = startHost();
+    refuse(kernel, "link");
+    const plan = planFor([PEER_A]);
+    const result = await pass("read", plan, NOTHING_KNOWN);
+    assert.deepEqual(kinds(result), ["create link", "create address"]);
+    assert.match(told.at(-1) ?? "", /EPERM/);
+    assert.deepEqual(result.knowledge, { ...NOTHING_KNOWN, attempted: plan });
+  });
+
+  it("works from what it knows without reading, when only peers changed", async () => {
+    const { kernel, told, pass, settle } = startHost();
+    const known = await settle(planFor([PEER_A]));
+    const [reads, words] = [kernel.readCount(), told.length];
+    const result = await pass("delta", planFor([PEER_A, PEER_B]), known);
+    assert.equal(result.kind, "delta");
+    assert.deepEqual(kinds(result), ["create fdb", "create neighbour", "create route"]);
+    assert.equal(kernel.readCount(), reads);
+    assert.equal(told.length, words);
+    assert.equal(result.knowledge.verified, null);
+  });
+
+  it("reads although a delta would do, when the device itself has to change", async () => {
+    const { kernel, pass, settle } = startHost();
+    const plan = planFor([PEER_A]);
+    const known = await settle(plan);
+    const reads = kernel.readCount();
+    const link = { ...the(plan, "link"), mtu: 1400 } as NetObject;
+    const next = { ...plan, want: plan.want.map((object) => (object.kind === "link" ? link : object)) };
+    const result = await pass("delta", next, known);
+    assert.equal(result.kind, "read");
+    assert.deepEqual(kinds(result), ["replace link"]);
+    assert.equal(kernel.readCount(), reads + 2);
+  });
+
+  it("does not count among what the kernel holds what it refused", async () => {
+    const { kernel, pass, settle } = startHost();
+    const known = await settle(planFor([PEER_A]));
+    const plan = planFor([PEER_A, PEER_B]);
+    refuse(kernel, "fdb");
+    const failed = await pass("delta", plan, known);
+    assert.equal(failed.failures.length, 1);
+    assert.equal(failed.knowledge.holds.length, plan.want.length - 1);
+    const retried = await pass("read", plan, failed.knowledge);
+    assert.deepEqual(kinds(retried), ["create fdb"]);
+    assert.equal(retried.repair, false, "what was refused before was never there to be undone");
+  });
+
+  it("calls it a repair when something that was there is gone, or something is there that nobody planned", async () => {
+    const { kernel, pass, settle } = startHost();
+    const plan = planFor([PEER_A]);
+    const known = await settle(plan);
+    kernel.externally([{ op: "delete", object: the(plan, "fdb") }]);
+    assert.equal((await pass("read", plan, known)).repair, true);
+    kernel.externally([{ op: "create", object: the(planFor([PEER_B]), "fdb") }]);
+    const tidied = await pass("read", plan, known);
+    assert.deepEqual(kinds(tidied), ["delete fdb"]);
+    assert.equal(tidied.repair, true);
+    assert.equal((await pass("read", plan, known)).repair, false);
+  });
+
+  it("reads instead of working from what it knows while something foreign stands in the way", async () => {
+    const { kernel, pass } = startHost();
+    kernel.externally([{ op: "create", object: routeVia("192.168.64.9", PEER_A.subnet.v4) }]);
+    const blocked = await pass("read", planFor([PEER_A]), NOTHING_KNOWN);
+    assert.deepEqual(
+      blocked.blocked.map(({ want }) => keyOf(want)),
+      [keyOf(the(planFor([PEER_A]), "route"))],
+    );
+    assert.equal(blocked.knowledge.certain, false);
+    const next = await pass("delta", planFor([PEER_A, PEER_B]), blocked.knowledge);
+    assert.equal(next.kind, "read");
+    assert.equal(next.blocked.length, 1);
+  });
+
+  it("reads after an incomplete plan, which left things in the kernel that it does not know of", async () => {
+    const { pass, settle } = startHost();
+    const known = await settle(planFor([PEER_A, PEER_B]));
+    const partial = await pass("delta", planFor([PEER_A], { complete: false }), known);
+    assert.deepEqual(partial.ops, []);
+    const complete = await pass("delta", planFor([PEER_A]), partial.knowledge);
+    assert.deepEqual(kinds(complete), ["delete route", "delete neighbour", "delete fdb"]);
+  });
+
+  it("says so when something foreign stands in the place of its own device", async () => {
+    const { kernel, told, pass } = startHost();
+    const plan = planFor([]);
+    const unclaimed = { ...plan, claims: (object: NetObject) => object.kind !== "link" };
+    const other = { ...the(plan, "link"), mtu: 1300 } as NetObject;
+    kernel.externally([{ op: "create", object: other }]);
+    const result = await pass("read", unclaimed, NOTHING_KNOWN);
+    assert.match(told.at(-1) ?? "", /another link stands in the place of ours/);
+    assert.equal(result.blocked.length, 1);
+  });
+
+  it("keeps the digest of a reading that equals the plan, and of no other", async () => {
+    const { pass } = startHost();
+    const plan = planFor([PEER_A]);
+    const first = await pass("read", plan, NOTHING_KNOWN);
+    assert.equal(first.knowledge.verified, null);
+    const second = await pass("read", plan, first.knowledge);
+    assert.equal(second.knowledge.verified?.plan, plan);
+  });
+});

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createVxlan } from "../../src/backends/vxlan.ts";
+import type { Options } from "../../src/cli/options.ts";
+import { createPublisher, type PublisherDeps } from "../../src/publisher.ts";
+import { createStatusBoard } from "../../src/status-board.ts";
+import type { LeaseHolder } from "../../src/subnet/hold-lease.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
+import { createSeededRandom } from "../fakes/seeded-random.ts";
+import { NETWORK, SELF, underlayAt } from "../support/vxlan-host.ts";
+
+const PATH = "/run/flannel/subnet.env";
+const TEXT = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.52.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
+
+const unused = () => assert.fail("the publisher has no business with this port");
+
+function start({ write = () => {}, isUp = true }: { readonly write?: () => void; readonly isUp?: boolean } = {}) {
+  const clock = createFakeClock();
+  const log = createCapturedLog();
+  const stop = new AbortController();
+  const done: string[] = [];
+  let raise = () => {};
+  const device = isUp
+    ? Promise.resolve()
+    : new Promise<void>((resolve) => {
+        raise = resolve;
+      });
+  const notify = (state: string) => {
+    if (!state.startsWith("STATUS=")) done.push(state);
+  };
+  const board = createStatusBoard(() => {});
+  for (const topic of ["config", "lease", "device"] as const) board.set(topic, null);
+  const deps: PublisherDeps = {
+    clock,
+    log,
+    random: createSeededRandom(1),
+    board,
+    notify,
+    ready: () => device,
+    writeSubnetFile: async (path, text) => {
+      write();
+      done.push(`${path}\n${text}`);
+    },
+    readSubnetFile: unused,
+    openStore: unused,
+    openKernel: unused,
+    openHealth: unused,
+    hasCapability: unused,
+  };
+  const options = { subnetFile: PATH, ipMasq: true } as Options;
+  const published = { network: NETWORK, backend: createVxlan({}), underlay: underlayAt(SELF.attrs.publicIp) };
+  const holder: LeaseHolder = { lease: () => SELF, trouble: () => null, observe: unused, run: unused };
+  const running = createPublisher(options, published, holder, deps)(stop.signal);
+  return {
+    clock,
+    log,
+    done,
+    running,
+    stop,
+    raise: () => raise(),
+    notReady: () =>
+      board.readiness().checks.flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`])),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+describe("the publisher", () => {
+  it("writes the subnet file before it says that the daemon is ready", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    assert.deepEqual(host.done, [`${PATH}\n${TEXT}`, "READY=1"]);
+    assert.deepEqual(host.notReady(), []);
+    assert.deepEqual(host.log.messages(), ["wrote the subnet file", "flannel is ready"]);
+  });
+
+  it("says nothing before the device is up", async () => {
+    await using host = start({ isUp: false });
+    await host.clock.advance(60_000);
+    assert.deepEqual(host.done, []);
+    assert.deepEqual(host.notReady(), ["subnet-file: not yet"]);
+    host.raise();
+    await host.clock.advance(0);
+    assert.equal(host.done.at(-1), "READY=1");
+  });
+
+  it("is not ready while the file cannot be written, tries again, and is ready once it can", async () => {
+    let attempts = 0;
+    let full = true;
+    const write = () => {
+      attempts += 1;
+      if (full) throw new Error("ENOSPC: no space left on device");
+    };
+    await using host = start({ write });
+    await host.clock.advance(50_000);
+    assert.deepEqual(host.done, []);
+    assert.deepEqual(host.notReady(), ["subnet-file: ENOSPC: no space left on device"]);
+    assert.ok(attempts >= 5, `${attempts} attempts`);
+    assert.deepEqual(host.log.messages(), ["cannot write the subnet file"]);
+    assert.deepEqual(host.log.lines[0]?.fields, { reason: "ENOSPC: no space left on device", path: PATH });
+    full = false;
+    await host.clock.advance(30_000);
+    assert.deepEqual(host.done, [`${PATH}\n${TEXT}`, "READY=1"]);
+    assert.deepEqual(host.notReady(), []);
+    assert.ok(host.log.messages("info").includes("the subnet file is written"));
+  });
+
+  it("ends when it is stopped, whatever it waits for", async () => {
+    const published = start();
+    await published.clock.advance(0);
+    published.stop.abort();
+    await published.running;
+
+    const failing = start({
+      write: () => {
+        throw new Error("EROFS");
+      },
+    });
+    await failing.clock.advance(1000);
+    failing.stop.abort(new Error("stopped"));
+    await assert.rejects(failing.running, /stopped/);
+    assert.equal(failing.clock.sleepers(), 0);
+    assert.deepEqual(failing.done, []);
+  });
+});

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createVxlan } from "../../../src/backends/vxlan.ts";
+import { minutes } from "../../../src/base/brand.ts";
+import { isError } from "../../../src/base/errors.ts";
+import type { Prefix4 } from "../../../src/base/ip.ts";
+import { type AcquireRequest, acquireLease } from "../../../src/subnet/acquire-lease.ts";
+import type { Ipv4Network } from "../../../src/subnet/network-config.ts";
+import { createCapturedLog } from "../../fakes/captured-log.ts";
+import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { createSeededRandom } from "../../fakes/seeded-random.ts";
+import { leaseOf, networkOf } from "../../support/leases.ts";
+import { createScriptedStore } from "../../support/scripted-store.ts";
+import { underlayAt } from "../../support/vxlan-host.ts";
+
+const OURS = "192.168.64.2";
+const DAY = minutes(24 * 60);
+
+function ipv4Of(config: Parameters<typeof networkOf>[0]): Ipv4Network {
+  const { ipv4 } = networkOf(config);
+  assert.ok(ipv4);
+  return ipv4;
+}
+
+const WIDE = ipv4Of({ Network: "10.5.0.0/16" });
+/** Exactly three subnets: .1, .2 and .3. */
+const NARROW = ipv4Of({ Network: "10.5.0.0/22" });
+
+function start(changes: Partial<AcquireRequest> = {}) {
+  const clock = createFakeClock();
+  const store = createScriptedStore({ clock });
+  const log = createCapturedLog();
+  const stop = new AbortController();
+  const random = createSeededRandom(1);
+  const waiting: string[] = [];
+  const underlay = underlayAt(OURS);
+  const request: AcquireRequest = {
+    network: WIDE,
+    publicIp: underlay.publicIp,
+    previous: null,
+    advertise: (own) => createVxlan({}).advertise({ underlay, links: [], own, random }),
+    ttl: DAY,
+    ...changes,
+  };
+  const deps = { store, clock, random, log, onWaiting: (reason: string) => waiting.push(reason) };
+  return { clock, store, log, stop, waiting, acquire: () => acquireLease(request, deps, stop.signal) };
+}
+
+describe("acquiring a lease", () => {
+  it("claims a free subnet for a day, with our public IP and a MAC", async () => {
+    const { clock, store, acquire, log } = start();
+    const { lease, list } = await acquire();
+    assert.equal(lease.attrs.publicIp, OURS);
+    assert.match(JSON.stringify(lease.attrs.backendData), /"VtepMAC":"[0-9a-f:]{17}"/);
+    assert.deepEqual(lease.term, { kind: "until", at: clock.now() + DAY });
+    assert.deepEqual(list.leases, []);
+    assert.deepEqual(store.leases(), [lease]);
+    assert.deepEqual(log.messages(), ["leased a subnet"]);
+  });
+
+  it("claims the subnet of the last run while it is free", async () => {
+    const { acquire } = start({ previous: "10.5.77.0/24" as Prefix4 });
+    assert.equal((await acquire()).lease.subnet.v4, "10.5.77.0/24");
+  });
+
+  it("decides again on a fresh list when another host was faster", async () => {
+    const { clock, store, acquire, log } = start({ network: NARROW, previous: "10.5.2.0/24" as Prefix4 });
+    let races = 0;
+    store.before((call) => {
+      if (call !== "claim" || races > 0) return;
+      races += 1;
+      store.put(leaseOf({ subnet: "10.5.2.0/24", publicIp: "192.168.64.9" }));
+    });
+    const acquired = acquire();
+    await clock.advance(1000);
+    const { lease, list } = await acquired;
+    assert.notEqual(lease.subnet.v4, "10.5.2.0/24");
+    assert.deepEqual(
+      list.leases.map(({ key }) => key),
+      ["10.5.2.0-24"],
+    );
+    assert.equal(store.count("list"), 2);
+    assert.deepEqual(log.messages(), ["another host took the subnet first; choosing again", "leased a subnet"]);
+  });
+
+  it("throws when every subnet is taken, and claims none", async () => {
+    const { store, acquire } = start({ network: NARROW });
+    for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
+    await assert.rejects(acquire(), (error: unknown) => isError(error, "lease.exhausted"));
+    assert.equal(store.count("claim"), 0);
+  });
+
+  it("renews the record that this host has and keeps its MAC, so that no peer has to change", async () => {
+    const { clock, store, acquire, log } = start({ previous: "10.5.77.0/24" as Prefix4 });
+    const own = store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS, mac: "02:00:00:00:00:52" }));
+    const { lease } = await acquire();
+    assert.equal(lease.subnet.v4, "10.5.52.0/24");
+    assert.deepEqual(lease.attrs, own.attrs);
+    assert.equal(lease.version.modRevision, own.version.modRevision, "extended, not written again");
+    assert.deepEqual(lease.term, { kind: "until", at: clock.now() + DAY });
+    assert.equal(store.count("claim"), 0);
+    assert.deepEqual(log.messages(), ["found the lease of this host and renewed it"]);
+  });
+
+  it("keeps a reservation a reservation", async () => {
+    const { store, acquire } = start();
+    store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }), { kind: "reserved" });
+    const { lease } = await acquire();
+    assert.deepEqual(lease.term, { kind: "reserved" });
+  });
+
+  it("decides again when its record changed between the list and the renewal", async () => {
+    const { clock, store, acquire } = start();
+    const own = store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }));
+    let changed = false;
+    store.before((call) => {
+      if (call !== "renew" || changed) return;
+      changed = true;
+      store.delete(own.key);
+    });
+    const acquired = acquire();
+    await clock.advance(1000);
+    const { lease } = await acquired;
+    assert.equal(lease.attrs.publicIp, OURS);
+    assert.equal(store.count("claim"), 1);
+  });
+
+  it("removes a record of ours that no longer fits only after the claim, and takes its MAC along", async () => {
+    const { store, acquire, log } = start();
+    const former = store.put(leaseOf({ subnet: "10.6.1.0/24", publicIp: OURS, mac: "02:00:00:00:00:61" }));
+    const { lease } = await acquire();
+    assert.deepEqual(store.calls, ["list", "claim", "remove"]);
+    assert.deepEqual(lease.attrs.backendData, former.attrs.backendData);
+    assert.deepEqual(store.leases(), [lease]);
+    assert.deepEqual(log.messages("warn"), ["gave back a lease that no longer fits the network config"]);
+  });
+
+  it("keeps a record that no longer fits when nothing else is free", async () => {
+    const { store, acquire } = start({ network: NARROW });
+    for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
+    store.put(leaseOf({ subnet: "10.6.1.0/24", publicIp: OURS }));
+    await assert.rejects(acquire(), (error: unknown) => isError(error, "lease.exhausted"));
+    assert.equal(store.leases().length, 4);
+  });
+
+  it("waits while etcd does not answer, and tells when that begins and when it is over", async () => {
+    const { clock, store, acquire, log, waiting } = start();
+    store.disconnect();
+    const acquired = acquire();
+    await clock.advance(30_000);
+    assert.deepEqual(log.messages(), ["cannot lease a subnet yet"]);
+    assert.ok(store.count("list") >= 6);
+    assert.match(waiting.at(-1) ?? "", /etcd did not answer/);
+    store.connect();
+    await clock.advance(5000);
+    await acquired;
+    assert.deepEqual(log.messages(), ["cannot lease a subnet yet", "leased a subnet", "etcd answers again"]);
+  });
+
+  it("finds its own claim again when the answer to it was lost", async () => {
+    const { clock, store, acquire } = start();
+    store.before((call) => {
+      if (call !== "claim") return;
+      store.before(null);
+      store.put(leaseOf({ subnet: "10.5.99.0/24", publicIp: OURS }));
+      store.disconnect();
+    });
+    const acquired = acquire();
+    await clock.advance(100);
+    store.connect();
+    await clock.advance(5000);
+    assert.equal((await acquired).lease.subnet.v4, "10.5.99.0/24");
+    assert.equal(store.leases().length, 1);
+  });
+
+  it("ends when it is stopped, also while it waits", async () => {
+    const { clock, store, acquire, stop } = start();
+    store.disconnect();
+    const acquired = acquire();
+    await clock.advance(1000);
+    stop.abort(new Error("stopped"));
+    await assert.rejects(acquired, /stopped/);
+    assert.equal(clock.sleepers(), 0);
+  });
+});

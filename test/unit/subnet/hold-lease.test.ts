@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type EpochMillis, minutes, seconds } from "../../../src/base/brand.ts";
+import type { Clock } from "../../../src/base/clock.ts";
+import { isError } from "../../../src/base/errors.ts";
+import { createLeaseHolder } from "../../../src/subnet/hold-lease.ts";
+import type { Lease, LeaseTerm, Revision } from "../../../src/subnet/lease.ts";
+import type { LeaseStore, StoreEvent } from "../../../src/subnet/lease-store.ts";
+import { createCapturedLog } from "../../fakes/captured-log.ts";
+import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { createSeededRandom } from "../../fakes/seeded-random.ts";
+import { leaseOf } from "../../support/leases.ts";
+import { createScriptedStore, type ScriptedStore } from "../../support/scripted-store.ts";
+
+const HOUR = minutes(60);
+const TTL = minutes(24 * 60);
+const SKETCH = { subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" };
+const RENEWED = "renewed the lease";
+
+interface Start {
+  readonly reserved?: boolean;
+  readonly wrap?: (store: ScriptedStore) => LeaseStore;
+}
+
+/** A holder of a lease that was just acquired, and a watch that hands it every event. */
+function start({ reserved = false, wrap = (store) => store }: Start = {}) {
+  const machine = createFakeClock();
+  let asleep = 0;
+  const clock: Clock = { ...machine, now: () => (machine.now() + asleep) as EpochMillis };
+  const store = createScriptedStore({ clock });
+  const log = createCapturedLog();
+  const stop = new AbortController();
+  const term: LeaseTerm = reserved ? { kind: "reserved" } : { kind: "until", at: (clock.now() + TTL) as EpochMillis };
+  const acquired = store.put(leaseOf(SKETCH), term);
+  let changes = 0;
+  const onChange = () => {
+    changes += 1;
+  };
+  const deps = { store: wrap(store), clock, random: createSeededRandom(1), log, onChange };
+  const holder = createLeaseHolder(acquired, { ttl: TTL, margin: HOUR }, deps);
+  const watch = async () => {
+    for await (const event of store.watch("0" as Revision, stop.signal)) holder.observe(event);
+  };
+  const watching = watch();
+  const running = holder.run(stop.signal).catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error;
+  });
+  running.catch(() => {});
+  return {
+    advance: machine.advance,
+    /** The machine sleeps: the wall clock goes on, timers do not. */
+    suspend(duration: number) {
+      asleep += duration;
+    },
+    clock,
+    store,
+    log,
+    holder,
+    acquired,
+    running,
+    changes: () => changes,
+    record: () => store.leases().find(({ key }) => key === acquired.key),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await watching;
+      await running;
+    },
+  };
+}
+
+function resetTo(revision: string, leases: readonly Lease[]): StoreEvent {
+  return { kind: "reset", list: { revision: revision as Revision, leases, bad: [] } };
+}
+
+describe("holding a lease", () => {
+  it("asks nothing of the store until the margin, and then extends the lease without writing the record", async () => {
+    await using host = start();
+    await host.advance(TTL - HOUR - 60_000);
+    assert.deepEqual(host.store.calls, []);
+    await host.advance(60_000);
+    assert.deepEqual(host.store.calls, ["renew"]);
+    assert.deepEqual(host.log.messages(), [RENEWED]);
+    assert.equal(host.record()?.version.modRevision, host.acquired.version.modRevision);
+    assert.deepEqual(host.holder.lease().term, { kind: "until", at: host.clock.now() + TTL });
+    await host.advance(TTL - HOUR);
+    assert.deepEqual(host.store.calls, ["renew", "renew"]);
+  });
+
+  it("tries a renewal that failed again, and tells only when that begins and when it is over", async () => {
+    await using host = start();
+    host.store.disconnect();
+    await host.advance(TTL - HOUR + 50_000);
+    assert.ok(host.store.count("renew") >= 5);
+    assert.deepEqual(host.log.messages(), ["cannot renew the lease"]);
+    assert.equal(host.holder.trouble(), null, "it is still good for an hour");
+    host.store.connect();
+    await host.advance(60_000);
+    assert.deepEqual(host.log.messages(), ["cannot renew the lease", RENEWED, "the lease is renewed again"]);
+  });
+
+  it("says so when the lease expired before it could be renewed, and recovers when etcd is back", async () => {
+    await using host = start();
+    host.store.disconnect();
+    await host.advance(TTL + 1000);
+    assert.match(host.holder.trouble() ?? "", /^the lease expired at 2024-01-02T00:00:00\.000Z/);
+    host.store.connect();
+    host.store.delete(host.acquired.key);
+    await host.advance(60_000);
+    assert.equal(host.holder.trouble(), null);
+    assert.equal(host.record()?.attrs.publicIp, SKETCH.publicIp);
+  });
+
+  it("leases the same subnet again when its record is deleted", async () => {
+    await using host = start();
+    await host.advance(1000);
+    host.store.delete(host.acquired.key);
+    await host.advance(1000);
+    assert.deepEqual(host.record(), host.holder.lease());
+    assert.deepEqual(host.holder.lease().attrs, host.acquired.attrs);
+    assert.equal(host.holder.trouble(), null);
+    assert.ok(host.changes() > 0);
+    assert.equal(host.log.messages("warn").length, 1);
+    assert.match(host.log.messages("warn")[0] ?? "", /leased the same subnet again/);
+  });
+
+  it("says that the record is gone for as long as it cannot be claimed again", async () => {
+    await using host = start();
+    await host.advance(1000);
+    host.store.before((call) => {
+      if (call === "claim") host.store.disconnect();
+    });
+    host.store.delete(host.acquired.key);
+    await host.advance(5000);
+    assert.match(host.holder.trouble() ?? "", /gone from etcd/);
+    host.store.before(null);
+    host.store.connect();
+    await host.advance(60_000);
+    assert.equal(host.holder.trouble(), null);
+  });
+
+  for (const how of ["overwrites the record", "claims the subnet after the record was deleted"] as const) {
+    it(`ends with lease.lost when another host ${how}`, async () => {
+      const host = start();
+      await host.advance(1000);
+      if (how !== "overwrites the record") host.store.delete(host.acquired.key);
+      host.store.put(leaseOf({ ...SKETCH, publicIp: "192.168.64.9" }));
+      const ended = assert.rejects(host.running, (error: unknown) => {
+        assert.ok(isError(error, "lease.lost"));
+        assert.match(error.message, /10\.5\.52\.0\/24: .*192\.168\.64\.9/);
+        return true;
+      });
+      await host.advance(1000);
+      await ended;
+      assert.match(host.holder.trouble() ?? "", /lost the lease/);
+      assert.equal(host.record()?.attrs.publicIp, "192.168.64.9", "the other's record is left alone");
+    });
+  }
+
+  it("keeps a record that somebody rewrote but left ours, and puts its own attributes back", async () => {
+    await using host = start();
+    await host.advance(1000);
+    host.store.put({ ...leaseOf({ ...SKETCH, mac: "02:00:00:00:00:99" }), term: { kind: "leased" } });
+    await host.advance(1000);
+    assert.deepEqual(host.record()?.attrs, host.acquired.attrs);
+    assert.deepEqual(host.holder.lease(), host.record());
+    assert.match(host.log.messages("info").at(-1) ?? "", /was rewritten; kept it/);
+    assert.deepEqual(host.log.messages("warn"), []);
+  });
+
+  it("keeps the reservation that an operator made of its record, and renews it no more", async () => {
+    await using host = start();
+    await host.advance(1000);
+    host.store.put(leaseOf(SKETCH), { kind: "reserved" });
+    await host.advance(1000);
+    assert.deepEqual(host.holder.lease().term, { kind: "reserved" });
+    const renewals = host.store.count("renew");
+    await host.advance(2 * TTL);
+    assert.equal(host.store.count("renew"), renewals);
+  });
+
+  it("never renews a reservation", async () => {
+    await using host = start({ reserved: true });
+    await host.advance(3 * TTL);
+    assert.deepEqual(host.store.calls, []);
+    assert.equal(host.holder.trouble(), null);
+  });
+
+  it("renews within a minute when the machine slept through the time for it", async () => {
+    await using host = start();
+    await host.advance(10 * 60_000);
+    host.suspend(23 * HOUR);
+    await host.advance(60_000);
+    assert.deepEqual(host.store.calls, ["renew"]);
+    assert.equal(host.holder.trouble(), null);
+  });
+
+  it("does nothing about events of its own writes, of other records and of the past", async () => {
+    await using host = start();
+    await host.advance(1000);
+    host.store.put(leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4" }));
+    host.store.delete("10.5.20.0-24" as Lease["key"]);
+    host.holder.observe({
+      kind: "changes",
+      revision: "1" as Revision,
+      changes: [{ kind: "removed", key: host.acquired.key }],
+    });
+    host.holder.observe(resetTo("50", [host.acquired]));
+    host.holder.observe({ kind: "disconnected", reason: "connection refused" });
+    host.holder.observe({ kind: "connected" });
+    await host.advance(1000);
+    assert.deepEqual(host.store.calls, []);
+    assert.equal(host.changes(), 0);
+  });
+
+  it("looks after its record when a full list does not have it, even one of a store that was restored", async () => {
+    for (const revision of ["1", "50"]) {
+      await using host = start();
+      await host.advance(1000);
+      host.store.holdEvents();
+      host.store.delete(host.acquired.key);
+      host.holder.observe(resetTo(revision, []));
+      await host.advance(1000);
+      assert.equal(host.record()?.attrs.publicIp, SKETCH.publicIp, `revision ${revision}`);
+    }
+  });
+
+  it("does not renew without pause when the store grants less time than the margin", async () => {
+    let renewals = 0;
+    await using host = start({
+      wrap: (store) => ({
+        ...store,
+        async renew(lease, attrs, _ttl, signal) {
+          renewals += 1;
+          if (renewals > 1000) throw new Error("renewed without pause");
+          return store.renew(lease, attrs, seconds(60), signal);
+        },
+      }),
+    });
+    await host.advance(TTL);
+    assert.ok(renewals >= 60 && renewals <= 180, `${renewals} renewals`);
+    assert.equal(host.holder.trouble(), null);
+  });
+});
