@@ -26,8 +26,8 @@ import { parsePreviousSubnet } from "./subnet/subnet-file.ts";
 /** Compat: the Go daemon's lease time. Its readers expect it. */
 const LEASE_TTL = minutes(24 * 60);
 
-/** How often everything is listed although the watch works; each daemon draws its own time from half of it on. */
-const RELIST_INTERVAL = minutes(10);
+/** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
+const RECOUNT_INTERVAL = minutes(10);
 
 /** Runs until the signal aborts. Throws what a person or the supervisor must act on. */
 export async function runDaemon(options: Options, ports: Ports, signal: AbortSignal): Promise<void> {
@@ -131,9 +131,10 @@ async function hold(
   );
   const follower = createLeaseFollower(
     acquired.list,
-    { relist: RELIST_INTERVAL },
+    { recount: RECOUNT_INTERVAL },
     {
       ...means,
+      self: holder.lease,
       onChange: (event) => {
         holder.observe(event);
         reconciler.poke();

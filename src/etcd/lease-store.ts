@@ -3,7 +3,7 @@
 
 import type { EtcdOptions } from "../cli/options.ts";
 import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
-import type { LeaseList, LeaseStore } from "../subnet/lease-store.ts";
+import type { LeaseCensus, LeaseList, LeaseStore } from "../subnet/lease-store.ts";
 import type { FailoverDeps } from "./failover.ts";
 import { createKeyspace, readLease, readRecord } from "./keyspace.ts";
 import { claimLease, removeLease, renewLease, until, type WriteDeps } from "./lease-writes.ts";
@@ -37,6 +37,7 @@ export async function openEtcdLeaseStore(
     },
     v2NetworkConfig: (signal) => readV2Value(keyspace.config.toString("utf8"), options, { ...deps, tls }, signal),
     list: async (signal) => (await list(signal)).list,
+    census: (since, signal) => takeCensus(since, means, signal),
     get: (key, signal) => getLease(key, means, signal),
     watch: (from, signal) => watchLeases({ next: BigInt(from) + 1n, cluster }, { ...means, list }, signal),
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
@@ -56,6 +57,22 @@ async function listLeases({ transport, keyspace }: WriteDeps, signal: AbortSigna
     bad: records.flatMap((record) => (record.kind === "bad" ? record.record : [])),
   };
   return { list, cluster: header.cluster_id };
+}
+
+/** etcd: the count is of the whole range, also when the records themselves are filtered by revision. */
+async function takeCensus(
+  since: Revision,
+  { transport, keyspace }: WriteDeps,
+  signal: AbortSignal,
+): Promise<LeaseCensus> {
+  const range = { key: keyspace.subnets, range_end: keyspace.subnetsEnd, keys_only: true };
+  const newest = { ...range, min_mod_revision: (BigInt(since) + 1n).toString() };
+  const { header, kvs, count } = await transport.range("counting the leases", newest, signal);
+  const newer = kvs.map((kv) => ({
+    key: keyspace.relativeKey(kv.key) as SubnetKey,
+    modRevision: kv.mod_revision as Revision,
+  }));
+  return { revision: header.revision as Revision, count: Number(count), newer };
 }
 
 /** etcd: a lease that expired a moment ago has -1 seconds left, and its record may still be there. */

@@ -8,7 +8,7 @@ import { FlannelError, isError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { LeaseStore } from "./lease-store.ts";
-import { type NetworkConfig, parseNetworkConfig } from "./network-config.ts";
+import { type NetworkConfig, parseNetworkConfig, unknownConfigMembers } from "./network-config.ts";
 
 export interface AwaitConfigDeps {
   readonly store: LeaseStore;
@@ -36,7 +36,7 @@ export async function awaitNetworkConfig(
     const found = await lookForConfig(key, deps, signal);
     if (found.kind === "config") {
       complaint.settle();
-      return parseAt(key, found.text);
+      return parseAt(key, found.text, deps.log);
     }
     deps.onWaiting(found.reason);
     complaint.raise(found.reason, { key, ...(found.hint === null ? {} : { hint: found.hint }) });
@@ -84,9 +84,14 @@ function shellQuote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function parseAt(key: string, text: string): NetworkConfig {
+function parseAt(key: string, text: string, log: Logger): NetworkConfig {
   try {
-    return parseNetworkConfig(text);
+    const config = parseNetworkConfig(text);
+    const unknown = unknownConfigMembers(text);
+    // Most likely typing errors, whose defaults would surprise.
+    if (unknown.length > 0)
+      log.info("the network config has members that nobody reads", { key, reason: unknown.join(", ") });
+    return config;
   } catch (error) {
     if (!isError(error, "config.invalid")) throw error;
     const { at, reason } = error.info;

@@ -1,5 +1,5 @@
-// Follows all leases: a watch from the first list on, and a full list at an interval, because a watch can lose an event
-// without anybody noticing. The table it keeps is the whole truth as far as this host knows it.
+// Follows all leases: a watch from the first list on, and a census at an interval, because a watch can lose an event
+// without anybody noticing. Where the census and the table differ, everything is listed again. The table it keeps is the whole truth as far as this host knows it.
 
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
@@ -8,6 +8,7 @@ import { isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
+import type { Lease, Revision } from "./lease.ts";
 import type { LeaseChange, LeaseList, LeaseStore, StoreEvent } from "./lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "./lease-table.ts";
 
@@ -20,6 +21,8 @@ export interface LeaseFollower {
 
 export interface FollowDeps {
   readonly store: LeaseStore;
+  /** Our own record as we hold it, which is right also when the watch has told nothing of it. */
+  readonly self: () => Lease;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -29,7 +32,7 @@ export interface FollowDeps {
 
 export function createLeaseFollower(
   first: LeaseList,
-  options: { readonly relist: Millis },
+  options: { readonly recount: Millis },
   deps: FollowDeps,
 ): LeaseFollower {
   const complaint = createComplaint(
@@ -54,18 +57,21 @@ export function createLeaseFollower(
       }
     }
   };
-  const relist = async (signal: AbortSignal) => {
+  const recount = async (signal: AbortSignal) => {
+    let checked = first.revision;
     for (;;) {
-      const half = Math.floor(options.relist / 2);
-      await deps.clock.sleep(millis(options.relist - half + deps.random.integer(0, half)), signal);
-      const list = await listOrNull(deps.store, signal);
-      if (list) takeList(list, book.table(), deps.log, take);
+      const half = Math.floor(options.recount / 2);
+      await deps.clock.sleep(millis(options.recount - half + deps.random.integer(0, half)), signal);
+      const found = await unlessAway(() => findMissed(checked, book.table, deps, signal));
+      if (found === AWAY) continue;
+      if (found.list) takeList(found.list, book.table(), deps.log, take);
+      checked = found.revision;
     }
   };
   return {
     table: book.table,
     trouble: () => trouble,
-    run: (signal) => runTasks({ watch, relist }, signal),
+    run: (signal) => runTasks({ watch, recount }, signal),
   };
 }
 
@@ -100,13 +106,38 @@ function createLeaseBook(first: LeaseList) {
 }
 
 /** An etcd that is away is the watch's news, not ours. */
-async function listOrNull(store: LeaseStore, signal: AbortSignal): Promise<LeaseList | null> {
+const AWAY = Symbol("away");
+
+async function unlessAway<T>(ask: () => Promise<T>): Promise<T | typeof AWAY> {
   try {
-    return await store.list(signal);
+    return await ask();
   } catch (error) {
-    if (isRetryable(error)) return null;
+    if (isRetryable(error)) return AWAY;
     throw error;
   }
+}
+
+/** Up to which revision the table is checked, and a full list if it lacks a record or has one that is gone. */
+interface Check {
+  readonly revision: Revision;
+  readonly list: LeaseList | null;
+}
+
+async function findMissed(
+  checked: Revision,
+  table: () => LeaseTable,
+  { store, self }: FollowDeps,
+  signal: AbortSignal,
+): Promise<Check> {
+  const { count, newer, revision } = await store.census(checked, signal);
+  const { bad } = table();
+  const leases = new Map(table().leases).set(self().key, self());
+  const known = newer.every(
+    ({ key, modRevision }) => leases.get(key)?.version.modRevision === modRevision || bad.has(key),
+  );
+  if (known && count === leases.size + bad.size) return { revision, list: null };
+  const list = await store.list(signal);
+  return { revision: list.revision, list };
 }
 
 function takeList(list: LeaseList, table: LeaseTable, log: Logger, take: (event: StoreEvent) => void): void {

@@ -19,6 +19,15 @@ export interface LeaseList {
   readonly bad: readonly BadRecord[];
 }
 
+/** What tells, with one small answer however many records there are, whether a table has missed anything. */
+export interface LeaseCensus {
+  readonly revision: Revision;
+  /** Records that there are, leases or not. */
+  readonly count: number;
+  /** Those that were put after the revision asked for. */
+  readonly newer: readonly { readonly key: SubnetKey; readonly modRevision: Revision }[];
+}
+
 export type LeaseChange =
   | { readonly kind: "put"; readonly lease: Lease }
   | { readonly kind: "bad"; readonly record: BadRecord }
@@ -48,6 +57,8 @@ export interface LeaseStore {
   v2NetworkConfig(signal: AbortSignal): Promise<string | null>;
   /** One request, however many leases. */
   list(signal: AbortSignal): Promise<LeaseList>;
+  /** Counts all records and names those that were put after `since`. */
+  census(since: Revision, signal: AbortSignal): Promise<LeaseCensus>;
   /** One record as it is now, with its remaining time (`term` is never `leased`); null when there is none. */
   get(key: SubnetKey, signal: AbortSignal): Promise<Lease | null>;
   /** Everything after `from`, in order, until the signal aborts. Reconnects by itself. */

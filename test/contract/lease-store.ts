@@ -105,6 +105,16 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       );
     });
 
+    it("counts all records and names the ones put since a revision, whatever they are", async () => {
+      await fixture.write({ "10.5.7.0-24": OTHER_TEXT, "10.5.8.0-24": TEXT });
+      const since = await revision();
+      await fixture.write({ "10.5.8.0-24": OTHER_TEXT, foo: "bar" });
+      const { count, newer } = await store.census(since, signal);
+      assert.equal(count, 3);
+      assert.deepEqual(newer.map(({ key }) => key).toSorted(), ["10.5.8.0-24", "foo"]);
+      assert.ok(newer.every(({ modRevision }) => BigInt(modRevision) > BigInt(since)));
+    });
+
     it("claims a free subnet: the record is the Go daemon's, and lasts as long as was asked for", async () => {
       const before = fixture.clock.now();
       const { key, subnet, attrs, term, version } = await claim();

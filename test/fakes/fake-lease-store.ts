@@ -8,7 +8,7 @@ import { createDoorbell, type Doorbell, waitAtMost } from "../../src/base/doorbe
 import { FlannelError } from "../../src/base/errors.ts";
 import type { Lease, LeaseAttrs, LeaseTerm, Revision, SubnetKey } from "../../src/subnet/lease.ts";
 import { type DecodedRecord, decodeRecord, encodeLeaseAttrs } from "../../src/subnet/lease-codec.ts";
-import type { LeaseChange, LeaseList, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
+import type { LeaseCensus, LeaseChange, LeaseList, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
 
 export interface FakeLeaseStore extends LeaseStore {
@@ -148,6 +148,10 @@ function portOf(state: State): LeaseStore {
       await enter(state, "list", signal);
       return listOf(state);
     },
+    async census(since, signal) {
+      await enter(state, "census", signal);
+      return censusOf(state, Number(since));
+    },
     async get(key, signal) {
       await enter(state, "get", signal);
       const lease = leaseAt(state, key);
@@ -198,6 +202,18 @@ function listOf(state: State): LeaseList {
     revision: String(state.revision) as Revision,
     leases: records.flatMap((record) => (record.kind === "lease" ? record.lease : [])),
     bad: records.flatMap((record) => (record.kind === "bad" ? record.record : [])),
+  };
+}
+
+function censusOf({ entries, revision }: State, since: number): LeaseCensus {
+  const newer = [...entries].filter(([, { modRevision }]) => modRevision > since);
+  return {
+    revision: String(revision) as Revision,
+    count: entries.size,
+    newer: newer.map(([key, { modRevision }]) => ({
+      key: key as SubnetKey,
+      modRevision: String(modRevision) as Revision,
+    })),
   };
 }
 

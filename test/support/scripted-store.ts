@@ -9,6 +9,7 @@ import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet, SubnetKey } from "
 import type {
   BadRecord,
   ClaimOutcome,
+  LeaseCensus,
   LeaseChange,
   LeaseList,
   LeaseStore,
@@ -18,7 +19,7 @@ import type {
 } from "../../src/subnet/lease-store.ts";
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
 
-export type StoreCall = "networkConfig" | "v2NetworkConfig" | "list" | "get" | "claim" | "renew" | "remove";
+export type StoreCall = "networkConfig" | "v2NetworkConfig" | "list" | "census" | "get" | "claim" | "renew" | "remove";
 
 export interface ScriptedStore extends LeaseStore {
   /** Every call through the port, in order. */
@@ -58,6 +59,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
   const records = new Map<SubnetKey, Lease>();
   const bad = new Map<string, BadRecord>();
   const watchers = new Set<Watcher>();
+  const badRevisions = new Map<string, number>();
   const calls: StoreCall[] = [];
   let history: Entry[] = [];
   let [revision, compacted, lastLeaseId] = [1, 0, 100];
@@ -72,6 +74,14 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     revision: asRevision(revision),
     leases: [...records.values()].map(asPeer),
     bad: [...bad.values()],
+  });
+  const censusSince = (since: number): LeaseCensus => ({
+    revision: asRevision(revision),
+    count: records.size + bad.size,
+    newer: [
+      ...[...records.values()].map(({ key, version }) => ({ key, modRevision: version.modRevision })),
+      ...[...badRevisions].map(([key, put]) => ({ key: key as SubnetKey, modRevision: asRevision(put) })),
+    ].filter(({ key, modRevision }) => Number(modRevision) > since && (records.has(key) || bad.has(key))),
   });
   const deliver = (watcher: Watcher) => {
     if (outage !== null || held) return;
@@ -150,6 +160,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     },
     put(lease, term = lease.term) {
       bad.delete(lease.key);
+      badRevisions.delete(lease.key);
       const leaseId = term.kind === "reserved" ? "0" : lease.version.leaseId;
       return write({ ...lease, term, version: { ...lease.version, leaseId } });
     },
@@ -157,6 +168,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
       revision += 1;
       records.delete(found.key as SubnetKey);
       bad.set(found.key, found);
+      badRevisions.set(found.key, revision);
       record({ kind: "bad", record: found });
     },
     delete: erase,
@@ -192,6 +204,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     networkConfig: (signal) => call("networkConfig", signal, () => config),
     v2NetworkConfig: (signal) => call("v2NetworkConfig", signal, () => v2Config),
     list: (signal) => call("list", signal, listNow),
+    census: (since, signal) => call("census", signal, () => censusSince(Number(since))),
     get: (key, signal) => call("get", signal, () => records.get(key) ?? null),
     claim: (subnet, attrs, ttl, signal) => call("claim", signal, () => claim(subnet, attrs, ttl)),
     renew: (lease, attrs, ttl, signal) => call("renew", signal, () => renew(lease, attrs, ttl)),

@@ -10,7 +10,7 @@ import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { leaseOf, peerNumber } from "../../support/leases.ts";
 import { createScriptedStore, type ScriptedStore } from "../../support/scripted-store.ts";
 
-const RELIST = minutes(10);
+const RECOUNT = minutes(10);
 const A = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
 const B = leaseOf({ subnet: "10.5.30.0/24", publicIp: "192.168.64.5", mac: "02:00:00:00:00:30" });
 
@@ -31,8 +31,9 @@ async function start({ seed = 1, wrap = (store) => store }: Start = {}) {
   const onChange = (event: StoreEvent) => {
     events.push(event);
   };
-  const deps = { store: wrap(store), clock, random: createSeededRandom(seed), log, onChange };
-  const follower = createLeaseFollower(first, { relist: RELIST }, deps);
+  const own = first.leases[0] ?? A;
+  const deps = { store: wrap(store), self: () => own, clock, random: createSeededRandom(seed), log, onChange };
+  const follower = createLeaseFollower(first, { recount: RECOUNT }, deps);
   const running = follower.run(stop.signal);
   await clock.advance(0);
   return {
@@ -97,8 +98,7 @@ describe("following the leases", () => {
     await using host = await start();
     host.store.holdEvents();
     host.store.put(B);
-    host.store.delete(B.key);
-    await host.clock.advance(RELIST);
+    await host.clock.advance(RECOUNT);
     assert.deepEqual(
       host.events.map(({ kind }) => kind),
       ["reset"],
@@ -124,8 +124,11 @@ describe("following the leases", () => {
         },
       }),
     });
-    await host.clock.advance(RELIST);
+    host.store.holdEvents();
     host.store.put(B);
+    await host.clock.advance(RECOUNT);
+    host.store.put(A);
+    host.store.releaseEvents();
     await host.clock.advance(0);
     late();
     await host.clock.advance(0);
@@ -139,12 +142,22 @@ describe("following the leases", () => {
     host.store.put(A);
     await host.clock.advance(0);
     assert.deepEqual(host.keys(), [A.key]);
-    await host.clock.advance(RELIST);
+    await host.clock.advance(RECOUNT);
     assert.deepEqual(host.keys(), [A.key, B.key]);
     assert.deepEqual(host.log.messages("warn"), ["the watch had missed changes; the full list has them"]);
     assert.equal(host.log.lines[0]?.fields.count, 1);
-    await host.clock.advance(5 * RELIST);
+    await host.clock.advance(5 * RECOUNT);
     assert.equal(host.log.lines.length, 1);
+  });
+
+  it("lists everything again when our own record is gone and the watch has told nothing of it", async () => {
+    await using host = await start({ wrap: losing((event) => event.kind === "changes") });
+    host.store.delete(A.key);
+    await host.clock.advance(RECOUNT);
+    assert.deepEqual(
+      host.events.map(({ kind }) => kind),
+      ["reset"],
+    );
   });
 
   it("repairs a removal that the watch has lost", async () => {
@@ -152,14 +165,14 @@ describe("following the leases", () => {
       wrap: losing((event) => event.kind === "changes" && event.changes[0]?.kind === "removed"),
     });
     host.store.delete(A.key);
-    await host.clock.advance(RELIST);
+    await host.clock.advance(RECOUNT);
     assert.deepEqual(host.keys(), []);
   });
 
   it("says that the connection is lost and that it is back, and keeps what it knows meanwhile", async () => {
     await using host = await start();
     host.store.disconnect("connection refused");
-    await host.clock.advance(3 * RELIST);
+    await host.clock.advance(3 * RECOUNT);
     assert.equal(host.follower.trouble(), "connection refused");
     assert.deepEqual(host.keys(), [A.key]);
     assert.deepEqual(host.log.messages(), ["lost the connection to etcd"]);
@@ -186,20 +199,31 @@ describe("following the leases", () => {
     assert.deepEqual(host.keys(), [B.key]);
   });
 
-  it("keeps the object of a lease that did not change, through full lists too", async () => {
+  it("does not list everything again while the census agrees with the table", async () => {
     await using host = await start();
     const before = host.follower.table();
-    await host.clock.advance(RELIST);
-    assert.equal(host.events.length, 1);
-    assert.equal(host.follower.table().leases, before.leases);
+    const lists = host.store.count("list");
+    await host.clock.advance(3 * RECOUNT);
+    assert.ok(host.store.count("census") >= 3);
+    assert.equal(host.store.count("list"), lists);
+    assert.equal(host.follower.table(), before);
   });
 
-  it("lists at times of its own between half of the interval and all of it", async () => {
+  it("keeps the object of a lease that did not change, through full lists too", async () => {
+    await using host = await start({ wrap: losing(putsOf(B.key)) });
+    const before = host.follower.table().leases.get(A.key);
+    host.store.put(B);
+    await host.clock.advance(RECOUNT);
+    assert.equal(host.events.length, 1);
+    assert.equal(host.follower.table().leases.get(A.key), before);
+  });
+
+  it("counts at times of its own between half of the interval and all of it", async () => {
     const times = new Set<number>();
     for (let seed = 1; seed <= 20; seed++) {
       await using host = await start({ seed });
       const time = host.clock.untilNext() ?? 0;
-      assert.ok(time >= RELIST / 2 && time <= RELIST, `${time}`);
+      assert.ok(time >= RECOUNT / 2 && time <= RECOUNT, `${time}`);
       times.add(time);
     }
     assert.ok(times.size > 15);
@@ -210,13 +234,20 @@ describe("following the leases", () => {
     const store = createScriptedStore({ clock });
     const stop = new AbortController();
     const first = await store.list(stop.signal);
-    const deps = { store, clock, random: createSeededRandom(1), log: createCapturedLog(), onChange: () => {} };
-    const running = createLeaseFollower(first, { relist: RELIST }, deps).run(stop.signal);
+    const deps = {
+      store,
+      self: () => A,
+      clock,
+      random: createSeededRandom(1),
+      log: createCapturedLog(),
+      onChange: () => {},
+    };
+    const running = createLeaseFollower(first, { recount: RECOUNT }, deps).run(stop.signal);
     const ended = assert.rejects(running, /a bug/);
     store.before(() => {
       throw new TypeError("a bug");
     });
-    await clock.advance(RELIST);
+    await clock.advance(RECOUNT);
     await ended;
   });
 });
