@@ -15,7 +15,7 @@ import type { Plan } from "./plan.ts";
 import { createProgress, type ReconcileStatus } from "./progress.ts";
 
 export const RECONCILE_DEFAULTS: ReconcileOptions = {
-  resync: millis(45_000),
+  resync: millis(55_000),
   settle: millis(20),
   settleLatest: millis(100),
   verify: millis(300),

@@ -13,6 +13,8 @@ let daemons: readonly Flanneld[];
 before(async () => {
   cluster = await openCluster(2, VXLAN_CONFIG, signal);
   daemons = await cluster.startAll();
+  const peerRoute = async () => ((await overlayState()).includes("proto 70 onlink") ? true : null);
+  await waitFor("the route to the peer", peerRoute, seconds(20), signal);
 });
 after(async () => cluster?.[Symbol.asyncDispose]());
 
