@@ -46,7 +46,7 @@ async function pingPair(from: Pod, to: Pod, signal: AbortSignal): Promise<PingRe
   };
   await waitFor(what, look, REACH_LIMIT, signal);
   const result = await ping(from.namespace, to.address, { count: COUNT }, signal);
-  if (result.received < COUNT) throw new Error(`lost ${COUNT - result.received} of ${COUNT}: waited for ${what}`);
+  if (result.received < COUNT) throw new Error(`${COUNT - result.received} of ${COUNT} pings did not get ${what}`);
   return result;
 }
 

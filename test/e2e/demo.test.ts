@@ -106,7 +106,7 @@ describe("the demo", () => {
     });
     assert.equal(await demo.ended, 1);
     const text = demo.lines.join("\n");
-    assert.match(text, /demo failed: waited 10 s in vain for an answer to the pings of the pod on h\d/);
+    assert.match(text, /demo failed: .*an answer to the pings of the pod on h\d/);
     assert.match(text, /log of h1:\n.*\n/);
     assert.deepEqual(remains(demo), []);
   });

@@ -28,7 +28,7 @@ describe("bin/flanneld", () => {
     const { stdout } = await attempt([join(root, "link"), "-v=1", "two words"], {}, signal);
     assert.deepEqual(JSON.parse(stdout), {
       argv: [join(root, "dist/flanneld.cjs"), "-v=1", "two words"],
-      flags: ["--max-semi-space-size=1", "--optimize-for-size"],
+      flags: ["--max-semi-space-size=4", "--v8-pool-size=1"],
       arenas: "1",
     });
   });
