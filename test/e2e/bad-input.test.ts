@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
 import type { Json } from "../../src/base/json.ts";
 import { type Cluster, openCluster, PREFIX, VXLAN_CONFIG } from "../support/cluster.ts";
 
@@ -10,6 +12,9 @@ let cluster: Cluster;
 
 before(async () => {
   cluster = await openCluster(1, VXLAN_CONFIG, signal);
+  // The kernel goes on configuring IPv6 for a moment; what is compared below must have come to rest.
+  const settled = async () => ((await cluster.on(0, "ip", "-o", "addr")).includes("tentative") ? null : true);
+  await waitFor("the end of duplicate address detection", settled, seconds(20), signal);
 });
 after(async () => cluster?.[Symbol.asyncDispose]());
 
