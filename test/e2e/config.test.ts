@@ -38,12 +38,12 @@ describe("a daemon that starts before its network config", () => {
     await daemon.ready(signal);
   });
 
-  it("says that etcd refuses its user, and the password in no line", async () => {
+  it("logs the password of its etcd user in no line", async () => {
     await using cluster = await openCluster(1, VXLAN_CONFIG, signal);
     const flags = ["--etcd-username=flannel", "--etcd-password=s3cret-word", "-v=1"];
     for (const more of [[], ["--log-format=json"]]) {
       const daemon = cluster.start(0, { flags: [...flags, ...more] });
-      await daemon.waitForLog(/authentication is not enabled/, LIMIT, signal);
+      await daemon.ready(signal);
       assert.doesNotMatch(daemon.log(), /s3cret/);
       await daemon.stop(signal);
     }
