@@ -88,6 +88,8 @@ async function listen(server: Server, ip: Ip, port: number): Promise<void> {
       server.once("error", reject);
       server.listen({ host: ip, port }, () => {
         server.off("error", reject);
+        // A connection that cannot be accepted (no file descriptor left) costs a probe, not the daemon.
+        server.on("error", () => {});
         resolve();
       });
     });

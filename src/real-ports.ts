@@ -39,7 +39,7 @@ function systemdNotifier(native: NativeAddon, log: Logger): (state: string) => v
     try {
       native.sdNotify(socket, state);
     } catch (error) {
-      log.debug("cannot notify systemd", { reason: messageOf(error) });
+      log.warn("cannot notify systemd", { reason: messageOf(error) });
     }
   };
 }

@@ -36,6 +36,8 @@ export interface Progress {
   /** Decides whether a pass is due now, and of which kind. */
   begin(plan: Plan): "read" | "delta" | null;
   conclude(result: PassResult): void;
+  /** The kernel could not be read: it is tried again after a delay, and believed nothing of until then. */
+  postpone(reason: string): void;
   knowledge(): Knowledge;
   untilRead(): Millis;
   /** Somebody has changed the kernel. Kept also while a pass is under way that may have looked already. */
@@ -99,6 +101,12 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       if (result.kind === "read" && result.ops.length === 0) cleanReading = passes;
       passLog.report(result, now - started);
       if (agenda.fights >= FIGHT_LIMIT && !fought) passLog.fight(result);
+    },
+    postpone(reason) {
+      agenda = { ...agenda, readAt: clock.monotonic() + (retry(true) ?? options.retryMax), unverifiedSince: null };
+      knowledge = { ...knowledge, certain: false };
+      if (status.trouble !== reason) log.warn("cannot read the kernel's state", { reason });
+      status = { ...status, trouble: reason };
     },
   };
 }

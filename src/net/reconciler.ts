@@ -5,6 +5,7 @@ import { addAbortListener } from "node:events";
 import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
+import { isError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
@@ -52,13 +53,21 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
     progress.setOwn(trouble);
     waiters.check();
   };
+  const act = async (kind: "read" | "delta", plan: Plan, signal: AbortSignal) => {
+    try {
+      progress.conclude(await runPass(kind, plan, progress.knowledge(), { kernel: deps.kernel, onOwn }, signal));
+    } catch (error) {
+      // A table that changes faster than it can be read, or no memory for the answer: the kernel is looked at later.
+      if (!isError(error, "netlink.errno")) throw error;
+      progress.postpone(error.message);
+    }
+  };
   const loop = async (signal: AbortSignal) => {
     for (;;) {
       const plan = deps.plan();
       const kind = plan && progress.begin(plan);
       if (plan && kind) {
-        const result = await runPass(kind, plan, progress.knowledge(), { kernel: deps.kernel, onOwn }, signal);
-        progress.conclude(result);
+        await act(kind, plan, signal);
         waiters.check();
       }
       const rung = await waitAtMost(plan ? progress.untilRead() : options.resync, bell, deps.clock, signal);
@@ -76,7 +85,7 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
   };
   return {
     poke: () => bell.ring("plan"),
-    run: (signal) => runTasks({ reconcile: loop, hints: listen }, signal),
+    run: (signal) => runTasks({ hints: listen, reconcile: loop }, signal),
     status: progress.status,
     ready: (signal) => waiters.until(() => progress.status().own === null, signal),
     async converged(signal) {

@@ -5,7 +5,7 @@ import { delays } from "../base/backoff.ts";
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
-import { FlannelError, isRetryable } from "../base/errors.ts";
+import { FlannelError, isError, isRetryable } from "../base/errors.ts";
 import type { Ipv4, Prefix4 } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -13,6 +13,7 @@ import { type AcquireDecision, decideAcquire } from "./acquire.ts";
 import type { Lease, LeaseAttrs } from "./lease.ts";
 import type { LeaseList, LeaseStore } from "./lease-store.ts";
 import type { Ipv4Network } from "./network-config.ts";
+import { parseSubnetKey } from "./subnet-key.ts";
 
 export interface AcquireRequest {
   readonly network: Ipv4Network;
@@ -67,7 +68,8 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<Lease | null> {
   const { network, publicIp, previous } = request;
-  const decision = decideAcquire({ network, leases: list.leases, publicIp, previous, random: deps.random });
+  const spoilt = list.bad.flatMap(({ key }) => subnetOf(key));
+  const decision = decideAcquire({ network, leases: list.leases, spoilt, publicIp, previous, random: deps.random });
   switch (decision.kind) {
     case "exhausted":
       throw new FlannelError("lease.exhausted", { network: network.network, subnets: decision.subnets });
@@ -75,6 +77,16 @@ async function attempt(
       return reuse(decision.lease, request, deps, signal);
     case "claim":
       return claim(decision, request, deps, signal);
+  }
+}
+
+/** The subnet that a bad record's key spells; none when it is the key that is bad. */
+function subnetOf(key: string): readonly Prefix4[] {
+  try {
+    return [parseSubnetKey(key).v4];
+  } catch (error) {
+    if (isError(error, "address.invalid")) return [];
+    throw error;
   }
 }
 

@@ -11,6 +11,8 @@ import { countSubnets, isLeasable, subnetAt } from "./network-config.ts";
 export interface AcquireInput {
   readonly network: Ipv4Network;
   readonly leases: readonly Lease[];
+  /** Subnets whose keys hold records that are no leases: nobody's, and nevertheless not to be had. */
+  readonly spoilt?: readonly Prefix4[];
   /** What a host is known by: a lease with our public IP is ours. */
   readonly publicIp: Ipv4;
   /** The subnet of our last run, from subnet.env. */
@@ -30,14 +32,16 @@ export type AcquireDecision =
   | { readonly kind: "exhausted"; readonly subnets: number };
 
 /** Our own record if the config still allows it, else the subnet of our last run if it is free, else any free one. */
-export function decideAcquire({ network, leases, publicIp, previous, random }: AcquireInput): AcquireDecision {
+export function decideAcquire(input: AcquireInput): AcquireDecision {
+  const { network, leases, spoilt = [], publicIp, previous, random } = input;
   const own = leases.filter((lease) => lease.attrs.publicIp === publicIp).toSorted((a, b) => (a.key < b.key ? -1 : 1));
   const usable = own.filter(({ subnet }) => subnet.v6 === null && isLeasable(network, subnet.v4));
   const reused = usable.find(({ subnet }) => subnet.v4 === previous) ?? usable[0];
   if (reused) return { kind: "reuse", lease: reused };
 
   // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full.
-  const taken = leases.filter((lease) => lease.attrs.publicIp !== publicIp).map(({ subnet }) => subnet.v4);
+  const others = leases.filter((lease) => lease.attrs.publicIp !== publicIp).map(({ subnet }) => subnet.v4);
+  const taken = [...others, ...spoilt];
   const subnet = previous && isFree(network, taken, previous) ? previous : chooseFreeSubnet(network, taken, random);
   if (subnet === null) return { kind: "exhausted", subnets: countSubnets(network) };
   return { kind: "claim", subnet: { v4: subnet, v6: null }, discard: own };

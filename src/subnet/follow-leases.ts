@@ -64,7 +64,8 @@ export function createLeaseFollower(
       await deps.clock.sleep(millis(options.recount - half + deps.random.integer(0, half)), signal);
       const found = await unlessAway(() => findMissed(checked, book.table, deps, signal));
       if (found === AWAY) continue;
-      if (found.list) takeList(found.list, book.table(), deps.log, take);
+      // What the watch has overtaken was not taken, so what it had missed is still to be found.
+      if (found.list && !takeList(found.list, book.table(), deps.log, take)) continue;
       checked = found.revision;
     }
   };
@@ -140,13 +141,14 @@ async function findMissed(
   return { revision: list.revision, list };
 }
 
-function takeList(list: LeaseList, table: LeaseTable, log: Logger, take: (event: StoreEvent) => void): void {
+function takeList(list: LeaseList, table: LeaseTable, log: Logger, take: (event: StoreEvent) => void): boolean {
   // The watch may have run ahead of the list while it was on its way.
-  if (BigInt(list.revision) < BigInt(table.revision)) return;
+  if (BigInt(list.revision) < BigInt(table.revision)) return false;
   const missed = countMissed(list, table);
   if (missed > 0)
     log.warn("the watch had missed changes; the full list has them", { count: missed, rev: list.revision });
   take({ kind: "reset", list });
+  return true;
 }
 
 /** Records that were written at a revision which the watch has passed, and that the table does not have. */
