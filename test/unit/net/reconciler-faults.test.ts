@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FlannelError } from "../../../src/base/errors.ts";
 import type { KernelNet } from "../../../src/net/kernel-net.ts";
 import type { NetObject, RouteProtocol } from "../../../src/net/objects.ts";
 import { RECONCILE_DEFAULTS } from "../../../src/net/reconciler.ts";
@@ -11,6 +12,22 @@ const DIFFERS = "kernel state differs from the leases";
 const REPAIRED = "kernel state was changed by somebody else and is repaired";
 
 describe("the reconciler, when something goes wrong,", () => {
+  it("reads the kernel again a moment later when it could not be read, and goes on", async () => {
+    let failures = 3;
+    const wrap = (kernel: FakeKernel): KernelNet => ({
+      ...kernel,
+      async read(scope, signal) {
+        if (failures-- > 0)
+          throw new FlannelError("netlink.errno", { op: "reading routes", errno: "EINTR", message: null });
+        return kernel.read(scope, signal);
+      },
+    });
+    await using host = startReconciler({ wrap });
+    await host.clock.advance(SOON);
+    assert.deepEqual(host.remaining(), []);
+    assert.deepEqual(host.log.messages("warn"), ["cannot read the kernel's state"]);
+  });
+
   it("tries again what failed, less and less often, while the others stay as they are", async () => {
     const plan = planFor([PEER_A, PEER_B]);
     const bad = wanted(plan, "route");

@@ -58,6 +58,14 @@ describe("acquiring a lease", () => {
     assert.deepEqual(log.messages(), ["leased a subnet"]);
   });
 
+  it("chooses another subnet when a record that is no lease stands where ours was", async () => {
+    const { store, acquire } = start({ previous: "10.5.9.0/24" as Prefix4 });
+    store.putBad({ key: "10.5.9.0-24", reason: "its value is not JSON" });
+    const { lease } = await acquire();
+    assert.notEqual(lease.subnet.v4, "10.5.9.0/24");
+    assert.equal(store.count("claim"), 1);
+  });
+
   it("claims the subnet of the last run while it is free", async () => {
     const { acquire } = start({ previous: "10.5.77.0/24" as Prefix4 });
     assert.equal((await acquire()).lease.subnet.v4, "10.5.77.0/24");
