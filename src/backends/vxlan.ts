@@ -22,7 +22,7 @@ import type { Backend, NetworkView } from "./backend.ts";
 import { portConflict } from "./vxlan-conflict.ts";
 import { readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
 
-export const VXLAN_TYPE = "vxlan";
+const VXLAN_TYPE = "vxlan";
 
 /** Outer IPv4 (20), UDP (8), VXLAN (8) and inner Ethernet (14) headers. */
 const OVERHEAD = 50;

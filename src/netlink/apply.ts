@@ -20,7 +20,7 @@ import { appendRoute, createRoute, deleteRoute } from "./route.ts";
 const BATCH_SIZE = 128;
 
 /** What a deletion may be answered with when there is nothing to delete. */
-export const GONE: readonly string[] = ["ENOENT", "ESRCH", "ENODEV", "EADDRNOTAVAIL"];
+const GONE: readonly string[] = ["ENOENT", "ESRCH", "ENODEV", "EADDRNOTAVAIL"];
 
 /** Kernel: a route that is there already, appended once more. */
 const PRESENT: readonly string[] = ["EEXIST"];

@@ -1,5 +1,6 @@
 // Follows all leases: a watch from the first list on, and a census at an interval, because a watch can lose an event
-// without anybody noticing. Where the census and the table differ, everything is listed again. The table it keeps is the whole truth as far as this host knows it.
+// without anybody noticing. Where the census and the table differ, everything is listed again. The table it keeps is
+// the whole truth as far as this host knows it.
 
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
