@@ -2,6 +2,7 @@
 // Nothing is changed in the kernel or in etcd before everything that can be refused has been looked at.
 
 import type { Backend } from "./backends/backend.ts";
+import { flannelDevices } from "./backends/earlier-routes.ts";
 import { createBackend } from "./backends/registry.ts";
 import { minutes } from "./base/brand.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
@@ -9,6 +10,7 @@ import type { Prefix4 } from "./base/ip.ts";
 import { runTasks } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
+import type { LinkName } from "./net/objects.ts";
 import { createReconciler } from "./net/reconciler.ts";
 import { chooseUnderlay, type Underlay } from "./net/underlay.ts";
 import { createPlanner } from "./planner.ts";
@@ -55,6 +57,7 @@ interface Learned {
   readonly ipv4: Ipv4Network;
   readonly backend: Backend;
   readonly underlay: Underlay;
+  readonly flannelDevices: readonly LinkName[];
 }
 
 /** Looks at everything that can be refused; changes nothing. */
@@ -72,9 +75,10 @@ async function learn(options: Options, means: Means, signal: AbortSignal): Promi
   const reach = canReach && (await kernel.lookup(canReach, signal));
   const underlay = chooseUnderlay(await kernel.underlayFacts(signal), options.underlay, reach);
   log.info("underlay interface", { dev: underlay.link, mtu: underlay.mtu, publicIp: underlay.publicIp });
-  const reason = backend.unsuitable(await kernel.links(signal));
+  const links = await kernel.links(signal);
+  const reason = backend.unsuitable({ underlay, links });
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: backend.type, reason });
-  return { network, ipv4, backend, underlay };
+  return { network, ipv4, backend, underlay, flannelDevices: flannelDevices(links) };
 }
 
 function requireIpv4({ ipv4, ipv6 }: NetworkConfig, key: string): Ipv4Network {

@@ -3,6 +3,7 @@
 
 import type { Backend, NetworkView } from "./backends/backend.ts";
 import type { LogFields, Logger } from "./base/log.ts";
+import type { LinkName } from "./net/objects.ts";
 import type { Plan } from "./net/plan.ts";
 import type { Underlay } from "./net/underlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
@@ -14,6 +15,7 @@ export interface PlannerInput {
   readonly backend: Backend;
   readonly network: NetworkConfig;
   readonly underlay: Underlay;
+  readonly flannelDevices: readonly LinkName[];
   readonly table: () => LeaseTable;
   readonly self: () => Lease;
   readonly log: Logger;
@@ -26,7 +28,15 @@ export interface Planner {
 }
 
 export function createPlanner(input: PlannerInput): Planner {
-  const tell = createLeftOutLog(input.log);
+  const { log } = input;
+  const tellUnfit = createTransitionLog(
+    { begun: "a record in etcd is left out", over: "a record in etcd is no longer left out" },
+    log,
+  );
+  const tellUnreachable = createTransitionLog(
+    { begun: "a peer cannot be reached with this backend", over: "a peer is no longer out of reach" },
+    log,
+  );
   let last: { readonly table: LeaseTable; readonly self: Lease; readonly plan: Plan } | null = null;
   const unchanged = (table: LeaseTable, self: Lease) =>
     last?.self === self &&
@@ -40,16 +50,12 @@ export function createPlanner(input: PlannerInput): Planner {
       const table = input.table();
       const self = input.self();
       if (last && unchanged(table, self)) return last.plan;
-      const admitted = admit(table, self, input);
-      leftOut = admitted.leftOut;
-      tell(leftOut);
-      const view: NetworkView = {
-        network: input.network,
-        underlay: input.underlay,
-        self,
-        peers: admitted.peers,
-        complete: table.complete,
-      };
+      const { peers, unfit, unreachable } = admit(table, self, input);
+      leftOut = [...unfit, ...unreachable];
+      tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
+      tellUnreachable(unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })));
+      const { network, underlay, flannelDevices } = input;
+      const view: NetworkView = { network, underlay, flannelDevices, self, peers, complete: table.complete };
       last = { table, self, plan: input.backend.plan(view) };
       return last.plan;
     },
@@ -58,38 +64,43 @@ export function createPlanner(input: PlannerInput): Planner {
 
 interface Admitted {
   readonly peers: readonly Lease[];
-  readonly leftOut: readonly LeftOut[];
+  /** Records that are no peers of ours. */
+  readonly unfit: readonly LeftOut[];
+  /** Peers to which the backend cannot send. */
+  readonly unreachable: readonly (LeftOut & { readonly peer: string })[];
 }
 
-function admit(table: LeaseTable, self: Lease, { backend, network }: PlannerInput): Admitted {
+function admit(table: LeaseTable, self: Lease, { backend, network, underlay }: PlannerInput): Admitted {
   const admitted = admitPeers(table, { network, self, backendType: backend.type });
-  const faults = new Map<string, LeftOut>();
+  const faults = new Map<SubnetKey, Admitted["unreachable"][number]>();
   for (const peer of admitted.peers) {
-    const reason = backend.peerFault(peer, self);
-    if (reason !== null) faults.set(peer.key, { key: peer.key, reason });
+    const reason = backend.peerFault(peer, { self, underlay });
+    if (reason !== null) faults.set(peer.key, { key: peer.key, peer: peer.attrs.publicIp, reason });
   }
   const unreadable = [...table.bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
     peers: faults.size === 0 ? admitted.peers : admitted.peers.filter(({ key }) => !faults.has(key)),
-    leftOut: [...admitted.leftOut, ...faults.values(), ...unreadable],
+    unfit: [...admitted.leftOut, ...unreadable],
+    unreachable: [...faults.values()],
   };
 }
 
-/** One line for each record when it is first left out, and one when it is not any more. */
-function createLeftOutLog(log: Logger): (leftOut: readonly LeftOut[]) => void {
+type Condition = LogFields & { readonly key: string; readonly reason: string };
+
+/** One line for each record when a condition begins for it or has another reason, and one when it is over. */
+function createTransitionLog(
+  texts: { readonly begun: string; readonly over: string },
+  log: Logger,
+): (conditions: readonly Condition[]) => void {
   let told = new Map<string, string>();
-  return (leftOut) => {
-    const now = new Map(leftOut.map(({ key, reason }) => [key as string, reason]));
-    for (const [key, reason] of now) {
-      if (told.get(key) !== reason) log.warn("a record in etcd is left out", recordFields(key, reason, now.size));
+  return (conditions) => {
+    const now = new Map(conditions.map(({ key, reason }) => [key, reason]));
+    for (const condition of conditions) {
+      if (told.get(condition.key) !== condition.reason) log.warn(texts.begun, { ...condition, count: now.size });
     }
     for (const key of told.keys()) {
-      if (!now.has(key)) log.info("a record in etcd is no longer left out", { key });
+      if (!now.has(key)) log.info(texts.over, { key });
     }
     told = now;
   };
-}
-
-function recordFields(key: string, reason: string, count: number): LogFields {
-  return { key, reason, count };
 }

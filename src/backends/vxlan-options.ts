@@ -1,6 +1,10 @@
 // The Backend object of the network config, as vxlan reads it.
 
-import { boolean, integer, invalidMember, type Json, jsonObject } from "../base/json.ts";
+import { boolean, integer, type Json, jsonObject } from "../base/json.ts";
+import { readMtu } from "./mtu.ts";
+
+/** Outer IPv4 (20), UDP (8), VXLAN (8) and inner Ethernet (14) headers. */
+export const OVERHEAD = 50;
 
 export interface VxlanOptions {
   readonly vni: number;
@@ -16,19 +20,13 @@ export interface VxlanOptions {
 /** Kernel: what a vxlan device gets that is created with port 0 (the module parameter udp_port of vxlan). */
 const KERNEL_PORT = 8472;
 
-/** The smallest underlay MTU that leaves the overlay what every IPv4 link must carry (68 octets, RFC 791). */
-const LEAST_MTU = 118;
-
 /** Throws `config.invalid` with the path of the first member that does not fit. */
 export function readVxlanOptions(raw: { readonly [key: string]: Json }): VxlanOptions {
   const options = jsonObject(raw, "$.Backend");
-  const mtu = integer(options, "MTU", { min: 0, max: 65_535, default: 0 });
-  if (mtu !== 0 && mtu < LEAST_MTU)
-    throw invalidMember(options, "MTU", `must be 0 or at least ${LEAST_MTU}, but is ${mtu}`);
   return {
     vni: integer(options, "VNI", { min: 1, max: 0xffffff, default: 1 }),
     port: integer(options, "Port", { min: 0, max: 65_535, default: 0 }) || KERNEL_PORT,
-    mtu: mtu === 0 ? null : mtu,
+    mtu: readMtu(options, OVERHEAD),
     gbp: boolean(options, "GBP", false),
     learning: boolean(options, "Learning", false),
     directRouting: boolean(options, "DirectRouting", false),

@@ -2,11 +2,9 @@
 // gateway that nobody has, a neighbour entry that gives the gateway the peer's VTEP MAC, and an FDB entry that gives
 // that MAC the peer's underlay address. Pure: the kernel is touched by whoever applies the plan.
 
-import type { IfAddr, Ipv4, Prefix4 } from "../base/ip.ts";
-import { isUnicastIpv4, prefix4Address, prefix4Contains, prefixLength } from "../base/ip.ts";
+import { type IfAddr, prefix4Address } from "../base/ip.ts";
 import { isUnicastMac, type Mac, parseMac, randomMac } from "../base/mac.ts";
 import {
-  BOOT_PROTOCOL,
   type FdbEntry,
   FLANNEL_PROTOCOL,
   KERNEL_PROTOCOL,
@@ -16,25 +14,28 @@ import {
   type VxlanLink,
 } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
-import type { Underlay } from "../net/underlay.ts";
 import type { Json, Lease } from "../subnet/lease.ts";
 import type { Backend, NetworkView } from "./backend.ts";
+import { rememberByLease } from "./by-lease.ts";
+import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
+import { claimEarlierRoutes } from "./earlier-routes.ts";
+import { overlayMtu } from "./mtu.ts";
 import { portConflict } from "./vxlan-conflict.ts";
-import { readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
+import { OVERHEAD, readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
 
 const VXLAN_TYPE = "vxlan";
-
-/** Outer IPv4 (20), UDP (8), VXLAN (8) and inner Ethernet (14) headers. */
-const OVERHEAD = 50;
 
 export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backend {
   const options = readVxlanOptions(rawOptions);
   const dev = `flannel.${options.vni}` as LinkName;
-  const tunnelObjects = rememberByLease((peer) => tunnelTo(peer, dev));
+  const means: Means = {
+    tunnelTo: rememberByLease((peer) => tunnelTo(peer, dev)),
+    directRoute: options.directRouting ? createDirectRoute() : () => null,
+  };
   return {
     type: VXLAN_TYPE,
-    mtu: (underlay) => overlayMtu(options, underlay),
-    unsuitable: (links) => portConflict(options, dev, links),
+    mtu: (underlay) => overlayMtu(options.mtu, underlay, OVERHEAD),
+    unsuitable: ({ links }) => portConflict(options, dev, links),
     advertise: ({ underlay, links, own, random }) => {
       const existing = links.find((link) => link.name === dev && link.type === "vxlan")?.mac ?? null;
       // The MAC in our record is the one that every peer has programmed: keeping it means that nobody has to change.
@@ -47,54 +48,48 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
         backendV6Data: null,
       };
     },
-    peerFault: (peer, self) => {
+    peerFault: (peer, { self }) => {
       const mac = vtepMac(peer);
       if (mac === null) return "its BackendData has no usable VtepMAC";
       return mac === vtepMac(self) ? `its VtepMAC ${mac} is our own` : null;
     },
-    plan: (view) => planVxlan(view, options, dev, tunnelObjects),
+    plan: (view) => planVxlan(view, options, dev, means),
   };
 }
 
-function planVxlan(
-  view: NetworkView,
-  options: VxlanOptions,
-  dev: LinkName,
-  tunnelObjects: (peer: Lease) => Tunnel | null,
-): Plan {
-  const { underlay, self } = view;
+/** What leads to a peer; null when it cannot be had. */
+interface Means {
+  readonly tunnelTo: (peer: Lease) => Tunnel | null;
+  readonly directRoute: DirectRoute;
+}
+
+function planVxlan(view: NetworkView, options: VxlanOptions, dev: LinkName, means: Means): Plan {
+  const { underlay, self, flannelDevices } = view;
   const want: NetObject[] = [deviceFor(view, options, dev), ownAddress(self, dev)];
   const announced = new Map<Mac, Lease>();
   for (const peer of view.peers) {
-    if (options.directRouting && isOnLink(peer.attrs.publicIp, underlay)) {
-      want.push(directRoute(peer, underlay));
-      continue;
-    }
-    const tunnel = tunnelObjects(peer);
+    const direct = means.directRoute(peer, underlay);
+    const tunnel = direct ? null : means.tunnelTo(peer);
+    if (direct) want.push(direct);
     if (!tunnel) continue;
     want.push(tunnel.neighbour, tunnel.route);
     const rival = announced.get(tunnel.fdb.mac);
     if (!rival || isNewer(peer, rival)) announced.set(tunnel.fdb.mac, peer);
   }
   for (const peer of announced.values()) {
-    const tunnel = tunnelObjects(peer);
+    const tunnel = means.tunnelTo(peer);
     if (tunnel) want.push(tunnel.fdb);
   }
   return {
     scope: {
       devices: [dev],
-      routeDevices: [underlay.link],
+      routeDevices: [underlay.link, ...flannelDevices],
       kinds: ["link", "address", "route", "neighbour", "fdb"],
     },
     want,
-    claims: claimsFor(view, options, dev),
+    claims: claimsFor(view, dev),
     complete: view.complete,
   };
-}
-
-function overlayMtu(options: VxlanOptions, underlay: Underlay): number {
-  // Kernel: an MTU above the lower device's, less the overhead, is cut down at creation and refused later.
-  return Math.min(options.mtu ?? underlay.mtu, underlay.mtu) - OVERHEAD;
 }
 
 function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, dev: LinkName): VxlanLink {
@@ -102,7 +97,7 @@ function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, dev: 
     kind: "link",
     type: "vxlan",
     name: dev,
-    mtu: overlayMtu(options, underlay),
+    mtu: overlayMtu(options.mtu, underlay, OVERHEAD),
     up: true,
     mac: vtepMac(self),
     vni: options.vni,
@@ -145,52 +140,26 @@ function tunnelTo(peer: Lease, dev: LinkName): Tunnel | null {
   };
 }
 
-function directRoute(peer: Lease, underlay: Underlay): Route {
-  return {
-    kind: "route",
-    dev: underlay.link,
-    dst: peer.subnet.v4,
-    via: peer.attrs.publicIp,
-    onlink: false,
-    metric: 0,
-    protocol: FLANNEL_PROTOCOL,
-  };
-}
-
 /** A MAC has one FDB entry. When two records announce it (a host came back under another address), the newer is right. */
 function isNewer(peer: Lease, rival: Lease): boolean {
   return BigInt(peer.version.modRevision) > BigInt(rival.version.modRevision);
 }
 
-/**
- * Everything on our device that the kernel did not put there, and direct routes that are ours: by protocol number, or,
- * to inherit from the Go daemon, *boot* routes to a subnet of the network through the underlay.
- */
-function claimsFor({ network, underlay }: NetworkView, options: VxlanOptions, dev: LinkName): Plan["claims"] {
-  const ipv4 = network.ipv4;
-  const isOurSubnet = (dst: string) =>
-    ipv4 !== null && !dst.includes(":") && prefix4Contains(ipv4.network, dst as Prefix4);
-  const isDirect = (route: Route) => {
-    if (route.dev !== underlay.link || route.via === null || !isOurSubnet(route.dst)) return false;
-    if (route.protocol === FLANNEL_PROTOCOL) return true;
-    return options.directRouting && route.protocol === BOOT_PROTOCOL && prefixLength(route.dst) === ipv4?.subnetLen;
-  };
+/** Everything on our device that the kernel did not put there, and what an earlier config has left elsewhere. */
+function claimsFor(view: NetworkView, dev: LinkName): Plan["claims"] {
+  const isEarlier = claimEarlierRoutes(view);
   return (object) => {
     switch (object.kind) {
       case "link":
         return object.name === dev;
       case "route":
-        return object.dev === dev ? object.protocol !== KERNEL_PROTOCOL : isDirect(object);
+        return object.dev === dev ? object.protocol !== KERNEL_PROTOCOL : isEarlier(object);
       case "address":
       case "neighbour":
       case "fdb":
         return object.dev === dev;
     }
   };
-}
-
-function isOnLink(ip: Ipv4, underlay: Underlay): boolean {
-  return isUnicastIpv4(ip) && underlay.onLink.some((prefix) => prefix4Contains(prefix, ip));
 }
 
 /** The VTEP MAC that a record announces; null when there is none that a host could have. */
@@ -207,15 +176,3 @@ const vtepMac = rememberByLease((lease: Lease): Mac | null => {
     return null;
   }
 });
-
-/** Leases are immutable and keep their identity while unchanged, so what follows from one is computed once. */
-function rememberByLease<T>(compute: (lease: Lease) => T): (lease: Lease) => T {
-  const known = new WeakMap<Lease, { readonly value: T }>();
-  return (lease) => {
-    const hit = known.get(lease);
-    if (hit) return hit.value;
-    const value = compute(lease);
-    known.set(lease, { value });
-    return value;
-  };
-}

@@ -26,7 +26,7 @@ export interface ReconcileStatus {
 const BEFORE_FIRST_PASS: ReconcileStatus = {
   passes: 0,
   wanted: 0,
-  own: "the device is not made yet",
+  own: "nothing is programmed yet",
   trouble: "nothing is programmed yet",
   applied: 0,
   repaired: 0,

@@ -1,11 +1,11 @@
 // What can happen to a cluster, as a list of things of which the simulation draws one after the other.
 
-import type { IfAddr, Ip, Prefix4 } from "../../src/base/ip.ts";
+import type { IfAddr, Ip } from "../../src/base/ip.ts";
 import type { Mac } from "../../src/base/mac.ts";
 import type { Random } from "../../src/base/random.ts";
-import { BOOT_PROTOCOL, type NetObject } from "../../src/net/objects.ts";
+import { FLANNEL_PROTOCOL, type NetObject, type Route, type RouteProtocol } from "../../src/net/objects.ts";
 import { leaseOf } from "../support/leases.ts";
-import { FLANNEL1, routeVia } from "../support/vxlan-host.ts";
+import { ETH0, FLANNEL1, routeVia } from "../support/vxlan-host.ts";
 import type { Host, World } from "./world.ts";
 
 export interface Mischief {
@@ -19,6 +19,7 @@ export const MISCHIEF: readonly Mischief[] = [
   { name: "start", weight: 6, run: (_, host) => host.start() },
   { name: "stop", weight: 2, run: (_, host) => host.stop() },
   { name: "leave", weight: 1, run: leave },
+  { name: "backend switched", weight: 1, run: switchBackend },
   // Other hosts' records, and what operators do to ours.
   { name: "foreign peer put", weight: 6, run: putPeer },
   { name: "foreign peer removed", weight: 3, run: removePeer },
@@ -38,6 +39,7 @@ export const MISCHIEF: readonly Mischief[] = [
   { name: "objects changed", weight: 4, run: changeSome },
   { name: "objects added", weight: 3, run: addStray },
   { name: "device deleted", weight: 2, run: (_, host) => onDevice(host, (object) => ({ op: "delete", object })) },
+  { name: "underlay flaps", weight: 2, run: flapUnderlay },
   { name: "device down", weight: 2, run: (_, { kernel }) => kernel.setUp(FLANNEL1, false) },
   { name: "foreign route added", weight: 3, run: addForeign },
   { name: "foreign route removed", weight: 2, run: removeForeign },
@@ -69,13 +71,17 @@ async function leave({ store }: World, host: Host): Promise<void> {
   onRecord(host, ({ key }) => store.delete(key));
 }
 
+function switchBackend(world: World): void {
+  world.switchBackend(world.backend() === "vxlan" ? "host-gw" : "vxlan");
+}
+
 /** Few subnets, MACs and addresses, so that they meet: records are changed, and two announce one MAC. */
-function putPeer({ store }: World, _: Host, random: Random): void {
+function putPeer({ store, backend }: World, _: Host, random: Random): void {
   const subnet = `10.5.${random.integer(240, 246)}.0/24`;
   const taken = store.leases().find((lease) => lease.subnet.v4 === subnet);
   const publicIp = `192.168.64.${random.integer(100, 104)}`;
   if (taken && !isForeignPeer(taken.attrs.publicIp)) return;
-  store.put(leaseOf({ subnet, publicIp, mac: `02:00:00:00:01:0${random.integer(0, 9)}` }));
+  store.put(leaseOf({ subnet, publicIp, ...announced(backend(), `02:00:00:00:01:0${random.integer(0, 9)}`) }));
 }
 
 function removePeer({ store }: World, _: Host, random: Random): void {
@@ -95,9 +101,15 @@ function onRecord(host: Host, act: (record: NonNullable<ReturnType<Host["record"
   if (record) act(record);
 }
 
-function rewrite({ store }: World, host: Host, publicIp: string, random: Random): void {
+/** What a host with this backend has in its record. */
+function announced(backendType: string, mac: string) {
+  return backendType === "vxlan" ? { backendType, mac } : { backendType, backendData: null };
+}
+
+function rewrite({ store, backend }: World, host: Host, publicIp: string, random: Random): void {
   const mac = `02:00:00:00:02:0${random.integer(0, 9)}`;
-  onRecord(host, ({ subnet }) => void store.put(leaseOf({ subnet: subnet.v4, publicIp, mac })));
+  const written = announced(backend(), mac);
+  onRecord(host, ({ subnet }) => void store.put(leaseOf({ subnet: subnet.v4, publicIp, ...written })));
 }
 
 function toggle(what: "deaf" | "blind"): Mischief["run"] {
@@ -106,20 +118,21 @@ function toggle(what: "deaf" | "blind"): Mischief["run"] {
   };
 }
 
-/** What is on our device, the device itself left out. */
-function tunnelObjects({ kernel }: Host): readonly NetObject[] {
-  return kernel.objects().filter((object) => object.kind !== "link" && object.dev === FLANNEL1);
+/** What is on our device, the device itself left out, and our routes through others. */
+function overlayObjects({ kernel }: Host): readonly NetObject[] {
+  const isOurs = (object: NetObject) => object.kind === "route" && object.protocol === FLANNEL_PROTOCOL;
+  return kernel.objects().filter((object) => object.kind !== "link" && (object.dev === FLANNEL1 || isOurs(object)));
 }
 
 function deleteSome(_: World, host: Host, random: Random): void {
   for (let count = random.integer(1, 4); count > 0; count--) {
-    const object = pick(tunnelObjects(host), random);
+    const object = pick(overlayObjects(host), random);
     if (object) host.kernel.externally([{ op: "delete", object }]);
   }
 }
 
 function changeSome(_: World, host: Host, random: Random): void {
-  const object = pick([...tunnelObjects(host), ...host.kernel.objects().filter(isDevice)], random);
+  const object = pick([...overlayObjects(host), ...host.kernel.objects().filter(isDevice)], random);
   if (object) host.kernel.externally([{ op: "replace", object: changed(object, random), previous: object }]);
 }
 
@@ -135,7 +148,7 @@ function changed(object: NetObject, random: Random): NetObject {
     case "address":
       return object;
     case "route":
-      return { ...object, via: "10.5.200.0" as Ip };
+      return { ...object, via: (object.onlink ? "10.5.200.0" : "192.168.64.250") as Ip };
     case "neighbour":
       return { ...object, mac };
     case "fdb":
@@ -147,7 +160,9 @@ function addStray(_: World, host: Host, random: Random): void {
   const n = random.integer(0, 3);
   const mac = `02:00:00:00:04:0${n}` as Mac;
   const strays: readonly NetObject[] = [
-    { ...routeVia("10.5.210.0", `10.5.21${n}.0/24`), dev: FLANNEL1, onlink: true, protocol: BOOT_PROTOCOL },
+    { ...routeVia("10.5.210.0", `10.5.21${n}.0/24`), dev: FLANNEL1, onlink: true },
+    routeVia("192.168.64.210", `10.5.21${n}.0/24`),
+    { ...routeVia("192.168.64.210", `10.5.21${n}.0/24`), protocol: FLANNEL_PROTOCOL },
     { kind: "neighbour", dev: FLANNEL1, ip: `10.5.21${n}.0` as Ip, mac },
     { kind: "fdb", dev: FLANNEL1, mac, dst: "192.168.64.251" as Ip },
     { kind: "address", dev: FLANNEL1, address: `10.9.${n}.1/32` as IfAddr },
@@ -161,14 +176,29 @@ function onDevice(host: Host, change: (device: NetObject) => { readonly op: "del
   if (device) host.kernel.externally([change(device)]);
 }
 
-/** Somewhere else, or in the place of a peer's route. */
+/** Down and up again. Kernel: that takes the routes; the host's own configuration puts the default route back. */
+function flapUnderlay(_: World, { kernel, foreign }: Host): void {
+  kernel.setUp(ETH0, false);
+  kernel.setUp(ETH0, true);
+  foreign.clear();
+  kernel.externally([{ op: "create", object: routeVia("192.168.64.1", "0.0.0.0/0") }]);
+}
+
+/** `ip route add` with protocol *static*. */
+const STATIC_PROTOCOL = 4 as RouteProtocol;
+
+/** Somewhere else, or in the place of a peer's route; with a gateway there only what nobody could take for flannel's. */
 function addForeign(_: World, host: Host, random: Random): void {
-  const dst =
-    random.integer(0, 1) === 0 ? `10.77.${random.integer(0, 3)}.0/24` : `10.5.${random.integer(240, 246)}.0/24`;
-  const route = routeVia("192.168.64.1", dst as Prefix4);
-  if ([...host.foreign].some((other) => other.dst === route.dst)) return;
+  const inPlace = `10.5.${random.integer(240, 246)}.0/24`;
+  const routes: readonly Route[] = [
+    routeVia("192.168.64.1", `10.77.${random.integer(0, 3)}.0/24`),
+    { ...routeVia("192.168.64.1", inPlace), protocol: STATIC_PROTOCOL },
+    { ...routeVia("192.168.64.1", inPlace), via: null },
+  ];
+  const route = pick(routes, random);
+  if (!route || [...host.foreign].some((other) => other.dst === route.dst)) return;
   host.kernel.externally([{ op: "create", object: route }]);
-  host.foreign.add(route);
+  if (host.kernel.objects().includes(route)) host.foreign.add(route);
 }
 
 function removeForeign(_: World, host: Host, random: Random): void {

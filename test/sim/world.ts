@@ -1,7 +1,8 @@
 // A cluster in one process: whole daemons on fake kernels, one store, one clock that only the test moves. What goes wrong
 // in it is in mischief.ts.
 
-import { createVxlan } from "../../src/backends/vxlan.ts";
+import { flannelDevices } from "../../src/backends/earlier-routes.ts";
+import { createBackend } from "../../src/backends/registry.ts";
 import { minutes } from "../../src/base/brand.ts";
 import { isError } from "../../src/base/errors.ts";
 import type { Options } from "../../src/cli/options.ts";
@@ -9,7 +10,7 @@ import { runDaemon } from "../../src/daemon.ts";
 import type { Readiness } from "../../src/health.ts";
 import { type Difference, diff } from "../../src/net/diff.ts";
 import type { KernelNet } from "../../src/net/kernel-net.ts";
-import { describeObject, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
+import { describeObject, FLANNEL_PROTOCOL, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
 import { createPlanner } from "../../src/planner.ts";
 import type { Ports } from "../../src/ports.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
@@ -43,9 +44,16 @@ export interface Host {
   faults(): Promise<readonly string[]>;
 }
 
+export type BackendType = "vxlan" | "host-gw";
+
 export interface World {
   readonly clock: FakeClock;
   readonly store: ScriptedStore;
+  /** What the network config says now, and whether it once said another. */
+  backend(): BackendType;
+  hasSwitched(): boolean;
+  /** A daemon that runs goes on with what it has read at its start. */
+  switchBackend(type: BackendType): void;
   readonly hosts: readonly Host[];
   end(): Promise<void>;
 }
@@ -65,16 +73,28 @@ const OPTIONS: Options = {
   log: { format: "text", debug: false },
 };
 
-export function createWorld(seed: number, hosts: number): World {
+export function createWorld(seed: number, hosts: number, first: BackendType): World {
   const clock = createFakeClock();
   const store = createScriptedStore({ clock });
-  store.setConfig('{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}');
+  let backend = first;
+  const switchBackend = (type: BackendType) => {
+    backend = type;
+    store.setConfig(JSON.stringify({ Network: "10.5.0.0/16", Backend: { Type: type } }));
+  };
+  switchBackend(first);
+  let switched = false;
   const made = Array.from({ length: hosts }, (_, index) =>
-    createHost(`192.168.64.${2 + index}`, seed * 100 + index, clock, store),
+    createHost(`192.168.64.${2 + index}`, seed * 100 + index, clock, store, () => backend),
   );
   return {
     clock,
     store,
+    backend: () => backend,
+    hasSwitched: () => switched,
+    switchBackend(type) {
+      switched = true;
+      switchBackend(type);
+    },
     hosts: made,
     end: async () => {
       for (const host of made) await host.stop();
@@ -82,7 +102,13 @@ export function createWorld(seed: number, hosts: number): World {
   };
 }
 
-function createHost(ip: string, seed: number, clock: FakeClock, store: ScriptedStore): Host {
+function createHost(
+  ip: string,
+  seed: number,
+  clock: FakeClock,
+  store: ScriptedStore,
+  backend: () => BackendType,
+): Host {
   const random = createSeededRandom(seed);
   const kernel = createFakeKernel(bareHost(ip));
   const log = createCapturedLog();
@@ -149,32 +175,51 @@ function createHost(ip: string, seed: number, clock: FakeClock, store: ScriptedS
       const waiting = readiness?.().checks.flatMap(({ name, reason }) =>
         reason === null ? [] : [`${name}: ${reason}`],
       );
-      return [...missing, ...(waiting ?? []), ...describe(await remaining(own, store, kernel, host.foreign))];
+      return [...missing, ...(waiting ?? []), ...(await differences(own, backend(), store, host))];
     },
   };
   return host;
 }
 
 /** What separates the kernel from the plan that follows from the store as it is now. */
-async function remaining(
+async function differences(
   self: Lease,
+  type: BackendType,
   store: ScriptedStore,
-  kernel: FakeKernel,
-  foreign: ReadonlySet<Route>,
-): Promise<Difference> {
-  const list = await store.list(new AbortController().signal);
+  { kernel, foreign }: Pick<Host, "kernel" | "foreign">,
+): Promise<readonly string[]> {
+  const { signal } = new AbortController();
+  const list = await store.list(signal);
   const table = foldTable(EMPTY_TABLE, { kind: "reset", list });
   const planner = createPlanner({
-    backend: createVxlan({}),
+    backend: createBackend({ type, options: {} }),
     network: NETWORK,
     underlay: underlayAt(self.attrs.publicIp),
+    flannelDevices: flannelDevices(await kernel.links(signal)),
     table: () => table,
     self: () => self,
     log: createCapturedLog(),
   });
-  const { ops, blocked } = diff(planner.plan(), kernel.objects());
+  const plan = planner.plan();
   const isForeign = (object: NetObject) => [...foreign].some((route) => sameObject(route, object));
-  return { ops, blocked: blocked.filter(({ by }) => !isForeign(by)) };
+  const { ops, blocked } = diff(plan, kernel.objects());
+  // A foreign route in the way is left there, and ours is not made; one of another protocol is not even claimed.
+  const left = ops.filter(({ op, object }) => !(op === "create" && isTaken(object, foreign)));
+  // Whatever the claims say: a route of our protocol that no backend wants leads nowhere.
+  const stale = kernel
+    .objects()
+    .filter((object) => object.kind === "route" && object.protocol === FLANNEL_PROTOCOL)
+    .filter((object) => !plan.want.some((want) => sameObject(want, object)));
+  return [
+    ...describe({ ops: left, blocked: blocked.filter(({ by }) => !isForeign(by)) }),
+    ...stale.map((object) => `stale: ${describeObject(object)}`),
+  ];
+}
+
+function isTaken(object: NetObject, foreign: ReadonlySet<Route>): boolean {
+  return (
+    object.kind === "route" && [...foreign].some(({ dst, metric }) => dst === object.dst && metric === object.metric)
+  );
 }
 
 function describe({ ops, blocked }: Difference): readonly string[] {

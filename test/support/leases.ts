@@ -25,7 +25,8 @@ export function leaseOf(sketch: LeaseSketch): Lease {
       publicIp,
       publicIpv6: null,
       backendType: sketch.backendType ?? "vxlan",
-      backendData: sketch.backendData ?? { VNI: 1, VtepMAC: sketch.mac ?? "02:00:00:00:00:01" },
+      backendData:
+        sketch.backendData !== undefined ? sketch.backendData : { VNI: 1, VtepMAC: sketch.mac ?? "02:00:00:00:00:01" },
       backendV6Data: null,
     },
     term: { kind: "leased" },

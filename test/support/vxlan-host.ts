@@ -1,7 +1,7 @@
 // A host of a vxlan network on the fake kernel: its underlay, its own lease, and the plans that the backend makes for it.
 
 import { createVxlan } from "../../src/backends/vxlan.ts";
-import { type IfAddr, type Ip, type Prefix4, parseIpv4 } from "../../src/base/ip.ts";
+import { type IfAddr, type Ip, type Prefix4, parseIpv4, parsePrefix4 } from "../../src/base/ip.ts";
 import { BOOT_PROTOCOL, type LinkName, type NetObject, type Route } from "../../src/net/objects.ts";
 import type { Plan } from "../../src/net/plan.ts";
 import type { Underlay } from "../../src/net/underlay.ts";
@@ -18,7 +18,7 @@ export const PEER_B = leaseOf({ subnet: "10.5.30.0/24", publicIp: "192.168.64.5"
 
 export function underlayAt(ip: string): Underlay {
   const address = parseIpv4(ip);
-  return { link: ETH0, mtu: 1500, address, publicIp: address, onLink: [] };
+  return { link: ETH0, mtu: 1500, address, publicIp: address, onLink: [parsePrefix4(`${ip}/24`)] };
 }
 
 /** What a host has before flannel comes: an underlay with an address and a default route. */
@@ -47,5 +47,6 @@ const backend = createVxlan({});
 
 /** What SELF wants its kernel to look like, given these peers. */
 export function planFor(peers: readonly Lease[], { complete = true }: { readonly complete?: boolean } = {}): Plan {
-  return backend.plan({ network: NETWORK, underlay: underlayAt(SELF.attrs.publicIp), self: SELF, peers, complete });
+  const underlay = underlayAt(SELF.attrs.publicIp);
+  return backend.plan({ network: NETWORK, underlay, flannelDevices: [], self: SELF, peers, complete });
 }

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Backend } from "../../src/backends/backend.ts";
+import { createHostGw } from "../../src/backends/host-gw.ts";
 import { createVxlan } from "../../src/backends/vxlan.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
-import type { LinkName } from "../../src/net/objects.ts";
 import { createPlanner } from "../../src/planner.ts";
 import type { Lease, Revision } from "../../src/subnet/lease.ts";
 import type { BadRecord } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { leaseOf, networkOf } from "../support/leases.ts";
+import { underlayAt } from "../support/vxlan-host.ts";
 
 const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
 const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
@@ -17,12 +19,16 @@ function tableOf(leases: readonly Lease[], bad: readonly BadRecord[] = []): Leas
   return foldTable(EMPTY_TABLE, { kind: "reset", list: { revision: "9" as Revision, leases, bad } });
 }
 
-function plannerOf(table: () => LeaseTable, log: CapturedLog = createCapturedLog()) {
-  const address = parseIpv4("192.168.64.2");
+function plannerOf(
+  table: () => LeaseTable,
+  log: CapturedLog = createCapturedLog(),
+  backend: Backend = createVxlan({}),
+) {
   return createPlanner({
-    backend: createVxlan({}),
+    backend,
     network: networkOf({ Network: "10.5.0.0/16" }),
-    underlay: { link: "eth0" as LinkName, mtu: 1500, address, publicIp: address, onLink: [] },
+    underlay: underlayAt("192.168.64.2"),
+    flannelDevices: [],
     table,
     self: () => SELF,
     log,
@@ -71,5 +77,34 @@ describe("the planner", () => {
       ["a record in etcd is left out", "10.6.1.0-24"],
       ["a record in etcd is no longer left out", "10.6.1.0-24"],
     ]);
+  });
+
+  it("tells of a peer that the backend cannot reach by its address, once, and once when that is over", () => {
+    const log = createCapturedLog();
+    const far = leaseOf({ subnet: "10.5.7.0/24", publicIp: "172.30.0.7", backendType: "host-gw", backendData: null });
+    const near = { ...far, attrs: { ...far.attrs, publicIp: parseIpv4("192.168.64.7") } };
+    let table = tableOf([SELF, far]);
+    const planner = plannerOf(() => table, log, createHostGw({}));
+    assert.deepEqual(planner.plan().want, []);
+    assert.deepEqual(
+      planner.leftOut().map(({ key }) => key),
+      ["10.5.7.0-24"],
+    );
+    for (const leases of [
+      [SELF, far, leaseOf({ subnet: "10.6.1.0/24", publicIp: "192.168.64.6", backendType: "host-gw" })],
+      [SELF, near],
+    ]) {
+      table = tableOf(leases);
+      planner.plan();
+    }
+    assert.equal(planner.plan().want.length, 1);
+    const told = log.lines.filter(({ fields }) => fields.key === "10.5.7.0-24");
+    assert.deepEqual(
+      told.map(({ message, fields }) => [message, fields.peer]),
+      [
+        ["a peer cannot be reached with this backend", "172.30.0.7"],
+        ["a peer is no longer out of reach", undefined],
+      ],
+    );
   });
 });

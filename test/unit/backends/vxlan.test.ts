@@ -32,6 +32,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
   return {
     network: networkOf({ Network: "10.5.0.0/16", Backend: { Type: "vxlan" } }),
     underlay: UNDERLAY,
+    flannelDevices: [],
     self: SELF,
     peers: [PEER],
     complete: true,
@@ -138,10 +139,15 @@ describe("the vxlan plan", () => {
   });
 
   it("hands out the same objects for a peer that has not changed", () => {
-    const backend = createVxlan({});
-    const before = new Set(backend.plan(viewOf()).want);
-    const after = backend.plan(viewOf({ peers: [PEER, peerNumber(9)] })).want;
-    assert.equal(after.filter((object) => before.has(object)).length, 3);
+    for (const [options, shared] of [
+      [{}, 3],
+      [{ DirectRouting: true }, 1],
+    ] as const) {
+      const backend = createVxlan(options);
+      const before = new Set(backend.plan(viewOf()).want);
+      const after = backend.plan(viewOf({ peers: [PEER, peerNumber(9)] })).want;
+      assert.equal(after.filter((object) => before.has(object)).length, shared);
+    }
   });
 });
 
@@ -164,15 +170,14 @@ describe("the claims of vxlan", () => {
     assert.ok(!claims(device({ name: "flannel.2" as LinkName })));
   });
 
-  it("are direct routes by our protocol number inside the network, and the Go daemon's only with DirectRouting", () => {
-    const plain = createVxlan({}).plan(viewOf()).claims;
-    const direct = createVxlan({ DirectRouting: true }).plan(viewOf()).claims;
-    assert.ok(plain(route({ protocol: FLANNEL_PROTOCOL })));
-    assert.ok(!plain(route({ protocol: FLANNEL_PROTOCOL, dst: "10.6.9.0/24" })));
-    assert.ok(!plain(route({ protocol: BOOT_PROTOCOL })));
-    assert.ok(direct(route({ protocol: BOOT_PROTOCOL })));
-    assert.ok(!direct(route({ protocol: BOOT_PROTOCOL, dst: "10.5.0.0/16" })));
-    assert.ok(!direct(route({ protocol: BOOT_PROTOCOL, via: null })));
+  it("are what an earlier config has left, whether or not it makes direct routes itself", () => {
+    for (const options of [{}, { DirectRouting: true }]) {
+      const { claims, scope } = createVxlan(options).plan(viewOf({ flannelDevices: ["flannel0" as LinkName] }));
+      assert.ok(claims(route({ protocol: BOOT_PROTOCOL })));
+      assert.ok(claims(route({ dev: "flannel0", protocol: FLANNEL_PROTOCOL })));
+      assert.ok(!claims(route({ protocol: BOOT_PROTOCOL, dst: "10.6.9.0/24" })));
+      assert.deepEqual(scope.routeDevices, ["eth0", "flannel0"]);
+    }
   });
 });
 
@@ -197,7 +202,10 @@ describe("what vxlan advertises", () => {
 
 describe("a peer that vxlan cannot reach", () => {
   const fault = (backendData: Json) =>
-    createVxlan({}).peerFault(leaseOf({ subnet: "10.5.9.0/24", publicIp: "192.168.64.9", backendData }), SELF);
+    createVxlan({}).peerFault(leaseOf({ subnet: "10.5.9.0/24", publicIp: "192.168.64.9", backendData }), {
+      self: SELF,
+      underlay: UNDERLAY,
+    });
 
   it("announces no MAC, or none that a host can have", () => {
     for (const data of [
@@ -222,7 +230,8 @@ describe("a peer that vxlan cannot reach", () => {
 });
 
 describe("a vxlan device of somebody else", () => {
-  const conflict = (link: VxlanLink, options = {}) => createVxlan(options).unsuitable([link]);
+  const conflict = (link: VxlanLink, options = {}) =>
+    createVxlan(options).unsuitable({ underlay: UNDERLAY, links: [link] });
   const other = (changes: Partial<VxlanLink>) => device({ name: "vx0" as LinkName, ...changes });
 
   it("with our VNI and port is in the way, and named", () => {

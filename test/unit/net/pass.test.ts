@@ -121,7 +121,7 @@ describe("a pass", () => {
 
   it("reads instead of working from what it knows while something foreign stands in the way", async () => {
     const { kernel, pass } = startHost();
-    kernel.externally([{ op: "create", object: routeVia("192.168.64.9", PEER_A.subnet.v4) }]);
+    kernel.externally([{ op: "create", object: { ...routeVia("192.168.64.9", PEER_A.subnet.v4), via: null } }]);
     const blocked = await pass("read", planFor([PEER_A]), NOTHING_KNOWN);
     assert.deepEqual(
       blocked.blocked.map(({ want }) => keyOf(want)),

@@ -1,0 +1,28 @@
+// Leases are immutable and keep their identity while unchanged, so what follows from one is computed once. The objects
+// keep their identity with it, by which a pass leaves out the peers that have not changed.
+
+import type { Underlay } from "../net/underlay.ts";
+import type { Lease } from "../subnet/lease.ts";
+
+export function rememberByLease<T>(compute: (lease: Lease) => T): (lease: Lease) => T {
+  const known = new WeakMap<Lease, { readonly value: T }>();
+  return (lease) => {
+    const hit = known.get(lease);
+    if (hit) return hit.value;
+    const value = compute(lease);
+    known.set(lease, { value });
+    return value;
+  };
+}
+
+/** The same for what also depends on the underlay, which is one object for as long as the daemon runs. */
+export function rememberByUnderlay<T>(
+  compute: (lease: Lease, underlay: Underlay) => T,
+): (lease: Lease, underlay: Underlay) => T {
+  const known = new WeakMap<Underlay, (lease: Lease) => T>();
+  return (lease, underlay) => {
+    const remembered = known.get(underlay) ?? rememberByLease((one) => compute(one, underlay));
+    known.set(underlay, remembered);
+    return remembered(lease);
+  };
+}

@@ -1,0 +1,56 @@
+// The host-gw backend: every host is the gateway to its own subnet, so that a peer is one plain route through the
+// underlay. No device and no encapsulation; in return all hosts must be on one link. Pure, and IPv4 only.
+
+import { type Json, jsonObject } from "../base/json.ts";
+import type { Plan } from "../net/plan.ts";
+import type { Underlay } from "../net/underlay.ts";
+import type { Backend, NetworkView } from "./backend.ts";
+import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
+import { claimEarlierRoutes } from "./earlier-routes.ts";
+import { overlayMtu, readMtu } from "./mtu.ts";
+
+const HOST_GW_TYPE = "host-gw";
+
+/** Packets travel as they are. */
+const OVERHEAD = 0;
+
+export function createHostGw(rawOptions: { readonly [key: string]: Json }): Backend {
+  const mtu = readMtu(jsonObject(rawOptions, "$.Backend"), OVERHEAD);
+  const directRoute = createDirectRoute();
+  return {
+    type: HOST_GW_TYPE,
+    mtu: (underlay) => overlayMtu(mtu, underlay, OVERHEAD),
+    unsuitable: ({ underlay }) => behindNat(underlay),
+    advertise: ({ underlay }) => ({
+      publicIp: underlay.publicIp,
+      publicIpv6: null,
+      backendType: HOST_GW_TYPE,
+      backendData: null,
+      backendV6Data: null,
+    }),
+    peerFault: (peer, { underlay }) => (directRoute(peer, underlay) ? null : offLink(underlay)),
+    plan: (view) => planHostGw(view, directRoute),
+  };
+}
+
+function planHostGw(view: NetworkView, directRoute: DirectRoute): Plan {
+  const { underlay, flannelDevices } = view;
+  const isOurs = claimEarlierRoutes(view);
+  return {
+    scope: { devices: [], routeDevices: [underlay.link, ...flannelDevices], kinds: ["route"] },
+    want: view.peers.map((peer) => directRoute(peer, underlay)).filter((route) => route !== null),
+    claims: (object) => object.kind === "route" && isOurs(object),
+    complete: view.complete,
+  };
+}
+
+/** Compat: the words up to the colon are those of the Go daemon, which people search for. */
+function behindNat({ link, address, publicIp }: Underlay): string | null {
+  if (publicIp === address) return null;
+  return `your PublicIP differs from interface IP, meaning that probably you're on a NAT: the public IP is ${publicIp}, ${link} has ${address}, and the other hosts can use only an address of this host as a gateway; start without --public-ip, or set another backend, such as vxlan, in the network config`;
+}
+
+function offLink({ link, onLink }: Underlay): string {
+  const networks = onLink.length > 0 ? onLink.join(", ") : "no network";
+  return `its host is not on the link of ${link} (${networks}), and host-gw reaches no host behind a router: set the backend vxlan in the network config, with DirectRouting to keep plain routes within a link`;
+}
