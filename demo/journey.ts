@@ -5,6 +5,7 @@ import type { Pod } from "../lab/cni.ts";
 import { ping } from "../lab/ping.ts";
 import { attempt, run } from "../lab/run.ts";
 import { inNamespace, type Machine } from "../lab/topology.ts";
+import type { Tunnel } from "./backends.ts";
 
 /** One place that the echo request or its reply passes. */
 export interface Stage {
@@ -25,16 +26,10 @@ export interface Observation extends Stage {
   readonly bytes: number;
 }
 
-export interface Tunnel {
-  readonly device: string;
-  readonly udpPort: number;
-  readonly vni: number;
-}
-
 const TABLE = "inet flanneld_demo";
 
-/** cni0, the tunnel's device, UDP on the wire, and back up; then the reply, in the other direction. */
-export function planJourney(from: Pod, to: Pod, tunnel: Tunnel): readonly Stage[] {
+/** cni0, the tunnel's device if there is one, the wire, and back up; then the reply, in the other direction. */
+export function planJourney(from: Pod, to: Pod, tunnel: Tunnel | null): readonly Stage[] {
   return [...planWay("request", from, to, tunnel), ...planWay("reply", to, from, tunnel)];
 }
 
@@ -42,7 +37,7 @@ export function planJourney(from: Pod, to: Pod, tunnel: Tunnel): readonly Stage[
 export async function observeJourney(
   from: Pod,
   to: Pod,
-  tunnel: Tunnel,
+  tunnel: Tunnel | null,
   signal: AbortSignal,
 ): Promise<readonly Observation[]> {
   const stages = planJourney(from, to, tunnel);
@@ -70,7 +65,7 @@ export async function observeJourney(
   }
 }
 
-function planWay(way: Stage["way"], from: Pod, to: Pod, tunnel: Tunnel): readonly Stage[] {
+function planWay(way: Stage["way"], from: Pod, to: Pod, tunnel: Tunnel | null): readonly Stage[] {
   const inner = {
     way,
     source: from.address,
@@ -78,23 +73,40 @@ function planWay(way: Stage["way"], from: Pod, to: Pod, tunnel: Tunnel): readonl
     match: `ip saddr ${from.address} ip daddr ${to.address} icmp type echo-${way}`,
     what: `ICMP echo ${way}`,
   };
-  const outer = {
-    way,
-    source: from.host.address,
-    destination: to.host.address,
-    match: `ip saddr ${from.host.address} ip daddr ${to.host.address} udp dport ${tunnel.udpPort}`,
-    what: `UDP ${tunnel.udpPort}, VXLAN ${tunnel.vni}`,
-  };
   const sent = { host: from.host, direction: "out" } as const;
   const received = { host: to.host, direction: "in" } as const;
+  const middle: readonly Stage[] = tunnel
+    ? [
+        { ...inner, ...sent, device: tunnel.device, hook: "postrouting" },
+        { ...outerPacket(way, from.host, to.host, tunnel), ...sent, device: "eth0", hook: "output" },
+        { ...outerPacket(way, from.host, to.host, tunnel), ...received, device: "eth0", hook: "input" },
+        { ...inner, ...received, device: tunnel.device, hook: "prerouting" },
+      ]
+    : [
+        { ...inner, ...sent, device: "eth0", hook: "postrouting" },
+        { ...inner, ...received, device: "eth0", hook: "prerouting" },
+      ];
   return [
     { ...inner, ...sent, device: "cni0", direction: "in", hook: "prerouting" },
-    { ...inner, ...sent, device: tunnel.device, hook: "postrouting" },
-    { ...outer, ...sent, device: "eth0", hook: "output" },
-    { ...outer, ...received, device: "eth0", hook: "input" },
-    { ...inner, ...received, device: tunnel.device, hook: "prerouting" },
+    ...middle,
     { ...inner, ...received, device: "cni0", direction: "out", hook: "postrouting" },
   ];
+}
+
+/** The packet that carries the pods' packet from host to host. */
+function outerPacket(
+  way: Stage["way"],
+  { address: source }: Machine,
+  { address: destination }: Machine,
+  tunnel: Tunnel,
+) {
+  return {
+    way,
+    source,
+    destination,
+    match: `ip saddr ${source} ip daddr ${destination} udp dport ${tunnel.udpPort}`,
+    what: `UDP ${tunnel.udpPort}, ${tunnel.content}`,
+  };
 }
 
 function counterName(index: number): string {

@@ -1,10 +1,12 @@
 // The demo's command line.
 
 import { parseArgs } from "node:util";
+import { BACKEND_TYPES } from "../src/backends/registry.ts";
+import { DEMO_BACKENDS, type DemoBackend } from "./backends.ts";
 
 export interface DemoOptions {
   readonly hosts: number;
-  readonly backend: string;
+  readonly backend: DemoBackend;
   readonly keep: boolean;
 }
 
@@ -13,18 +15,20 @@ export type DemoCommand =
   | { readonly kind: "down" }
   | { readonly kind: "help" };
 
+/** Those that are built into flanneld. */
+const BACKENDS = DEMO_BACKENDS.filter(({ type }) => BACKEND_TYPES.includes(type));
+
 export const HELP = `npm run demo -- [options]
 
 Starts a real etcd, hosts as network namespaces on a virtual switch, one flanneld on each and a pod
 behind cni0 on each, lets every pod ping every pod, and shows how a packet travels.
 
   --hosts N        how many hosts, 2 to 20 (3)
-  --backend NAME   how packets travel between the hosts: vxlan (vxlan)
+  --backend NAME   how packets travel between the hosts (vxlan):
+${BACKENDS.map(({ type, summary }) => `                   ${type.padEnd(9)}${summary}`).join("\n")}
   --keep           leave all of it running, and say how to look around
   --down           take down what --keep has left running
   --help           this text`;
-
-const BUILT_BACKENDS = ["vxlan"];
 
 /** Throws an error whose message is a sentence for the person who typed it. */
 export function parseDemoCommand(argv: readonly string[]): DemoCommand {
@@ -44,8 +48,10 @@ export function parseDemoCommand(argv: readonly string[]): DemoCommand {
   if (!/^\d+$/.test(values.hosts) || hosts < 2 || hosts > 20) {
     throw new Error(`--hosts ${values.hosts}: give a number from 2 to 20`);
   }
-  if (!BUILT_BACKENDS.includes(values.backend)) {
-    throw new Error(`--backend ${values.backend}: not built yet; what is there: ${BUILT_BACKENDS.join(", ")}`);
+  const backend = BACKENDS.find(({ type }) => type === values.backend);
+  if (!backend) {
+    const known = BACKENDS.map(({ type }) => type).join(", ");
+    throw new Error(`--backend ${values.backend}: not built yet; what is there: ${known}`);
   }
-  return { kind: "run", options: { hosts, backend: values.backend, keep: values.keep } };
+  return { kind: "run", options: { hosts, backend, keep: values.keep } };
 }

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { Pod } from "../lab/cni.ts";
+import type { DemoBackend } from "./backends.ts";
 import type { Observation } from "./journey.ts";
 import type { LogFile } from "./logs.ts";
 import type { Matrix } from "./matrix.ts";
@@ -13,8 +14,8 @@ export interface HostFacts {
   /** From its subnet.env. */
   readonly subnet: string;
   readonly mtu: number;
-  /** Of the tunnel's device. */
-  readonly mac: string;
+  /** Of the tunnel's device; null when there is none that peers know. */
+  readonly mac: string | null;
 }
 
 /** A record as it is in etcd. */
@@ -24,10 +25,12 @@ export interface LeaseRecord {
 }
 
 export function formatHosts(hosts: readonly HostFacts[], style: Style): readonly string[] {
-  const heading = ["host", "namespace", "address", "subnet", "MTU", "VTEP MAC", "pod"];
+  const withMac = hosts.some(({ mac }) => mac !== null);
+  const optional = (cell: string) => (withMac ? [cell] : []);
+  const heading = ["host", "namespace", "address", "subnet", "MTU", ...optional("VTEP MAC"), "pod"];
   const rows = hosts.map(({ pod, subnet, mtu, mac }) => [
     ...[pod.host.name, pod.host.namespace, pod.host.address, subnet],
-    ...[String(mtu), mac, pod.address],
+    ...[String(mtu), ...optional(mac ?? "-"), pod.address],
   ]);
   return section("Hosts", formatTable([heading, ...rows]), style);
 }
@@ -62,12 +65,12 @@ export function formatLogs(logs: readonly LogFile[], style: Style): readonly str
 }
 
 /** What a person may want to do with a demo that was left running. */
-export function formatKept({ host, namespace }: Pod, style: Style): readonly string[] {
+export function formatKept({ host, namespace }: Pod, { show }: DemoBackend, style: Style): readonly string[] {
   const rows = [
     ["enter a host", `ip netns exec ${host.namespace} bash`],
     ["enter a pod", `ip netns exec ${namespace} bash`],
     ["follow a log", `tail -f ${join(host.directory, "flanneld.log")}`],
-    ["see what flanneld made", `ip netns exec ${host.namespace} ip route show dev flannel.1`],
+    ["see what flanneld made", `ip netns exec ${host.namespace} ${show}`],
     ["take it down", "npm run demo -- --down"],
   ];
   return section("Left running", formatTable(rows), style);

@@ -6,7 +6,8 @@ import { startEtcd } from "../lab/etcd.ts";
 import { type Flanneld, startFlanneld } from "../lab/flanneld.ts";
 import { run } from "../lab/run.ts";
 import { inNamespace, openTopology, type Topology } from "../lab/topology.ts";
-import { observeJourney, type Tunnel } from "./journey.ts";
+import type { DemoBackend } from "./backends.ts";
+import { observeJourney } from "./journey.ts";
 import { lastLines, listLogs, saveLogs } from "./logs.ts";
 import { countAnswers, pingAll } from "./matrix.ts";
 import type { DemoOptions } from "./options.ts";
@@ -65,7 +66,7 @@ async function play(topology: Topology, options: DemoOptions, deps: DemoDeps, si
   const { etcd, hosts } = topology;
   const { progress, style } = deps;
   const server = topology.own(await startEtcd(etcd, signal));
-  const config = JSON.stringify({ Network: NETWORK, Backend: { Type: options.backend } });
+  const config = JSON.stringify({ Network: NETWORK, Backend: { Type: options.backend.type } });
   await etcdctl(topology, ["put", `${ETCD_PREFIX}/config`, config], signal);
   progress(`etcd answers at ${server.endpoint}; ${ETCD_PREFIX}/config is ${config}`);
 
@@ -79,15 +80,15 @@ async function play(topology: Topology, options: DemoOptions, deps: DemoDeps, si
   const matrix = await pingAll(pods, ({ host }) => progress(`the pod on ${host.name} reaches every other pod`), signal);
   const [from, to] = pods;
   if (!from || !to) throw new Error("a demo needs two hosts");
-  const stages = await observeJourney(from, to, await readTunnel(from, signal), signal);
-  const facts = await Promise.all(pods.map((pod, index) => readFacts(pod, daemons[index], signal)));
+  const stages = await observeJourney(from, to, options.backend.tunnel, signal);
+  const facts = await Promise.all(pods.map((pod, index) => readFacts(pod, daemons[index], options.backend, signal)));
   const lines = [
     ...formatHosts(facts, style),
     ...formatLeases(await readLeases(topology, signal), LEASES_PREFIX, style),
     ...formatMatrix(pods, matrix, style),
     ...formatJourney(from, to, stages, style),
     ...formatLogs(options.keep ? listLogs(topology) : saveLogs(topology, deps.logDirectory), style),
-    ...(options.keep ? formatKept(from, style) : []),
+    ...(options.keep ? formatKept(from, options.backend, style) : []),
     "",
     style.good(`All ${countAnswers(matrix)} pairs of pods reach each other.`),
   ];
@@ -112,23 +113,20 @@ async function readLeases(topology: Topology, signal: AbortSignal): Promise<read
   return lines.flatMap((key, index) => (index % 2 === 0 ? [{ key, value: lines[index + 1] ?? "" }] : []));
 }
 
-async function readFacts(pod: Pod, daemon: Flanneld | undefined, signal: AbortSignal): Promise<HostFacts> {
+async function readFacts(
+  pod: Pod,
+  daemon: Flanneld | undefined,
+  { tunnel }: DemoBackend,
+  signal: AbortSignal,
+): Promise<HostFacts> {
   const env = parseSubnetEnv(readFileSync(daemon?.subnetFile ?? "", "utf8"));
-  const { mac } = await readTunnel(pod, signal);
+  const mac = tunnel?.hasMac ? await readMac(pod, tunnel.device, signal) : null;
   return { pod, subnet: env.subnet, mtu: env.mtu, mac };
 }
 
-/** As `ip -d -j link show type vxlan` prints it. */
-interface VxlanJson {
-  readonly ifname: string;
-  readonly address: string;
-  readonly linkinfo: { readonly info_data: { readonly id: number; readonly port: number } };
-}
-
-async function readTunnel({ host }: Pod, signal: AbortSignal): Promise<Tunnel & { readonly mac: string }> {
-  const command = inNamespace(host.namespace, ["ip", "-d", "-j", "link", "show", "type", "vxlan"]);
-  const [link] = JSON.parse((await run(command, {}, signal)).stdout) as readonly VxlanJson[];
-  if (!link) throw new Error(`${host.name} has no vxlan device`);
-  const { id, port } = link.linkinfo.info_data;
-  return { device: link.ifname, mac: link.address, vni: id, udpPort: port };
+async function readMac({ host }: Pod, device: string, signal: AbortSignal): Promise<string> {
+  const command = inNamespace(host.namespace, ["ip", "-j", "link", "show", device]);
+  const [link] = JSON.parse((await run(command, {}, signal)).stdout) as readonly { readonly address: string }[];
+  if (!link) throw new Error(`${host.name} has no device ${device}`);
+  return link.address;
 }

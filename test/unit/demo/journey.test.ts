@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { parseCounters, planJourney } from "../../../demo/journey.ts";
 import type { Pod } from "../../../lab/cni.ts";
 
-const TUNNEL = { device: "flannel.1", udpPort: 8472, vni: 1 };
+const TUNNEL = { device: "flannel.1", udpPort: 8472, content: "VXLAN 1", hasMac: true };
 
 function pod(number: number): Pod {
   const host = { name: `h${number}`, namespace: `n${number}`, address: `192.168.77.${number}`, directory: "/" };
@@ -31,6 +31,18 @@ describe("planJourney", () => {
     const [inner, , outer] = planJourney(pod(1), pod(2), TUNNEL);
     assert.equal(inner?.match, "ip saddr 10.42.1.2 ip daddr 10.42.2.2 icmp type echo-request");
     assert.equal(outer?.match, "ip saddr 192.168.77.1 ip daddr 192.168.77.2 udp dport 8472");
+  });
+});
+
+describe("planJourney without a tunnel", () => {
+  it("has the pods' packet itself on the wire, there and back", () => {
+    const stages = planJourney(pod(1), pod(2), null);
+    const places = stages.map(({ host, device, direction }) => `${host.name} ${device} ${direction}`);
+    assert.deepEqual(places.slice(0, 4), ["h1 cni0 in", "h1 eth0 out", "h2 eth0 in", "h2 cni0 out"]);
+    assert.deepEqual(places.slice(4), ["h2 cni0 in", "h2 eth0 out", "h1 eth0 in", "h1 cni0 out"]);
+    for (const { match } of stages.slice(0, 4)) {
+      assert.equal(match, "ip saddr 10.42.1.2 ip daddr 10.42.2.2 icmp type echo-request");
+    }
   });
 });
 
