@@ -4,14 +4,15 @@ import { after, before, describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import type { Json } from "../../src/base/json.ts";
-import { type Cluster, openCluster, PREFIX, VXLAN_CONFIG } from "../support/cluster.ts";
+import { HOST_GW, VXLAN } from "../support/backend-profiles.ts";
+import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 
 const { signal } = new AbortController();
 const PROGRAM = join(import.meta.dirname, "../../../bin/flanneld");
 let cluster: Cluster;
 
 before(async () => {
-  cluster = await openCluster(1, VXLAN_CONFIG, signal);
+  cluster = await openCluster(1, VXLAN.config, signal);
   // The kernel goes on configuring IPv6 for a moment; what is compared below must have come to rest.
   const settled = async () => ((await cluster.on(0, "ip", "-o", "addr")).includes("tentative") ? null : true);
   await waitFor("the end of duplicate address detection", settled, seconds(20), signal);
@@ -55,7 +56,7 @@ async function withConfig(config: Json | string, test: () => Promise<void>): Pro
   try {
     await test();
   } finally {
-    await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(VXLAN_CONFIG));
+    await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(VXLAN.config));
   }
 }
 
@@ -99,7 +100,7 @@ describe("a network config", () => {
 
   it("with an unknown backend is refused, naming it and the known ones", async () => {
     await withConfig({ Network: "10.5.0.0/16", Backend: { Type: "vxlam" } }, () =>
-      refuses([], { status: 78, says: /vxlam.*known: vxlan/ }),
+      refuses([], { status: 78, says: /vxlam.*known: vxlan, host-gw/ }),
     );
   });
 });
@@ -122,6 +123,11 @@ describe("the host", () => {
     } finally {
       await cluster.on(0, "ip", "link", "del", "vx0");
     }
+  });
+
+  it("behind NAT cannot have host-gw, is told so in the words that people search for, and what to do", async () => {
+    const says = /your PublicIP differs from interface IP, meaning that probably you're on a NAT: .*--public-ip.*vxlan/;
+    await withConfig(HOST_GW.config, () => refuses(["-public-ip=203.0.113.9"], { status: 78, says }));
   });
 
   it("that comes when all subnets are leased is told how many there are", async () => {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { type Cluster, openCluster, PREFIX, VXLAN_CONFIG } from "../support/cluster.ts";
+import { VXLAN } from "../support/backend-profiles.ts";
+import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(20);
@@ -20,7 +21,7 @@ describe("a daemon that starts before its network config", () => {
     assert.match(line, /etcdctl put \/coreos\.com\/network\/config/);
     const ready = `fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(r.status, await r.text()))`;
     assert.match(await cluster.on(0, "node", "-e", ready), /^503 .*config/);
-    await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(VXLAN_CONFIG));
+    await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(VXLAN.config));
     await daemon.ready(signal);
   });
 
@@ -39,7 +40,7 @@ describe("a daemon that starts before its network config", () => {
   });
 
   it("logs the password of its etcd user in no line", async () => {
-    await using cluster = await openCluster(1, VXLAN_CONFIG, signal);
+    await using cluster = await openCluster(1, VXLAN.config, signal);
     const flags = ["--etcd-username=flannel", "--etcd-password=s3cret-word", "-v=1"];
     for (const more of [[], ["--log-format=json"]]) {
       const daemon = cluster.start(0, { flags: [...flags, ...more] });
@@ -59,7 +60,7 @@ describe("a daemon that starts before its network config", () => {
 
 describe("the underlay", () => {
   it("behind NAT: the public address is announced, the interface's own is the tunnel's end", async () => {
-    await using cluster = await openCluster(1, VXLAN_CONFIG, signal);
+    await using cluster = await openCluster(1, VXLAN.config, signal);
     await cluster.start(0, { flags: ["--public-ip=203.0.113.9"] }).ready(signal);
     assert.match(await cluster.etcdctl("get", "--prefix", `${PREFIX}/subnets/`), /"PublicIP":"203\.0\.113\.9"/);
     assert.match(await on(cluster, "ip -d link show flannel.1"), /local 192\.168\.77\.11 dev eth0/);

@@ -4,9 +4,11 @@ import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
+import { DEMO_BACKENDS } from "../../demo/backends.ts";
 import { run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import { PROFILES } from "../support/backend-profiles.ts";
 
 const { signal } = new AbortController();
 const MAIN = join(import.meta.dirname, "../../demo/main.js");
@@ -67,20 +69,30 @@ function workingFor(pid: string, run: string): boolean {
 }
 
 describe("the demo", () => {
-  it("shows leases, pings, the way of a packet and the logs, and leaves nothing else behind", async () => {
-    const demo = startDemo(["--hosts", "2"]);
-    assert.equal(await demo.ended, 0, demo.lines.join("\n"));
-    const text = demo.lines.join("\n");
-    assert.match(text, /h1 .* 192\.168\.77\.11 .* 10\.42\.\d+\.1\/24 .* 1450 /);
-    assert.match(text, /\/coreos\.com\/network\/subnets\/10\.42\.\d+\.0-24/);
-    assert.match(text, /from h2 +0\.\d+ +-/);
-    assert.equal(text.match(/ 1 packet /g)?.length, 12, "each place on the way has seen the packet once");
-    assert.match(text, /h2 +eth0 +in +192\.168\.77\.11 > 192\.168\.77\.12 +UDP 8472, VXLAN 1 +1 packet +134 bytes/);
-    assert.match(text, /All 2 pairs of pods reach each other/);
-    const log = /^ +h1 +(\/.*\.log)$/m.exec(text)?.[1] ?? "";
-    assert.ok(existsSync(log), `the log is there: ${log}`);
-    assert.deepEqual(remains(demo), []);
-  });
+  for (const { type, mtu } of PROFILES) {
+    it(`with ${type} shows leases, pings, the way of a packet and the logs, and leaves nothing else behind`, async () => {
+      const demo = startDemo(["--hosts", "2", "--backend", type]);
+      assert.equal(await demo.ended, 0, demo.lines.join("\n"));
+      const text = demo.lines.join("\n");
+      const tunnel = DEMO_BACKENDS.find((backend) => backend.type === type)?.tunnel;
+      assert.match(text, new RegExp(`h1 .* 192\\.168\\.77\\.11 .* 10\\.42\\.\\d+\\.1/24 .* ${mtu} `));
+      assert.match(text, /\/coreos\.com\/network\/subnets\/10\.42\.\d+\.0-24/);
+      assert.match(text, /from h2 +0\.\d+ +-/);
+      assert.equal(
+        text.match(/ 1 packet /g)?.length,
+        tunnel ? 12 : 8,
+        "each place on the way has seen the packet once",
+      );
+      const wire = tunnel
+        ? `192.168.77.11 > 192.168.77.12 +UDP ${tunnel.udpPort}, ${tunnel.content} +1 packet +${84 + 1500 - mtu} bytes`
+        : "10.42.[0-9]+.2 > 10.42.[0-9]+.2 +ICMP echo request +1 packet +84 bytes";
+      assert.match(text, new RegExp(`h2 +eth0 +in +${wire}`));
+      assert.match(text, /All 2 pairs of pods reach each other/);
+      const log = /^ +h1 +(\/.*\.log)$/m.exec(text)?.[1] ?? "";
+      assert.ok(existsSync(log), `the log is there: ${log}`);
+      assert.deepEqual(remains(demo), []);
+    });
+  }
 
   it("leaves nothing behind when it is interrupted, whenever that is", async () => {
     for (const moment of [/a virtual switch/, /etcd answers/, /flanneld on h\d is ready/, /a pod behind/]) {

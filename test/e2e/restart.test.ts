@@ -4,126 +4,77 @@ import { after, before, describe, it } from "node:test";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { type Cluster, openCluster, PREFIX, VXLAN_CONFIG } from "../support/cluster.ts";
+import { type BackendProfile, PROFILES } from "../support/backend-profiles.ts";
+import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
+import { createOverlayHost, type OverlayHost } from "../support/overlay-host.ts";
 
 const { signal } = new AbortController();
-let cluster: Cluster;
-let daemons: readonly Flanneld[];
 
-before(async () => {
-  cluster = await openCluster(2, VXLAN_CONFIG, signal);
-  daemons = await cluster.startAll();
-  const peerRoute = async () => ((await overlayState()).includes("proto 70 onlink") ? true : null);
-  await waitFor("the route to the peer", peerRoute, seconds(20), signal);
-});
-after(async () => cluster?.[Symbol.asyncDispose]());
+function suite(profile: BackendProfile): void {
+  let cluster: Cluster;
+  let host: OverlayHost;
+  let first: Flanneld;
 
-/** Everything that the host has of the overlay, as `ip` and `bridge` print it. */
-async function overlayState(): Promise<string> {
-  const parts = [
-    await cluster.on(0, "ip", "-d", "link", "show", "flannel.1"),
-    await cluster.on(0, "ip", "addr", "show", "dev", "flannel.1"),
-    await cluster.on(0, "ip", "route", "show", "dev", "flannel.1"),
-    await cluster.on(0, "ip", "neigh", "show", "dev", "flannel.1", "nud", "permanent"),
-    await cluster.on(0, "bridge", "fdb", "show", "dev", "flannel.1"),
-  ];
-  return parts.join("");
-}
+  before(async () => {
+    cluster = await openCluster(2, profile.config, signal);
+    const daemons = await cluster.startAll();
+    first = daemons[0] as Flanneld;
+    host = createOverlayHost(cluster, profile, signal);
+    await host.shows([...profile.ownLines(await host.peer(0)), ...profile.peerLines(await host.peer(1))]);
+  });
+  after(async () => cluster?.[Symbol.asyncDispose]());
 
-function startOf(daemon: Flanneld | undefined): Flanneld {
-  assert.ok(daemon);
-  return daemon;
-}
+  /** The revision at which any lease was last written. */
+  async function revisions(): Promise<string> {
+    const { kvs } = JSON.parse(await cluster.etcdctl("get", "-w", "json", "--prefix", `${PREFIX}/subnets/`)) as {
+      kvs: readonly { key: string; mod_revision: number }[];
+    };
+    return JSON.stringify(kvs.map(({ key, mod_revision }) => [key, mod_revision]));
+  }
 
-/** The revision at which any lease was last written. */
-async function revisions(): Promise<string> {
-  const { kvs } = JSON.parse(await cluster.etcdctl("get", "-w", "json", "--prefix", `${PREFIX}/subnets/`)) as {
-    kvs: readonly { key: string; mod_revision: number }[];
-  };
-  return JSON.stringify(kvs.map(({ key, mod_revision }) => [key, mod_revision]));
-}
-
-describe("a daemon that is stopped", () => {
   it("exits 0 on SIGTERM, leaves the kernel and etcd as they are, and starts again without changing them", async () => {
-    const before = { state: await overlayState(), revisions: await revisions() };
-    const file = readFileSync(startOf(daemons[0]).subnetFile, "utf8");
-    assert.equal(await startOf(daemons[0]).stop(signal), 0);
-    assert.deepEqual({ state: await overlayState(), revisions: await revisions() }, before);
+    const before = { state: await host.state(), revisions: await revisions() };
+    const file = readFileSync(first.subnetFile, "utf8");
+    assert.equal(await first.stop(signal), 0);
+    assert.deepEqual({ state: await host.state(), revisions: await revisions() }, before);
     const again = cluster.start(0);
     await again.ready(signal);
-    assert.deepEqual({ state: await overlayState(), revisions: await revisions() }, before);
+    assert.deepEqual({ state: await host.state(), revisions: await revisions() }, before);
     assert.equal(readFileSync(again.subnetFile, "utf8"), file);
     await again.stop(signal);
   });
 
-  it("keeps subnet and MAC after kill -9, also when the device and the subnet file are gone (a reboot)", async () => {
+  it("has everything back after kill -9 and a reboot, which takes the subnet file, too", async () => {
     const running = cluster.start(0);
     await running.ready(signal);
-    const before = await cluster.on(0, "ip", "-j", "link", "show", "flannel.1");
+    const before = { state: await host.state(), revisions: await revisions() };
     const file = readFileSync(running.subnetFile, "utf8");
     await running.kill(signal);
-    await cluster.on(0, "ip", "link", "del", "flannel.1");
-    await cluster.on(0, "rm", running.subnetFile);
+    await host.shell(profile.reboot);
+    await host.shell(`rm ${running.subnetFile}`);
     const again = cluster.start(0);
     await again.ready(signal);
-    const mac = (text: string) => (JSON.parse(text) as [{ address: string }])[0].address;
-    assert.equal(mac(await cluster.on(0, "ip", "-j", "link", "show", "flannel.1")), mac(before));
+    await host.becomes(before.state);
+    assert.equal(await revisions(), before.revisions);
     assert.equal(readFileSync(again.subnetFile, "utf8"), file);
     await again.stop(signal);
   });
 
   it("removes what a peer left behind that went away meanwhile, and nothing foreign", async () => {
-    const stale = "10.5.222.0";
-    await cluster.on(
-      0,
-      "ip",
-      "neigh",
-      "replace",
-      stale,
-      "lladdr",
-      "02:00:00:00:02:22",
-      "dev",
-      "flannel.1",
-      "nud",
-      "permanent",
-    );
-    await cluster.on(
-      0,
-      "bridge",
-      "fdb",
-      "append",
-      "02:00:00:00:02:22",
-      "dev",
-      "flannel.1",
-      "dst",
-      "192.168.77.222",
-      "self",
-      "permanent",
-    );
-    await cluster.on(0, "ip", "route", "add", `${stale}/24`, "via", stale, "dev", "flannel.1", "onlink");
-    await cluster.on(0, "ip", "route", "add", "10.77.0.0/16", "via", "192.168.77.1");
+    const before = await host.state();
+    const peer = { base: "10.5.222.0", ip: "192.168.77.222", mac: "02:00:00:00:02:22" };
+    for (const line of profile.leaveBehind(peer)) await host.shell(line);
+    await host.shell("ip route add 10.77.0.0/16 via 192.168.77.1");
+    await host.shell("ip route add 10.5.230.0/24 via 192.168.77.1 proto static");
+    const foreign = () => host.shell("ip route show via 192.168.77.1");
+    const foreignBefore = await foreign();
     const again = cluster.start(0);
     await again.ready(signal);
-    await waitFor(
-      "the stale entries to go",
-      async () => ((await overlayState()).includes("222") ? null : true),
-      seconds(10),
-      signal,
-    );
-    assert.match(await cluster.on(0, "ip", "route"), /^10\.77\.0\.0\/16 via 192\.168\.77\.1/m);
+    await host.forgets("222");
+    assert.equal(await foreign(), foreignBefore);
     await again.stop(signal);
-  });
-
-  it("takes over the entries of the Go daemon in place", async () => {
-    const before = await overlayState();
-    const peer = /^(\S+)\/24 via/m.exec(await cluster.on(0, "ip", "route", "show", "dev", "flannel.1"))?.[1] ?? "";
-    // As the Go daemon leaves it: the same route, of protocol boot.
-    await cluster.on(0, "ip", "route", "del", `${peer}/24`);
-    await cluster.on(0, "ip", "route", "add", `${peer}/24`, "via", peer, "dev", "flannel.1", "onlink");
-    const again = cluster.start(0);
-    await again.ready(signal);
-    await waitFor("our own route", async () => ((await overlayState()) === before ? true : null), seconds(10), signal);
-    await again.stop(signal);
+    for (const route of ["10.77.0.0/16", "10.5.230.0/24"]) await host.shell(`ip route del ${route}`);
+    assert.equal(await host.state(), before);
   });
 
   it("ends at once on a second signal", async () => {
@@ -135,4 +86,20 @@ describe("a daemon that is stopped", () => {
     await waitFor("the end", () => (running.running() ? null : true), seconds(5), signal);
     cluster.etcd.thaw();
   });
-});
+
+  const { goRoute } = profile;
+  if (!goRoute) return;
+  it("takes over the routes of the Go daemon in place, and deletes those of peers that are gone", async () => {
+    const before = await host.state();
+    const peer = await host.peer(1);
+    const gone = { base: "10.5.223.0", ip: "192.168.77.223", mac: "" };
+    for (const one of [peer, gone]) await host.shell(`ip route replace ${goRoute(one)}`);
+    assert.doesNotMatch(await host.shell(`ip route show ${peer.base}/24`), /proto 70/);
+    const again = cluster.start(0);
+    await again.ready(signal);
+    await host.becomes(before);
+    await again.stop(signal);
+  });
+}
+
+for (const profile of PROFILES) describe(`a daemon with ${profile.type} that is stopped`, () => suite(profile));

@@ -7,7 +7,6 @@ import { inNamespace, type Machine, openTopology, type Topology } from "../../la
 import type { Json } from "../../src/base/json.ts";
 
 export const PREFIX = "/coreos.com/network";
-export const VXLAN_CONFIG = { Network: "10.5.0.0/16", Backend: { Type: "vxlan" } };
 
 export interface Cluster extends AsyncDisposable {
   readonly topology: Topology;
