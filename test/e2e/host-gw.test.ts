@@ -79,7 +79,7 @@ describe("a host with host-gw", () => {
       [9000, 1500],
     ]) {
       await daemon.stop(signal);
-      const config = { Network: "10.5.0.0/16", Backend: { Type: "host-gw", MTU: MTU ?? 0 } };
+      const config = { ...HOST_GW.config, Backend: { Type: "host-gw", MTU: MTU ?? 0 } };
       await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(config));
       daemon = cluster.start(0);
       await daemon.ready(signal);

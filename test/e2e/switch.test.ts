@@ -40,9 +40,9 @@ async function assertReach(from: Pod, to: Pod, when: string): Promise<void> {
 
 /** Shell lines that make what backends leave behind which are not in a pair: of the udp backend, and of another VNI. */
 const LEFT_BY_OTHERS = [
-  "ip tuntap add dev flannel0 mode tun && ip link set flannel0 up",
-  "ip route add 10.5.0.0/16 dev flannel0 proto 70",
-  "ip route add 10.5.128.0/17 dev flannel0",
+  "ip tuntap add dev flannel1 mode tun && ip link set flannel1 up",
+  "ip route add 10.5.0.0/17 dev flannel1 proto 70",
+  "ip route add 10.5.128.0/17 dev flannel1",
   "ip link add flannel.9 type vxlan id 9 dstport 4789 local 192.168.77.11 dev eth0 && ip link set flannel.9 up",
   "ip route add 10.5.240.0/24 via 10.5.240.0 dev flannel.9 onlink proto 70",
 ];

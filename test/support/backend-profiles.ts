@@ -14,7 +14,7 @@ export interface Peer {
 
 export interface BackendProfile {
   readonly type: string;
-  readonly config: Json;
+  readonly config: { readonly [key: string]: Json };
   /** Of the overlay, on an underlay of 1500. */
   readonly mtu: number;
   /** The tunnel's device. */
@@ -39,6 +39,11 @@ export interface BackendProfile {
   readonly deviceLoss: { readonly take: readonly string[]; readonly giveBack: readonly string[] } | null;
 }
 
+/** Hosts lease nothing above 10.5.199.0: there the suites have peers of which there is only the record. */
+function configOf(type: string): BackendProfile["config"] {
+  return { Network: "10.5.0.0/16", SubnetMax: "10.5.199.0", Backend: { Type: type } };
+}
+
 /** The device's index changes when it is made anew. */
 const DEVICE_STATE = (device: string) => [
   `ip -d -o link show ${device} | sed "s/^[0-9]*: //"`,
@@ -48,7 +53,7 @@ const DEVICE_STATE = (device: string) => [
 
 export const VXLAN: BackendProfile = {
   type: "vxlan",
-  config: { Network: "10.5.0.0/16", Backend: { Type: "vxlan" } },
+  config: configOf("vxlan"),
   mtu: 1450,
   device: "flannel.1",
   record: ({ ip, mac }) =>
@@ -92,7 +97,7 @@ export const VXLAN: BackendProfile = {
 
 export const HOST_GW: BackendProfile = {
   type: "host-gw",
-  config: { Network: "10.5.0.0/16", Backend: { Type: "host-gw" } },
+  config: configOf("host-gw"),
   mtu: 1500,
   device: null,
   record: ({ ip }) => `{"PublicIP":"${ip}","PublicIPv6":null,"BackendType":"host-gw"}`,
