@@ -88,10 +88,11 @@ async function measureAndReport(
 }
 
 /** What a figure means depends on this. */
-function describeConditions({ rounds, seconds }: DatapathOptions): string {
-  const control = readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
+function describeConditions({ rounds, seconds, congestion }: DatapathOptions): string {
+  const control = congestion ?? readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
   const machine = `${availableParallelism()} processors, kernel ${release()}, TCP ${control}`;
-  return `two hosts on one machine (${machine}); median of ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s a measurement`;
+  const method = `median of ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${seconds} s a measurement`;
+  return `two hosts on one machine (${machine}); ${method}`;
 }
 
 /** npm passes a signal on that the terminal has sent already, so a second one means nothing. */

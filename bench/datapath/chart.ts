@@ -1,6 +1,6 @@
 // The figures as an SVG that stands by itself: a row for each path, and three panels of bars. Pure.
 
-import { type Measure, type PathResult, type Spread, summarise } from "./figures.ts";
+import { type Measure, nameTrouble, type PathResult, type Spread, summarise } from "./figures.ts";
 
 interface Series {
   readonly label: string;
@@ -91,7 +91,8 @@ export function drawChart(results: readonly PathResult[], { title, subtitle }: C
   const height = TOP + results.length * ROW + MARGIN;
   const rows = results.map((result, row) => drawRow(result, TOP + row * ROW));
   const panels = PANELS.map((panel, index) => drawPanel(panel, panelX(index), results));
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title">
+  const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-labelledby="title">
 <title id="title">${escapeXml(title)}</title>
 <style>${STYLE}
 </style>
@@ -111,8 +112,7 @@ function panelX(index: number): number {
 function drawRow({ path, trouble }: PathResult, y: number): string {
   const rule = `<line class="rule" x1="${MARGIN}" x2="${WIDTH - MARGIN}" y1="${y}" y2="${y}"/>`;
   const middle = y + ROW / 2 + 4;
-  const why =
-    trouble === null ? "" : text(MARGIN, middle + 16, "faint", trouble.kind === "refused" ? "not built" : "failed");
+  const why = trouble === null ? "" : text(MARGIN, middle + 16, "faint", nameTrouble(trouble));
   return `${rule}${text(MARGIN, middle, "path", path.name)}${why}`;
 }
 
@@ -140,7 +140,8 @@ function drawLegend(series: readonly Series[], x: number): readonly string[] {
   return series.map(({ label }, index) => {
     const at = left;
     left += 15 + label.length * 6.5 + 16;
-    return `<rect class="s${index}" x="${at}" y="${TOP - 22}" width="10" height="10" rx="2"/>${text(at + 15, TOP - 13, "faint", label)}`;
+    const swatch = `<rect class="s${index}" x="${at}" y="${TOP - 22}" width="10" height="10" rx="2"/>`;
+    return `${swatch}${text(at + 15, TOP - 13, "faint", label)}`;
   });
 }
 

@@ -32,6 +32,10 @@ export interface Trouble {
   readonly reason: string;
 }
 
+export function nameTrouble({ kind }: Trouble): string {
+  return { refused: "not built", failed: "failed" }[kind];
+}
+
 export interface PathResult {
   readonly path: DataPath;
   /** By round; null where there was trouble. */

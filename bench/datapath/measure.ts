@@ -11,6 +11,7 @@ import { seconds } from "../../src/base/brand.ts";
 import type { Figures } from "./figures.ts";
 import { parseTcpReport, parseUdpReport, type UdpReport } from "./iperf-report.ts";
 import type { OpenPath } from "./open-path.ts";
+import type { DatapathOptions } from "./options.ts";
 import { readProcessorSeconds } from "./processor-time.ts";
 import { parseRoundTrips, type RoundTrips } from "./round-trips.ts";
 
@@ -24,9 +25,13 @@ const PINGS_PER_SECOND = 1000;
 const GRACE = 20;
 const SERVER_LIMIT = seconds(5);
 
-export async function measureAll(path: OpenPath, duration: number, signal: AbortSignal): Promise<Figures> {
-  const one = await measureTcp(path, 1, duration, signal);
-  const four = await measureTcp(path, STREAMS, duration, signal);
+/** How to measure: seconds for each, and TCP's congestion control. */
+export type Manner = Pick<DatapathOptions, "seconds" | "congestion">;
+
+export async function measureAll(path: OpenPath, manner: Manner, signal: AbortSignal): Promise<Figures> {
+  const { seconds: duration } = manner;
+  const one = await measureTcp(path, 1, manner, signal);
+  const four = await measureTcp(path, STREAMS, manner, signal);
   const large = await measureUdp(path, LARGE, duration, signal);
   const small = await measureUdp(path, SMALL, duration, signal);
   const trips = await measureRoundTrips(path, duration, signal);
@@ -51,11 +56,12 @@ export async function measureAll(path: OpenPath, duration: number, signal: Abort
   };
 }
 
-async function measureTcp(path: OpenPath, streams: number, duration: number, signal: AbortSignal) {
+async function measureTcp(path: OpenPath, streams: number, manner: Manner, signal: AbortSignal) {
+  const flags = ["-P", String(streams), ...(manner.congestion === null ? [] : ["-C", manner.congestion])];
   const hosts = [path.from.host.namespace, path.to.host.namespace];
   using _ = await startServer(path.to, signal);
   const before = readProcessorSeconds(hosts);
-  const json = await runClient(path, ["-P", String(streams)], duration, signal);
+  const json = await runClient(path, flags, manner.seconds, signal);
   const after = readProcessorSeconds(hosts);
   const used = { machine: after.machine - before.machine, daemons: after.daemons - before.daemons };
   return { ...parseTcpReport(json), ...used };

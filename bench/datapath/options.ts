@@ -8,6 +8,8 @@ export interface DatapathOptions {
   readonly rounds: number;
   /** Of one measurement. */
   readonly seconds: number;
+  /** TCP's; null for the machine's own. */
+  readonly congestion: string | null;
   readonly json: boolean;
   readonly chart: string;
   /** Another flanneld's program; null when there is none to compare with. */
@@ -24,6 +26,7 @@ kernel objects made by hand, in turns; compares the figures with the targets tha
   --rounds N      how often each path is measured (3)
   --seconds S     how long one measurement takes (3; with PEER 2)
   --only A,B      only these paths: host-gw, host-gw by hand, vxlan by hand, vxlan, udp
+  --congestion C  TCP's congestion control, such as cubic or bbr (the machine's own)
   --json          figures for programs on standard output, progress on standard error
   --chart PATH    where the chart goes (build/datapath.svg)
   --help          this text
@@ -44,6 +47,7 @@ export function parseDatapathCommand(argv: readonly string[], env: NodeJS.Proces
       rounds: { type: "string", default: "3" },
       seconds: { type: "string" },
       only: { type: "string" },
+      congestion: { type: "string" },
       json: { type: "boolean", default: false },
       chart: { type: "string", default: DEFAULT_CHART },
       help: { type: "boolean", short: "h", default: false },
@@ -57,6 +61,7 @@ export function parseDatapathCommand(argv: readonly string[], env: NodeJS.Proces
     rounds: count("--rounds", values.rounds, 100),
     // Eight paths in place of five, in about the same time.
     seconds: count("--seconds", values.seconds ?? (peer === null ? "3" : "2"), 3600),
+    congestion: values.congestion ?? null,
     json: values.json,
     chart: values.chart,
     peer,

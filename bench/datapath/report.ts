@@ -5,6 +5,7 @@ import {
   type Figures,
   findResult,
   type Measure,
+  nameTrouble,
   type PathResult,
   ratioOf,
   type Spread,
@@ -25,6 +26,8 @@ interface Section {
   readonly columns: readonly Column[];
 }
 
+const COLUMNS = 120;
+
 const count = (value: number) => Math.round(value).toLocaleString("en");
 const digits = (places: number) => (value: number) => value.toFixed(places);
 
@@ -40,13 +43,13 @@ function range(measure: Measure, format: (value: number) => string): Column {
 }
 
 function ratio(measure: Measure): Column {
-  const show = (spread: Spread) =>
-    spread.low === spread.high ? digits(2)(spread.median) : `${digits(2)(spread.median)} ±${digits(2)(halfOf(spread))}`;
+  const show = (spread: Spread, rounds: number) =>
+    `${digits(2)(spread.median)}${rounds > 1 ? ` ±${digits(2)(halfOf(spread))}` : ""}`;
   return {
     heading: `to ${REFERENCE}`,
     cell: (result, reference) => {
       const spread = ratioOf(result, reference, measure);
-      return spread === null || result === reference ? "" : show(spread);
+      return spread === null || result === reference ? "" : show(spread, result.rounds.length);
     },
   };
 }
@@ -132,22 +135,41 @@ function alignRight(rows: readonly (readonly string[])[]): readonly string[] {
 }
 
 function formatTroubles(results: readonly PathResult[], style: Style): readonly string[] {
-  const troubled = results.flatMap(({ path, trouble }) =>
-    trouble ? [`  ${path.name}: ${formatTrouble(trouble)}`] : [],
+  const lines = results.flatMap(({ path, trouble }) =>
+    trouble ? wrap(`${path.name}: ${formatTrouble(trouble)}`, 2) : [],
   );
-  return troubled.length === 0 ? [] : ["", style.heading("Not measured"), ...troubled];
+  return lines.length === 0 ? [] : ["", style.heading("Not measured"), ...lines];
 }
 
-export function formatTrouble({ kind, reason }: Trouble): string {
-  return `${kind === "refused" ? "not built" : "failed"}: ${reason}`;
+/** Lines of whole words; those after the first are indented further. */
+function wrap(content: string, indent: number): readonly string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of content.split(/\s+/)) {
+    const start = " ".repeat(lines.length === 0 ? indent : indent + 2);
+    const longer = line === "" ? `${start}${word}` : `${line} ${word}`;
+    if (longer.length > COLUMNS && line !== "") {
+      lines.push(line);
+      line = `${" ".repeat(indent + 2)}${word}`;
+    } else {
+      line = longer;
+    }
+  }
+  return [...lines, line];
+}
+
+export function formatTrouble(trouble: Trouble): string {
+  return `${nameTrouble(trouble)}: ${trouble.reason}`;
 }
 
 export function formatVerdicts(verdicts: readonly Verdict[], style: Style): readonly string[] {
+  if (verdicts.length === 0) return [];
   const width = Math.max(...verdicts.map(({ target }) => target.length));
   const words = { met: style.good("met    "), missed: style.heading("MISSED "), unknown: style.faint("unknown") };
-  const lines = verdicts.map(
-    ({ target, outcome, detail }) => `  ${words[outcome]}  ${target.padEnd(width)}  ${detail}`,
-  );
+  const lines = verdicts.flatMap(({ target, outcome, detail, information }) => [
+    `  ${words[outcome]}  ${target.padEnd(width)}  ${detail}`,
+    ...(information === null ? [] : wrap(information, 11).map(style.faint)),
+  ]);
   return ["", style.heading("Targets"), ...lines];
 }
 

@@ -37,14 +37,10 @@ export async function runRounds(
   });
 }
 
-async function tryPath(
-  path: DataPath,
-  { seconds, peer }: DatapathOptions,
-  signal: AbortSignal,
-): Promise<Figures | Trouble> {
+async function tryPath(path: DataPath, options: DatapathOptions, signal: AbortSignal): Promise<Figures | Trouble> {
   try {
-    await using open = await openPath(path, peer, signal);
-    return await measureAll(open, seconds, signal);
+    await using open = await openPath(path, options.peer, signal);
+    return await measureAll(open, options, signal);
   } catch (error) {
     signal.throwIfAborted();
     // PEER was asked for, so it is a failure when it does not start; ours may not have the backend yet.
