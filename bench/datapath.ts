@@ -36,13 +36,21 @@ function readCommand(): DatapathCommand | null {
   try {
     const command = parseDatapathCommand(process.argv.slice(2), process.env);
     if (command.kind === "help" || command.options.peer === null) return command;
-    const peer = resolve(command.options.peer);
-    accessSync(peer, constants.X_OK);
-    return { ...command, options: { ...command.options, peer } };
+    return { ...command, options: { ...command.options, peer: findProgram(command.options.peer) } };
   } catch (error) {
     console.error(`bench: ${messageOf(error)}`);
     return null;
   }
+}
+
+function findProgram(path: string): string {
+  const program = resolve(path);
+  try {
+    accessSync(program, constants.X_OK);
+  } catch (error) {
+    throw new Error(`PEER=${path}: this is no program that can be run: ${messageOf(error)}`);
+  }
+  return program;
 }
 
 async function bench(options: DatapathOptions): Promise<number> {
@@ -76,7 +84,8 @@ async function measureAndReport(
   const results = await runRounds(options, progress, signal);
   const verdicts = judge(results, options.peer !== null);
   mkdirSync(dirname(chart), { recursive: true });
-  writeFileSync(chart, drawChart(results, { title: "What the data path costs", subtitle: conditions }));
+  const subtitle = rounds > 1 ? `${conditions}; thin lines: lowest to highest round` : conditions;
+  writeFileSync(chart, drawChart(results, { title: "What the data path costs", subtitle }));
   if (json) {
     console.log(JSON.stringify(toJson({ conditions, rounds, seconds, results, verdicts }), null, 2));
   } else {

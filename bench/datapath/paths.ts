@@ -27,8 +27,8 @@ export const REFERENCE = "vxlan";
 const OWN: readonly DataPath[] = [
   { kind: "daemons", name: "host-gw", backend: "host-gw", programs: ["ours", "ours"] },
   { kind: "by hand", name: "host-gw by hand", backend: "host-gw" },
-  { kind: "by hand", name: "vxlan by hand", backend: "vxlan" },
   { kind: "daemons", name: "vxlan", backend: "vxlan", programs: ["ours", "ours"] },
+  { kind: "by hand", name: "vxlan by hand", backend: "vxlan" },
   { kind: "daemons", name: "udp", backend: "udp", programs: ["ours", "ours"] },
 ];
 

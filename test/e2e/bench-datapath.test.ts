@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -23,8 +23,10 @@ interface Bench {
 async function runBench(
   args: readonly string[],
   onLine: (line: string, pid: number) => void = () => {},
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<Bench> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, PEER: "", ...environment };
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   const pid = child.pid ?? 0;
   let stdout = "";
   child.stdout.on("data", (chunk: Buffer) => {
@@ -45,6 +47,29 @@ function listRemains(run: string): readonly string[] {
       ? readdirSync(parent).filter((name) => name === run || name.startsWith(`${run}-`) || name.startsWith(`${run}.`))
       : [],
   );
+}
+
+/** A flanneld whose log says nothing that we know: routes for the other of the two hosts, and the subnet file. */
+const PEER = `#!/bin/sh
+for word; do case $word in --subnet-file=*) file=\${word#*=} ;; esac; done
+case $(ip -4 -o addr show dev eth0) in
+  *192.168.77.11/*) own=1 other=2 gateway=192.168.77.12 ;;
+  *) own=2 other=1 gateway=192.168.77.11 ;;
+esac
+ip route add 10.5.$other.0/24 via $gateway
+printf 'FLANNEL_NETWORK=10.5.0.0/16\\nFLANNEL_SUBNET=10.5.%s.1/24\\nFLANNEL_MTU=1472\\n' $own >"$file.new"
+mv "$file.new" "$file"
+exec sleep 600
+`;
+const BROKEN_PEER = `#!/bin/sh
+echo "E1125 main.go:200] no such luck" >&2
+exit 1
+`;
+
+function writeProgram(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text, { mode: 0o755 });
+  return path;
 }
 
 const SHORT = ["--rounds", "1", "--seconds", "1", "--chart", CHART];
@@ -92,7 +117,26 @@ describe("bench:datapath", () => {
     assert.deepEqual(bench.remains, []);
   });
 
-  it("refuses what it does not understand", async () => {
+  it("measures another flanneld without knowing its log", async () => {
+    const env = { PEER: writeProgram("peer", PEER) };
+    const bench = await runBench([...SHORT, "--only", "udp PEER"], undefined, env);
+    assert.equal(bench.status, 0, bench.stdout + bench.progress.join("\n"));
+    assert.match(bench.stdout, /^udp PEER +\d+\.\d\d /m);
+    assert.deepEqual(bench.remains, []);
+  });
+
+  it("says with its own words why another flanneld does not start", async () => {
+    const env = { PEER: writeProgram("broken-peer", BROKEN_PEER) };
+    const bench = await runBench([...SHORT, "--only", "udp PEER"], undefined, env);
+    assert.equal(bench.status, 2);
+    assert.match(bench.stdout, /udp PEER: failed: flanneld on h\d ended with status 1: .* no such luck/);
+    assert.deepEqual(bench.remains, []);
+  });
+
+  it("refuses what it does not understand, and a program that is not there", async () => {
+    const absent = await runBench([], undefined, { PEER: "/nowhere/flanneld" });
+    assert.equal(absent.status, 64);
+    assert.match(absent.progress.join("\n"), /^bench: PEER=\/nowhere\/flanneld: this is no program that can be run/);
     const bench = await runBench(["--only", "vxlam"]);
     assert.equal(bench.status, 64);
     assert.match(bench.progress.join("\n"), /^bench: there is no path "vxlam": there are host-gw, /);

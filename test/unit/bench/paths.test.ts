@@ -7,7 +7,7 @@ const namesOf = (paths: readonly { readonly name: string }[]) => paths.map(({ na
 
 describe("planPaths", () => {
   it("measures our backends and those made by hand, and PEER's only when there is one", () => {
-    const own = ["host-gw", "host-gw by hand", "vxlan by hand", "vxlan", "udp"];
+    const own = ["host-gw", "host-gw by hand", "vxlan", "vxlan by hand", "udp"];
     assert.deepEqual(namesOf(planPaths(false, null)), own);
     assert.deepEqual(namesOf(planPaths(true, null)), [...own, "udp PEER", "udp ours to PEER", "udp PEER to ours"]);
   });
@@ -52,7 +52,7 @@ describe("parseDatapathCommand", () => {
 
   it("takes names with blanks, and the other flanneld from the environment", () => {
     const { paths, peer, seconds } = optionsOf(["--only", "vxlan, vxlan by hand"], { PEER: "/opt/flanneld" });
-    assert.deepEqual(namesOf(paths), ["vxlan by hand", "vxlan"]);
+    assert.deepEqual(namesOf(paths), ["vxlan", "vxlan by hand"]);
     assert.equal(peer, "/opt/flanneld");
     assert.equal(seconds, 2);
   });
