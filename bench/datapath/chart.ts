@@ -1,6 +1,6 @@
 // The figures as an SVG that stands by itself: a row for each path, and three panels of bars. Pure.
 
-import { type Measure, nameTrouble, type PathResult, type Spread, summarise } from "./figures.ts";
+import { type Measure, type PathResult, type Spread, summarise } from "./figures.ts";
 
 interface Series {
   readonly label: string;
@@ -112,7 +112,7 @@ function panelX(index: number): number {
 function drawRow({ path, trouble }: PathResult, y: number): string {
   const rule = `<line class="rule" x1="${MARGIN}" x2="${WIDTH - MARGIN}" y1="${y}" y2="${y}"/>`;
   const middle = y + ROW / 2 + 4;
-  const why = trouble === null ? "" : text(MARGIN, middle + 16, "faint", nameTrouble(trouble));
+  const why = trouble === null ? "" : text(MARGIN, middle + 16, "faint", trouble.kind);
   return `${rule}${text(MARGIN, middle, "path", path.name)}${why}`;
 }
 

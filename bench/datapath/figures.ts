@@ -26,14 +26,10 @@ export interface Figures {
 
 export type Measure = keyof Figures;
 
-/** Why a path has no figures. `refused`: the daemon does not start with this backend. `failed`: anything else. */
+/** Why a path has no figures. "not built": our daemon does not have the backend. */
 export interface Trouble {
-  readonly kind: "refused" | "failed";
+  readonly kind: "not built" | "failed";
   readonly reason: string;
-}
-
-export function nameTrouble({ kind }: Trouble): string {
-  return { refused: "not built", failed: "failed" }[kind];
 }
 
 export interface PathResult {

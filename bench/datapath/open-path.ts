@@ -3,7 +3,7 @@
 
 import { addPod, type Pod } from "../../lab/cni.ts";
 import { startEtcd } from "../../lab/etcd.ts";
-import { startFlanneld } from "../../lab/flanneld.ts";
+import { type Flanneld, startFlanneld } from "../../lab/flanneld.ts";
 import { ping } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace, type Machine, openTopology, type Topology } from "../../lab/topology.ts";
@@ -19,11 +19,14 @@ export interface OpenPath extends AsyncDisposable {
   readonly to: Pod;
 }
 
-/** A daemon does not start with this backend. */
+/** A daemon has ended before it was ready, or never was; the message is its own sentence. */
 export class PathRefused extends Error {
-  constructor(cause: unknown) {
+  readonly program: Program;
+
+  constructor(program: Program, cause: unknown) {
     super(sentenceOf(messageOf(cause)), { cause });
     this.name = "PathRefused";
+    this.program = program;
   }
 }
 
@@ -75,17 +78,26 @@ async function connectByDaemons(
     const other = program === "peer" && peer !== null ? { program: peer } : {};
     return topology.own(startFlanneld(host, { etcdEndpoints: [etcd.endpoint], flags: FLAGS, ...other }));
   };
-  const [sender, receiver] = path.programs;
-  const daemons = [start(hosts[0], sender), start(hosts[1], receiver)] as const;
-  const ready = [
-    sender === "ours" ? daemons[0].ready(signal) : daemons[0].wroteSubnetFile(signal),
-    receiver === "ours" ? daemons[1].ready(signal) : daemons[1].wroteSubnetFile(signal),
-  ];
-  // Both are waited for, so that nobody is left waiting in a lab that is gone.
-  const refused = (await Promise.allSettled(ready)).find((result) => result.status === "rejected");
-  signal.throwIfAborted();
-  if (refused) throw new PathRefused(refused.reason);
+  const daemons = [start(hosts[0], path.programs[0]), start(hosts[1], path.programs[1])] as const;
+  await untilReady(daemons, path.programs, signal);
   return [daemons[0].subnetFile, daemons[1].subnetFile];
+}
+
+/** Both are waited for, so that nobody is left waiting in a lab that is gone. Throws PathRefused for the first. */
+async function untilReady(
+  daemons: readonly Flanneld[],
+  programs: readonly Program[],
+  signal: AbortSignal,
+): Promise<void> {
+  const outcomes = await Promise.allSettled(
+    daemons.map((daemon, index) =>
+      programs[index] === "ours" ? daemon.ready(signal) : daemon.wroteSubnetFile(signal),
+    ),
+  );
+  signal.throwIfAborted();
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome.status === "rejected") throw new PathRefused(programs[index] ?? "ours", outcome.reason);
+  }
 }
 
 /** The hosts learn of each other through etcd after they are ready. */

@@ -5,7 +5,6 @@ import {
   type Figures,
   findResult,
   type Measure,
-  nameTrouble,
   type PathResult,
   ratioOf,
   type Spread,
@@ -159,7 +158,7 @@ function wrap(content: string, indent: number): readonly string[] {
 }
 
 export function formatTrouble(trouble: Trouble): string {
-  return `${nameTrouble(trouble)}: ${trouble.reason}`;
+  return `${trouble.kind}: ${trouble.reason}`;
 }
 
 export function formatVerdicts(verdicts: readonly Verdict[], style: Style): readonly string[] {

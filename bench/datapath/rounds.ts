@@ -43,9 +43,11 @@ async function tryPath(path: DataPath, options: DatapathOptions, signal: AbortSi
     return await measureAll(open, options, signal);
   } catch (error) {
     signal.throwIfAborted();
-    // PEER was asked for, so it is a failure when it does not start; ours may not have the backend yet.
-    const oursToo = path.kind === "daemons" && path.programs.includes("ours");
-    const refused = error instanceof PathRefused && oursToo;
-    return { kind: refused ? "refused" : "failed", reason: messageOf(error) };
+    return { kind: isNotBuilt(error) ? "not built" : "failed", reason: messageOf(error) };
   }
+}
+
+/** Our daemon says so itself. Whatever else keeps it from starting is a failure, and so is anything of PEER's. */
+function isNotBuilt(error: unknown): boolean {
+  return error instanceof PathRefused && error.program === "ours" && /\bnot built\b/.test(error.message);
 }

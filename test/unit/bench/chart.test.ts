@@ -46,7 +46,7 @@ describe("drawChart", () => {
   });
 
   it("names a path without figures, and why there are none", () => {
-    const svg = drawChart([troubled("udp", { kind: "refused", reason: "no" })], TEXT);
+    const svg = drawChart([troubled("udp", { kind: "not built", reason: "no" })], TEXT);
     assertWellFormed(svg);
     assert.match(svg, />udp<.*>not built</);
     assert.doesNotMatch(svg, /class="bar |NaN|Infinity/);

@@ -6,7 +6,7 @@ import { exitStatus, judge, type Verdict } from "../../../bench/datapath/targets
 import { measured, troubled } from "./results.ts";
 
 const tcp = (...values: readonly number[]) => values.map((tcpGigabitsPerSecond) => ({ tcpGigabitsPerSecond }));
-const NOT_BUILT = { kind: "refused", reason: "the backend udp is not built" } as const;
+const NOT_BUILT = { kind: "not built", reason: "the backend udp is not built" } as const;
 
 describe("spreadOf", () => {
   it("is the median and both ends", () => {

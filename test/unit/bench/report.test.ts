@@ -39,7 +39,7 @@ describe("formatFigures", () => {
 
   it("gives the reason for a path without figures, and no table when there are none at all", () => {
     const reason = "the backend udp is not built into this flanneld yet";
-    const lines = formatFigures([troubled("udp", { kind: "refused", reason })], PLAIN);
+    const lines = formatFigures([troubled("udp", { kind: "not built", reason })], PLAIN);
     assert.deepEqual(lines, ["", "Not measured", `  udp: not built: ${reason}`]);
   });
 });
