@@ -34,6 +34,8 @@ export interface Flanneld extends AsyncDisposable {
   waitForLog(pattern: RegExp, limit: Millis, signal: AbortSignal): Promise<string>;
   /** Resolves when the daemon serves its host; throws at once when it has ended instead. */
   ready(signal: AbortSignal): Promise<void>;
+  /** Resolves when the subnet file is there: for a program whose log we do not know. Throws at once when it has ended. */
+  wroteSubnetFile(signal: AbortSignal): Promise<void>;
   running(): boolean;
   /** SIGTERM; resolves to the exit status, as a shell counts it. */
   stop(signal: AbortSignal): Promise<number>;
@@ -63,17 +65,20 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
   const log = () => readFileSync(logFile).subarray(start).toString("utf8");
   const ended = (limit: Millis, signal: AbortSignal) =>
     waitFor(`the end of flanneld on ${host.name}`, () => (running() ? null : true), limit, signal);
-  const waitForLog = (pattern: RegExp, limit: Millis, signal: AbortSignal) => {
-    const look = () => {
-      const line = log()
-        .split("\n")
-        .find((line) => pattern.test(line));
-      if (line === undefined && !running()) {
+  const whileRunning = <T>(what: string, look: () => T | null, limit: Millis, signal: AbortSignal) => {
+    const lookOrGiveUp = () => {
+      const found = look();
+      if (found === null && !running()) {
         throw new Error(`flanneld on ${host.name} ended with status ${status()}: ${lastWords(log())}`);
       }
-      return line ?? null;
+      return found;
     };
-    return waitFor(`${pattern} in the log of flanneld on ${host.name}`, look, limit, signal);
+    return waitFor(what, lookOrGiveUp, limit, signal);
+  };
+  const waitForLog = (pattern: RegExp, limit: Millis, signal: AbortSignal) => {
+    const lines = () => log().split("\n");
+    const look = () => lines().find((line) => pattern.test(line)) ?? null;
+    return whileRunning(`${pattern} in the log of flanneld on ${host.name}`, look, limit, signal);
   };
   return {
     host,
@@ -83,6 +88,10 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
     log,
     waitForLog,
     ready: async (signal) => void (await waitForLog(/flannel is ready/, READY_LIMIT, signal)),
+    wroteSubnetFile: async (signal) => {
+      const look = () => existsSync(subnetFile) || null;
+      await whileRunning(`the subnet file of flanneld on ${host.name}`, look, READY_LIMIT, signal);
+    },
     running,
     stop: async (signal) => {
       child.kill("SIGTERM");

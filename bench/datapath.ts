@@ -1,0 +1,115 @@
+// npm run bench:datapath: what the data path costs, between the pods of two hosts, over each backend and over the same
+// kernel objects made by hand. This file is the process edge: arguments, signals, what is printed, exit status.
+
+import { setMaxListeners } from "node:events";
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, release } from "node:os";
+import { dirname, resolve } from "node:path";
+import { createStyle } from "../demo/table.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { messageOf } from "../src/base/errors.ts";
+import { drawChart } from "./datapath/chart.ts";
+import { toJson } from "./datapath/json.ts";
+import { type DatapathCommand, type DatapathOptions, HELP, parseDatapathCommand } from "./datapath/options.ts";
+import { formatFigures, formatVerdicts } from "./datapath/report.ts";
+import { runRounds } from "./datapath/rounds.ts";
+import { exitStatus, judge } from "./datapath/targets.ts";
+
+const FAILED = 2;
+const USAGE = 64;
+const INTERRUPTED = 130;
+
+async function main(): Promise<number> {
+  const command = readCommand();
+  switch (command?.kind) {
+    case undefined:
+      return USAGE;
+    case "help":
+      console.log(HELP);
+      return 0;
+    case "run":
+      return await bench(command.options);
+  }
+}
+
+function readCommand(): DatapathCommand | null {
+  try {
+    const command = parseDatapathCommand(process.argv.slice(2), process.env);
+    if (command.kind === "help" || command.options.peer === null) return command;
+    return { ...command, options: { ...command.options, peer: findProgram(command.options.peer) } };
+  } catch (error) {
+    console.error(`bench: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+function findProgram(path: string): string {
+  const program = resolve(path);
+  try {
+    accessSync(program, constants.X_OK);
+  } catch (error) {
+    throw new Error(`PEER=${path}: this is no program that can be run: ${messageOf(error)}`);
+  }
+  return program;
+}
+
+async function bench(options: DatapathOptions): Promise<number> {
+  const start = systemClock.monotonic();
+  const style = createStyle(process.stderr, process.env);
+  const progress = (line: string) => {
+    const elapsed = ((systemClock.monotonic() - start) / 1000).toFixed(0).padStart(4);
+    console.error(`${style.faint(`[${elapsed} s]`)} ${line}`);
+  };
+  const signal = abortOnSignals();
+  try {
+    return await measureAndReport(options, progress, signal);
+  } catch (error) {
+    if (signal.aborted) {
+      progress("stopped; all of it is taken down");
+      return INTERRUPTED;
+    }
+    console.error(`bench failed: ${messageOf(error)}`);
+    return FAILED;
+  }
+}
+
+async function measureAndReport(
+  options: DatapathOptions,
+  progress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  const { rounds, seconds, chart, json } = options;
+  const conditions = describeConditions(options);
+  progress(conditions);
+  const results = await runRounds(options, progress, signal);
+  const verdicts = judge(results, options.peer !== null);
+  mkdirSync(dirname(chart), { recursive: true });
+  const subtitle = rounds > 1 ? `${conditions}; thin lines: lowest to highest round` : conditions;
+  writeFileSync(chart, drawChart(results, { title: "What the data path costs", subtitle }));
+  if (json) {
+    console.log(JSON.stringify(toJson({ conditions, rounds, seconds, results, verdicts }), null, 2));
+  } else {
+    const style = createStyle(process.stdout, process.env);
+    for (const line of [...formatFigures(results, style), ...formatVerdicts(verdicts, style)]) console.log(line);
+    console.log(`\nchart: ${chart}`);
+  }
+  return exitStatus(results, verdicts);
+}
+
+/** What a figure means depends on this. */
+function describeConditions({ rounds, seconds, congestion }: DatapathOptions): string {
+  const control = congestion ?? readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
+  const machine = `${availableParallelism()} processors, kernel ${release()}, TCP ${control}`;
+  const method = `median of ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${seconds} s a measurement`;
+  return `two hosts on one machine (${machine}); ${method}`;
+}
+
+/** npm passes a signal on that the terminal has sent already, so a second one means nothing. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort());
+  return controller.signal;
+}
+
+void main().then((status) => process.exit(status));
