@@ -1,4 +1,4 @@
-// Compiles src/native/*.c into one Node-API addon. Plain `cc`, no node-gyp: the headers come with node-api-headers, and
+// Compiles the C files below src/native into one Node-API addon. Plain `cc`, no node-gyp: the headers come with node-api-headers, and
 // a Node-API 8 binary runs on every Node from 16 on. Usage: build-native.mjs [output file]; does nothing when the output
 // is newer than everything that it is made of. CC chooses the compiler, CFLAGS adds flags (sanitizers, for example).
 
@@ -51,7 +51,7 @@ function compile(files) {
   return false;
 }
 
-const names = readdirSync(sources).filter((name) => /\.[ch]$/.test(name));
+const names = readdirSync(sources, { recursive: true }).filter((name) => /\.[ch]$/.test(name));
 const inputs = [...names.map((name) => join(sources, name)), fileURLToPath(import.meta.url), headers];
 if (inputs.every((input) => changedAt(input) < changedAt(output))) process.exit(0);
 process.exit(compile(names.filter((name) => name.endsWith(".c")).map((name) => join(sources, name))) ? 0 : 1);

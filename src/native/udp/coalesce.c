@@ -1,0 +1,207 @@
+/* Which packets may go together follows the kernel's tcp_gro_receive() and udp_gro_receive(). */
+
+#include "coalesce.h"
+
+#include "checksum.h"
+
+/* A packet that could be part of a group. */
+struct segment {
+  uint8_t *packet;
+  const struct ipv4 *header;
+  size_t headers_length;
+  size_t payload_length;
+};
+
+static uint64_t transport_sum(const uint8_t *packet, const struct ipv4 *header) {
+  size_t length = header->length - header->header_length;
+  return checksum_add(ipv4_pseudo_sum(packet, header->protocol, length), packet + header->header_length, length);
+}
+
+/* A wrong checksum must stay wrong: the receiver's kernel is to see it. */
+static bool has_good_checksums(const uint8_t *packet, const struct ipv4 *header) {
+  return checksum_fold(checksum_add(0, packet, header->header_length)) == 0xffff &&
+         checksum_fold(transport_sum(packet, header)) == 0xffff;
+}
+
+static bool is_tcp_segment(struct segment *segment, const uint8_t *tcp, size_t available) {
+  if (available < TCP_HEADER) return false;
+  size_t length = (size_t)(tcp[TCP_DATA_OFFSET] >> 4) * 4;
+  if (length < TCP_HEADER || length >= available) return false;
+  if ((tcp[TCP_FLAGS] & ~TCP_PSH) != TCP_ACK || (tcp[TCP_DATA_OFFSET] & 15) != 0) return false;
+  segment->headers_length = IPV4_HEADER + length;
+  segment->payload_length = available - length;
+  return true;
+}
+
+static bool is_udp_segment(struct segment *segment, const uint8_t *udp, size_t available) {
+  if (available <= UDP_HEADER || load16(udp + UDP_LENGTH) != available) return false;
+  /* Kernel: without a checksum a datagram is not coalesced, because segmentation would give it one. */
+  if (load16(udp + UDP_CHECKSUM) == 0) return false;
+  segment->headers_length = IPV4_HEADER + UDP_HEADER;
+  segment->payload_length = available - UDP_HEADER;
+  return true;
+}
+
+static bool is_eligible(const struct coalescer *coalescer, struct segment *segment) {
+  const struct ipv4 *header = segment->header;
+  if (header->header_length != IPV4_HEADER || ipv4_is_fragment(header)) return false;
+  const uint8_t *transport = segment->packet + IPV4_HEADER;
+  size_t available = header->length - IPV4_HEADER;
+  if (header->protocol == PROTOCOL_TCP) {
+    if (!coalescer->tcp || !is_tcp_segment(segment, transport, available)) return false;
+  } else if (header->protocol == PROTOCOL_UDP) {
+    if (!coalescer->udp || !is_udp_segment(segment, transport, available)) return false;
+  } else {
+    return false;
+  }
+  return has_good_checksums(segment->packet, header);
+}
+
+/* Addresses, protocol and, in all that can be in a group, ports. */
+static bool is_same_flow(const struct group *group, const uint8_t *packet, const struct ipv4 *header) {
+  return group->protocol == header->protocol && memcmp(group->packet + IPV4_SOURCE, packet + IPV4_SOURCE, 8) == 0 &&
+         (header->length < header->header_length + 4 ||
+          memcmp(group->packet + IPV4_HEADER, packet + header->header_length, 4) == 0);
+}
+
+static struct group *find_group(struct coalescer *coalescer, const uint8_t *packet, const struct ipv4 *header) {
+  for (size_t i = 0; i < coalescer->used; i++) {
+    if (is_same_flow(&coalescer->groups[i], packet, header)) return &coalescer->groups[i];
+  }
+  return NULL;
+}
+
+static bool ip_headers_match(const struct group *group, const struct segment *segment) {
+  const uint8_t *first = group->packet, *next = segment->packet;
+  if (first[IPV4_TOS] != next[IPV4_TOS] || first[IPV4_TTL] != next[IPV4_TTL]) return false;
+  uint16_t fragment = segment->header->fragment;
+  if (load16(first + IPV4_FRAGMENT) != fragment) return false;
+  /* RFC 6864: the identification of what is never fragmented means nothing. Otherwise segmentation counts it up. */
+  if (fragment & IPV4_DONT_FRAGMENT) return true;
+  return (uint16_t)(load16(first + IPV4_ID) + group->segments) == load16(next + IPV4_ID);
+}
+
+static bool tcp_headers_match(const struct group *group, const struct segment *segment) {
+  const uint8_t *first = group->packet + IPV4_HEADER, *next = segment->packet + IPV4_HEADER;
+  size_t sent = group->length - group->headers_length;
+  return group->headers_length == segment->headers_length &&
+         load32(first + TCP_SEQUENCE) + (uint32_t)sent == load32(next + TCP_SEQUENCE) &&
+         memcmp(first + TCP_ACKNOWLEDGEMENT, next + TCP_ACKNOWLEDGEMENT, 4) == 0 &&
+         memcmp(first + TCP_WINDOW, next + TCP_WINDOW, 2) == 0 &&
+         memcmp(first + TCP_HEADER, next + TCP_HEADER, segment->headers_length - IPV4_HEADER - TCP_HEADER) == 0;
+}
+
+static bool belongs(const struct group *group, const struct segment *segment) {
+  return !group->closed && group->segments < GROUP_SEGMENTS && segment->payload_length <= group->size &&
+         group->length + segment->payload_length <= IPV4_MAX_LENGTH && ip_headers_match(group, segment) &&
+         (group->protocol == PROTOCOL_UDP || tcp_headers_match(group, segment));
+}
+
+static void append(struct group *group, const struct segment *segment) {
+  group->segments++;
+  group->parts[group->segments] =
+      (struct iovec){segment->packet + segment->headers_length, segment->payload_length};
+  group->length += segment->payload_length;
+  bool push = group->protocol == PROTOCOL_TCP && (segment->packet[IPV4_HEADER + TCP_FLAGS] & TCP_PSH) != 0;
+  group->push |= push;
+  group->closed = push || segment->payload_length < group->size;
+}
+
+static void begin(struct group *group, const struct segment *segment) {
+  group->packet = segment->packet;
+  group->headers_length = segment->headers_length;
+  group->size = segment->payload_length;
+  group->protocol = segment->header->protocol;
+  group->segments = 0;
+  group->length = segment->headers_length;
+  group->push = false;
+  append(group, segment);
+  group->parts[1] = (struct iovec){segment->packet, segment->header->length};
+}
+
+/* Makes the first packet's headers those of the whole. */
+static void write_headers(struct group *group) {
+  uint8_t *transport = group->packet + IPV4_HEADER;
+  memcpy(group->headers, group->packet, group->headers_length);
+  store16(group->packet + IPV4_LENGTH, (uint16_t)group->length);
+  ipv4_set_checksum(group->packet, IPV4_HEADER);
+  size_t length = group->length - IPV4_HEADER;
+  uint16_t pseudo = checksum_fold(ipv4_pseudo_sum(group->packet, group->protocol, length));
+  bool tcp = group->protocol == PROTOCOL_TCP;
+  if (tcp && group->push) transport[TCP_FLAGS] |= TCP_PSH;
+  if (!tcp) store16(transport + UDP_LENGTH, (uint16_t)length);
+  store_sum(transport + (tcp ? TCP_CHECKSUM : UDP_CHECKSUM), pseudo);
+  group->vnet = (struct virtio_net_hdr){
+      .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+      .gso_type = tcp ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4,
+      .hdr_len = (uint16_t)group->headers_length,
+      .gso_size = (uint16_t)group->size,
+      .csum_start = IPV4_HEADER,
+      .csum_offset = tcp ? TCP_CHECKSUM : UDP_CHECKSUM,
+  };
+}
+
+static void write_single(const struct coalescer *coalescer, uint8_t *packet, size_t length) {
+  static const struct virtio_net_hdr plain;
+  const struct iovec parts[2] = {{(void *)&plain, sizeof plain}, {packet, length}};
+  coalescer->write(coalescer->context, parts, 2, 1);
+}
+
+/* The kernel took the large packet for wrong: its parts are sent as they came, and no more are made. */
+static void write_apart(struct coalescer *coalescer, struct group *group) {
+  if (group->protocol == PROTOCOL_TCP) coalescer->tcp = false;
+  else coalescer->udp = false;
+  memcpy(group->packet, group->headers, group->headers_length);
+  write_single(coalescer, group->packet, group->parts[1].iov_len);
+  for (size_t i = 2; i <= group->segments; i++) {
+    /* Every payload still has its own headers before it. */
+    const struct iovec *payload = &group->parts[i];
+    uint8_t *packet = (uint8_t *)payload->iov_base - group->headers_length;
+    write_single(coalescer, packet, group->headers_length + payload->iov_len);
+  }
+}
+
+/* The group is empty afterwards. */
+static void write_group(struct coalescer *coalescer, struct group *group) {
+  if (group->segments == 1) {
+    write_single(coalescer, group->packet, group->length);
+  } else if (group->segments > 1) {
+    write_headers(group);
+    group->parts[0] = (struct iovec){&group->vnet, sizeof group->vnet};
+    if (!coalescer->write(coalescer->context, group->parts, group->segments + 1, group->segments)) {
+      write_apart(coalescer, group);
+    }
+  }
+  group->segments = 0;
+}
+
+static struct group *free_group(struct coalescer *coalescer) {
+  if (coalescer->used < GROUPS) return &coalescer->groups[coalescer->used++];
+  struct group *group = &coalescer->groups[coalescer->oldest++ % GROUPS];
+  write_group(coalescer, group);
+  return group;
+}
+
+void coalescer_add(struct coalescer *coalescer, uint8_t *packet, const struct ipv4 *header) {
+  struct segment segment = {.packet = packet, .header = header};
+  struct group *group = find_group(coalescer, packet, header);
+  if (!is_eligible(coalescer, &segment)) {
+    if (group != NULL) write_group(coalescer, group);
+    write_single(coalescer, packet, header->length);
+    return;
+  }
+  if (group != NULL && group->segments > 0) {
+    if (belongs(group, &segment)) {
+      append(group, &segment);
+      return;
+    }
+    write_group(coalescer, group);
+  }
+  begin(group != NULL ? group : free_group(coalescer), &segment);
+}
+
+void coalescer_flush(struct coalescer *coalescer) {
+  for (size_t i = 0; i < coalescer->used; i++) write_group(coalescer, &coalescer->groups[i]);
+  coalescer->used = 0;
+  coalescer->oldest = 0;
+}

@@ -1,0 +1,18 @@
+/* From the peers to the TUN device. */
+
+#ifndef FLANNEL_UDP_INBOUND_H
+#define FLANNEL_UDP_INBOUND_H
+
+#include "traffic.h"
+
+struct inbound;
+
+/* NULL: no memory. */
+struct inbound *inbound_create(struct traffic *traffic);
+void inbound_free(struct inbound *inbound);
+
+/* Delivers what waits, or as much as leaves the other direction its turn. Returns how many messages were read, or a
+ * negative errno when one of the descriptors is of no use any more. */
+int inbound_run(struct inbound *inbound);
+
+#endif

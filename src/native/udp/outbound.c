@@ -1,0 +1,169 @@
+/* Reading the TUN device, deciding as a router does, and gathering what goes to the same peer.
+ * What is read stays in an arena until it has been sent; sending starts it anew, so in the long run the same few pages
+ * are used, which the processor's cache holds. */
+
+#include "outbound.h"
+
+#include "message.h"
+#include "segment.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The largest packet with its virtio header, up to the next cache line. */
+#define READ_SIZE (64 * 1025)
+#define ARENA_SIZE (8 * READ_SIZE)
+/* Headers of segments, while their message waits. */
+#define HEADERS 1024
+/* Packets of a turn. */
+#define TURN 256
+/* Sending begins when this much waits: large enough for a full message, small enough for the second level cache. */
+#define ENOUGH_BYTES (32 * 1024)
+#define CACHE_LINE 64
+
+struct outbound {
+  struct traffic *traffic;
+  uint8_t *arena;
+  size_t used;
+  size_t headers_used;
+  struct message_queue queue;
+  uint8_t headers[HEADERS][TRANSPORT_MAX_HEADERS];
+};
+
+struct outbound *outbound_create(struct traffic *traffic) {
+  struct outbound *outbound = calloc(1, sizeof *outbound);
+  if (outbound == NULL) return NULL;
+  outbound->traffic = traffic;
+  outbound->arena = aligned_alloc(CACHE_LINE, ARENA_SIZE);
+  if (outbound->arena != NULL) return outbound;
+  free(outbound);
+  return NULL;
+}
+
+void outbound_free(struct outbound *outbound) {
+  if (outbound == NULL) return;
+  free(outbound->arena);
+  free(outbound);
+}
+
+static void send_all(struct outbound *outbound) {
+  queue_send(&outbound->queue, outbound->traffic, true);
+  outbound->headers_used = 0;
+}
+
+static void add(struct outbound *outbound, const struct route *route, const struct iovec *parts, size_t number) {
+  if (queue_add(&outbound->queue, outbound->traffic, route, parts, number)) return;
+  queue_send(&outbound->queue, outbound->traffic, true);
+  queue_add(&outbound->queue, outbound->traffic, route, parts, number);
+}
+
+static void answer(struct outbound *outbound, enum icmp_error error, const uint8_t *packet,
+                   const struct ipv4 *header) {
+  struct traffic *traffic = outbound->traffic;
+  if (!may_send_icmp(traffic, packet, header)) return;
+  uint8_t bytes[ICMP_MAX_LENGTH];
+  /* Kernel: a packet from one of the host's own addresses is not accepted from a device; the far end tells this host. */
+  uint32_t own = traffic->settings.tunnel_address;
+  uint32_t source = header->source == own ? header->destination : own;
+  size_t length = icmp_write(bytes, error, 0, packet, header, source);
+  struct virtio_net_hdr plain = {0};
+  const struct iovec parts[2] = {{&plain, sizeof plain}, {bytes, length}};
+  if (write_to_tun(traffic, parts, 2) == 0) count(traffic, ICMP_SENT, 1);
+}
+
+static void add_segments(struct outbound *outbound, const struct route *route, const struct segmenter *segmenter) {
+  count(outbound->traffic, SEGMENTED_PACKETS, segmenter->count);
+  for (size_t i = 0; i < segmenter->count; i++) {
+    if (outbound->headers_used == HEADERS) send_all(outbound);
+    uint8_t *headers = outbound->headers[outbound->headers_used++];
+    const uint8_t *payload;
+    size_t length = segmenter_write(segmenter, i, headers, &payload);
+    const struct iovec parts[2] = {{headers, segmenter->headers_length}, {(uint8_t *)payload, length}};
+    add(outbound, route, parts, 2);
+  }
+}
+
+/* Forwards a packet whose way is known. */
+static void forward(struct outbound *outbound, const struct route *route, uint8_t *packet, const struct ipv4 *header,
+                    const struct virtio_net_hdr *vnet) {
+  struct segmenter segmenter;
+  ipv4_decrement_ttl(packet);
+  if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+    if (segmenter_open(&segmenter, packet, header, vnet)) add_segments(outbound, route, &segmenter);
+    else count(outbound->traffic, DROPPED_MALFORMED, 1);
+    return;
+  }
+  if ((vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !complete_checksum(packet, header->length, vnet)) {
+    count(outbound->traffic, DROPPED_MALFORMED, 1);
+    return;
+  }
+  const struct iovec part = {packet, header->length};
+  add(outbound, route, &part, 1);
+}
+
+static void take(struct outbound *outbound, uint8_t *packet, size_t length, const struct virtio_net_hdr *vnet) {
+  struct traffic *traffic = outbound->traffic;
+  struct ipv4 header;
+  switch (ipv4_parse(packet, length, &header)) {
+    case IPV4_GOOD: break;
+    case IPV4_OTHER_VERSION: count(traffic, DROPPED_NOT_IPV4, 1); return;
+    case IPV4_MALFORMED: count(traffic, DROPPED_MALFORMED, 1); return;
+  }
+  const struct route *route = fib_lookup(traffic->fib, header.destination);
+  if (route == NULL) {
+    count(traffic, DROPPED_NO_ROUTE, 1);
+    answer(outbound, ICMP_NET_UNREACHABLE, packet, &header);
+  } else if (header.ttl <= 1) {
+    count(traffic, DROPPED_TTL_EXCEEDED, 1);
+    answer(outbound, ICMP_TIME_EXCEEDED, packet, &header);
+  } else {
+    forward(outbound, route, packet, &header, vnet);
+  }
+}
+
+/* Where the next packet is read to, so that its IP header begins a cache line. */
+static uint8_t *next_place(struct outbound *outbound, size_t header_size) {
+  if (outbound->used + READ_SIZE > ARENA_SIZE) {
+    send_all(outbound);
+    outbound->used = 0;
+  }
+  return outbound->arena + outbound->used + CACHE_LINE - header_size;
+}
+
+/* Reads one packet. Returns 1, 0 when none waits, or a negative errno. */
+static int read_packet(struct outbound *outbound) {
+  struct traffic *traffic = outbound->traffic;
+  size_t header_size = has_feature(traffic, FEATURE_VNET_HEADER) ? sizeof(struct virtio_net_hdr) : 0;
+  uint8_t *place = next_place(outbound, header_size);
+  ssize_t length;
+  do length = read(traffic->tun, place, READ_SIZE - CACHE_LINE + header_size);
+  while (length < 0 && errno == EINTR);
+  if (length < 0) return errno == EAGAIN ? 0 : -errno;
+  /* What a socket pair says when its other end is closed; a device says EBADFD. */
+  if (length == 0) return -EBADFD;
+  count(traffic, TUN_READS, 1);
+  struct virtio_net_hdr vnet = {0};
+  if ((size_t)length < header_size) {
+    count(traffic, DROPPED_MALFORMED, 1);
+    return 1;
+  }
+  memcpy(&vnet, place, header_size);
+  size_t kept = CACHE_LINE + (size_t)length - header_size;
+  outbound->used += (kept + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+  take(outbound, place + header_size, (size_t)length - header_size, &vnet);
+  return 1;
+}
+
+int outbound_run(struct outbound *outbound) {
+  int packets = 0, result = 1;
+  while (packets < TURN) {
+    result = read_packet(outbound);
+    if (result <= 0) break;
+    packets++;
+    if (outbound->queue.closed_bytes >= ENOUGH_BYTES) queue_send(&outbound->queue, outbound->traffic, false);
+  }
+  send_all(outbound);
+  outbound->used = 0;
+  return result < 0 ? result : packets;
+}

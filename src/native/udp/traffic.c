@@ -1,0 +1,79 @@
+/* What both directions of the data path do alike. */
+
+#include "traffic.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
+
+const char *const counter_names[COUNTERS] = {
+    [SENT_PACKETS] = "sentPackets",
+    [SENT_BYTES] = "sentBytes",
+    [SENT_MESSAGES] = "sentMessages",
+    [SENT_CALLS] = "sentCalls",
+    [RECEIVED_PACKETS] = "receivedPackets",
+    [RECEIVED_BYTES] = "receivedBytes",
+    [RECEIVED_MESSAGES] = "receivedMessages",
+    [RECEIVED_CALLS] = "receivedCalls",
+    [TUN_READS] = "tunReads",
+    [TUN_WRITES] = "tunWrites",
+    [SEGMENTED_PACKETS] = "segmentedPackets",
+    [COALESCED_PACKETS] = "coalescedPackets",
+    [DROPPED_NO_ROUTE] = "droppedNoRoute",
+    [DROPPED_TTL_EXCEEDED] = "droppedTtlExceeded",
+    [DROPPED_SEND_FAILED] = "droppedSendFailed",
+    [DROPPED_NOT_IPV4] = "droppedNotIpv4",
+    [DROPPED_MALFORMED] = "droppedMalformed",
+    [DROPPED_OVERSIZED] = "droppedOversized",
+    [DROPPED_NO_PEER] = "droppedNoPeer",
+    [DROPPED_WRONG_SOURCE] = "droppedWrongSource",
+    [DROPPED_WRITE_FAILED] = "droppedWriteFailed",
+    [ICMP_SENT] = "icmpSent",
+    [ICMP_LIMITED] = "icmpLimited",
+    [FALLBACKS] = "fallbacks",
+};
+
+void lose_feature(struct traffic *traffic, enum feature feature, int error) {
+  unsigned before = atomic_fetch_and(&traffic->features, ~(unsigned)feature);
+  if ((before & feature) != 0 && traffic->on_feature_lost != NULL) {
+    traffic->on_feature_lost(traffic->context, feature, error);
+  }
+}
+
+uint64_t monotonic_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t number) {
+  size_t skipped = has_feature(traffic, FEATURE_VNET_HEADER) ? 0 : 1;
+  ssize_t written;
+  do written = writev(traffic->tun, parts + skipped, (int)(number - skipped));
+  while (written < 0 && errno == EINTR);
+  int error = written < 0 ? errno : 0;
+  if (error == 0) count(traffic, TUN_WRITES, 1);
+  else if (error != EINVAL) count(traffic, DROPPED_WRITE_FAILED, 1);
+  return error;
+}
+
+void send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length) {
+  ssize_t sent;
+  do sent = sendto(traffic->udp, data, length, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof *to);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0) {
+    count(traffic, DROPPED_SEND_FAILED, 1);
+    return;
+  }
+  count(traffic, SENT_CALLS, 1);
+  count(traffic, SENT_MESSAGES, 1);
+  count(traffic, SENT_PACKETS, 1);
+  count(traffic, SENT_BYTES, length);
+}
+
+bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ipv4 *header) {
+  if (!icmp_may_answer(packet, header)) return false;
+  if (icmp_limit_take(&traffic->icmp_limit, monotonic_now())) return true;
+  count(traffic, ICMP_LIMITED, 1);
+  return false;
+}

@@ -1,0 +1,15 @@
+/* TUN devices (Documentation/networking/tuntap.rst). A device of ours is persistent: it, its address and its route stay
+ * when the process that carries its packets ends, and are there when the next one comes. */
+
+#ifndef FLANNEL_UDP_TUN_DEVICE_H
+#define FLANNEL_UDP_TUN_DEVICE_H
+
+/* Makes a persistent device, down. 0 or a negative errno; -EEXIST when there is anything of that name. */
+int tun_create(const char *name);
+
+/* Takes over the packets of a persistent device. Takes out of `features` what the kernel does not offer. Returns a
+ * nonblocking descriptor or a negative errno: -ENODEV when there is no such device, -EBUSY when another process has it,
+ * -EINVAL when the name is that of a device of another kind. */
+int tun_attach(const char *name, unsigned *features);
+
+#endif
