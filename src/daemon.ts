@@ -1,14 +1,15 @@
 // The composition root: learn what the network is, lease a subnet, then hold all of it together until stopped.
 // Nothing is changed in the kernel or in etcd before everything that can be refused has been looked at.
 
-import type { Backend } from "./backends/backend.ts";
+import type { Backend, HostView, NetworkView } from "./backends/backend.ts";
 import { flannelDevices } from "./backends/earlier-routes.ts";
 import { createBackend } from "./backends/registry.ts";
 import { minutes } from "./base/brand.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
 import type { Prefix4 } from "./base/ip.ts";
-import { runTasks } from "./base/tasks.ts";
+import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
+import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { LinkName } from "./net/objects.ts";
 import { createReconciler } from "./net/reconciler.ts";
@@ -42,8 +43,10 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   await using store = await ports.openStore(options.etcd);
   using kernel = ports.openKernel();
   const learned = await learn(options, { ...ports, store, kernel, board }, signal);
+  const { userspace } = learned.backend;
+  using plane = userspace && openDataPlane(userspace, learned.underlay, ports);
   const acquired = await acquire(learned, options, { ...ports, store, kernel, board }, signal);
-  await hold(learned, acquired, options, { ...ports, store, kernel, board }, signal);
+  await hold(learned, acquired, plane, options, { ...ports, store, kernel, board }, signal);
 }
 
 interface Means extends Ports {
@@ -57,6 +60,8 @@ interface Learned {
   readonly ipv4: Ipv4Network;
   readonly backend: Backend;
   readonly underlay: Underlay;
+  readonly mark: string;
+  readonly device: LinkName | null;
   readonly flannelDevices: readonly LinkName[];
 }
 
@@ -76,9 +81,11 @@ async function learn(options: Options, means: Means, signal: AbortSignal): Promi
   const underlay = chooseUnderlay(await kernel.underlayFacts(signal), options.underlay, reach);
   log.info("underlay interface", { dev: underlay.link, mtu: underlay.mtu, publicIp: underlay.publicIp });
   const links = await kernel.links(signal);
-  const reason = backend.unsuitable({ underlay, links });
+  const host: HostView = { underlay, links, mark: `flanneld ${options.etcd.prefix}` };
+  const reason = backend.unsuitable(host);
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: backend.type, reason });
-  return { network, ipv4, backend, underlay, flannelDevices: flannelDevices(links) };
+  const device = backend.device(host);
+  return { network, ipv4, backend, underlay, mark: host.mark, device, flannelDevices: flannelDevices(links) };
 }
 
 function requireIpv4({ ipv4, ipv6 }: NetworkConfig, key: string): Ipv4Network {
@@ -91,13 +98,13 @@ function requireIpv4({ ipv4, ipv6 }: NetworkConfig, key: string): Ipv4Network {
 
 async function acquire(learned: Learned, options: Options, means: Means, signal: AbortSignal): Promise<Acquired> {
   const { board, kernel, random } = means;
-  const { backend, underlay } = learned;
+  const { backend, underlay, mark } = learned;
   const links = await kernel.links(signal);
   const request: AcquireRequest = {
     network: learned.ipv4,
     publicIp: underlay.publicIp,
     previous: await previousSubnet(options.subnetFile, means),
-    advertise: (own) => backend.advertise({ underlay, links, own, random }),
+    advertise: (own) => backend.advertise({ underlay, links, mark, own, random }),
     ttl: LEASE_TTL,
   };
   const onWaiting = (reason: string) => board.set("lease", reason);
@@ -123,6 +130,7 @@ async function previousSubnet(path: string, { log, readSubnetFile }: Means): Pro
 async function hold(
   learned: Learned,
   acquired: Acquired,
+  plane: DataPlane | null,
   options: Options,
   means: Means,
   signal: AbortSignal,
@@ -145,10 +153,27 @@ async function hold(
       },
     },
   );
-  const planner = createPlanner({ ...learned, table: follower.table, self: holder.lease, log });
+  const onView = (view: NetworkView) => plane?.follow(view);
+  const planner = createPlanner({ ...learned, table: follower.table, self: holder.lease, onView, log });
   const reconciler = createReconciler({ ...means, plan: planner.plan });
   board.watch("lease", () => holder.trouble());
-  board.watch("device", () => reconciler.status().own);
-  const publisher = createPublisher(options, learned, holder, { ...means, ready: reconciler.ready });
-  await runTasks({ reconcile: reconciler.run, hold: holder.run, follow: follower.run, publish: publisher }, signal);
+  board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
+  using _report = means.onReportRequest(() => {
+    const { passes, applied, repaired } = reconciler.status();
+    log.info("kernel state", { passes, ops: applied, repaired });
+    plane?.report();
+  });
+  const ready = async (until: AbortSignal) => {
+    await reconciler.ready(until);
+    await plane?.ready(until);
+  };
+  const publisher = createPublisher(options, learned, holder, { ...means, ready });
+  const tasks: Record<string, Task> = {
+    reconcile: reconciler.run,
+    hold: holder.run,
+    follow: follower.run,
+    publish: publisher,
+  };
+  if (plane) tasks["carry"] = (until) => plane.run(reconciler.ready, until);
+  await runTasks(tasks, signal);
 }

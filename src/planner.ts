@@ -13,11 +13,15 @@ import type { NetworkConfig } from "./subnet/network-config.ts";
 
 export interface PlannerInput {
   readonly backend: Backend;
+  readonly mark: string;
+  readonly device: LinkName | null;
   readonly network: NetworkConfig;
   readonly underlay: Underlay;
   readonly flannelDevices: readonly LinkName[];
   readonly table: () => LeaseTable;
   readonly self: () => Lease;
+  /** Told of what the plan is made from, whenever that changes. */
+  readonly onView: (view: NetworkView) => void;
   readonly log: Logger;
 }
 
@@ -54,12 +58,17 @@ export function createPlanner(input: PlannerInput): Planner {
       leftOut = [...unfit, ...unreachable];
       tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
       tellUnreachable(unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })));
-      const { network, underlay, flannelDevices } = input;
-      const view: NetworkView = { network, underlay, flannelDevices, self, peers, complete: table.complete };
+      const view = viewOf(input, self, peers, table.complete);
+      input.onView(view);
       last = { table, self, plan: input.backend.plan(view) };
       return last.plan;
     },
   };
+}
+
+function viewOf(input: PlannerInput, self: Lease, peers: readonly Lease[], complete: boolean): NetworkView {
+  const { network, underlay, mark, device, flannelDevices } = input;
+  return { network, underlay, mark, device, flannelDevices, self, peers, complete };
 }
 
 interface Admitted {

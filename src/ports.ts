@@ -1,6 +1,7 @@
 // The doors to the world that the daemon is given: main.ts opens the real ones, tests open others.
 
 import type { Clock } from "./base/clock.ts";
+import type { OpenDatapath } from "./base/datapath.ts";
 import type { Logger } from "./base/log.ts";
 import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
@@ -14,10 +15,13 @@ export interface Ports {
   readonly log: Logger;
   readonly openStore: (options: EtcdOptions) => Promise<LeaseStore & AsyncDisposable>;
   readonly openKernel: () => KernelNet & Disposable;
+  readonly openDatapath: OpenDatapath;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */
   readonly notify: (state: string) => void;
+  /** Calls back whenever somebody asks for the counters, until disposed of. */
+  readonly onReportRequest: (listener: () => void) => Disposable;
   /** Null when there is no such file. */
   readonly readSubnetFile: (path: string) => Promise<string | null>;
   readonly writeSubnetFile: (path: string, text: string) => Promise<void>;

@@ -22,12 +22,20 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     log,
     openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom }),
     openKernel: () => openKernelNet(native),
+    openDatapath: native.openDatapath,
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
     notify: systemdNotifier(native, log),
+    onReportRequest,
     readSubnetFile,
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };
+}
+
+/** Node: a listener takes the place of the debugger, which SIGUSR1 would start otherwise. */
+function onReportRequest(listener: () => void): Disposable {
+  process.on("SIGUSR1", listener);
+  return { [Symbol.dispose]: () => process.removeListener("SIGUSR1", listener) };
 }
 
 /** sd_notify(3). The variable is removed, so that children do not speak in our name. */

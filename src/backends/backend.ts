@@ -6,16 +6,22 @@ import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
+import type { Userspace } from "./userspace.ts";
 
 /** A host before anything is changed on it. */
 export interface HostView {
   readonly underlay: Underlay;
   readonly links: readonly Link[];
+  /** What devices of this network are marked with, where a device can be marked. */
+  readonly mark: string;
 }
 
 export interface NetworkView {
   readonly network: NetworkConfig;
   readonly underlay: Underlay;
+  readonly mark: string;
+  /** Ours, as chosen at the start; null when the backend makes none. */
+  readonly device: LinkName | null;
   /** Devices that any backend may have made, ours or another, as of the start: routes may be left on them. */
   readonly flannelDevices: readonly LinkName[];
   readonly self: Lease;
@@ -29,6 +35,10 @@ export interface Backend {
   readonly type: string;
   /** MTU of the overlay: what subnet.env says. */
   mtu(underlay: Underlay): number;
+  /** The device that the backend makes on this host; null when it makes none. */
+  device(host: HostView): LinkName | null;
+  /** Null when the kernel carries the packets by itself. */
+  readonly userspace: Userspace | null;
   /** Why this host cannot carry the backend, as a sentence, or null. Looks only; nothing has been changed yet. */
   unsuitable(host: HostView): string | null;
   /** What peers must know to reach us. The existing device and own record are given so that a restart keeps its MAC. */

@@ -19,7 +19,7 @@ const DEVICES: readonly { readonly name: RegExp; readonly driver: string }[] = [
 /** Those of the host's links that a backend of flannel has made. */
 export function flannelDevices(links: readonly Link[]): readonly LinkName[] {
   const isOne = (link: Link) => {
-    const driver = link.type === "vxlan" ? "vxlan" : link.driver;
+    const driver = link.type === "other" ? link.driver : link.type;
     return DEVICES.some((device) => device.driver === driver && device.name.test(link.name));
   };
   return links.filter(isOne).map(({ name }) => name);

@@ -20,6 +20,8 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
   return {
     type: HOST_GW_TYPE,
     mtu: (underlay) => overlayMtu(mtu, underlay, OVERHEAD),
+    device: () => null,
+    userspace: null,
     unsuitable: ({ underlay }) => behindNat(underlay),
     advertise: ({ underlay }) => ({
       publicIp: underlay.publicIp,

@@ -4,17 +4,22 @@ import { FlannelError } from "../base/errors.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
 import type { Backend } from "./backend.ts";
 import { createHostGw } from "./host-gw.ts";
+import { createUdp } from "./udp.ts";
 import { createVxlan } from "./vxlan.ts";
 
 type BackendFactory = (options: NetworkConfig["backend"]["options"]) => Backend;
 
-const BACKENDS: Readonly<Record<string, BackendFactory>> = { vxlan: createVxlan, "host-gw": createHostGw };
+const BACKENDS: Readonly<Record<string, BackendFactory>> = {
+  vxlan: createVxlan,
+  "host-gw": createHostGw,
+  udp: createUdp,
+};
 
 /** The types that a network config may ask for. */
 export const BACKEND_TYPES: readonly string[] = Object.keys(BACKENDS);
 
 /** Backends of the Go daemon that have no implementation here. */
-const NOT_BUILT = ["alloc", "extension", "ipip", "ipsec", "tencent-vpc", "udp", "wireguard"];
+const NOT_BUILT = ["alloc", "extension", "ipip", "ipsec", "tencent-vpc", "wireguard"];
 
 /** Throws `config.invalid` for an unknown type or for options that the backend does not accept. */
 export function createBackend({ type, options }: NetworkConfig["backend"]): Backend {

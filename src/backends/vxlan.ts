@@ -35,6 +35,8 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
   return {
     type: VXLAN_TYPE,
     mtu: (underlay) => overlayMtu(options.mtu, underlay, OVERHEAD),
+    device: () => dev,
+    userspace: null,
     unsuitable: ({ links }) => portConflict(options, dev, links),
     advertise: ({ underlay, links, own, random }) => {
       const existing = links.find((link) => link.name === dev && link.type === "vxlan")?.mac ?? null;

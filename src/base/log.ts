@@ -24,6 +24,36 @@ export interface LogFields {
   readonly count?: number;
   readonly signal?: string;
   readonly version?: string;
+  /** Of a data path: what is used to be fast, and what is not. */
+  readonly on?: string;
+  readonly off?: string;
+  readonly feature?: string;
+  /** What it has carried, and in how many pieces. */
+  readonly packets?: number;
+  readonly bytes?: number;
+  readonly messages?: number;
+  readonly calls?: number;
+  readonly packetsPerCall?: number;
+  readonly reads?: number;
+  readonly writes?: number;
+  readonly segmented?: number;
+  readonly coalesced?: number;
+  /** What it has dropped, by reason. */
+  readonly noRoute?: number;
+  readonly ttlExceeded?: number;
+  readonly sendFailed?: number;
+  readonly notIpv4?: number;
+  readonly malformed?: number;
+  readonly oversized?: number;
+  readonly noPeer?: number;
+  readonly wrongSource?: number;
+  readonly writeFailed?: number;
+  readonly icmpSent?: number;
+  readonly icmpLimited?: number;
+  readonly fallbacks?: number;
+  /** Of the reconciler: passes, and operations that undid what somebody else did. */
+  readonly passes?: number;
+  readonly repaired?: number;
   readonly reason?: string;
   readonly hint?: string;
 }

@@ -31,6 +31,16 @@ napi_value netlink_close(napi_env env, napi_callback_info info);
 napi_value monitor_open(napi_env env, napi_callback_info info);
 napi_value monitor_close(napi_env env, napi_callback_info info);
 
+napi_value udp_open(napi_env env, napi_callback_info info);
+napi_value udp_attach(napi_env env, napi_callback_info info);
+napi_value udp_detach(napi_env env, napi_callback_info info);
+napi_value udp_set_routes(napi_env env, napi_callback_info info);
+napi_value udp_counters(napi_env env, napi_callback_info info);
+napi_value udp_counter_names(napi_env env, napi_callback_info info);
+napi_value udp_features(napi_env env, napi_callback_info info);
+napi_value udp_close(napi_env env, napi_callback_info info);
+napi_value tun_create_device(napi_env env, napi_callback_info info);
+
 napi_value sd_notify_send(napi_env env, napi_callback_info info);
 
 #endif

@@ -2,7 +2,9 @@
 // handles and functions, this makes disposable objects of them. Errors carry the errno's name as their code.
 
 import { createRequire } from "node:module";
+import type { OpenDatapath } from "../base/datapath.ts";
 import { FlannelError, messageOf } from "../base/errors.ts";
+import { type DatapathExports, openDatapath } from "./udp-datapath.ts";
 
 /** A NETLINK_ROUTE socket for requests. */
 export interface NetlinkSocket extends Disposable {
@@ -22,6 +24,9 @@ export interface NativeAddon {
   openNetlinkSocket(receiveBuffer: number): NetlinkSocket;
   /** Listens to multicast groups (RTNLGRP_*) until disposed of. Does not keep the process alive. */
   openNetlinkMonitor(groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): Disposable;
+  /** Makes a persistent TUN device, down. Throws with the code EEXIST when there is a device of that name. */
+  createTun(name: string): void;
+  readonly openDatapath: OpenDatapath;
   /** sd_notify(3): `path` as in NOTIFY_SOCKET, "@name" for an abstract address. */
   sdNotify(path: string, message: string): void;
 }
@@ -30,13 +35,14 @@ interface Handle {
   readonly portId: number;
 }
 
-interface Exports {
+interface Exports extends DatapathExports {
   netlinkOpen(receiveBuffer: number): Handle;
   netlinkRequest(handle: Handle, messages: Uint8Array, limit: number): Buffer;
   netlinkClose(handle: Handle): void;
   monitorOpen(groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
   monitorClose(handle: object): void;
   sdNotify(path: string, message: string): void;
+  tunCreate(name: string): void;
 }
 
 /** Throws `native.unavailable`. */
@@ -44,6 +50,8 @@ export function loadNative(path: string): NativeAddon {
   const addon = load(path);
   return {
     sdNotify: addon.sdNotify,
+    createTun: addon.tunCreate,
+    openDatapath: (options, listener) => openDatapath(addon, options, listener),
     openNetlinkSocket(receiveBuffer) {
       const handle = addon.netlinkOpen(receiveBuffer);
       return {

@@ -41,13 +41,22 @@ export interface VxlanLink extends LinkFields {
   readonly external: boolean;
 }
 
+/** A TUN device. A persistent one stays when the process ends that carries its packets. */
+export interface TunLink extends LinkFields {
+  readonly type: "tun";
+  readonly persistent: boolean;
+  readonly multiQueue: boolean;
+  /** IFLA_IFALIAS, by which its maker knows it again; null when it has none. */
+  readonly alias: string | null;
+}
+
 export interface OtherLink extends LinkFields {
   readonly type: "other";
   /** IFLA_INFO_KIND, or null for hardware. */
   readonly driver: string | null;
 }
 
-export type Link = VxlanLink | OtherLink;
+export type Link = VxlanLink | TunLink | OtherLink;
 
 export interface Address {
   readonly kind: "address";
@@ -133,19 +142,31 @@ function sameRoute(a: Route, b: Route): boolean {
 
 function sameLink(a: Link, b: Link): boolean {
   if (a.name !== b.name || a.mtu !== b.mtu || a.up !== b.up || a.mac !== b.mac) return false;
+  if (a.type === "tun" && b.type === "tun" && a.alias !== b.alias) return false;
   return linkChange(a, b) === "set" && a.type === b.type;
 }
 
 /**
- * How to turn one link into the other: `set` when only mtu, up or mac differ, `recreate` otherwise.
+ * How to turn one link into the other: `set` when only mtu, up, mac or alias differ, `recreate` otherwise.
  * Kernel: a vxlan device's VNI, port, local address and flags are fixed at creation; its MAC can be set while it is up.
+ * A TUN device that is not persistent belongs to whoever has opened it.
  */
 export function linkChange(previous: Link, next: Link): "set" | "recreate" {
-  if (previous.type === "other" || next.type === "other") {
-    return previous.type === "other" && next.type === "other" && previous.driver === next.driver ? "set" : "recreate";
+  switch (next.type) {
+    case "vxlan":
+      return previous.type === "vxlan" && agree(VXLAN_FIXED, previous, next) ? "set" : "recreate";
+    case "tun":
+      return previous.type === "tun" && agree(TUN_FIXED, previous, next) ? "set" : "recreate";
+    case "other":
+      return previous.type === "other" && previous.driver === next.driver ? "set" : "recreate";
   }
-  const fixed = ["vni", "port", "local", "lower", "learning", "gbp", "external"] as const;
-  return fixed.every((field) => previous[field] === next[field]) ? "set" : "recreate";
+}
+
+const VXLAN_FIXED = ["vni", "port", "local", "lower", "learning", "gbp", "external"] as const;
+const TUN_FIXED = ["persistent", "multiQueue"] as const;
+
+function agree<T>(fields: readonly (keyof T)[], previous: T, next: T): boolean {
+  return fields.every((field) => previous[field] === next[field]);
 }
 
 /** One word and the identifying fields, for log lines: "route 10.5.20.0/24 dev flannel.1". */

@@ -1,7 +1,6 @@
 // The one loop that writes to the kernel. Level-triggered: whatever rings the bell, a pass makes the kernel look like
 // the plan. There is no retry anywhere below this file and no "added/removed" handler anywhere.
 
-import { addAbortListener } from "node:events";
 import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
@@ -9,6 +8,7 @@ import { isError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
+import { createWaiters } from "../base/waiters.ts";
 import type { ReconcileOptions } from "./agenda.ts";
 import type { KernelNet, NetHint } from "./kernel-net.ts";
 import { runPass } from "./pass.ts";
@@ -109,30 +109,4 @@ async function settle(bell: Doorbell, clock: Clock, options: ReconcileOptions, s
 function concerns({ dev, reason }: NetHint, { scope }: Plan): boolean {
   if (dev === null || scope.devices.includes(dev)) return true;
   return scope.routeDevices.includes(dev) && reason !== "neighbour";
-}
-
-/** Promises that resolve when a condition holds; conditions are looked at after every pass. */
-function createWaiters() {
-  const open = new Set<() => void>();
-  return {
-    check: () => {
-      for (const look of [...open]) look();
-    },
-    until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-      return new Promise((resolve, reject) => {
-        const listener = addAbortListener(signal, () => {
-          open.delete(look);
-          reject(signal.reason);
-        });
-        const look = () => {
-          if (!condition()) return;
-          open.delete(look);
-          listener[Symbol.dispose]();
-          resolve();
-        };
-        open.add(look);
-        look();
-      });
-    },
-  };
 }

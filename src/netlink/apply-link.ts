@@ -1,8 +1,10 @@
 // Carrying out operations on links: making one, changing it in place, or making it anew.
 
 import { writeFile } from "node:fs/promises";
+import { messageOf } from "../base/errors.ts";
+import type { NativeAddon } from "../native/native.ts";
 import type { NetOp } from "../net/diff.ts";
-import { type Link, type LinkName, linkChange, sameObject } from "../net/objects.ts";
+import { type Link, type LinkName, linkChange, sameObject, type TunLink } from "../net/objects.ts";
 import type { Request } from "./codec.ts";
 import type { Connection, Refusal } from "./connection.ts";
 import { createLink, deleteLink, setLink, setLinkUp } from "./link.ts";
@@ -10,11 +12,16 @@ import { readLink } from "./read-links.ts";
 
 export type LinkOp = NetOp & { readonly object: Link };
 
+export interface LinkDeps {
+  readonly connection: Connection;
+  readonly native: Pick<NativeAddon, "createTun">;
+}
+
 /** Null when the link is as wanted. */
-export async function applyLinkOp(op: LinkOp, connection: Connection): Promise<Refusal | null> {
+export async function applyLinkOp(op: LinkOp, { connection, native }: LinkDeps): Promise<Refusal | null> {
   switch (op.op) {
     case "create":
-      return create(op.object, connection);
+      return create(op.object, { connection, native });
     case "delete":
       return remove(op.object.name, connection);
     case "replace": {
@@ -22,12 +29,13 @@ export async function applyLinkOp(op: LinkOp, connection: Connection): Promise<R
       if (previous.kind === "link" && linkChange(previous, op.object) === "set") {
         return change(previous, op.object, connection);
       }
-      return remove(op.object.name, connection) ?? (await create(op.object, connection));
+      return remove(op.object.name, connection) ?? (await create(op.object, { connection, native }));
     }
   }
 }
 
-async function create(link: Link, connection: Connection): Promise<Refusal | null> {
+async function create(link: Link, { connection, native }: LinkDeps): Promise<Refusal | null> {
+  if (link.type === "tun") return createTun(link, native, connection);
   const lower = link.type === "vxlan" ? link.lower : null;
   const lowerIndex = lower === null ? null : indexOf(lower, connection);
   if (lower !== null && lowerIndex === null) return noDevice(lower);
@@ -38,6 +46,23 @@ async function create(link: Link, connection: Connection): Promise<Refusal | nul
   if (!link.up) return null;
   const index = indexOf(link.name, connection);
   return index === null ? noDevice(link.name) : perform(setLinkUp(index), connection);
+}
+
+/** Kernel: a TUN device cannot be made through rtnetlink; what it is like can be set through it. */
+function createTun(link: TunLink, native: LinkDeps["native"], connection: Connection): Refusal | null {
+  const refusal = refusalOf(() => native.createTun(link.name));
+  const present = readLink({ name: link.name }, connection)?.link;
+  if (refusal && (refusal.errno !== "EEXIST" || !present || linkChange(present, link) === "recreate")) return refusal;
+  return present ? change(present, link, connection) : noDevice(link.name);
+}
+
+function refusalOf(attempt: () => void): Refusal | null {
+  try {
+    attempt();
+    return null;
+  } catch (error) {
+    return { errno: (error as NodeJS.ErrnoException).code ?? "UNKNOWN", message: messageOf(error) };
+  }
 }
 
 function isThere(link: Link, connection: Connection): boolean {

@@ -7,7 +7,7 @@ import type { NetOp } from "../net/diff.ts";
 import type { OpFailure } from "../net/kernel-net.ts";
 import { describeObject, type Link, type LinkName, type NetObject } from "../net/objects.ts";
 import { createAddress, deleteAddress } from "./address.ts";
-import { applyLinkOp, type LinkOp } from "./apply-link.ts";
+import { applyLinkOp, type LinkDeps, type LinkOp } from "./apply-link.ts";
 import type { Request } from "./codec.ts";
 import { type Connection, type Refusal, refusedTo } from "./connection.ts";
 import { createFdbEntry, deleteFdbEntry } from "./fdb.ts";
@@ -42,9 +42,10 @@ interface Step {
 
 export async function applyOps(
   ops: readonly NetOp[],
-  connection: Connection,
+  deps: LinkDeps,
   signal: AbortSignal,
 ): Promise<readonly OpFailure[]> {
+  const { connection } = deps;
   const failures: OpFailure[] = [];
   const fail = (op: NetOp, refusal: Refusal) => {
     failures.push({ op, error: refusedTo(`${op.op} ${describeObject(op.object)}`, refusal) });
@@ -53,7 +54,7 @@ export async function applyOps(
     signal.throwIfAborted();
     const [first] = batch;
     if (first && isLinkOp(first)) {
-      const refusal = await applyLinkOp(first, connection);
+      const refusal = await applyLinkOp(first, deps);
       if (refusal) fail(first, refusal);
     } else {
       applyBatch(batch.filter(isEntryOp), connection, fail);

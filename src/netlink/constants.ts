@@ -44,6 +44,7 @@ export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_LINKINFO = 18;
+export const IFLA_IFALIAS = 20;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
@@ -58,6 +59,12 @@ export const IFLA_VXLAN_PORT = 15;
 export const IFLA_VXLAN_LOCAL6 = 17;
 export const IFLA_VXLAN_GBP = 23;
 export const IFLA_VXLAN_COLLECT_METADATA = 25;
+
+export const IFLA_TUN_TYPE = 3;
+export const IFLA_TUN_PERSIST = 6;
+export const IFLA_TUN_MULTI_QUEUE = 7;
+/** The value of IFLA_TUN_TYPE for a device of packets and not of frames. */
+export const IFF_TUN = 1;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
@@ -76,7 +83,6 @@ export const RTA_MULTIPATH = 9;
 export const RTA_VIA = 18;
 export const RT_TABLE_MAIN = 254;
 export const RT_SCOPE_UNIVERSE = 0;
-export const RT_SCOPE_LINK = 253;
 export const RT_SCOPE_NOWHERE = 255;
 export const RTN_UNICAST = 1;
 export const RTM_F_FIB_MATCH = 0x2000;

@@ -19,7 +19,7 @@ export function openKernelNet(native: NativeAddon): KernelNet & Disposable {
       signal.throwIfAborted();
       return readSnapshot(scope, connection);
     },
-    apply: (ops, signal) => applyOps(ops, connection, signal),
+    apply: (ops, signal) => applyOps(ops, { connection, native }, signal),
     hints: (signal) => watchHints({ native, connection }, signal),
     async underlayFacts(signal) {
       signal.throwIfAborted();

@@ -1,11 +1,11 @@
-// Links <-> RTM_*LINK messages. Vxlan devices in full, of every other kind what we need to know of it.
+// Links <-> RTM_*LINK messages. Vxlan and TUN devices in full, of every other kind what we need to know of it.
 
 import * as ifla from "netlink/dist/rt/ifla.js";
 import * as structs from "netlink/dist/rt/structs.js";
 import { putU32 } from "netlink/dist/structs.js";
 import type { Ip } from "../base/ip.ts";
 import { macOctets } from "../base/mac.ts";
-import type { Link, LinkName, VxlanLink } from "../net/objects.ts";
+import type { Link, LinkName, TunLink, VxlanLink } from "../net/objects.ts";
 import {
   type Attributes,
   attributesOf,
@@ -25,14 +25,19 @@ import {
 import {
   AF_INET,
   IFF_LOOPBACK,
+  IFF_TUN,
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_EXT_MASK,
+  IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
   IFLA_MTU,
+  IFLA_TUN_MULTI_QUEUE,
+  IFLA_TUN_PERSIST,
+  IFLA_TUN_TYPE,
   IFLA_VXLAN_COLLECT_METADATA,
   IFLA_VXLAN_GBP,
   IFLA_VXLAN_ID,
@@ -85,7 +90,11 @@ export function setLink(index: number, previous: Link, next: Link): Request {
   const data = { index, flags: next.up ? { up: true as const } : {}, change: { up: true as const } };
   const mtu = previous.mtu === next.mtu ? {} : { mtu: next.mtu };
   const mac = previous.mac === next.mac ? {} : macOf(next);
-  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { ...mtu, ...mac }) };
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { ...mtu, ...mac, ...aliasOf(next) }) };
+}
+
+function aliasOf(link: Link): { ifalias?: string } {
+  return link.type === "tun" && link.alias !== null ? { ifalias: link.alias } : {};
 }
 
 export function setLinkUp(index: number): Request {
@@ -113,6 +122,7 @@ function macOf({ mac }: Link): { address?: Buffer } {
 
 function linkInfo(link: Link, lowerIndex: number | null): ifla.Info {
   if (link.type === "other") return link.driver === null ? {} : { kind: link.driver };
+  if (link.type === "tun") return { kind: "tun" };
   return { kind: "vxlan", data: encodeBody((out) => out.emit(ifla.formatVxlan(vxlanData(link, lowerIndex)))) };
 }
 
@@ -148,8 +158,7 @@ export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: num
   const flags = u32(buffer, message.start + 8);
   const info = nestedAttributes(attributes, IFLA_LINKINFO);
   const driver = info && textAttribute(info, IFLA_INFO_KIND);
-  const data = driver === "vxlan" ? info && nestedAttributes(info, IFLA_INFO_DATA) : null;
-  const lowerIndex = (data && u32Attribute(data, IFLA_VXLAN_LINK)) || null;
+  const data = info && nestedAttributes(info, IFLA_INFO_DATA);
   const fields = {
     kind: "link",
     name,
@@ -157,14 +166,37 @@ export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: num
     up: (flags & IFF_UP) !== 0,
     mac: macAttribute(attributes, IFLA_ADDRESS),
   } as const;
-  const lower = lowerIndex === null ? null : nameOf(lowerIndex);
+  const alias = textAttribute(attributes, IFLA_IFALIAS);
   return {
     index: linkIndex(buffer, message),
     name,
     loopback: (flags & IFF_LOOPBACK) !== 0,
-    link: data
-      ? { ...fields, type: "vxlan", lower, ...vxlanFields(data) }
-      : { ...fields, type: "other", driver: driver === "" ? null : driver },
+    link: { ...fields, ...ofItsKind(driver, data, alias, nameOf) },
+  };
+}
+
+type KindFields<L> = L extends Link ? Omit<L, "kind" | "name" | "mtu" | "up" | "mac"> : never;
+
+function ofItsKind(
+  driver: string | null,
+  data: Attributes | null,
+  alias: string | null,
+  nameOf: (index: number) => LinkName | null,
+): KindFields<Link> {
+  if (driver === "vxlan" && data) {
+    const lowerIndex = u32Attribute(data, IFLA_VXLAN_LINK) || null;
+    return { type: "vxlan", lower: lowerIndex === null ? null : nameOf(lowerIndex), ...vxlanFields(data) };
+  }
+  if (driver === "tun" && data && u8Attribute(data, IFLA_TUN_TYPE) === IFF_TUN) {
+    return { type: "tun", alias: alias === "" ? null : alias, ...tunFields(data) };
+  }
+  return { type: "other", driver: driver === "" ? null : driver };
+}
+
+function tunFields(data: Attributes): Pick<TunLink, "persistent" | "multiQueue"> {
+  return {
+    persistent: u8Attribute(data, IFLA_TUN_PERSIST) === 1,
+    multiQueue: u8Attribute(data, IFLA_TUN_MULTI_QUEUE) === 1,
   };
 }
 

@@ -24,7 +24,6 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-  RT_SCOPE_LINK,
   RT_SCOPE_NOWHERE,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
@@ -104,9 +103,9 @@ export function deleteRoute(route: Route, index: number): Request {
   return { type: RTM_DELROUTE, flags: 0, body: bodyFor(route, index, RT_SCOPE_NOWHERE, {}) };
 }
 
+/** Compat: also a route without a gateway is of global scope, as the Go daemon's through its TUN device is. */
 function newBody(route: Route, index: number): Buffer {
-  const scope = route.via === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  return bodyFor(route, index, scope, route.onlink ? { __unknown: RTNH_F_ONLINK } : {});
+  return bodyFor(route, index, RT_SCOPE_UNIVERSE, route.onlink ? { __unknown: RTNH_F_ONLINK } : {});
 }
 
 function bodyFor(

@@ -21,7 +21,7 @@ import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
-import { bareHost, NETWORK, underlayAt } from "../support/vxlan-host.ts";
+import { bareHost, MARK, NETWORK, underlayAt } from "../support/vxlan-host.ts";
 
 export interface Host {
   readonly ip: string;
@@ -126,6 +126,10 @@ function createHost(
       readiness = checks;
       return { [Symbol.asyncDispose]: async () => {} };
     },
+    openDatapath: () => {
+      throw new Error("no backend of the simulation carries packets itself");
+    },
+    onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     hasCapability: async () => true,
     notify: () => {},
     readSubnetFile: async () => file,
@@ -195,7 +199,10 @@ async function differences(
     backend: createBackend({ type, options: {} }),
     network: NETWORK,
     underlay: underlayAt(self.attrs.publicIp),
+    mark: MARK,
+    device: null,
     flannelDevices: flannelDevices(await kernel.links(signal)),
+    onView: () => {},
     table: () => table,
     self: () => self,
     log: createCapturedLog(),

@@ -11,6 +11,9 @@ import { leaseOf, networkOf } from "./leases.ts";
 export const ETH0 = "eth0" as LinkName;
 export const FLANNEL1 = "flannel.1" as LinkName;
 
+/** What the devices of this network are marked with, where a device can be. */
+export const MARK = "flanneld /coreos.com/network";
+
 export const NETWORK = networkOf({ Network: "10.5.0.0/16", Backend: { Type: "vxlan" } });
 export const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
 export const PEER_A = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
@@ -48,5 +51,14 @@ const backend = createVxlan({});
 /** What SELF wants its kernel to look like, given these peers. */
 export function planFor(peers: readonly Lease[], { complete = true }: { readonly complete?: boolean } = {}): Plan {
   const underlay = underlayAt(SELF.attrs.publicIp);
-  return backend.plan({ network: NETWORK, underlay, flannelDevices: [], self: SELF, peers, complete });
+  return backend.plan({
+    network: NETWORK,
+    underlay,
+    mark: MARK,
+    device: FLANNEL1,
+    flannelDevices: [],
+    self: SELF,
+    peers,
+    complete,
+  });
 }

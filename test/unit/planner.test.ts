@@ -10,7 +10,7 @@ import type { BadRecord } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { leaseOf, networkOf } from "../support/leases.ts";
-import { underlayAt } from "../support/vxlan-host.ts";
+import { MARK, underlayAt } from "../support/vxlan-host.ts";
 
 const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
 const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
@@ -28,7 +28,10 @@ function plannerOf(
     backend,
     network: networkOf({ Network: "10.5.0.0/16" }),
     underlay: underlayAt("192.168.64.2"),
+    mark: MARK,
+    device: null,
     flannelDevices: [],
+    onView: () => {},
     table,
     self: () => SELF,
     log,

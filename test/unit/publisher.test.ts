@@ -46,6 +46,8 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openStore: unused,
     openKernel: unused,
     openHealth: unused,
+    openDatapath: unused,
+    onReportRequest: unused,
     hasCapability: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;

@@ -61,23 +61,6 @@ static bool write_packet(void *context, const struct iovec *parts, size_t number
   return false;
 }
 
-struct inbound *inbound_create(struct traffic *traffic) {
-  struct inbound *inbound = calloc(1, sizeof *inbound);
-  if (inbound == NULL) return NULL;
-  inbound->traffic = traffic;
-  inbound->next_count = MOST_MESSAGES;
-  inbound->coalescer = (struct coalescer){
-      .tcp = has_feature(traffic, FEATURE_COALESCE_TCP),
-      .udp = has_feature(traffic, FEATURE_COALESCE_UDP),
-      .write = write_packet,
-      .context = inbound,
-  };
-  inbound->buffers = malloc((size_t)MOST_MESSAGES * BUFFER_SIZE);
-  if (inbound->buffers != NULL) return inbound;
-  free(inbound);
-  return NULL;
-}
-
 void inbound_free(struct inbound *inbound) {
   if (inbound == NULL) return;
   free(inbound->buffers);
@@ -147,19 +130,24 @@ static size_t datagram_size(struct msghdr *header) {
   return 0;
 }
 
-static void take_message(struct inbound *inbound, size_t index) {
+/* Returns how many datagrams were in it. */
+static size_t take_message(struct inbound *inbound, size_t index) {
   struct traffic *traffic = inbound->traffic;
   size_t length = inbound->headers[index].msg_len;
   size_t size = datagram_size(&inbound->headers[index].msg_hdr);
   uint8_t *packet = inbound->parts[index].iov_base;
   count(traffic, RECEIVED_MESSAGES, 1);
   if (size == 0 || size > length) size = length;
+  size_t datagrams = 0;
   for (size_t left = length; left > 0; packet += size, left -= size) {
     if (size > left) size = left;
     take_packet(inbound, &inbound->senders[index], packet, size);
+    datagrams++;
   }
+  return datagrams;
 }
 
+/* recvmmsg changes the headers of those messages that it has received, and of no others. */
 static void prepare(struct inbound *inbound, size_t number) {
   for (size_t i = 0; i < number; i++) {
     inbound->parts[i] = (struct iovec){inbound->buffers + i * BUFFER_SIZE, 65536};
@@ -174,26 +162,53 @@ static void prepare(struct inbound *inbound, size_t number) {
   }
 }
 
+struct inbound *inbound_create(struct traffic *traffic) {
+  struct inbound *inbound = calloc(1, sizeof *inbound);
+  if (inbound == NULL) return NULL;
+  inbound->traffic = traffic;
+  inbound->next_count = MOST_MESSAGES;
+  inbound->coalescer = (struct coalescer){
+      .tcp = has_feature(traffic, FEATURE_COALESCE_TCP),
+      .udp = has_feature(traffic, FEATURE_COALESCE_UDP),
+      .write = write_packet,
+      .context = inbound,
+  };
+  inbound->buffers = malloc((size_t)MOST_MESSAGES * BUFFER_SIZE);
+  if (inbound->buffers == NULL) {
+    free(inbound);
+    return NULL;
+  }
+  prepare(inbound, MOST_MESSAGES);
+  return inbound;
+}
+
 /* Errors that a datagram of ours has brought upon the socket, and that are over once they have been read. */
 static bool is_passing(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EMSGSIZE ||
          error == ENOMEM || error == ENOBUFS || error == EPROTO || error == ENETDOWN || error == EHOSTDOWN;
 }
 
-int inbound_run(struct inbound *inbound) {
+struct turn inbound_run(struct inbound *inbound) {
   size_t number = inbound->next_count;
+  struct turn turn = {0};
   int received;
-  prepare(inbound, number);
   do received = recvmmsg(inbound->traffic->udp, inbound->headers, (unsigned)number, MSG_DONTWAIT, NULL);
   while (received < 0 && errno == EINTR);
-  if (received < 0) return errno == EAGAIN || is_passing(errno) ? 0 : -errno;
+  if (received < 0) {
+    turn.error = errno == EAGAIN || is_passing(errno) ? 0 : errno;
+    return turn;
+  }
   count(inbound->traffic, RECEIVED_CALLS, 1);
   bool large = false;
-  for (int i = 0; i < received; i++) {
+  for (size_t i = 0; i < (size_t)received; i++) {
     large |= inbound->headers[i].msg_len >= LARGE_BYTES;
-    take_message(inbound, (size_t)i);
+    if (take_message(inbound, i) == 1) turn.small++;
   }
   coalescer_flush(&inbound->coalescer);
+  prepare(inbound, (size_t)received);
   inbound->next_count = large ? FEW_MESSAGES : MOST_MESSAGES;
-  return inbound->broken != 0 ? -inbound->broken : received;
+  turn.packets = (size_t)received;
+  turn.more = turn.packets == number;
+  turn.error = inbound->broken;
+  return turn;
 }

@@ -3,7 +3,7 @@
 #ifndef FLANNEL_UDP_INBOUND_H
 #define FLANNEL_UDP_INBOUND_H
 
-#include "traffic.h"
+#include "outbound.h"
 
 struct inbound;
 
@@ -11,8 +11,7 @@ struct inbound;
 struct inbound *inbound_create(struct traffic *traffic);
 void inbound_free(struct inbound *inbound);
 
-/* Delivers what waits, or as much as leaves the other direction its turn. Returns how many messages were read, or a
- * negative errno when one of the descriptors is of no use any more. */
-int inbound_run(struct inbound *inbound);
+/* Delivers what waits, or as much as leaves the other direction its turn. */
+struct turn inbound_run(struct inbound *inbound);
 
 #endif

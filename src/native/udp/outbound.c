@@ -131,39 +131,41 @@ static uint8_t *next_place(struct outbound *outbound, size_t header_size) {
   return outbound->arena + outbound->used + CACHE_LINE - header_size;
 }
 
-/* Reads one packet. Returns 1, 0 when none waits, or a negative errno. */
-static int read_packet(struct outbound *outbound) {
+/* Reads one packet. False when none waits, or the device is gone. */
+static bool read_packet(struct outbound *outbound, struct turn *turn) {
   struct traffic *traffic = outbound->traffic;
   size_t header_size = has_feature(traffic, FEATURE_VNET_HEADER) ? sizeof(struct virtio_net_hdr) : 0;
   uint8_t *place = next_place(outbound, header_size);
   ssize_t length;
   do length = read(traffic->tun, place, READ_SIZE - CACHE_LINE + header_size);
   while (length < 0 && errno == EINTR);
-  if (length < 0) return errno == EAGAIN ? 0 : -errno;
-  /* What a socket pair says when its other end is closed; a device says EBADFD. */
-  if (length == 0) return -EBADFD;
+  if (length <= 0) {
+    /* A device that is gone says EBADFD, and never reads as empty. */
+    if (length == 0 || errno != EAGAIN) turn->error = length == 0 ? EBADFD : errno;
+    return false;
+  }
   count(traffic, TUN_READS, 1);
+  turn->packets++;
   struct virtio_net_hdr vnet = {0};
   if ((size_t)length < header_size) {
     count(traffic, DROPPED_MALFORMED, 1);
-    return 1;
+    return true;
   }
   memcpy(&vnet, place, header_size);
   size_t kept = CACHE_LINE + (size_t)length - header_size;
   outbound->used += (kept + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
   take(outbound, place + header_size, (size_t)length - header_size, &vnet);
-  return 1;
+  if (vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE) turn->small++;
+  return true;
 }
 
-int outbound_run(struct outbound *outbound) {
-  int packets = 0, result = 1;
-  while (packets < TURN) {
-    result = read_packet(outbound);
-    if (result <= 0) break;
-    packets++;
+struct turn outbound_run(struct outbound *outbound) {
+  struct turn turn = {.more = true};
+  while (turn.more && turn.packets < TURN) {
+    turn.more = read_packet(outbound, &turn);
     if (outbound->queue.closed_bytes >= ENOUGH_BYTES) queue_send(&outbound->queue, outbound->traffic, false);
   }
   send_all(outbound);
   outbound->used = 0;
-  return result < 0 ? result : packets;
+  return turn;
 }

@@ -31,6 +31,13 @@ static bool is_persistent(int fd) {
   return ioctl(fd, TUNGETIFF, &interface) == 0 && (interface.ifr_flags & IFF_PERSIST) != 0;
 }
 
+int tun_check(void) {
+  int fd = open(CLONE_DEVICE, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  close(fd);
+  return 0;
+}
+
 int tun_create(const char *name) {
   if (if_nametoindex(name) != 0) return -EEXIST;
   int fd = open(CLONE_DEVICE, O_RDWR | O_CLOEXEC);

@@ -4,6 +4,10 @@
 #ifndef FLANNEL_UDP_TUN_DEVICE_H
 #define FLANNEL_UDP_TUN_DEVICE_H
 
+/* 0 when this process can have TUN devices, else a negative errno: -ENOENT when the kernel has none, or this container was
+ * not given any. */
+int tun_check(void);
+
 /* Makes a persistent device, down. 0 or a negative errno; -EEXIST when there is anything of that name. */
 int tun_create(const char *name);
 

@@ -5,19 +5,23 @@
 
 #include "inbound.h"
 #include "outbound.h"
+#include "pace.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 struct worker {
   struct traffic traffic;
   struct outbound *outbound;
   struct inbound *inbound;
+  struct pace pace;
   /* Written when the thread shall look up from waiting. */
   int wake;
   atomic_bool stopping;
@@ -38,8 +42,14 @@ static void take_next_fib(struct worker *worker) {
   worker->traffic.fib_version++;
 }
 
+/* Where something may wait to be read. */
+struct ready {
+  bool tun;
+  bool udp;
+};
+
 /* Sleeps until there is something to do. Returns 0, or the errno of a descriptor that poll() says is broken. */
-static int wait_for_work(struct worker *worker) {
+static int sleep_until_ready(struct worker *worker, struct ready *ready) {
   struct pollfd polled[3] = {{.fd = worker->traffic.tun, .events = POLLIN},
                              {.fd = worker->traffic.udp, .events = POLLIN},
                              {.fd = worker->wake, .events = POLLIN}};
@@ -55,25 +65,60 @@ static int wait_for_work(struct worker *worker) {
     socklen_t length = sizeof error;
     if (getsockopt(worker->traffic.udp, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
   }
+  ready->tun = polled[0].revents != 0;
+  ready->udp = polled[1].revents != 0;
   return 0;
 }
 
-static int carry(struct worker *worker) {
-  while (!atomic_load_explicit(&worker->stopping, memory_order_acquire)) {
-    take_next_fib(worker);
-    int sent = outbound_run(worker->outbound);
-    if (sent < 0) return -sent;
-    int received = inbound_run(worker->inbound);
-    if (received < 0) return -received;
-    if (sent > 0 || received > 0) continue;
-    int error = wait_for_work(worker);
-    if (error != 0) return error;
+/* Only worker_end interrupts it. */
+static void pause_briefly(struct worker *worker) {
+  const struct timespec duration = {.tv_nsec = PACE_PAUSE_NANOS};
+  struct pollfd polled = {.fd = worker->wake, .events = POLLIN};
+  (void)ppoll(&polled, 1, &duration, NULL);
+}
+
+static int wait_for_work(struct worker *worker, struct ready *ready) {
+  *ready = (struct ready){true, true};
+  switch (pace_next(&worker->pace, monotonic_now())) {
+    case PACE_SLEEP: return sleep_until_ready(worker, ready);
+    case PACE_YIELD: sched_yield(); return 0;
+    case PACE_PAUSE: pause_briefly(worker); return 0;
   }
   return 0;
 }
 
+/* A turn for each direction that may have something. Returns 0 or an errno. */
+static int take_turns(struct worker *worker, struct ready *ready) {
+  struct turn out = {0}, in = {0};
+  if (ready->tun) {
+    out = outbound_run(worker->outbound);
+    if (out.error != 0) return out.error;
+  }
+  if (ready->udp) {
+    in = inbound_run(worker->inbound);
+    if (in.error != 0) return in.error;
+  }
+  pace_note(&worker->pace, monotonic_now(), out.packets + in.packets, out.small + in.small);
+  ready->tun = out.more || in.packets > 0;
+  ready->udp = in.more;
+  return 0;
+}
+
+static int carry(struct worker *worker) {
+  struct ready ready = {true, true};
+  int error = 0;
+  while (error == 0 && !atomic_load_explicit(&worker->stopping, memory_order_acquire)) {
+    take_next_fib(worker);
+    error = take_turns(worker, &ready);
+    if (error == 0 && !ready.tun && !ready.udp) error = wait_for_work(worker, &ready);
+  }
+  return error;
+}
+
 static void *run(void *data) {
   struct worker *worker = data;
+  /* Kernel: timers may be late by 50 µs otherwise, which is half a pause. */
+  (void)prctl(PR_SET_TIMERSLACK, 1);
   int error = carry(worker);
   if (error != 0 && worker->on_end != NULL) worker->on_end(worker->context, error);
   return NULL;
@@ -138,10 +183,11 @@ void worker_add_counters(const struct worker *worker, uint64_t totals[COUNTERS])
 
 unsigned worker_features(const struct worker *worker) { return atomic_load(&worker->traffic.features); }
 
-void worker_stop(struct worker *worker) {
+void worker_end(struct worker *worker) {
   const uint64_t one = 1;
   atomic_store_explicit(&worker->stopping, true, memory_order_release);
   while (write(worker->wake, &one, sizeof one) < 0 && errno == EINTR) continue;
   pthread_join(worker->thread, NULL);
-  release(worker);
 }
+
+void worker_free(struct worker *worker) { release(worker); }

@@ -21,7 +21,7 @@ struct worker_options {
 };
 
 /* Starts the thread with an empty table. The descriptors are nonblocking, stay the caller's, and must stay open until
- * worker_stop. Returns NULL and sets errno when it cannot. */
+ * worker_end. Returns NULL and sets errno when it cannot. */
 struct worker *worker_start(const struct worker_options *options);
 
 /* Takes the table over at the worker's next packet, without waiting for it, and the caller's reference with it. */
@@ -33,7 +33,10 @@ void worker_add_counters(const struct worker *worker, uint64_t totals[COUNTERS])
 /* The features that are still on. */
 unsigned worker_features(const struct worker *worker);
 
-/* Ends the thread, waits for it, and frees everything. */
-void worker_stop(struct worker *worker);
+/* Ends the thread and waits for it. Counters and features can still be read. */
+void worker_end(struct worker *worker);
+
+/* Frees a worker that has been ended. */
+void worker_free(struct worker *worker);
 
 #endif

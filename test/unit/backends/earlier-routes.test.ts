@@ -9,11 +9,13 @@ import {
   type LinkName,
   type Route,
 } from "../../../src/net/objects.ts";
-import { NETWORK, routeVia, SELF, underlayAt } from "../../support/vxlan-host.ts";
+import { MARK, NETWORK, routeVia, SELF, underlayAt } from "../../support/vxlan-host.ts";
 
 const claims = claimEarlierRoutes({
   network: NETWORK,
   underlay: underlayAt("192.168.64.2"),
+  mark: MARK,
+  device: null,
   flannelDevices: ["flannel.1" as LinkName, "flannel0" as LinkName],
   self: SELF,
   peers: [],

@@ -12,7 +12,7 @@ import type { Underlay } from "../../../src/net/underlay.ts";
 import type { Lease } from "../../../src/subnet/lease.ts";
 import { encodeLeaseAttrs } from "../../../src/subnet/lease-codec.ts";
 import { leaseOf, networkOf, peerNumber } from "../../support/leases.ts";
-import { routeVia, underlayAt } from "../../support/vxlan-host.ts";
+import { MARK, routeVia, underlayAt } from "../../support/vxlan-host.ts";
 
 const UNDERLAY: Underlay = underlayAt("192.168.64.2");
 const SELF = hostGwLease("10.5.52.0/24", "192.168.64.2");
@@ -26,6 +26,8 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
   return {
     network: networkOf({ Network: "10.5.0.0/16", Backend: { Type: "host-gw" } }),
     underlay: UNDERLAY,
+    mark: MARK,
+    device: null,
     flannelDevices: [],
     self: SELF,
     peers: [PEER],
@@ -103,14 +105,14 @@ describe("a peer of host-gw", () => {
 describe("host-gw", () => {
   it("is refused where the public IP is not the interface's, in the words that people search for", () => {
     const underlay = { ...UNDERLAY, publicIp: parseIpv4("203.0.113.9") };
-    const said = createHostGw({}).unsuitable({ underlay, links: [] }) ?? "";
+    const said = createHostGw({}).unsuitable({ underlay, links: [], mark: MARK }) ?? "";
     assert.match(said, /your PublicIP differs from interface IP, meaning that probably you're on a NAT/);
     assert.match(said, /203\.0\.113\.9.*eth0 has 192\.168\.64\.2.*--public-ip/);
-    assert.equal(createHostGw({}).unsuitable({ underlay: UNDERLAY, links: [] }), null);
+    assert.equal(createHostGw({}).unsuitable({ underlay: UNDERLAY, links: [], mark: MARK }), null);
   });
 
   it("announces its type and address and no data, byte for byte as the Go daemon does", () => {
-    const attrs = createHostGw({}).advertise({ underlay: UNDERLAY, links: [], own: SELF, random });
+    const attrs = createHostGw({}).advertise({ underlay: UNDERLAY, links: [], mark: MARK, own: SELF, random });
     const record = new TextDecoder().decode(encodeLeaseAttrs(attrs));
     assert.equal(record, '{"PublicIP":"192.168.64.2","PublicIPv6":null,"BackendType":"host-gw"}');
   });

@@ -17,6 +17,7 @@ import {
 } from "../../../src/net/objects.ts";
 import type { Underlay } from "../../../src/net/underlay.ts";
 import { leaseOf, networkOf, peerNumber } from "../../support/leases.ts";
+import { MARK } from "../../support/vxlan-host.ts";
 
 const UNDERLAY: Underlay = {
   link: "eth0" as LinkName,
@@ -32,6 +33,8 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
   return {
     network: networkOf({ Network: "10.5.0.0/16", Backend: { Type: "vxlan" } }),
     underlay: UNDERLAY,
+    mark: MARK,
+    device: "flannel.1" as LinkName,
     flannelDevices: [],
     self: SELF,
     peers: [PEER],
@@ -183,7 +186,13 @@ describe("the claims of vxlan", () => {
 
 describe("what vxlan advertises", () => {
   const advertise = (input: { own?: typeof SELF; links?: readonly VxlanLink[] }) =>
-    createVxlan({}).advertise({ underlay: UNDERLAY, links: input.links ?? [], own: input.own ?? null, random });
+    createVxlan({}).advertise({
+      underlay: UNDERLAY,
+      links: input.links ?? [],
+      mark: MARK,
+      own: input.own ?? null,
+      random,
+    });
 
   it("keeps the MAC of the host's own record, which every peer has programmed", () => {
     const attrs = advertise({ own: SELF, links: [device({ mac: "02:00:00:00:00:99" as never })] });
@@ -231,7 +240,7 @@ describe("a peer that vxlan cannot reach", () => {
 
 describe("a vxlan device of somebody else", () => {
   const conflict = (link: VxlanLink, options = {}) =>
-    createVxlan(options).unsuitable({ underlay: UNDERLAY, links: [link] });
+    createVxlan(options).unsuitable({ underlay: UNDERLAY, links: [link], mark: MARK });
   const other = (changes: Partial<VxlanLink>) => device({ name: "vx0" as LinkName, ...changes });
 
   it("with our VNI and port is in the way, and named", () => {

@@ -46,6 +46,10 @@ function contents(messages: Buffer): string[] {
   return [...messagesOf(messages)].map(({ start, end }) => messages.toString("utf8", start, end));
 }
 
+function unused(): never {
+  throw new Error("not asked for here");
+}
+
 type Script = (seq: number) => Buffer | Error;
 
 /** A connection to a kernel that answers each request with the next line of a script. */
@@ -53,6 +57,8 @@ function connectionTo(...script: Script[]): { readonly connection: Connection; r
   let opened = 0;
   const native: NativeAddon = {
     sdNotify: () => {},
+    createTun: unused,
+    openDatapath: unused,
     openNetlinkMonitor: () => ({ [Symbol.dispose]: () => {} }),
     openNetlinkSocket() {
       opened += 1;

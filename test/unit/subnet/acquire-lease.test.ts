@@ -11,7 +11,7 @@ import { createFakeClock } from "../../fakes/fake-clock.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { leaseOf, networkOf } from "../../support/leases.ts";
 import { createScriptedStore } from "../../support/scripted-store.ts";
-import { underlayAt } from "../../support/vxlan-host.ts";
+import { MARK, underlayAt } from "../../support/vxlan-host.ts";
 
 const OURS = "192.168.64.2";
 const DAY = minutes(24 * 60);
@@ -38,7 +38,7 @@ function start(changes: Partial<AcquireRequest> = {}) {
     network: WIDE,
     publicIp: underlay.publicIp,
     previous: null,
-    advertise: (own) => createVxlan({}).advertise({ underlay, links: [], own, random }),
+    advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
     ttl: DAY,
     ...changes,
   };

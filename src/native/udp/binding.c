@@ -1,0 +1,269 @@
+/* The data path as JavaScript sees it: a handle and functions, typed in native.ts. What the worker has to say comes
+ * through a thread-safe function; packets never come here. */
+
+#include "../binding.h"
+
+#include "datapath.h"
+#include "tun_device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A route as it comes from JavaScript: network, address, port, prefix length, a spare byte; all in network order. */
+#define ROUTE_SIZE 12
+/* What the worker can have said before the main thread listens: each feature once, and its end. */
+#define MOST_EVENTS 16
+#define INTERFACE_NAME 16
+
+enum event_kind { EVENT_ENDED, EVENT_FEATURE_LOST };
+
+struct event {
+  uint32_t kind;
+  uint32_t feature;
+  int error;
+};
+
+struct handle {
+  struct datapath *datapath;
+  napi_env env;
+  napi_threadsafe_function notify;
+  /* Held by the JavaScript handle and by the thread-safe function; both are let go of on the main thread. */
+  int references;
+};
+
+static const napi_type_tag DATAPATH_TAG = {0x6c3e91d47a0b5f28, 0x92b7d5e0148fca63};
+
+static void release(struct handle *handle) {
+  if (--handle->references == 0) free(handle);
+}
+
+/* On the worker's thread. */
+static void say(struct handle *handle, uint32_t kind, uint32_t feature, int error) {
+  struct event *event = malloc(sizeof *event);
+  if (event == NULL) return;
+  *event = (struct event){kind, feature, error};
+  if (napi_call_threadsafe_function(handle->notify, event, napi_tsfn_nonblocking) != napi_ok) free(event);
+}
+
+static void on_end(void *context, int error) { say(context, EVENT_ENDED, 0, error); }
+
+static void on_feature_lost(void *context, enum feature feature, int error) {
+  say(context, EVENT_FEATURE_LOST, feature, error);
+}
+
+/* On the main thread, for each event. */
+static void call_listener(napi_env env, napi_value listener, void *context, void *data) {
+  struct handle *handle = context;
+  struct event event = *(struct event *)data;
+  free(data);
+  if (env == NULL || handle->datapath == NULL) return;
+  napi_value arguments[3], undefined, thrown;
+  const char *name = strerrorname_np(event.error);
+  if (napi_create_uint32(env, event.kind, &arguments[0]) != napi_ok ||
+      napi_create_uint32(env, event.feature, &arguments[1]) != napi_ok ||
+      napi_create_string_utf8(env, name != NULL ? name : "UNKNOWN", NAPI_AUTO_LENGTH, &arguments[2]) != napi_ok ||
+      napi_get_undefined(env, &undefined) != napi_ok) {
+    return;
+  }
+  napi_status status = napi_call_function(env, undefined, listener, 3, arguments, NULL);
+  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &thrown) == napi_ok) {
+    napi_fatal_exception(env, thrown);
+  }
+}
+
+static void finalize_notify(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  release(data);
+}
+
+/* May be called again. */
+static void close_handle(void *data) {
+  struct handle *handle = data;
+  if (handle->datapath == NULL) return;
+  datapath_close(handle->datapath);
+  handle->datapath = NULL;
+  napi_remove_env_cleanup_hook(handle->env, close_handle, handle);
+  napi_release_threadsafe_function(handle->notify, napi_tsfn_abort);
+}
+
+static void finalize_handle(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  close_handle(data);
+  release(data);
+}
+
+static bool make_notify(struct handle *handle, napi_value listener) {
+  napi_value name;
+  napi_env env = handle->env;
+  if (napi_create_string_utf8(env, "udp datapath", NAPI_AUTO_LENGTH, &name) != napi_ok) return false;
+  if (napi_create_threadsafe_function(env, listener, NULL, name, MOST_EVENTS, 1, handle, finalize_notify, handle,
+                                      call_listener, &handle->notify) != napi_ok) {
+    return false;
+  }
+  handle->references++;
+  return napi_unref_threadsafe_function(env, handle->notify) == napi_ok;
+}
+
+/* An open data path, or NULL with a pending exception. */
+static struct handle *handle_of(napi_env env, napi_value value) {
+  struct handle *handle = unwrap_handle(env, &DATAPATH_TAG, value);
+  if (handle == NULL || handle->datapath != NULL) return handle;
+  throw_errno(env, EBADF, "the data path is closed");
+  return NULL;
+}
+
+/* udpOpen(address, port, buffer, features, listener(kind, feature, errno)): a handle. Does not keep the process alive. */
+napi_value udp_open(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  uint32_t address, port, buffer, features;
+  if (!read_arguments(env, info, 5, arguments)) return NULL;
+  if (napi_get_value_uint32(env, arguments[0], &address) != napi_ok ||
+      napi_get_value_uint32(env, arguments[1], &port) != napi_ok ||
+      napi_get_value_uint32(env, arguments[2], &buffer) != napi_ok ||
+      napi_get_value_uint32(env, arguments[3], &features) != napi_ok) {
+    return throw_type(env, "numbers expected");
+  }
+  struct handle *handle = calloc(1, sizeof *handle);
+  if (handle == NULL) return throw_errno(env, ENOMEM, "udp data path");
+  handle->env = env;
+  handle->references = 1;
+  if (!make_notify(handle, arguments[4])) {
+    release(handle);
+    return throw_type(env, "listener expected");
+  }
+  struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(address)};
+  const struct worker_options listeners = {.on_feature_lost = on_feature_lost, .on_end = on_end, .context = handle};
+  int error = datapath_open(&local, (int)buffer, features, &listeners, &handle->datapath);
+  if (error != 0) {
+    napi_release_threadsafe_function(handle->notify, napi_tsfn_abort);
+    release(handle);
+    return throw_errno(env, -error, "udp data path");
+  }
+  napi_add_env_cleanup_hook(env, close_handle, handle);
+  napi_value wrapped = wrap_handle(env, &DATAPATH_TAG, handle, finalize_handle);
+  if (wrapped != NULL) return wrapped;
+  finalize_handle(env, handle, NULL);
+  return throw_type(env, "cannot make a handle");
+}
+
+/* udpAttach(handle, device, tunnelAddress, mtu, checkSource) */
+napi_value udp_attach(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  char name[INTERFACE_NAME];
+  size_t length;
+  uint32_t address, mtu;
+  bool check_source;
+  if (!read_arguments(env, info, 5, arguments)) return NULL;
+  struct handle *handle = handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (napi_get_value_string_utf8(env, arguments[1], name, sizeof name, &length) != napi_ok ||
+      napi_get_value_uint32(env, arguments[2], &address) != napi_ok ||
+      napi_get_value_uint32(env, arguments[3], &mtu) != napi_ok ||
+      napi_get_value_bool(env, arguments[4], &check_source) != napi_ok) {
+    return throw_type(env, "a device, an address, an MTU and a switch expected");
+  }
+  const struct traffic_settings settings = {
+      .tunnel_address = address, .mtu = (uint16_t)mtu, .check_source = check_source};
+  int error = datapath_attach(handle->datapath, name, &settings);
+  return error == 0 ? NULL : throw_errno(env, -error, name);
+}
+
+/* udpDetach(handle): may be called again. */
+napi_value udp_detach(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct handle *handle = handle_of(env, argument);
+  if (handle != NULL) datapath_detach(handle->datapath);
+  return NULL;
+}
+
+/* udpSetRoutes(handle, routes) */
+napi_value udp_set_routes(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  void *data;
+  size_t length;
+  if (!read_arguments(env, info, 2, arguments)) return NULL;
+  struct handle *handle = handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (napi_get_buffer_info(env, arguments[1], &data, &length) != napi_ok || length % ROUTE_SIZE != 0) {
+    return throw_type(env, "a buffer of routes expected");
+  }
+  size_t count = length / ROUTE_SIZE;
+  struct route *routes = calloc(count + 1, sizeof *routes);
+  if (routes == NULL) return throw_errno(env, ENOMEM, "routes");
+  for (size_t i = 0; i < count; i++) {
+    const uint8_t *bytes = (const uint8_t *)data + i * ROUTE_SIZE;
+    memcpy(&routes[i].network, bytes, 4);
+    routes[i].network = ntohl(routes[i].network);
+    memcpy(&routes[i].address, bytes + 4, 4);
+    memcpy(&routes[i].port, bytes + 8, 2);
+    routes[i].length = bytes[10] <= 32 ? bytes[10] : 32;
+  }
+  bool done = datapath_set_routes(handle->datapath, routes, count);
+  free(routes);
+  return done ? NULL : throw_errno(env, ENOMEM, "routes");
+}
+
+/* udpCounters(handle, target): fills a BigUint64Array, in the order of udpCounterNames. */
+napi_value udp_counters(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  napi_typedarray_type type;
+  size_t length;
+  void *data;
+  if (!read_arguments(env, info, 2, arguments)) return NULL;
+  struct handle *handle = handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (napi_get_typedarray_info(env, arguments[1], &type, &length, &data, NULL, NULL) != napi_ok ||
+      type != napi_biguint64_array || length != COUNTERS) {
+    return throw_type(env, "a BigUint64Array with a place for each counter expected");
+  }
+  datapath_counters(handle->datapath, data);
+  return NULL;
+}
+
+/* udpCounterNames() */
+napi_value udp_counter_names(napi_env env, napi_callback_info info) {
+  napi_value names, name;
+  (void)info;
+  if (napi_create_array_with_length(env, COUNTERS, &names) != napi_ok) return NULL;
+  for (uint32_t i = 0; i < COUNTERS; i++) {
+    if (napi_create_string_utf8(env, counter_names[i], NAPI_AUTO_LENGTH, &name) != napi_ok ||
+        napi_set_element(env, names, i, name) != napi_ok) {
+      return throw_type(env, "cannot name the counters");
+    }
+  }
+  return names;
+}
+
+/* udpFeatures(handle): those that are on, as bits. */
+napi_value udp_features(napi_env env, napi_callback_info info) {
+  napi_value argument, features;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct handle *handle = handle_of(env, argument);
+  if (handle == NULL) return NULL;
+  return napi_create_uint32(env, datapath_features(handle->datapath), &features) == napi_ok ? features : NULL;
+}
+
+/* udpClose(handle): may be called again, also from the listener. */
+napi_value udp_close(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct handle *handle = unwrap_handle(env, &DATAPATH_TAG, argument);
+  if (handle != NULL) close_handle(handle);
+  return NULL;
+}
+
+/* tunCreate(name) */
+napi_value tun_create_device(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  char name[INTERFACE_NAME];
+  size_t length;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  if (napi_get_value_string_utf8(env, argument, name, sizeof name, &length) != napi_ok || length == 0) {
+    return throw_type(env, "a name expected");
+  }
+  int error = tun_create(name);
+  return error == 0 ? NULL : throw_errno(env, -error, name);
+}
