@@ -22,6 +22,7 @@ export interface DatapathExports {
   udpCounters(handle: object, target: BigUint64Array): void;
   udpCounterNames(): readonly string[];
   udpFeatures(handle: object): number;
+  udpBuffer(handle: object): number;
   udpClose(handle: object): void;
 }
 
@@ -49,6 +50,7 @@ export function openDatapath(addon: DatapathExports, options: DatapathOptions, l
       return Object.fromEntries(entries) as unknown as DatapathCounters;
     },
     features: () => featuresOf(addon.udpFeatures(handle)),
+    bufferSize: () => addon.udpBuffer(handle),
     [Symbol.dispose]: () => addon.udpClose(handle),
   };
 }

@@ -246,6 +246,15 @@ napi_value udp_features(napi_env env, napi_callback_info info) {
   return napi_create_uint32(env, datapath_features(handle->datapath), &features) == napi_ok ? features : NULL;
 }
 
+/* udpBuffer(handle): of the socket, in bytes. */
+napi_value udp_buffer(napi_env env, napi_callback_info info) {
+  napi_value argument, size;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct handle *handle = handle_of(env, argument);
+  if (handle == NULL) return NULL;
+  return napi_create_uint32(env, datapath_buffer(handle->datapath), &size) == napi_ok ? size : NULL;
+}
+
 /* udpClose(handle): may be called again, also from the listener. */
 napi_value udp_close(napi_env env, napi_callback_info info) {
   napi_value argument;
