@@ -91,7 +91,7 @@ static size_t write_transport_header(uint8_t *at, const struct packet_spec *spec
   at[13] = spec->flags;
   put16(at + 14, spec->window);
   put16(at + 18, spec->urgent);
-  random_fill(at + 20, spec->tcp_options);
+  memset(at + 20, spec->option, spec->tcp_options);
   return length;
 }
 
@@ -129,6 +129,7 @@ struct packet_spec tcp_spec(uint32_t source, uint32_t destination, size_t payloa
       .flags = 0x10,
       .window = 501,
       .tcp_options = 12,
+      .option = 1,
       .payload = payload,
   };
 }

@@ -28,6 +28,8 @@ struct packet_spec {
   uint16_t window;
   uint16_t urgent;
   size_t tcp_options;
+  /* Every byte of the TCP options. */
+  uint8_t option;
   /* Filled at random. */
   size_t payload;
 };

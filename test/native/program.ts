@@ -1,5 +1,6 @@
 // C programs that test the native code: compiled with sanitizers, their cases reported as tests of their own.
 
+import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -96,7 +97,10 @@ export async function reportCases(program: readonly string[], about: string): Pr
     describe(`${suite}${about}`, () => {
       for (const sentence of sentences) {
         it(sentence, async () => {
-          await run([...program, suite, sentence], { env: ENVIRONMENT, limit: minutes(2) }, signal);
+          const options = { env: ENVIRONMENT, limit: minutes(2) };
+          const { status, stderr } = await attempt([...program, suite, sentence], options, signal);
+          // What a sanitizer has found comes first in what it says.
+          if (status !== 0) assert.fail(`exit status ${status}\n${stderr.slice(0, 5000)}`);
         });
       }
     });

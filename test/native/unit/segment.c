@@ -98,6 +98,7 @@ static struct packet_spec random_spec(void) {
   spec.fragment = random_chance(2) ? IPV4_DONT_FRAGMENT : 0;
   spec.ip_options = random_chance(2) ? 0 : random_below(11) * 4;
   spec.tcp_options = random_below(11) * 4;
+  spec.option = (uint8_t)random_number();
   spec.payload = 1 + random_below(random_chance(2) ? 3000 : (uint32_t)(LARGEST - headers_of(&spec)));
   return spec;
 }
