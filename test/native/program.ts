@@ -51,7 +51,7 @@ export function sourcesIn(directory: string): readonly string[] {
     .map((name) => join(directory, name));
 }
 
-/** System calls that a test lets fail: the program calls __wrap_<name> in their place. */
+/** Lets the program call __wrap_<name> in place of these functions. */
 function wrapping(calls: readonly string[]): readonly string[] {
   return calls.map((call) => `-Wl,--wrap=${call}`);
 }
@@ -83,7 +83,10 @@ export async function compileProgram(
 }
 
 /** The parts that every test program of ours has. */
-export const SUPPORT = [join(TESTS, "check.c"), join(TESTS, "packets.c")];
+export const SUPPORT = [join(TESTS, "check.c"), join(TESTS, "packets.c"), join(TESTS, "faults.c")];
+
+/** System calls that a test lets fail (faults.c). */
+export const FAULTS = ["sendmmsg", "sendmsg", "writev", "poll", "setsockopt", "getsockopt"];
 
 /** Reports every case of the program as a test; `about` goes before the name of its suite. */
 export async function reportCases(program: readonly string[], about: string): Promise<void> {
