@@ -85,6 +85,7 @@ static int refusal_of(const struct msghdr *message) {
 int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
   if (fd != PRETENDED_SOCKET) return __real_sendmmsg(fd, messages, count, flags);
   pretended.calls++;
+  if (pretended.most_at_once > 0 && count > pretended.most_at_once) count = (unsigned)pretended.most_at_once;
   for (unsigned i = 0; i < count; i++) {
     int error = refusal_of(&messages[i].msg_hdr);
     if (error != 0) {

@@ -27,6 +27,8 @@ struct pretended_socket {
   } sent[MOST_SENT];
   size_t sent_count;
   size_t trains, calls, polls;
+  /* Messages that a call takes; 0: all. */
+  size_t most_at_once;
   /* Of the socket, and what the kernel says of the path. */
   int discovery;
   int path_mtu;
