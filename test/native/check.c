@@ -1,4 +1,4 @@
-/* The main function of a test program: --list, or a suite and a sentence. */
+/* Failing, and random numbers. */
 
 #include "check.h"
 
@@ -6,27 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#define MOST_CASES 256
-
-static struct {
-  const char *suite;
-  const char *sentence;
-  void (*run)(void);
-} cases[MOST_CASES];
-static size_t case_count;
 
 static char context[256];
 static uint64_t seed, random_state;
-
-void check_enlist(const char *suite, const char *sentence, void (*run)(void)) {
-  if (case_count == MOST_CASES) abort();
-  cases[case_count].suite = suite;
-  cases[case_count].sentence = sentence;
-  cases[case_count++].run = run;
-}
 
 void check_context(const char *format, ...) {
   va_list arguments;
@@ -43,9 +25,8 @@ void check_fail(const char *file, int line, const char *format, ...) {
   va_end(arguments);
   if (context[0] != '\0') fprintf(stderr, "\n  %s", context);
   fprintf(stderr, "\n  TEST_SEED=%llu repeats it\n", (unsigned long long)seed);
-  fflush(NULL);
-  /* Not exit(): what a failed case has left in memory is no leak to be told. */
-  _exit(1);
+  /* Not exit(): what a failed case has left in memory is no leak to be told. A fuzzer keeps what has led here. */
+  abort();
 }
 
 static void print_around(const char *what, const uint8_t *bytes, size_t length, size_t at) {
@@ -65,6 +46,8 @@ void check_same_bytes(const char *file, int line, const char *what, const void *
     check_fail(file, line, "byte %zu of %zu of %s is %#x, not %#x", i, length, what, first[i], second[i]);
   }
 }
+
+void random_begin(uint64_t from) { random_state = seed = from; }
 
 /* splitmix64 */
 uint64_t random_number(void) {
@@ -92,27 +75,4 @@ void *must_allocate(size_t length) {
   void *memory = malloc(length > 0 ? length : 1);
   if (memory == NULL) abort();
   return memory;
-}
-
-static void choose_seed(void) {
-  const char *given = getenv("TEST_SEED");
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-  random_state = seed;
-}
-
-int main(int argc, char **argv) {
-  if (argc == 2 && strcmp(argv[1], "--list") == 0) {
-    for (size_t i = 0; i < case_count; i++) printf("%s\t%s\n", cases[i].suite, cases[i].sentence);
-    return 0;
-  }
-  choose_seed();
-  for (size_t i = 0; argc == 3 && i < case_count; i++) {
-    if (strcmp(cases[i].suite, argv[1]) != 0 || strcmp(cases[i].sentence, argv[2]) != 0) continue;
-    cases[i].run();
-    return 0;
-  }
-  fprintf(stderr, "usage: %s --list | SUITE SENTENCE\n", argv[0]);
-  return 2;
 }

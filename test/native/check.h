@@ -1,4 +1,4 @@
-/* A test program in C: it lists its cases, and runs one of them by its name. A failed check ends the program. */
+/* A test program in C: it lists its cases, and runs one of them by its name (cases.c). A failed check ends it. */
 
 #ifndef FLANNEL_TEST_CHECK_H
 #define FLANNEL_TEST_CHECK_H
@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A case, whose name is a sentence about behaviour: CASE("does this when that") { ... }. What it is about is SUITE, which
- * every file defines. */
+/* A case, whose name is a sentence about behaviour: CASE("does this when that") { ... }. What it is about is SUITE,
+ * which every file defines. */
 #define CASE(sentence) CASE_ON_LINE(sentence, __LINE__)
 #define CASE_ON_LINE(sentence, line) CASE_NUMBERED(sentence, line)
 #define CASE_NUMBERED(sentence, number) CASE_NAMED(sentence, case_##number, enlist_##number)
@@ -37,7 +37,8 @@ void check_same_bytes(const char *file, int line, const char *what, const void *
 /* Is told with the next failure: in which round of a loop it happened. */
 void check_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Random numbers from TEST_SEED, which every failure tells, or from the clock. Not for several threads. */
+/* Random numbers from TEST_SEED or from the clock; every failure tells the seed. Not for several threads. */
+void random_begin(uint64_t seed);
 uint64_t random_number(void);
 /* From 0 to limit - 1. */
 uint32_t random_below(uint32_t limit);

@@ -2,19 +2,19 @@
 
 import { describe } from "node:test";
 import {
+  CASES,
   compileProgram,
   FAULTS,
   launcherOf,
   MEMORY,
   openDirectory,
   reportCases,
-  SUPPORT,
   sourcesIn,
   THREADS,
 } from "./program.ts";
 
 const directory = openDirectory();
-const sources = [...SUPPORT, ...sourcesIn("test/native/data-path")];
+const sources = [...CASES, ...sourcesIn("test/native/data-path")];
 
 await reportCases([await compileProgram(directory, MEMORY, sources, FAULTS)], "");
 

@@ -1,5 +1,5 @@
-/* System calls that fail as a test says. The program is linked with --wrap for each of them; for the descriptor that the
- * test names they do what it says, and for all others what the kernel does. */
+/* System calls that fail as a test says. The program is linked with --wrap for each of them; for one descriptor they do
+ * what the test says, and for all others what the kernel does. */
 
 #ifndef FLANNEL_TEST_FAULTS_H
 #define FLANNEL_TEST_FAULTS_H

@@ -75,6 +75,24 @@ bool has_right_transport_checksum(const uint8_t *packet) {
   return transport_sum(packet) == 0xffff;
 }
 
+bool is_same_flow(const struct bytes *a, const struct bytes *b) {
+  size_t first = header_length(a->data), second = header_length(b->data);
+  bool ports = a->length >= first + 4, other_ports = b->length >= second + 4;
+  return a->data[9] == b->data[9] && memcmp(a->data + 12, b->data + 12, 8) == 0 && ports == other_ports &&
+         (!ports || memcmp(a->data + first, b->data + second, 4) == 0);
+}
+
+void check_same_packet(const struct bytes *in, const struct bytes *out) {
+  check_equal(out->length, in->length);
+  check_equal(has_right_ip_checksum(out->data), has_right_ip_checksum(in->data));
+  /* RFC 6864: the identification of a packet that must not be cut into fragments says nothing, and may change. */
+  if (get16(in->data + 6) & 0x4000) {
+    memcpy(out->data + 4, in->data + 4, 2);
+    memcpy(out->data + 10, in->data + 10, 2);
+  }
+  check_bytes(out->data, in->data, in->length);
+}
+
 static size_t write_transport_header(uint8_t *at, const struct packet_spec *spec) {
   if (spec->protocol != TCP && spec->protocol != UDP) return 0;
   size_t length = spec->protocol == UDP ? 8 : 20 + spec->tcp_options;

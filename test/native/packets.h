@@ -55,6 +55,17 @@ bool has_right_transport_checksum(const uint8_t *packet);
 /* The sum of TCP's or UDP's pseudo header, as it stands in a checksum that is left to the device. */
 uint16_t pseudo_sum(const uint8_t *packet);
 
+struct bytes {
+  uint8_t *data;
+  size_t length;
+};
+
+/* Of one protocol between two addresses and, where there are any, ports. */
+bool is_same_flow(const struct bytes *a, const struct bytes *b);
+
+/* That the second is what was made of the first by coalescing and segmentation. */
+void check_same_packet(const struct bytes *in, const struct bytes *out);
+
 /* Ordinary packets, to begin with. */
 struct packet_spec tcp_spec(uint32_t source, uint32_t destination, size_t payload);
 struct packet_spec udp_spec(uint32_t source, uint32_t destination, size_t payload);

@@ -82,8 +82,9 @@ export async function compileProgram(
   return program;
 }
 
-/** The parts that every test program of ours has. */
-export const SUPPORT = [join(TESTS, "check.c"), join(TESTS, "packets.c"), join(TESTS, "faults.c")];
+/** The parts that every test program has, and those of a program of cases. */
+export const SUPPORT = [join(TESTS, "check.c"), join(TESTS, "packets.c")];
+export const CASES = [...SUPPORT, join(TESTS, "cases.c"), join(TESTS, "faults.c")];
 
 /** System calls that a test lets fail (faults.c). */
 export const FAULTS = ["sendmmsg", "sendmsg", "writev", "poll", "setsockopt", "getsockopt"];

@@ -191,7 +191,9 @@ static void let_all_sources_through(unsigned features) {
   rig_close(rig);
 }
 
-CASE("packets come through from anybody when sources are not checked") { for_each_combination(let_all_sources_through); }
+CASE("packets come through from anybody when sources are not checked") {
+  for_each_combination(let_all_sources_through);
+}
 
 CASE("a peer that leaves the table is a stranger from then on") {
   struct rig *rig = rig_open(ALL_FEATURES, true);

@@ -52,7 +52,8 @@ static void forward_mixture(unsigned features) {
   size_t lengths[32];
   for (int round = 0; round < 10; round++) {
     for (size_t i = 0; i < 32; i++) {
-      struct packet_spec spec = udp_spec(POD, i % 2 ? PEER_POD : OTHER_PEER_POD, random_chance(2) ? 1000 : random_below(1400));
+      size_t payload = random_chance(2) ? 1000 : random_below(1400);
+      struct packet_spec spec = udp_spec(POD, i % 2 ? PEER_POD : OTHER_PEER_POD, payload);
       lengths[i] = make_packet(packets[i], &spec);
       rig_write(rig, packets[i], lengths[i]);
     }
@@ -147,7 +148,8 @@ CASE("a checksum that is left to the device is made right") {
 }
 
 /* This host is told of it. */
-static void check_answer(struct rig *rig, const uint8_t *packet, size_t length, uint16_t type_and_code, uint32_t source) {
+static void check_answer(struct rig *rig, const uint8_t *packet, size_t length, uint16_t type_and_code,
+                         uint32_t source) {
   uint8_t answer[2000];
   check_equal(rig_read(rig, answer), 28 + length);
   check(has_right_ip_checksum(answer) && has_right_transport_checksum(answer));

@@ -56,9 +56,8 @@ CASE("finds what a scan of all routes finds, in small tables of random prefixes"
   for (int i = 0; i < 500; i++) compare_with_scan(random_below(12), 1u << random_below(25), 50);
 }
 
-CASE("finds what a scan of all routes finds, among 5,000 random prefixes") { compare_with_scan(5000, 1u << 24, 2000); }
-
 CASE("finds what a scan of all routes finds, among 20,000 random prefixes") {
+  compare_with_scan(5000, 1u << 24, 2000);
   compare_with_scan(20000, 1u << 24, 500);
 }
 
@@ -124,15 +123,16 @@ static uint64_t processor_time(void) {
 
 /* Nanoseconds for a million lookups among that many subnets of hosts; the best of some, for other processes run, too. */
 static uint64_t cost_of_lookups(uint32_t count) {
+  const uint32_t network = ADDRESS(10, 0, 0, 0);
   struct route *routes = must_allocate(count * sizeof *routes);
-  for (uint32_t i = 0; i < count; i++) routes[i] = (struct route){ADDRESS(10, 0, 0, 0) + (i << 8), 24, i + 1, 8285};
+  for (uint32_t i = 0; i < count; i++) routes[i] = (struct route){network + (i << 8), 24, i + 1, 8285};
   struct fib *fib = fib_create(routes, count);
   uint64_t best = UINT64_MAX;
   for (int attempt = 0; attempt < 5; attempt++) {
     uint64_t before = processor_time();
     for (uint32_t i = 0; i < 1000000; i++) {
       uint32_t subnet = i * 2654435761u % count;
-      check(fib_lookup(fib, ADDRESS(10, 0, 0, 0) + (subnet << 8) + (i & 255))->address == subnet + 1);
+      check(fib_lookup(fib, network + (subnet << 8) + (i & 255))->address == subnet + 1);
     }
     uint64_t cost = processor_time() - before;
     if (cost < best) best = cost;
