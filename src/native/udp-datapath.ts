@@ -26,9 +26,9 @@ export interface DatapathExports {
   udpClose(handle: object): void;
 }
 
-/** enum event_kind in udp/binding.c */
+/** enum event_kind in udp_binding.c */
 const EVENT_ENDED = 0;
-/** ROUTE_SIZE in udp/binding.c */
+/** ROUTE_SIZE in udp_binding.c */
 const ROUTE_BYTES = 12;
 
 export function openDatapath(addon: DatapathExports, options: DatapathOptions, listener: DatapathListener): Datapath {

@@ -138,7 +138,10 @@ struct rig *rig_open(unsigned features, bool check_source) {
 }
 
 void rig_stop(struct rig *rig) {
-  if (rig->worker != NULL) worker_stop(rig->worker);
+  if (rig->worker != NULL) {
+    worker_end(rig->worker);
+    worker_free(rig->worker);
+  }
   rig->worker = NULL;
 }
 

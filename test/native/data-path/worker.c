@@ -104,7 +104,8 @@ static int error_with(int tun, int udp) {
   await(atomic_load(&ended) != 0);
   await(workers() == 0);
   await(is_idle());
-  worker_stop(worker);
+  worker_end(worker);
+  worker_free(worker);
   return atomic_load(&ended);
 }
 
@@ -267,7 +268,8 @@ CASE("can be stopped before it has done anything, and with a table that it never
     struct worker *worker = worker_start(&options);
     check(worker != NULL);
     if (i % 2) worker_set_fib(worker, fib_create(NULL, 0));
-    worker_stop(worker);
+    worker_end(worker);
+    worker_free(worker);
   }
   check_equal(workers(), 0);
   for (int i = 0; i < 2; i++) close(ends[i]);

@@ -168,7 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     judge(packet.data, packet.length, &vnet);
   }
   int packets = (int)kernel.waiting_count;
-  check_equal(outbound_run(outbound), packets);
+  check_equal(outbound_run(outbound).packets, packets);
   compare();
   check_answers();
   return 0;

@@ -1,10 +1,10 @@
 /* The data path as JavaScript sees it: a handle and functions, typed in native.ts. What the worker has to say comes
  * through a thread-safe function; packets never come here. */
 
-#include "../binding.h"
+#include "binding.h"
 
-#include "datapath.h"
-#include "tun_device.h"
+#include "udp/datapath.h"
+#include "udp/tun_device.h"
 
 #include <errno.h>
 #include <stdlib.h>
