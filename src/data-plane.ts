@@ -10,7 +10,7 @@ import { createComplaint } from "./base/complaint.ts";
 import { DATAPATH_FEATURES, type Datapath, type DatapathCounters, type OpenDatapath } from "./base/datapath.ts";
 import { createDoorbell } from "./base/doorbell.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
-import type { Logger } from "./base/log.ts";
+import type { LogFields, Logger } from "./base/log.ts";
 import { createWaiters } from "./base/waiters.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
@@ -154,12 +154,13 @@ function describeAttachError(error: unknown, device: string): string {
   }
 }
 
-function describeFeatures(datapath: Datapath): { readonly on: string; readonly off: string } {
+function describeFeatures(datapath: Datapath): Pick<LogFields, "on" | "off" | "buffer"> {
   const on = datapath.features();
   const list = (names: readonly string[]) => names.join(",") || "none";
   return {
     on: list(DATAPATH_FEATURES.filter((feature) => on.has(feature))),
     off: list(DATAPATH_FEATURES.filter((feature) => !on.has(feature))),
+    buffer: datapath.bufferSize(),
   };
 }
 

@@ -91,6 +91,8 @@ export interface Datapath extends Disposable {
   counters(): DatapathCounters;
   /** What is on at the moment. */
   features(): ReadonlySet<DatapathFeature>;
+  /** Of the socket, in bytes, as the kernel has granted it. */
+  bufferSize(): number;
 }
 
 /** Binds the socket. Throws an error whose code is EADDRINUSE when the port is taken, ENOENT without /dev/net/tun. */

@@ -28,6 +28,8 @@ export interface LogFields {
   readonly on?: string;
   readonly off?: string;
   readonly feature?: string;
+  /** Of a socket, in bytes. */
+  readonly buffer?: number;
   /** What it has carried, and in how many pieces. */
   readonly packets?: number;
   readonly bytes?: number;

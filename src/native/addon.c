@@ -51,11 +51,22 @@ static napi_value export_functions(napi_env env, napi_value exports) {
     const char *name;
     napi_callback function;
   } functions[] = {
-      {"netlinkOpen", netlink_open},   {"netlinkRequest", netlink_request}, {"netlinkClose", netlink_close},
-      {"monitorOpen", monitor_open},   {"monitorClose", monitor_close},     {"sdNotify", sd_notify_send},
-      {"udpOpen", udp_open},           {"udpAttach", udp_attach},           {"udpDetach", udp_detach},
-      {"udpSetRoutes", udp_set_routes}, {"udpCounters", udp_counters},      {"udpCounterNames", udp_counter_names},
-      {"udpFeatures", udp_features},   {"udpClose", udp_close},             {"tunCreate", tun_create_device},
+      {"netlinkOpen", netlink_open},
+      {"netlinkRequest", netlink_request},
+      {"netlinkClose", netlink_close},
+      {"monitorOpen", monitor_open},
+      {"monitorClose", monitor_close},
+      {"sdNotify", sd_notify_send},
+      {"tunCreate", tun_create_device},
+      {"udpOpen", udp_open},
+      {"udpAttach", udp_attach},
+      {"udpDetach", udp_detach},
+      {"udpSetRoutes", udp_set_routes},
+      {"udpCounters", udp_counters},
+      {"udpCounterNames", udp_counter_names},
+      {"udpFeatures", udp_features},
+      {"udpBuffer", udp_buffer},
+      {"udpClose", udp_close},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;

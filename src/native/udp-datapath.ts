@@ -22,12 +22,13 @@ export interface DatapathExports {
   udpCounters(handle: object, target: BigUint64Array): void;
   udpCounterNames(): readonly string[];
   udpFeatures(handle: object): number;
+  udpBuffer(handle: object): number;
   udpClose(handle: object): void;
 }
 
-/** enum event_kind in udp/binding.c */
+/** enum event_kind in udp_binding.c */
 const EVENT_ENDED = 0;
-/** ROUTE_SIZE in udp/binding.c */
+/** ROUTE_SIZE in udp_binding.c */
 const ROUTE_BYTES = 12;
 
 export function openDatapath(addon: DatapathExports, options: DatapathOptions, listener: DatapathListener): Datapath {
@@ -49,6 +50,7 @@ export function openDatapath(addon: DatapathExports, options: DatapathOptions, l
       return Object.fromEntries(entries) as unknown as DatapathCounters;
     },
     features: () => featuresOf(addon.udpFeatures(handle)),
+    bufferSize: () => addon.udpBuffer(handle),
     [Symbol.dispose]: () => addon.udpClose(handle),
   };
 }

@@ -97,6 +97,7 @@ export function createFakeDatapath(): FakeDatapath {
     },
     counters: () => fake.counters,
     features: () => new Set(DATAPATH_FEATURES.filter((name) => opened?.options.features.has(name) && !off.has(name))),
+    bufferSize: () => opened?.options.bufferSize ?? 0,
     [Symbol.dispose]() {
       opened = null;
       tunnel = null;

@@ -88,7 +88,8 @@ static bool tcp_headers_match(const struct group *group, const struct segment *s
          load32(first + TCP_SEQUENCE) + (uint32_t)sent == load32(next + TCP_SEQUENCE) &&
          memcmp(first + TCP_ACKNOWLEDGEMENT, next + TCP_ACKNOWLEDGEMENT, 4) == 0 &&
          memcmp(first + TCP_WINDOW, next + TCP_WINDOW, 2) == 0 &&
-         memcmp(first + TCP_HEADER, next + TCP_HEADER, segment->headers_length - IPV4_HEADER - TCP_HEADER) == 0;
+         /* And the options. */
+         memcmp(first + TCP_URGENT, next + TCP_URGENT, segment->headers_length - IPV4_HEADER - TCP_URGENT) == 0;
 }
 
 static bool belongs(const struct group *group, const struct segment *segment) {

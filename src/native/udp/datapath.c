@@ -102,6 +102,8 @@ unsigned datapath_features(const struct datapath *datapath) {
   return datapath->worker != NULL ? worker_features(datapath->worker) : datapath->features;
 }
 
+unsigned datapath_buffer(const struct datapath *datapath) { return underlay_socket_buffer(datapath->udp); }
+
 void datapath_close(struct datapath *datapath) {
   datapath_detach(datapath);
   close(datapath->udp);

@@ -28,6 +28,9 @@ void datapath_counters(const struct datapath *datapath, uint64_t totals[COUNTERS
 /* What is on: while nothing is attached, what was on last. */
 unsigned datapath_features(const struct datapath *datapath);
 
+/* Of the socket, in bytes, as the kernel has granted it. */
+unsigned datapath_buffer(const struct datapath *datapath);
+
 /* Ends everything and frees it. */
 void datapath_close(struct datapath *datapath);
 

@@ -12,7 +12,7 @@
 /* Messages of a turn. After large ones fewer are read at once, so that what was read is still in the cache when it is
  * written. */
 #define MOST_MESSAGES 32
-#define FEW_MESSAGES 2
+#define FEW_MESSAGES 4
 #define LARGE_BYTES 16384
 /* The largest datagram; a little more, so that buffers do not fall on the same lines of the cache. */
 #define BUFFER_SIZE (65536 + 1024 + 64)

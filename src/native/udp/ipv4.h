@@ -39,6 +39,7 @@ enum {
   TCP_FLAGS = 13,
   TCP_WINDOW = 14,
   TCP_CHECKSUM = 16,
+  TCP_URGENT = 18,
 
   TCP_FIN = 0x01,
   TCP_PSH = 0x08,

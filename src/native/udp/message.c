@@ -9,7 +9,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-/* How long a full send buffer is waited for. A cable that is out must not hold the other direction up for longer. */
+/* How long a full send buffer is waited for, once. A cable that is out must not hold the other direction up for longer,
+ * however much there is to send. */
 #define PATIENCE_MILLIS 50
 
 union control {
@@ -151,22 +152,22 @@ static bool wait_for_room(struct traffic *traffic) {
   return poll(&polled, 1, PATIENCE_MILLIS) > 0 && (polled.revents & POLLOUT) != 0;
 }
 
-static void send_batch(struct traffic *traffic, struct mmsghdr *headers, struct message **messages, size_t number) {
-  bool waited = false;
+static void send_batch(struct message_queue *queue, struct traffic *traffic, struct mmsghdr *headers,
+                       struct message **messages, size_t number) {
   for (size_t done = 0; done < number;) {
     int sent = sendmmsg(traffic->udp, headers + done, (unsigned)(number - done), MSG_DONTWAIT);
     if (sent > 0) {
       count(traffic, SENT_CALLS, 1);
       for (int i = 0; i < sent; i++) count_sent(traffic, messages[done + (size_t)i]);
       done += (size_t)sent;
-      waited = false;
+      queue->waited = false;
       continue;
     }
     int error = errno;
     if (error == EINTR) continue;
-    if (error == EAGAIN && !waited && wait_for_room(traffic)) {
-      waited = true;
-      continue;
+    if (error == EAGAIN && !queue->waited) {
+      queue->waited = true;
+      if (wait_for_room(traffic)) continue;
     }
     handle_refusal(traffic, messages[done], error);
     done++;
@@ -191,7 +192,7 @@ void queue_send(struct message_queue *queue, struct traffic *traffic, bool all) 
     prepare(&headers[number].msg_hdr, message, &controls[number]);
     messages[number++] = message;
   }
-  if (number > 0) send_batch(traffic, headers, messages, number);
+  if (number > 0) send_batch(queue, traffic, headers, messages, number);
   if (!all) {
     for (size_t i = 0; i < queue->count; i++) {
       if (!queue->messages[i].closed) keep(queue, &kept, &queue->messages[i]);

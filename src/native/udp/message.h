@@ -28,6 +28,8 @@ struct message_queue {
   size_t count;
   /* In messages to which nothing can be added. */
   size_t closed_bytes;
+  /* Room in the send buffer has been waited for since it last took something. */
+  bool waited;
 };
 
 /* Adds a datagram of one or two parts, which must stay where they are until the queue is sent. Datagrams to one peer

@@ -22,7 +22,7 @@ enum pace_step {
 
 struct pace {
   uint64_t window_start;
-  uint64_t packets;
+  uint64_t large_packets;
   uint64_t small_packets;
   uint64_t last_work;
   bool streaming;

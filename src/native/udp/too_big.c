@@ -45,7 +45,8 @@ static void tell_sender(struct traffic *traffic, const uint8_t *packet, const st
                         const struct sockaddr_in *to) {
   if (!may_send_icmp(traffic, packet, header)) return;
   int mtu = path_mtu(to) - OVERHEAD;
-  if (mtu < LEAST_MTU || mtu >= traffic->settings.mtu) mtu = LEAST_MTU;
+  if (mtu > traffic->settings.mtu) mtu = traffic->settings.mtu;
+  if (mtu < LEAST_MTU) mtu = LEAST_MTU;
   uint8_t answer[ICMP_MAX_LENGTH];
   /* Kernel: a packet from one of the host's own addresses is not accepted from a device, so this host is told by the peer. */
   uint32_t own = traffic->settings.tunnel_address;

@@ -43,3 +43,11 @@ int underlay_socket_open(const struct sockaddr_in *address, int buffer, unsigned
   close(fd);
   return result;
 }
+
+unsigned underlay_socket_buffer(int fd) {
+  int size = 0;
+  socklen_t length = sizeof size;
+  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length) != 0) return 0;
+  /* Kernel: twice of what was asked for, to have room for its own bookkeeping (socket(7)). */
+  return (unsigned)size / 2;
+}

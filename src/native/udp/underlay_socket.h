@@ -9,4 +9,7 @@
  * the system has set. Takes out of `features` what the kernel does not offer. A descriptor or a negative errno. */
 int underlay_socket_open(const struct sockaddr_in *address, int buffer, unsigned *features);
 
+/* What the kernel keeps of arriving datagrams at most, in bytes; 0 when it does not say. */
+unsigned underlay_socket_buffer(int fd);
+
 #endif

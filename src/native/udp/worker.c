@@ -59,6 +59,8 @@ static int sleep_until_ready(struct worker *worker, struct ready *ready) {
   if ((polled[0].revents | polled[1].revents) & POLLNVAL) return EBADF;
   /* Kernel: POLLERR is all that a deleted TUN device has to say. */
   if ((polled[0].revents & (POLLERR | POLLHUP)) && !(polled[0].revents & POLLIN)) return EBADFD;
+  /* Kernel: a socket that was shut down is readable for ever, and there is nothing to be read. */
+  if (polled[1].revents & POLLHUP) return ESHUTDOWN;
   if ((polled[1].revents & POLLERR) && !(polled[1].revents & POLLIN)) {
     /* Reading the error clears it; one that stays would keep us awake for ever. */
     int error = 0;

@@ -1,10 +1,10 @@
 /* The data path as JavaScript sees it: a handle and functions, typed in native.ts. What the worker has to say comes
  * through a thread-safe function; packets never come here. */
 
-#include "../binding.h"
+#include "binding.h"
 
-#include "datapath.h"
-#include "tun_device.h"
+#include "udp/datapath.h"
+#include "udp/tun_device.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -244,6 +244,15 @@ napi_value udp_features(napi_env env, napi_callback_info info) {
   struct handle *handle = handle_of(env, argument);
   if (handle == NULL) return NULL;
   return napi_create_uint32(env, datapath_features(handle->datapath), &features) == napi_ok ? features : NULL;
+}
+
+/* udpBuffer(handle): of the socket, in bytes. */
+napi_value udp_buffer(napi_env env, napi_callback_info info) {
+  napi_value argument, size;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct handle *handle = handle_of(env, argument);
+  if (handle == NULL) return NULL;
+  return napi_create_uint32(env, datapath_buffer(handle->datapath), &size) == napi_ok ? size : NULL;
 }
 
 /* udpClose(handle): may be called again, also from the listener. */
