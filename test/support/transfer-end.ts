@@ -35,9 +35,11 @@ async function send(socket: Socket, side: string, bytes: number): Promise<void> 
   socket.end();
 }
 
+/** Node: a loop over the socket would close it at its end, also for what is still to be sent. */
 async function receive(socket: Socket): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of socket) hash.update(chunk as Buffer);
+  socket.on("data", (chunk) => hash.update(chunk));
+  await new Promise((resolve) => socket.once("end", resolve));
   return hash.digest("hex");
 }
 

@@ -11,6 +11,9 @@ import { seconds } from "../../src/base/brand.ts";
 
 const PROGRAM = join(import.meta.dirname, "transfer-end.js");
 
+/** Ample: it takes a second on a quiet machine. */
+const LIMIT = seconds(30);
+
 /** What both ends say of what they have received, sorted: "datagrams intact" and "stream intact" twice. */
 export async function transfer(from: Pod, to: Pod, bytes: number, signal: AbortSignal): Promise<readonly string[]> {
   const command = (pod: Pod, role: string) =>
@@ -20,10 +23,10 @@ export async function transfer(from: Pod, to: Pod, bytes: number, signal: AbortS
   const said: string[] = [];
   createInterface({ input: server.stdout }).on("line", (line) => said.push(line));
   const says = (what: RegExp) =>
-    waitFor(`${what} from the server`, () => said.find((line) => what.test(line)) ?? null, seconds(60), signal);
+    waitFor(`${what} from the server`, () => said.find((line) => what.test(line)) ?? null, LIMIT, signal);
   try {
     await says(/^listening$/);
-    const { stdout } = await run(command(from, "connect"), { limit: seconds(60) }, signal);
+    const { stdout } = await run(command(from, "connect"), { limit: LIMIT }, signal);
     return [...stdout.trim().split("\n"), await says(/^stream/)].toSorted();
   } finally {
     server.kill("SIGKILL");

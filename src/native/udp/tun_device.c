@@ -63,18 +63,25 @@ static void set_offloads(int fd, unsigned *features) {
   *features &= ~both;
 }
 
+/* Kernel: offloads and the header's size are the device's, and stay with it when whoever has set them is gone. Without a
+ * header they would come unannounced: large packets, and checksums that nobody has completed. */
+static void set_modes(int fd, unsigned *features) {
+  int header_size = sizeof(struct virtio_net_hdr);
+  (void)ioctl(fd, TUNSETVNETHDRSZ, &header_size);
+  if (*features & FEATURE_VNET_HEADER) set_offloads(fd, features);
+  else (void)ioctl(fd, TUNSETOFFLOAD, 0);
+}
+
 static int attach(int fd, const char *name, unsigned *features) {
   const unsigned dependent = FEATURE_TSO | FEATURE_USO | FEATURE_COALESCE_TCP | FEATURE_COALESCE_UDP;
   int result = -EINVAL;
-  if (*features & FEATURE_VNET_HEADER) {
-    result = request(fd, name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
-    if (result == 0) set_offloads(fd, features);
-  }
+  if (*features & FEATURE_VNET_HEADER) result = request(fd, name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
   if (result == -EINVAL) {
     *features &= ~(FEATURE_VNET_HEADER | dependent);
     result = request(fd, name, IFF_TUN | IFF_NO_PI);
   }
   if (result != 0) return result;
+  set_modes(fd, features);
   /* Kernel: a device that did not exist was made just now, and goes with the descriptor. */
   return is_persistent(fd) ? 0 : -ENODEV;
 }
