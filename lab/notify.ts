@@ -1,11 +1,11 @@
-// Stands where systemd would: a real listener on a notification socket, which Node cannot open. Compiled at first use.
+// Stands where systemd would: a real listener on a notification socket, which Node cannot open.
 
-import { execFileSync, spawn } from "node:child_process";
-import { existsSync, renameSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type EpochMillis, seconds } from "../src/base/brand.ts";
 import { systemClock } from "../src/base/clock.ts";
+import { compiledProgram } from "./compiled.ts";
 import { waitFor } from "./wait.ts";
 
 export interface Notification {
@@ -21,14 +21,9 @@ export interface NotifyListener extends Disposable {
   waitFor(pattern: RegExp, signal: AbortSignal): Promise<Notification>;
 }
 
-/** This file runs from dist/lab; the C source is beside its TypeScript source. */
-const SOURCE = join(import.meta.dirname, "../../lab/notify-listener.c");
-const PROGRAM = join(import.meta.dirname, "notify-listener");
-
 export async function listenForNotifications(directory: string, signal: AbortSignal): Promise<NotifyListener> {
-  if (!existsSync(PROGRAM)) compile();
   const socket = join(directory, "notify.sock");
-  const child = spawn(PROGRAM, [socket], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(compiledProgram("notify-listener"), [socket], { stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => void child.kill("SIGKILL");
   process.on("exit", stop);
   const received: Notification[] = [];
@@ -44,10 +39,4 @@ export async function listenForNotifications(directory: string, signal: AbortSig
       stop();
     },
   };
-}
-
-function compile(): void {
-  const temporary = `${PROGRAM}.${process.pid}`;
-  execFileSync("cc", ["-O1", "-Wall", "-o", temporary, SOURCE]);
-  renameSync(temporary, PROGRAM);
 }

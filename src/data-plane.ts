@@ -30,6 +30,8 @@ export interface DataPlane extends Disposable {
 
 /** A device that has been attached to for this long has come to stay: what happens to it next is another story. */
 const LASTING = seconds(10);
+/** How often a device is looked for that the reconciler is making: seldom twice. */
+const MISSING_DELAY = millis(100);
 const FIRST_DELAY = millis(50);
 const LONGEST_DELAY = seconds(5);
 
@@ -51,15 +53,15 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
     trouble = reason;
     waiters.check();
   };
-  /** Returns when packets are no longer carried, or cannot be. */
-  const carry = async (current: NetworkView, signal: AbortSignal): Promise<void> => {
+  /** Returns when packets are no longer carried, or cannot be, because the device is missing or otherwise. */
+  const carry = async (current: NetworkView, signal: AbortSignal): Promise<"missing" | "over"> => {
     const tunnel = userspace.tunnel(current);
     try {
       datapath.attach(tunnel);
     } catch (error) {
       setTrouble(describeAttachError(error, tunnel.device));
       complaint.raise(trouble ?? "", { dev: tunnel.device });
-      return;
+      return isMissing(error) ? "missing" : "over";
     }
     complaint.settle();
     log.info("packets are carried", { dev: tunnel.device, ...describeFeatures(datapath) });
@@ -68,6 +70,7 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
     datapath.detach();
     setTrouble(`the device ${tunnel.device} was taken away (${errno})`);
     log.warn("packets are no longer carried", { dev: tunnel.device, errno });
+    return "over";
   };
   return {
     follow(next) {
@@ -81,9 +84,9 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
       for (;;) {
         await deviceReady(signal);
         const since = clock.monotonic();
-        if (view) await carry(view, signal);
+        const outcome = view ? await carry(view, signal) : "over";
         if (clock.monotonic() - since > LASTING) delay = newDelays(deps);
-        await clock.sleep(delay.next().value, signal);
+        await clock.sleep(outcome === "missing" ? MISSING_DELAY : delay.next().value, signal);
       }
     },
     ready: (signal) => waiters.until(() => trouble === null, signal),
@@ -134,6 +137,10 @@ function describeOpenError(error: unknown, address: string): unknown {
         reason: messageOf(error),
       });
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "ENODEV";
 }
 
 function describeAttachError(error: unknown, device: string): string {

@@ -14,6 +14,7 @@ import {
   type NetKind,
   type NetObject,
   type Route,
+  type TunLink,
   type VxlanLink,
 } from "../../src/net/objects.ts";
 import type { NetScope } from "../../src/net/plan.ts";
@@ -28,9 +29,12 @@ export interface KernelFixture extends AsyncDisposable {
   externally(ops: readonly NetOp[]): Promise<void>;
   setUp(dev: LinkName, up: boolean): Promise<void>;
   appendRoute(route: Route): Promise<void>;
+  /** A TUN device that somebody else makes and, when it is not persistent, has; down, as the kernel makes it. */
+  addTun(link: TunLink): Promise<void>;
 }
 
 export const DEV = "flannel.1" as LinkName;
+export const TUN = "flannel0" as LinkName;
 export const ALL_KINDS: readonly NetKind[] = ["link", "address", "route", "neighbour", "fdb"];
 export const OWN: Address = { kind: "address", dev: DEV, address: "10.5.1.0/32" as IfAddr };
 

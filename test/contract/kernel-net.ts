@@ -21,6 +21,7 @@ import {
   tunnelRoute,
 } from "./kernel-net-fixture.ts";
 import { hintsContract } from "./kernel-net-hints.ts";
+import { tunContract } from "./kernel-net-tun.ts";
 
 export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
   describe(`KernelNet: ${name}`, () => {
@@ -305,4 +306,5 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
   });
 
   describe(`KernelNet: ${name}: others`, () => hintsContract(open));
+  describe(`KernelNet: ${name}: TUN`, () => tunContract(open));
 }

@@ -16,6 +16,7 @@ import {
   type NetObject,
   type Route,
   sameObject,
+  type VxlanLink,
 } from "../../src/net/objects.ts";
 
 export type Entry = Exclude<NetObject, Link>;
@@ -68,15 +69,23 @@ export function createKernelState(): KernelState {
 
   function createLink(link: Link): string | null {
     const present = links.get(link.name)?.link;
+    // A TUN device that differs in what can be set is taken over.
+    if (present?.type === "tun" && linkChange(present, link) === "set") return changeLink(link);
     if (present) return sameObject(present, link) ? null : "EEXIST";
-    if (link.type === "vxlan") {
-      if (link.lower !== null && !links.has(link.lower)) return "ENODEV";
-      const twin = (other: Link) => other.type === "vxlan" && other.vni === link.vni && other.port === link.port;
-      if ([...links.values()].some(({ link: other }) => twin(other))) return "EEXIST";
-    }
+    const refusal = link.type === "vxlan" ? refusalOfVxlan(link) : null;
+    if (refusal !== null) return refusal;
     const index = ++lastIndex;
-    links.set(link.name, { index, link: { ...link, mac: link.mac ?? madeUpMac(index) } });
+    links.set(link.name, {
+      index,
+      link: { ...link, mac: link.type === "tun" ? null : (link.mac ?? madeUpMac(index)) },
+    });
     return null;
+  }
+
+  function refusalOfVxlan({ lower, vni, port }: VxlanLink): string | null {
+    if (lower !== null && !links.has(lower)) return "ENODEV";
+    const twin = (other: Link) => other.type === "vxlan" && other.vni === vni && other.port === port;
+    return [...links.values()].some(({ link }) => twin(link)) ? "EEXIST" : null;
   }
 
   function deleteLink(name: LinkName): null {
@@ -96,7 +105,8 @@ export function createKernelState(): KernelState {
     const mac = link.mac ?? present.link.mac;
     // Kernel: another MAC takes the neighbours away.
     if (mac !== present.link.mac) without((entry) => entry.dev === link.name && entry.kind === "neighbour");
-    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac } });
+    const alias = link.type === "tun" && link.alias !== null ? { alias: link.alias } : {};
+    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac, ...alias } });
     return null;
   }
 

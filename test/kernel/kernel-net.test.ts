@@ -1,8 +1,9 @@
 import { describe } from "node:test";
-import type { LinkName, Route } from "../../src/net/objects.ts";
+import { holdTun } from "../../lab/plain-tunnel.ts";
+import type { LinkName, Route, TunLink } from "../../src/net/objects.ts";
 import { openKernelNet } from "../../src/netlink/kernel-net.ts";
 import { kernelNetContract } from "../contract/kernel-net.ts";
-import type { KernelFixture } from "../contract/kernel-net-fixture.ts";
+import { type KernelFixture, TUN } from "../contract/kernel-net-fixture.ts";
 import { ip, whyNotHere } from "../support/namespace.ts";
 import { openNative } from "../support/native.ts";
 
@@ -18,17 +19,24 @@ async function openKernel(): Promise<KernelFixture> {
   const other = openKernelNet(native);
   // Waiting for hints does not keep a process alive, on purpose; a test that waits for one must stay.
   const alive = setInterval(() => {}, 1000);
+  const held: AsyncDisposable[] = [];
+  const addTun = async ({ name, persistent, multiQueue }: TunLink) => {
+    if (persistent) ip(`tuntap add dev ${name} mode tun${multiQueue ? " multi_queue" : ""}`);
+    else held.push(await holdTun(null, name, AbortSignal.timeout(10_000)));
+  };
   return {
     kernel,
     underlay: UNDERLAY,
     externally: async (ops) => void (await other.apply(ops, AbortSignal.timeout(10_000))),
     setUp: async (dev, up) => void ip(`link set ${dev} ${up ? "up" : "down"}`),
     appendRoute: async (route) => void ip(`route append ${wordsOf(route)}`),
+    addTun,
     async [Symbol.asyncDispose]() {
       clearInterval(alive);
       kernel[Symbol.dispose]();
       other[Symbol.dispose]();
-      for (const dev of ["flannel.1", UNDERLAY]) deleteLink(dev);
+      for (const tun of held) await tun[Symbol.asyncDispose]();
+      for (const dev of ["flannel.1", TUN, UNDERLAY]) deleteLink(dev);
     },
   };
 }

@@ -150,7 +150,7 @@ describe("the native addon", { skip: whyNotHere() }, () => {
     it("makes an uncaught exception of what its listener throws", () => {
       const { status, output } = runApart(`
         process.on("uncaughtException", (error) => { console.log("uncaught:", error.message); process.exit(7); });
-        native.openNetlinkMonitor([1], 65536, () => { throw new Error("bug"); });
+        globalThis.monitor = native.openNetlinkMonitor([1], 65536, () => { throw new Error("bug"); });
         execSync("ip link add mon0 type veth peer name mon1; ip link del mon0");
         setInterval(() => {}, 1000);`);
       assert.deepEqual({ status, output }, { status: 7, output: "uncaught: bug\n" });

@@ -3,10 +3,18 @@
 import type { IfAddr, Ip } from "../../src/base/ip.ts";
 import type { Mac } from "../../src/base/mac.ts";
 import type { Random } from "../../src/base/random.ts";
-import { FLANNEL_PROTOCOL, type NetObject, type Route, type RouteProtocol } from "../../src/net/objects.ts";
+import {
+  FLANNEL_PROTOCOL,
+  type Link,
+  type LinkName,
+  type NetObject,
+  type Route,
+  type RouteProtocol,
+} from "../../src/net/objects.ts";
 import { leaseOf } from "../support/leases.ts";
+import { FLANNEL0 } from "../support/udp-host.ts";
 import { ETH0, FLANNEL1, routeVia } from "../support/vxlan-host.ts";
-import type { Host, World } from "./world.ts";
+import { BACKENDS, type Host, type World } from "./world.ts";
 
 export interface Mischief {
   readonly name: string;
@@ -40,7 +48,7 @@ export const MISCHIEF: readonly Mischief[] = [
   { name: "objects added", weight: 3, run: addStray },
   { name: "device deleted", weight: 2, run: (_, host) => onDevice(host, (object) => ({ op: "delete", object })) },
   { name: "underlay flaps", weight: 2, run: flapUnderlay },
-  { name: "device down", weight: 2, run: (_, { kernel }) => kernel.setUp(FLANNEL1, false) },
+  { name: "device down", weight: 2, run: (_, host) => host.kernel.setUp(deviceOf(host), false) },
   { name: "foreign route added", weight: 3, run: addForeign },
   { name: "foreign route removed", weight: 2, run: removeForeign },
   { name: "operations refused", weight: 4, run: refuse },
@@ -71,8 +79,10 @@ async function leave({ store }: World, host: Host): Promise<void> {
   onRecord(host, ({ key }) => store.delete(key));
 }
 
-function switchBackend(world: World): void {
-  world.switchBackend(world.backend() === "vxlan" ? "host-gw" : "vxlan");
+function switchBackend(world: World, _: Host, random: Random): void {
+  const others = BACKENDS.filter((type) => type !== world.backend());
+  const next = pick(others, random);
+  if (next) world.switchBackend(next);
 }
 
 /** Few subnets, MACs and addresses, so that they meet: records are changed, and two announce one MAC. */
@@ -103,7 +113,8 @@ function onRecord(host: Host, act: (record: NonNullable<ReturnType<Host["record"
 
 /** What a host with this backend has in its record. */
 function announced(backendType: string, mac: string) {
-  return backendType === "vxlan" ? { backendType, mac } : { backendType, backendData: null };
+  if (backendType === "vxlan") return { backendType, mac };
+  return { backendType: backendType === "udp" ? "" : backendType, backendData: null };
 }
 
 function rewrite({ store, backend }: World, host: Host, publicIp: string, random: Random): void {
@@ -121,7 +132,13 @@ function toggle(what: "deaf" | "blind"): Mischief["run"] {
 /** What is on our device, the device itself left out, and our routes through others. */
 function overlayObjects({ kernel }: Host): readonly NetObject[] {
   const isOurs = (object: NetObject) => object.kind === "route" && object.protocol === FLANNEL_PROTOCOL;
-  return kernel.objects().filter((object) => object.kind !== "link" && (object.dev === FLANNEL1 || isOurs(object)));
+  const isOn = (dev: string) => dev === FLANNEL0 || dev === FLANNEL1;
+  return kernel.objects().filter((object) => object.kind !== "link" && (isOn(object.dev) || isOurs(object)));
+}
+
+/** The one that the host has, or would have with vxlan. */
+function deviceOf({ kernel }: Host): LinkName {
+  return kernel.objects().find((object): object is Link => isDevice(object))?.name ?? FLANNEL1;
 }
 
 function deleteSome(_: World, host: Host, random: Random): void {
@@ -137,13 +154,15 @@ function changeSome(_: World, host: Host, random: Random): void {
 }
 
 function isDevice(object: NetObject): boolean {
-  return object.kind === "link" && object.name === FLANNEL1;
+  return object.kind === "link" && (object.name === FLANNEL0 || object.name === FLANNEL1);
 }
 
 function changed(object: NetObject, random: Random): NetObject {
   const mac = `02:00:00:00:03:0${random.integer(0, 9)}` as Mac;
   switch (object.kind) {
     case "link":
+      if (object.type === "tun")
+        return random.integer(0, 1) === 0 ? { ...object, mtu: 1400 } : { ...object, alias: "x" };
       return random.integer(0, 1) === 0 ? { ...object, mtu: 1400 } : { ...object, mac };
     case "address":
       return object;
@@ -159,13 +178,14 @@ function changed(object: NetObject, random: Random): NetObject {
 function addStray(_: World, host: Host, random: Random): void {
   const n = random.integer(0, 3);
   const mac = `02:00:00:00:04:0${n}` as Mac;
+  const dev = deviceOf(host);
   const strays: readonly NetObject[] = [
-    { ...routeVia("10.5.210.0", `10.5.21${n}.0/24`), dev: FLANNEL1, onlink: true },
+    { ...routeVia("10.5.210.0", `10.5.21${n}.0/24`), dev, onlink: true },
     routeVia("192.168.64.210", `10.5.21${n}.0/24`),
     { ...routeVia("192.168.64.210", `10.5.21${n}.0/24`), protocol: FLANNEL_PROTOCOL },
-    { kind: "neighbour", dev: FLANNEL1, ip: `10.5.21${n}.0` as Ip, mac },
-    { kind: "fdb", dev: FLANNEL1, mac, dst: "192.168.64.251" as Ip },
-    { kind: "address", dev: FLANNEL1, address: `10.9.${n}.1/32` as IfAddr },
+    { kind: "neighbour", dev, ip: `10.5.21${n}.0` as Ip, mac },
+    { kind: "fdb", dev, mac, dst: "192.168.64.251" as Ip },
+    { kind: "address", dev, address: `10.9.${n}.1/32` as IfAddr },
   ];
   const stray = pick(strays, random);
   if (stray) host.kernel.externally([{ op: "create", object: stray }]);

@@ -1,9 +1,11 @@
 // A cluster in one process: whole daemons on fake kernels, one store, one clock that only the test moves. What goes wrong
 // in it is in mischief.ts.
 
+import { isDeepStrictEqual } from "node:util";
 import { flannelDevices } from "../../src/backends/earlier-routes.ts";
 import { createBackend } from "../../src/backends/registry.ts";
 import { minutes } from "../../src/base/brand.ts";
+import type { Datapath, ForwardRoute } from "../../src/base/datapath.ts";
 import { isError } from "../../src/base/errors.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { runDaemon } from "../../src/daemon.ts";
@@ -18,6 +20,7 @@ import type { LeaseStore } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
+import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
@@ -44,7 +47,8 @@ export interface Host {
   faults(): Promise<readonly string[]>;
 }
 
-export type BackendType = "vxlan" | "host-gw";
+export const BACKENDS = ["vxlan", "host-gw", "udp"] as const;
+export type BackendType = (typeof BACKENDS)[number];
 
 export interface World {
   readonly clock: FakeClock;
@@ -111,6 +115,7 @@ function createHost(
 ): Host {
   const random = createSeededRandom(seed);
   const kernel = createFakeKernel(bareHost(ip));
+  const datapath = createFakeDatapath();
   const log = createCapturedLog();
   let file: string | null = null;
   let readiness: (() => Readiness) | null = null;
@@ -126,9 +131,7 @@ function createHost(
       readiness = checks;
       return { [Symbol.asyncDispose]: async () => {} };
     },
-    openDatapath: () => {
-      throw new Error("no backend of the simulation carries packets itself");
-    },
+    openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     hasCapability: async () => true,
     notify: () => {},
@@ -137,6 +140,7 @@ function createHost(
       file = text;
     },
   };
+  void endWithDevice(datapath, kernel, new AbortController().signal);
   const supervise = async (signal: AbortSignal) => {
     try {
       await runDaemon(OPTIONS, ports, signal);
@@ -179,7 +183,7 @@ function createHost(
       const waiting = readiness?.().checks.flatMap(({ name, reason }) =>
         reason === null ? [] : [`${name}: ${reason}`],
       );
-      return [...missing, ...(waiting ?? []), ...(await differences(own, backend(), store, host))];
+      return [...missing, ...(waiting ?? []), ...(await differences(own, backend(), store, host, datapath))];
     },
   };
   return host;
@@ -191,18 +195,25 @@ async function differences(
   type: BackendType,
   store: ScriptedStore,
   { kernel, foreign }: Pick<Host, "kernel" | "foreign">,
+  datapath: FakeDatapath,
 ): Promise<readonly string[]> {
   const { signal } = new AbortController();
   const list = await store.list(signal);
   const table = foldTable(EMPTY_TABLE, { kind: "reset", list });
+  const backend = createBackend({ type, options: {} });
+  const underlay = underlayAt(self.attrs.publicIp);
+  const links = await kernel.links(signal);
+  let forwarding: readonly ForwardRoute[] = [];
   const planner = createPlanner({
-    backend: createBackend({ type, options: {} }),
+    backend,
     network: NETWORK,
-    underlay: underlayAt(self.attrs.publicIp),
+    underlay,
     mark: MARK,
-    device: null,
-    flannelDevices: flannelDevices(await kernel.links(signal)),
-    onView: () => {},
+    device: backend.device({ underlay, links, mark: MARK }),
+    flannelDevices: flannelDevices(links),
+    onView: (view) => {
+      forwarding = backend.userspace?.routes(view) ?? [];
+    },
     table: () => table,
     self: () => self,
     log: createCapturedLog(),
@@ -220,6 +231,7 @@ async function differences(
   return [
     ...describe({ ops: left, blocked: blocked.filter(({ by }) => !isForeign(by)) }),
     ...stale.map((object) => `stale: ${describeObject(object)}`),
+    ...(backend.userspace && !isDeepStrictEqual(forwarding, datapath.routes()) ? ["packets go to other peers"] : []),
   ];
 }
 
@@ -238,6 +250,28 @@ function describe({ ops, blocked }: Difference): readonly string[] {
 
 function holds(kernel: FakeKernel, wanted: NetObject): boolean {
   return kernel.objects().some((object) => sameObject(object, wanted));
+}
+
+/** A data path that can be attached only to a TUN device that is there, and that ends when it is taken away. */
+function attachable(datapath: Datapath, kernel: FakeKernel): Datapath {
+  return {
+    ...datapath,
+    attach(tunnel) {
+      if (!hasTun(kernel, tunnel.device)) throw Object.assign(new Error("ENODEV"), { code: "ENODEV" });
+      datapath.attach(tunnel);
+    },
+  };
+}
+
+function hasTun(kernel: FakeKernel, name: string): boolean {
+  return kernel.objects().some((object) => object.kind === "link" && object.type === "tun" && object.name === name);
+}
+
+async function endWithDevice(datapath: FakeDatapath, kernel: FakeKernel, signal: AbortSignal): Promise<void> {
+  for await (const { reason } of kernel.hints(signal)) {
+    const tunnel = datapath.tunnel();
+    if (reason === "link" && tunnel && !hasTun(kernel, tunnel.device)) datapath.end("EBADFD");
+  }
 }
 
 /** A kernel whose hints are lost for as long as the condition holds. */

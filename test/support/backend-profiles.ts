@@ -118,5 +118,43 @@ export const HOST_GW: BackendProfile = {
   deviceLoss: null,
 };
 
+/** What tells whether somebody carries packets at the moment: it changes with every stop and start. */
+const WITHOUT_CARRIER = `sed -E "s/NO-CARRIER,|,LOWER_UP| state [A-Z]+| linkdown//g"`;
+
+export const UDP: BackendProfile = {
+  type: "udp",
+  config: configOf("udp"),
+  mtu: 1472,
+  device: "flannel0",
+  record: ({ ip }) => `{"PublicIP":"${ip}","PublicIPv6":null}`,
+  state: DEVICE_STATE("flannel0").map((command) => `${command} | ${WITHOUT_CARRIER}`),
+  ownLines: ({ base }) => [
+    /^flannel0: <POINTOPOINT,MULTICAST,NOARP,UP> mtu 1472 /m,
+    /alias flanneld \/coreos\.com\/network/,
+    /tun type tun pi off vnet_hdr on persist on/,
+    new RegExp(`inet ${base}/32 scope global flannel0`),
+    /^10\.5\.0\.0\/16 proto 70\s*$/m,
+  ],
+  peerLines: () => [],
+  tamperings: [
+    ["deletes flannel0", "ip link del flannel0"],
+    ["sets flannel0 down", "ip link set flannel0 down"],
+    ["flushes the routes", "ip route flush dev flannel0"],
+    ["deletes the address", "ip addr flush dev flannel0"],
+    ["adds an address", "ip addr add 10.9.9.9/24 dev flannel0"],
+    ["changes the MTU", "ip link set flannel0 mtu 1400"],
+    ["takes the alias away", "ip link set flannel0 alias other"],
+    ["makes a device of another kind in its place", "ip link del flannel0 && ip link add flannel0 type bridge"],
+  ],
+  reboot: "ip link del flannel0",
+  leaveBehind: ({ base }) => [`ip route add ${base}/24 dev flannel0`],
+  goRoute: null,
+  deviceLoss: {
+    // Its name is taken, by an interface that has it as a second one.
+    take: [String.raw`printf 'link del flannel0\nlink property add dev lo altname flannel0\n' | ip -batch -`],
+    giveBack: ["ip link property del dev lo altname flannel0"],
+  },
+};
+
 /** Every suite runs for each of these. */
-export const PROFILES: readonly BackendProfile[] = [VXLAN, HOST_GW];
+export const PROFILES: readonly BackendProfile[] = [VXLAN, HOST_GW, UDP];

@@ -27,6 +27,7 @@ kernelNetContract("the fake", async () => {
     externally: async (ops) => kernel.externally(ops),
     setUp: async (dev, up) => kernel.setUp(dev, up),
     appendRoute: async (route) => kernel.appendRoute(route),
+    addTun: async (object) => kernel.externally([{ op: "create", object }]),
     [Symbol.asyncDispose]: async () => {},
   };
 });

@@ -1,0 +1,18 @@
+// Small C programs of the lab, for what Node cannot do. Compiled at first use, into the output directory.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
+
+/** This file runs from dist/lab; the C sources are beside its TypeScript source. */
+const SOURCES = join(import.meta.dirname, "../../lab");
+
+/** The path of the program that lab/NAME.c makes. Several processes may ask at once. */
+export function compiledProgram(name: string): string {
+  const program = join(import.meta.dirname, name);
+  if (existsSync(program)) return program;
+  const temporary = `${program}.${process.pid}`;
+  execFileSync("cc", ["-O1", "-Wall", "-o", temporary, join(SOURCES, `${name}.c`)]);
+  renameSync(temporary, program);
+  return program;
+}

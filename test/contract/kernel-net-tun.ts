@@ -1,0 +1,163 @@
+// What every KernelNet does with TUN devices, which are not made as other links are. Part of the suite in kernel-net.ts.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import type { IfAddr, Prefix4 } from "../../src/base/ip.ts";
+import { diff, type NetOp } from "../../src/net/diff.ts";
+import { FLANNEL_PROTOCOL, type NetObject, type TunLink } from "../../src/net/objects.ts";
+import type { Plan } from "../../src/net/plan.ts";
+import { ALL_KINDS, assertSame, create, type KernelFixture, remove, TUN } from "./kernel-net-fixture.ts";
+
+const DEVICE: TunLink = {
+  kind: "link",
+  type: "tun",
+  name: TUN,
+  mtu: 1472,
+  up: true,
+  mac: null,
+  persistent: true,
+  multiQueue: false,
+  alias: "flanneld /coreos.com/network",
+};
+const ON_IT: readonly NetObject[] = [
+  { kind: "address", dev: TUN, address: "10.5.1.0/32" as IfAddr },
+  {
+    kind: "route",
+    dev: TUN,
+    dst: "10.5.0.0/16" as Prefix4,
+    via: null,
+    onlink: false,
+    metric: 0,
+    protocol: FLANNEL_PROTOCOL,
+  },
+];
+const SCOPE = { devices: [TUN], routeDevices: [], kinds: ALL_KINDS };
+const PLAN: Plan = { scope: SCOPE, want: [DEVICE, ...ON_IT], claims: ({ kind }) => kind !== "fdb", complete: true };
+
+export function tunContract(open: () => Promise<KernelFixture>): void {
+  let fixture: KernelFixture;
+  let stop: AbortController;
+  let signal: AbortSignal;
+  beforeEach(async () => {
+    fixture = await open();
+    stop = new AbortController();
+    signal = stop.signal;
+  });
+  afterEach(async () => {
+    stop.abort();
+    await fixture[Symbol.asyncDispose]();
+  });
+
+  const objects = async () => (await fixture.kernel.read(SCOPE, signal)).objects();
+  const apply = async (...ops: readonly NetOp[]) => {
+    assert.deepEqual(await fixture.kernel.apply(ops, signal), []);
+  };
+  const replace = (previous: TunLink, object: TunLink): NetOp => ({ op: "replace", object, previous });
+  const converge = async () => apply(...diff(PLAN, await objects()).ops);
+  const indexOf = async () => {
+    const { interfaces } = await fixture.kernel.underlayFacts(signal);
+    return interfaces.find(({ name }) => name === TUN)?.index;
+  };
+
+  describe("a TUN device", () => {
+    it("is made with what is on it, in one go, and reads back field by field", async () => {
+      await apply(...create(DEVICE, ...ON_IT));
+      assertSame(await objects(), [DEVICE, ...ON_IT]);
+      assertSame(
+        (await fixture.kernel.links(signal)).filter(({ name }) => name === TUN),
+        [DEVICE],
+      );
+    });
+
+    it("can be made down and without an alias", async () => {
+      const plain = { ...DEVICE, up: false, alias: null };
+      await apply(...create(plain));
+      assertSame(await objects(), [plain]);
+    });
+
+    it("can be made a second time, which changes nothing", async () => {
+      await apply(...create(DEVICE, ...ON_IT));
+      const before = await indexOf();
+      await apply(...create(DEVICE, ...ON_IT));
+      assertSame(await objects(), [DEVICE, ...ON_IT]);
+      assert.equal(await indexOf(), before);
+    });
+
+    it("changes its MTU and its alias in place, and what is on it stays", async () => {
+      await apply(...create(DEVICE, ...ON_IT));
+      const before = await indexOf();
+      const changed = { ...DEVICE, mtu: 1400, alias: "flanneld /other" };
+      await apply(replace(DEVICE, changed));
+      assertSame(await objects(), [changed, ...ON_IT]);
+      assert.equal(await indexOf(), before);
+    });
+
+    it("that is down is set up, and one that is up can be set down", async () => {
+      await apply(...create({ ...DEVICE, up: false }));
+      await apply(replace({ ...DEVICE, up: false }, DEVICE));
+      assertSame(await objects(), [DEVICE]);
+      await apply(replace(DEVICE, { ...DEVICE, up: false }));
+      assertSame(await objects(), [{ ...DEVICE, up: false }]);
+    });
+
+    it("that goes down loses its route and keeps its address", async () => {
+      await apply(...create(DEVICE, ...ON_IT));
+      await fixture.setUp(TUN, false);
+      assertSame(await objects(), [{ ...DEVICE, up: false }, ...ON_IT.filter(({ kind }) => kind === "address")]);
+      await converge();
+      assertSame(await objects(), PLAN.want);
+    });
+
+    it("is deleted with everything on it, and can be deleted again", async () => {
+      await apply(...create(DEVICE, ...ON_IT));
+      await apply(...remove(DEVICE));
+      assertSame(await objects(), []);
+      await apply(...remove(DEVICE));
+    });
+
+    it("made by hand under its name is taken over in place: marked, set up, with our MTU", async () => {
+      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null });
+      const before = await indexOf();
+      await converge();
+      assertSame(await objects(), PLAN.want);
+      assert.equal(await indexOf(), before);
+    });
+
+    it("made by hand between reading and making is taken over, too", async () => {
+      const { ops } = diff(PLAN, await objects());
+      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null });
+      await apply(...ops);
+      assertSame(await objects(), PLAN.want);
+    });
+
+    for (const [what, other] of [
+      ["has several queues", { multiQueue: true }],
+      ["goes with the process that has it", { persistent: false }],
+    ] as const) {
+      const stranger: TunLink = { ...DEVICE, mtu: 1500, up: false, alias: null, ...other };
+
+      it(`that ${what} reads back so, and is made anew where it is ours to make`, async () => {
+        await fixture.addTun(stranger);
+        assertSame(await objects(), [stranger]);
+        await converge();
+        assertSame(await objects(), PLAN.want);
+      });
+
+      it(`that ${what} and came between reading and making is not taken for ours`, async () => {
+        const { ops } = diff(PLAN, await objects());
+        await fixture.addTun(stranger);
+        const [failure] = await fixture.kernel.apply(ops.slice(0, 1), signal);
+        assert.equal(failure?.error.info.errno, "EEXIST");
+        assertSame(await objects(), [stranger]);
+      });
+    }
+
+    it("is not made where a link of another kind stands", async () => {
+      const name = fixture.underlay;
+      const [failure] = await fixture.kernel.apply(create({ ...DEVICE, name }), signal);
+      assert.equal(failure?.error.info.errno, "EEXIST");
+      const links = await fixture.kernel.links(signal);
+      assert.ok(links.some((link) => link.name === name && link.type === "other"));
+    });
+  });
+}

@@ -1,0 +1,111 @@
+// A data path that carries nothing: it remembers what it was told, and does what a test orders.
+
+import {
+  DATAPATH_FEATURES,
+  type Datapath,
+  type DatapathCounters,
+  type DatapathFeature,
+  type DatapathListener,
+  type DatapathOptions,
+  type DatapathTunnel,
+  type ForwardRoute,
+  type OpenDatapath,
+} from "../../src/base/datapath.ts";
+
+export interface FakeDatapath {
+  readonly open: OpenDatapath;
+  /** What it was opened with, while it is open. */
+  options(): DatapathOptions | null;
+  /** What it is attached to. */
+  tunnel(): DatapathTunnel | null;
+  routes(): readonly ForwardRoute[];
+  /** Every attempt to attach, successful or not. */
+  attempts(): number;
+  /** Opening, or attaching, fails with this errno until it is null again. */
+  openError: string | null;
+  attachError: string | null;
+  /** Packets are no longer carried. */
+  end(errno: string): void;
+  loseFeature(feature: DatapathFeature, errno: string): void;
+  counters: DatapathCounters;
+}
+
+export const NO_COUNTERS: DatapathCounters = {
+  sentPackets: 0,
+  sentBytes: 0,
+  sentMessages: 0,
+  sentCalls: 0,
+  receivedPackets: 0,
+  receivedBytes: 0,
+  receivedMessages: 0,
+  receivedCalls: 0,
+  tunReads: 0,
+  tunWrites: 0,
+  segmentedPackets: 0,
+  coalescedPackets: 0,
+  droppedNoRoute: 0,
+  droppedTtlExceeded: 0,
+  droppedSendFailed: 0,
+  droppedNotIpv4: 0,
+  droppedMalformed: 0,
+  droppedOversized: 0,
+  droppedNoPeer: 0,
+  droppedWrongSource: 0,
+  droppedWriteFailed: 0,
+  icmpSent: 0,
+  icmpLimited: 0,
+  fallbacks: 0,
+};
+
+export function createFakeDatapath(): FakeDatapath {
+  let opened: { readonly options: DatapathOptions; readonly listener: DatapathListener } | null = null;
+  let tunnel: DatapathTunnel | null = null;
+  let routes: readonly ForwardRoute[] = [];
+  let attempts = 0;
+  let off: ReadonlySet<DatapathFeature> = new Set();
+  const fake: FakeDatapath = {
+    openError: null,
+    attachError: null,
+    counters: NO_COUNTERS,
+    options: () => opened?.options ?? null,
+    tunnel: () => tunnel,
+    routes: () => routes,
+    attempts: () => attempts,
+    end: (errno) => opened?.listener.onEnded(errno),
+    loseFeature(feature, errno) {
+      off = new Set([...off, feature]);
+      opened?.listener.onFeatureLost(feature, errno);
+    },
+    open(options, listener) {
+      refuse(fake.openError);
+      opened = { options, listener };
+      return datapath;
+    },
+  };
+  const datapath: Datapath = {
+    attach(wanted) {
+      attempts += 1;
+      refuse(fake.attachError);
+      refuse(tunnel === null ? null : "EALREADY");
+      tunnel = wanted;
+    },
+    detach() {
+      tunnel = null;
+    },
+    setRoutes(wanted) {
+      routes = wanted;
+    },
+    counters: () => fake.counters,
+    features: () => new Set(DATAPATH_FEATURES.filter((name) => opened?.options.features.has(name) && !off.has(name))),
+    bufferSize: () => opened?.options.bufferSize ?? 0,
+    [Symbol.dispose]() {
+      opened = null;
+      tunnel = null;
+    },
+  };
+  return fake;
+}
+
+function refuse(errno: string | null): void {
+  if (errno !== null) throw Object.assign(new Error(`${errno}: refused`), { code: errno });
+}
