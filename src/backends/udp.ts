@@ -82,6 +82,7 @@ function planUdp(view: NetworkView, options: UdpOptions): Plan {
       persistent: true,
       multiQueue: false,
       alias: mark,
+      acceptLocal: true,
     },
     { kind: "address", dev, address: `${prefix4Address(self.subnet.v4)}/32` as IfAddr },
   ];

@@ -48,6 +48,11 @@ export interface TunLink extends LinkFields {
   readonly multiQueue: boolean;
   /** IFLA_IFALIAS, by which its maker knows it again; null when it has none. */
   readonly alias: string | null;
+  /**
+   * Kernel: unless this is on, what its process gives to the host is dropped when it comes from an address of the host
+   * itself, as a router's own ICMP errors do.
+   */
+  readonly acceptLocal: boolean;
 }
 
 export interface OtherLink extends LinkFields {
@@ -142,12 +147,12 @@ function sameRoute(a: Route, b: Route): boolean {
 
 function sameLink(a: Link, b: Link): boolean {
   if (a.name !== b.name || a.mtu !== b.mtu || a.up !== b.up || a.mac !== b.mac) return false;
-  if (a.type === "tun" && b.type === "tun" && a.alias !== b.alias) return false;
+  if (a.type === "tun" && b.type === "tun" && !agree(TUN_CHANGEABLE, a, b)) return false;
   return linkChange(a, b) === "set" && a.type === b.type;
 }
 
 /**
- * How to turn one link into the other: `set` when only mtu, up, mac or alias differ, `recreate` otherwise.
+ * How to turn one link into the other: `set` when only mtu, up, mac, alias or acceptLocal differ, `recreate` otherwise.
  * Kernel: a vxlan device's VNI, port, local address and flags are fixed at creation; its MAC can be set while it is up.
  * A TUN device that is not persistent belongs to whoever has opened it.
  */
@@ -164,6 +169,7 @@ export function linkChange(previous: Link, next: Link): "set" | "recreate" {
 
 const VXLAN_FIXED = ["vni", "port", "local", "lower", "learning", "gbp", "external"] as const;
 const TUN_FIXED = ["persistent", "multiQueue"] as const;
+const TUN_CHANGEABLE = ["alias", "acceptLocal"] as const;
 
 function agree<T>(fields: readonly (keyof T)[], previous: T, next: T): boolean {
   return fields.every((field) => previous[field] === next[field]);

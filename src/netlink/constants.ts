@@ -45,7 +45,11 @@ export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
+export const IFLA_AF_SPEC = 26;
 export const IFLA_EXT_MASK = 29;
+/** Settings of IPv4 on a link: written by number, read as an array that has the first at 0. */
+export const IFLA_INET_CONF = 1;
+export const IPV4_DEVCONF_ACCEPT_LOCAL = 23;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 /** Leaves counters out of a link message: most of its size, and nothing that we look at. */

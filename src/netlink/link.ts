@@ -15,6 +15,7 @@ import {
   type Message,
   malformed,
   nestedAttributes,
+  payloadOf,
   type Request,
   textAttribute,
   u8Attribute,
@@ -28,9 +29,11 @@ import {
   IFF_TUN,
   IFF_UP,
   IFLA_ADDRESS,
+  IFLA_AF_SPEC,
   IFLA_EXT_MASK,
   IFLA_IFALIAS,
   IFLA_IFNAME,
+  IFLA_INET_CONF,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
@@ -46,6 +49,7 @@ import {
   IFLA_VXLAN_LOCAL,
   IFLA_VXLAN_LOCAL6,
   IFLA_VXLAN_PORT,
+  IPV4_DEVCONF_ACCEPT_LOCAL,
   NLM_F_CREATE,
   NLM_F_EXCL,
   RTEXT_FILTER_SKIP_STATS,
@@ -90,11 +94,21 @@ export function setLink(index: number, previous: Link, next: Link): Request {
   const data = { index, flags: next.up ? { up: true as const } : {}, change: { up: true as const } };
   const mtu = previous.mtu === next.mtu ? {} : { mtu: next.mtu };
   const mac = previous.mac === next.mac ? {} : macOf(next);
-  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { ...mtu, ...mac, ...aliasOf(next) }) };
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody(data, { ...mtu, ...mac, ...tunAttributes(next) }) };
 }
 
-function aliasOf(link: Link): { ifalias?: string } {
-  return link.type === "tun" && link.alias !== null ? { ifalias: link.alias } : {};
+function tunAttributes(link: Link): structs.LinkMessage["attrs"] {
+  if (link.type !== "tun") return {};
+  const alias = link.alias === null ? {} : { ifalias: link.alias };
+  const conf = encodeBody((out) => out.push(IPV4_DEVCONF_ACCEPT_LOCAL, putU32(link.acceptLocal ? 1 : 0)));
+  return { ...alias, afSpec: new Map([[AF_INET, encodeBody((out) => out.push(IFLA_INET_CONF, conf))]]) };
+}
+
+function readsAcceptLocal(attributes: Attributes): boolean {
+  const families = nestedAttributes(attributes, IFLA_AF_SPEC);
+  const ipv4 = families && nestedAttributes(families, AF_INET);
+  const conf = ipv4 && payloadOf(ipv4, IFLA_INET_CONF, 4 * IPV4_DEVCONF_ACCEPT_LOCAL);
+  return conf !== null && u32(conf, 4 * (IPV4_DEVCONF_ACCEPT_LOCAL - 1)) !== 0;
 }
 
 export function setLinkUp(index: number): Request {
@@ -166,12 +180,11 @@ export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: num
     up: (flags & IFF_UP) !== 0,
     mac: macAttribute(attributes, IFLA_ADDRESS),
   } as const;
-  const alias = textAttribute(attributes, IFLA_IFALIAS);
   return {
     index: linkIndex(buffer, message),
     name,
     loopback: (flags & IFF_LOOPBACK) !== 0,
-    link: { ...fields, ...ofItsKind(driver, data, alias, nameOf) },
+    link: { ...fields, ...ofItsKind(driver, data, attributes, nameOf) },
   };
 }
 
@@ -180,7 +193,7 @@ type KindFields<L> = L extends Link ? Omit<L, "kind" | "name" | "mtu" | "up" | "
 function ofItsKind(
   driver: string | null,
   data: Attributes | null,
-  alias: string | null,
+  attributes: Attributes,
   nameOf: (index: number) => LinkName | null,
 ): KindFields<Link> {
   if (driver === "vxlan" && data) {
@@ -188,13 +201,15 @@ function ofItsKind(
     return { type: "vxlan", lower: lowerIndex === null ? null : nameOf(lowerIndex), ...vxlanFields(data) };
   }
   if (driver === "tun" && data && u8Attribute(data, IFLA_TUN_TYPE) === IFF_TUN) {
-    return { type: "tun", alias: alias === "" ? null : alias, ...tunFields(data) };
+    return { type: "tun", ...tunFields(data, attributes) };
   }
   return { type: "other", driver: driver === "" ? null : driver };
 }
 
-function tunFields(data: Attributes): Pick<TunLink, "persistent" | "multiQueue"> {
+function tunFields(data: Attributes, attributes: Attributes): Omit<KindFields<TunLink>, "type"> {
   return {
+    alias: textAttribute(attributes, IFLA_IFALIAS) || null,
+    acceptLocal: readsAcceptLocal(attributes),
     persistent: u8Attribute(data, IFLA_TUN_PERSIST) === 1,
     multiQueue: u8Attribute(data, IFLA_TUN_MULTI_QUEUE) === 1,
   };

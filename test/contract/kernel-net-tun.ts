@@ -18,6 +18,7 @@ const DEVICE: TunLink = {
   persistent: true,
   multiQueue: false,
   alias: "flanneld /coreos.com/network",
+  acceptLocal: true,
 };
 const ON_IT: readonly NetObject[] = [
   { kind: "address", dev: TUN, address: "10.5.1.0/32" as IfAddr },
@@ -69,8 +70,8 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
       );
     });
 
-    it("can be made down and without an alias", async () => {
-      const plain = { ...DEVICE, up: false, alias: null };
+    it("can be made down, without an alias, and with what the kernel accepts by default", async () => {
+      const plain = { ...DEVICE, up: false, alias: null, acceptLocal: false };
       await apply(...create(plain));
       assertSame(await objects(), [plain]);
     });
@@ -83,10 +84,10 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
       assert.equal(await indexOf(), before);
     });
 
-    it("changes its MTU and its alias in place, and what is on it stays", async () => {
+    it("changes its MTU, its alias and what it accepts in place, and what is on it stays", async () => {
       await apply(...create(DEVICE, ...ON_IT));
       const before = await indexOf();
-      const changed = { ...DEVICE, mtu: 1400, alias: "flanneld /other" };
+      const changed = { ...DEVICE, mtu: 1400, alias: "flanneld /other", acceptLocal: false };
       await apply(replace(DEVICE, changed));
       assertSame(await objects(), [changed, ...ON_IT]);
       assert.equal(await indexOf(), before);
@@ -116,7 +117,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
     });
 
     it("made by hand under its name is taken over in place: marked, set up, with our MTU", async () => {
-      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null });
+      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false });
       const before = await indexOf();
       await converge();
       assertSame(await objects(), PLAN.want);
@@ -125,7 +126,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
 
     it("made by hand between reading and making is taken over, too", async () => {
       const { ops } = diff(PLAN, await objects());
-      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null });
+      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false });
       await apply(...ops);
       assertSame(await objects(), PLAN.want);
     });
@@ -134,7 +135,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
       ["has several queues", { multiQueue: true }],
       ["goes with the process that has it", { persistent: false }],
     ] as const) {
-      const stranger: TunLink = { ...DEVICE, mtu: 1500, up: false, alias: null, ...other };
+      const stranger: TunLink = { ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false, ...other };
 
       it(`that ${what} reads back so, and is made anew where it is ours to make`, async () => {
         await fixture.addTun(stranger);

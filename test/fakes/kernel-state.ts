@@ -16,6 +16,7 @@ import {
   type NetObject,
   type Route,
   sameObject,
+  type TunLink,
   type VxlanLink,
 } from "../../src/net/objects.ts";
 
@@ -105,8 +106,7 @@ export function createKernelState(): KernelState {
     const mac = link.mac ?? present.link.mac;
     // Kernel: another MAC takes the neighbours away.
     if (mac !== present.link.mac) without((entry) => entry.dev === link.name && entry.kind === "neighbour");
-    const alias = link.type === "tun" && link.alias !== null ? { alias: link.alias } : {};
-    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac, ...alias } });
+    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac, ...tunChanges(link) } });
     return null;
   }
 
@@ -184,6 +184,13 @@ export function createKernelState(): KernelState {
     links: () => [...links.values()].toSorted((a, b) => a.index - b.index),
     entries: () => entries,
   };
+}
+
+/** What of a TUN device can be set. An alias that is not named stays. */
+function tunChanges(link: Link): Partial<Pick<TunLink, "alias" | "acceptLocal">> {
+  if (link.type !== "tun") return {};
+  const { alias, acceptLocal } = link;
+  return alias === null ? { acceptLocal } : { alias, acceptLocal };
 }
 
 function isAddress(entry: Entry): entry is Address {

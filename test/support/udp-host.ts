@@ -42,6 +42,7 @@ export function tunDevice(changes: Partial<TunLink> = {}): TunLink {
     persistent: true,
     multiQueue: false,
     alias: MARK,
+    acceptLocal: true,
     ...changes,
   };
 }
