@@ -16,8 +16,9 @@
 #define ARENA_SIZE (8 * READ_SIZE)
 /* Headers of segments, while their message waits. */
 #define HEADERS 1024
-/* Packets of a turn. */
+/* Packets of a turn, and bytes: the acknowledgements of a stream must not wait for milliseconds. */
 #define TURN 256
+#define TURN_BYTES (256 * 1024)
 /* Sending begins when this much waits: large enough for a full message, small enough for the second level cache. */
 #define ENOUGH_BYTES (32 * 1024)
 #define CACHE_LINE 64
@@ -161,8 +162,11 @@ static bool read_packet(struct outbound *outbound, struct turn *turn) {
 
 struct turn outbound_run(struct outbound *outbound) {
   struct turn turn = {.more = true};
-  while (turn.more && turn.packets < TURN) {
+  size_t bytes = 0;
+  while (turn.more && turn.packets < TURN && bytes < TURN_BYTES) {
+    size_t before = outbound->used;
     turn.more = read_packet(outbound, &turn);
+    if (outbound->used > before) bytes += outbound->used - before;
     if (outbound->queue.closed_bytes >= ENOUGH_BYTES) queue_send(&outbound->queue, outbound->traffic, false);
   }
   send_all(outbound);
