@@ -4,8 +4,9 @@ import { after, before, describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import type { Json } from "../../src/base/json.ts";
-import { HOST_GW, VXLAN } from "../support/backend-profiles.ts";
+import { HOST_GW, UDP, VXLAN } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
+import { openRawPeer } from "../support/raw-peer.ts";
 
 const { signal } = new AbortController();
 const PROGRAM = join(import.meta.dirname, "../../../bin/flanneld");
@@ -98,6 +99,12 @@ describe("a network config", () => {
     await withConfig(config, () => refuses([], { status: 78, says: /SubnetMin/ }));
   });
 
+  it("with a switch of udp that is none is refused with its path", async () => {
+    await withConfig({ Network: "10.5.0.0/16", Backend: { Type: "udp", TSO: "off" } }, () =>
+      refuses([], { status: 78, says: /\$\.Backend\.TSO/ }),
+    );
+  });
+
   it("with an unknown backend is refused, naming it and the known ones", async () => {
     await withConfig({ Network: "10.5.0.0/16", Backend: { Type: "vxlam" } }, () =>
       refuses([], { status: 78, says: /vxlam.*known: vxlan, host-gw/ }),
@@ -128,6 +135,19 @@ describe("the host", () => {
   it("behind NAT cannot have host-gw, is told so in the words that people search for, and what to do", async () => {
     const says = /your PublicIP differs from interface IP, meaning that probably you're on a NAT: .*--public-ip.*vxlan/;
     await withConfig(HOST_GW.config, () => refuses(["-public-ip=203.0.113.9"], { status: 78, says }));
+  });
+
+  it("on which somebody else has the port of udp is told which, and what to do", async () => {
+    const { namespace, address } = cluster.hosts[0] ?? assert.fail();
+    using _holder = await openRawPeer(namespace, address, 8285, signal);
+    const says = /192\.168\.77\.11:8285: another process has this UDP port \(ss -lunp .*another Port in the Backend/;
+    await withConfig(UDP.config, () => refuses([], { status: 78, says }));
+  });
+
+  it("without TUN devices cannot have udp, and is told what to load or to give", async () => {
+    const wrap = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"];
+    const says = /backend udp cannot run here: there is no \/dev\/net\/tun: load .*modprobe tun/;
+    await withConfig(UDP.config, () => refuses([], { status: 78, says }, wrap));
   });
 
   it("that comes when all subnets are leased is told how many there are", async () => {
