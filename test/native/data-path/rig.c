@@ -163,6 +163,11 @@ void rig_await_count(const struct rig *rig, enum counter which, uint64_t at_leas
   await(rig_counted(rig, which) >= at_least);
 }
 
+void rig_check_count(const struct rig *rig, enum counter which, uint64_t expected) {
+  rig_await_count(rig, which, expected);
+  check_equal(rig_counted(rig, which), expected);
+}
+
 void rig_write_with(const struct rig *rig, const struct virtio_net_hdr *vnet, const uint8_t *packet, size_t length) {
   const struct iovec parts[2] = {{(void *)vnet, vnet != NULL ? sizeof *vnet : 0}, {(void *)packet, length}};
   ssize_t written;

@@ -59,6 +59,8 @@ struct fib *rig_table(const struct host *first, const struct host *second);
 
 /* Since rig_open(). */
 uint64_t rig_counted(const struct rig *rig, enum counter which);
+/* Counting comes after what is counted: waits for that number, and fails when it is exceeded. */
+void rig_check_count(const struct rig *rig, enum counter which, uint64_t expected);
 void rig_await_count(const struct rig *rig, enum counter which, uint64_t at_least);
 
 /* This host sends a packet. */
