@@ -15,7 +15,10 @@
 struct pretended_socket pretended;
 
 static atomic_size_t largest_write;
+static _Atomic(const struct source *) read_source, receive_source;
 
+ssize_t __real_read(int fd, void *buffer, size_t size);
+int __real_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);
 int __real_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __real_writev(int fd, const struct iovec *parts, int count);
@@ -23,6 +26,8 @@ int __real_poll(struct pollfd *polled, nfds_t count, int timeout);
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout);
 int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_writev(int fd, const struct iovec *parts, int count);
@@ -136,4 +141,32 @@ ssize_t __wrap_writev(int fd, const struct iovec *parts, int count) {
   if (limit == 0 || length <= limit) return __real_writev(fd, parts, count);
   errno = EINVAL;
   return -1;
+}
+
+void read_from(const struct source *source) { atomic_store(&read_source, source); }
+
+void receive_from(const struct source *source) { atomic_store(&receive_source, source); }
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size) {
+  const struct source *source = atomic_load(&read_source);
+  if (source == NULL || source->fd != fd) return __real_read(fd, buffer, size);
+  size_t length = source->next(source->context, buffer);
+  check(length <= size);
+  errno = EAGAIN;
+  return length > 0 ? (ssize_t)length : -1;
+}
+
+int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout) {
+  const struct source *source = atomic_load(&receive_source);
+  if (source == NULL || source->fd != fd) return __real_recvmmsg(fd, messages, count, flags, timeout);
+  unsigned number = 0;
+  for (; number < count; number++) {
+    struct msghdr *header = &messages[number].msg_hdr;
+    messages[number].msg_len = (unsigned)source->next(source->context, header->msg_iov[0].iov_base);
+    if (messages[number].msg_len == 0) break;
+    memset(header->msg_name, 0, header->msg_namelen);
+    header->msg_controllen = 0;
+  }
+  errno = EAGAIN;
+  return number > 0 ? (int)number : -1;
 }

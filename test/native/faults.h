@@ -13,6 +13,7 @@
 
 /* No descriptor of the process, so that whatever is not wrapped fails. */
 #define PRETENDED_SOCKET 100000
+#define PRETENDED_DEVICE 100001
 
 #define MOST_SENT 4096
 
@@ -43,6 +44,18 @@ void reset_pretended_socket(void);
 /* The size of the datagrams of a train; 0 when the message is one datagram. */
 size_t train_size(const struct msghdr *message);
 size_t message_length(const struct msghdr *message);
+
+/* Where packets come from that are read from a descriptor, of the process or not. */
+struct source {
+  int fd;
+  /* Writes the next packet; returns its length, 0 when there is none now. On the reading thread. */
+  size_t (*next)(void *context, uint8_t *buffer);
+  void *context;
+};
+
+/* What read() and what recvmmsg() take packets from; NULL: the kernel again. From any thread. */
+void read_from(const struct source *source);
+void receive_from(const struct source *source);
 
 /* Every call of writev() with more than this many bytes fails with EINVAL; 0: none does. From any thread. */
 void refuse_large_writes(size_t more_than);

@@ -13,6 +13,8 @@ interface Packet {
   readonly id?: number;
   readonly sequence?: number;
   readonly flags?: number;
+  /** Of the payload, in words; 8 is right. */
+  readonly dataOffset?: number;
   readonly payload: number;
 }
 
@@ -32,12 +34,12 @@ function ipv4(packet: Packet): Buffer {
   return Buffer.concat([header, transport]);
 }
 
-function transportOf({ protocol, sequence, flags, payload }: Packet): Buffer {
+function transportOf({ protocol, sequence, flags, dataOffset, payload }: Packet): Buffer {
   const bytes = Buffer.alloc(payload, 0x61);
   if (protocol === TCP) {
     const header = Buffer.alloc(32, 1);
     header.writeUInt32BE(sequence ?? 1, 4);
-    header.set([0x80, flags ?? 0x10, 1, 0xf5, 0, 0, 0, 0], 12);
+    header.set([(dataOffset ?? 8) << 4, flags ?? 0x10, 1, 0xf5, 0, 0, 0, 0], 12);
     return Buffer.concat([header, bytes]);
   }
   if (protocol === UDP) {
@@ -68,6 +70,22 @@ const NO_OFFLOAD = virtioHeader(0, 0, 0, 0, 0);
 const LARGE_TCP = virtioHeader(1, 1, 300, 20, 16);
 const LARGE_UDP = virtioHeader(1, 5, 300, 20, 6);
 
+/** An ICMP message without a type, to nobody. */
+function headerOnly(): Buffer {
+  const header = ipv4({ protocol: ICMP, payload: 0, destination: "9.9.9.9" }).subarray(0, 20);
+  header.writeUInt16BE(header.length, 2);
+  return header;
+}
+
+/** Headers that reach to the packet's end or just beyond it. */
+const EDGES = [
+  ipv4({ protocol: TCP, payload: 0 }),
+  ipv4({ protocol: TCP, payload: 0, dataOffset: 9 }),
+  ipv4({ protocol: TCP, payload: 4, dataOffset: 10 }),
+  ipv4({ protocol: UDP, payload: 0 }),
+  headerOnly(),
+];
+
 /** Virtio headers and UDP_SEGMENT on; and nothing on. */
 function tunSeeds(): readonly Buffer[] {
   const plain = [
@@ -82,18 +100,25 @@ function tunSeeds(): readonly Buffer[] {
     Buffer.concat([virtioHeader(1, 0, 0, 20, 6), ipv4({ protocol: UDP, payload: 33 })]),
   ];
   const all = [...plain.map((packet) => Buffer.concat([NO_OFFLOAD, packet])), ...large];
+  const edges = EDGES.flatMap((packet) => [
+    ...[NO_OFFLOAD, LARGE_TCP, LARGE_UDP].map((header) => Buffer.concat([header, packet])),
+    ...[packet.length - 2, packet.length - 1, packet.length].map((end) =>
+      Buffer.concat([virtioHeader(1, 0, 0, 20, Math.max(end - 20, 0)), packet]),
+    ),
+  ]);
   return [
+    ...edges.map((edge) => Buffer.concat([Buffer.from([3]), withLength(edge)])),
     Buffer.concat([Buffer.from([0]), ...plain.map(withLength)]),
     Buffer.concat([Buffer.from([3]), ...all.map(withLength)]),
     Buffer.concat([Buffer.from([7]), ...large.map(withLength)]),
   ];
 }
 
-/** A message of peer 0 whose checksums are made right; with a size it is a train. */
-function message(datagrams: readonly Buffer[], size: number | null): Buffer {
+/** A message of peer 0 whose checksums are made right if they shall be; with a size it is a train. */
+function message(datagrams: readonly Buffer[], size: number | null, mend = true): Buffer {
   const bytes = Buffer.concat(datagrams);
   const header = Buffer.alloc(size === null ? 3 : 5);
-  header[0] = size === null ? 8 : 12;
+  header[0] = (size === null ? 0 : 4) + (mend ? 8 : 0);
   header.writeUInt16BE(bytes.length, 1);
   if (size !== null) header.writeUInt16BE(size, 3);
   return Buffer.concat([header, bytes]);
@@ -113,7 +138,13 @@ function peerSeeds(): readonly Buffer[] {
     return [message(datagrams, datagrams[0]?.length ?? 0), ...alone];
   });
   const large = message([ipv4({ protocol: UDP, payload: 1600, fragment: 0x4000 })], null);
-  return [7, 0, 11].map((switches) => Buffer.concat([Buffer.from([switches]), ...messages, large]));
+  const edges = EDGES.map((packet) => message([packet], null));
+  const wrong = stream(UDP).map((datagram) => message([datagram], null, false));
+  return [
+    ...edges.map((edge) => Buffer.concat([Buffer.from([7]), edge])),
+    Buffer.concat([Buffer.from([7]), ...wrong]),
+    ...[7, 0, 11].map((switches) => Buffer.concat([Buffer.from([switches]), ...messages, large])),
+  ];
 }
 
 export function seedsOf(target: "tun" | "peer"): readonly Buffer[] {

@@ -1,7 +1,7 @@
 // C programs that test the native code: compiled with sanitizers, their cases reported as tests of their own.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, it } from "node:test";
@@ -20,8 +20,8 @@ export interface Toolchain {
 }
 
 const CHECKED = ["-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
-export const MEMORY: Toolchain = { compiler: "gcc", flags: ["-fsanitize=address,undefined", ...CHECKED] };
-export const THREADS: Toolchain = { compiler: "gcc", flags: ["-fsanitize=thread", ...CHECKED] };
+export const MEMORY: Toolchain = { compiler: "cc", flags: ["-fsanitize=address,undefined", ...CHECKED] };
+export const THREADS: Toolchain = { compiler: "cc", flags: ["-fsanitize=thread", ...CHECKED] };
 export const FUZZER: Toolchain = { compiler: "clang", flags: ["-fsanitize=fuzzer,address,undefined", ...CHECKED] };
 
 const WARNINGS = ["-Wall", "-Wextra", "-Werror"];
@@ -51,6 +51,11 @@ export function sourcesIn(directory: string): readonly string[] {
     .map((name) => join(directory, name));
 }
 
+/** What a program without Node can be made of: not the binding. */
+function isFreeOfNode(source: string): boolean {
+  return !/^#include .*(node_api|binding)\.h[>"]$/m.test(readFileSync(join(ROOT, source), "utf8"));
+}
+
 /** Lets the program call __wrap_<name> in place of these functions. */
 function wrapping(calls: readonly string[]): readonly string[] {
   return calls.map((call) => `-Wl,--wrap=${call}`);
@@ -64,7 +69,7 @@ export async function compileProgram(
   wrapped: readonly string[],
 ): Promise<string> {
   const objects = mkdtempSync(join(directory, "program-"));
-  const jobs = [...sourcesIn(TESTED), ...sources].map((source, index) => ({
+  const jobs = [...sourcesIn(TESTED).filter(isFreeOfNode), ...sources].map((source, index) => ({
     source: join(ROOT, source),
     object: join(objects, `${index}.o`),
   }));
@@ -87,7 +92,7 @@ export const SUPPORT = [join(TESTS, "check.c"), join(TESTS, "packets.c")];
 export const CASES = [...SUPPORT, join(TESTS, "cases.c"), join(TESTS, "faults.c")];
 
 /** System calls that a test lets fail (faults.c). */
-export const FAULTS = ["sendmmsg", "sendmsg", "writev", "poll", "setsockopt", "getsockopt"];
+export const FAULTS = ["sendmmsg", "sendmsg", "read", "recvmmsg", "writev", "poll", "setsockopt", "getsockopt"];
 
 /** Reports every case of the program as a test; `about` goes before the name of its suite. */
 export async function reportCases(program: readonly string[], about: string): Promise<void> {

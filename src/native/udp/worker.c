@@ -101,8 +101,11 @@ static int take_turns(struct worker *worker, struct ready *ready) {
     if (in.error != 0) return in.error;
   }
   pace_note(&worker->pace, monotonic_now(), out.packets + in.packets, out.small + in.small);
-  ready->tun = out.more || in.packets > 0;
-  ready->udp = in.more;
+  /* Only poll() says that nothing has come meanwhile: as long as one direction keeps us from asking it, both are served. */
+  bool more = out.more || in.more;
+  ready->udp = more;
+  /* What was written to the device may have its answer there already. */
+  ready->tun = more || in.packets > 0;
   return 0;
 }
 

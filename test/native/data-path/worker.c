@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "../check.h"
+#include "../faults.h"
 #include "../packets.h"
 
 #include <dirent.h>
@@ -201,6 +202,41 @@ CASE("stops at once while both sides flood it") {
     check_context("%llu ms", (unsigned long long)took / 1000000);
     check(took < 2000000000u);
   }
+}
+
+/* Packets without end. */
+struct endless {
+  uint8_t packet[2000];
+  size_t length;
+};
+
+static size_t next_packet(void *context, uint8_t *buffer) {
+  const struct endless *endless = context;
+  memcpy(buffer, endless->packet, endless->length);
+  return endless->length;
+}
+
+CASE("serves both sides, takes tables and stops at once when there is always more to read") {
+  struct rig *rig = rig_open(0, false);
+  struct endless outbound, inbound;
+  struct packet_spec out = udp_spec(POD, PEER_POD, 200), in = udp_spec(PEER_POD, POD, 200);
+  outbound.length = make_packet(outbound.packet, &out);
+  inbound.length = make_packet(inbound.packet, &in);
+  const struct source from_host = {rig->tun, next_packet, &outbound}, from_peer = {rig->udp, next_packet, &inbound};
+  read_from(&from_host);
+  receive_from(&from_peer);
+  /* The worker may sleep. */
+  rig_write(rig, outbound.packet, outbound.length);
+  rig_await_count(rig, TUN_READS, 5000);
+  rig_await_count(rig, RECEIVED_PACKETS, 5000);
+  worker_set_fib(rig->worker, fib_create(NULL, 0));
+  rig_await_count(rig, DROPPED_NO_ROUTE, 1);
+  uint64_t before = monotonic_now();
+  rig_stop(rig);
+  check(monotonic_now() - before < 2000000000u);
+  read_from(NULL);
+  receive_from(NULL);
+  rig_close(rig);
 }
 
 CASE("ends by itself when the device goes while both sides flood it") {

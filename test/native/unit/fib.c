@@ -121,7 +121,7 @@ static uint64_t processor_time(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Nanoseconds for a million lookups among that many subnets of hosts; the best of some, for other processes run, too. */
+/* Nanoseconds for a million lookups among that many subnets; the best of some, for other processes run, too. */
 static uint64_t cost_of_lookups(uint32_t count) {
   const uint32_t network = ADDRESS(10, 0, 0, 0);
   struct route *routes = must_allocate(count * sizeof *routes);

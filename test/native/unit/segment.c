@@ -237,6 +237,7 @@ CASE("refuses what has no whole transport header and at least one byte of payloa
   check(can_open_cut(PROTOCOL_TCP, 21, 5));
   check(can_open_cut(PROTOCOL_UDP, 9, 0));
   for (uint8_t words = 0; words < 5; words++) check(!can_open_cut(PROTOCOL_TCP, 100, words));
+  check(!can_open_cut(PROTOCOL_TCP, 40, 15));
   check(!can_open_cut(PROTOCOL_TCP, 60, 15));
   check(can_open_cut(PROTOCOL_TCP, 61, 15));
 }
