@@ -65,6 +65,15 @@ interface Learned {
   readonly flannelDevices: readonly LinkName[];
 }
 
+/** Kernel: IFALIASZ, less the zero at its end. */
+const LONGEST_MARK = 255;
+
+/** Of a very long prefix its end, which tells it from others. */
+function markOf(prefix: string): string {
+  const word = "flanneld ";
+  return word + prefix.slice(-(LONGEST_MARK - word.length));
+}
+
 /** Looks at everything that can be refused; changes nothing. */
 async function learn(options: Options, means: Means, signal: AbortSignal): Promise<Learned> {
   const { board, kernel, log } = means;
@@ -81,7 +90,7 @@ async function learn(options: Options, means: Means, signal: AbortSignal): Promi
   const underlay = chooseUnderlay(await kernel.underlayFacts(signal), options.underlay, reach);
   log.info("underlay interface", { dev: underlay.link, mtu: underlay.mtu, publicIp: underlay.publicIp });
   const links = await kernel.links(signal);
-  const host: HostView = { underlay, links, mark: `flanneld ${options.etcd.prefix}` };
+  const host: HostView = { underlay, links, mark: markOf(options.etcd.prefix) };
   const reason = backend.unsuitable(host);
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: backend.type, reason });
   const device = backend.device(host);

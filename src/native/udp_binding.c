@@ -13,6 +13,7 @@
 #define ROUTE_SIZE 12
 /* What the worker can have said before the main thread listens: each feature once, and its end. */
 #define MOST_EVENTS 16
+/* Kernel: IFNAMSIZ, with the terminating zero. */
 #define INTERFACE_NAME 16
 
 enum event_kind { EVENT_ENDED, EVENT_FEATURE_LOST };
@@ -148,17 +149,25 @@ napi_value udp_open(napi_env env, napi_callback_info info) {
   return throw_type(env, "cannot make a handle");
 }
 
+/* False unless it is the name that an interface can have: a longer one would be cut to that of another. */
+static bool read_name(napi_env env, napi_value value, char name[INTERFACE_NAME]) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length == 0 || length >= INTERFACE_NAME) {
+    return false;
+  }
+  return napi_get_value_string_utf8(env, value, name, INTERFACE_NAME, &length) == napi_ok;
+}
+
 /* udpAttach(handle, device, tunnelAddress, mtu, checkSource) */
 napi_value udp_attach(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   char name[INTERFACE_NAME];
-  size_t length;
   uint32_t address, mtu;
   bool check_source;
   if (!read_arguments(env, info, 5, arguments)) return NULL;
   struct handle *handle = handle_of(env, arguments[0]);
   if (handle == NULL) return NULL;
-  if (napi_get_value_string_utf8(env, arguments[1], name, sizeof name, &length) != napi_ok ||
+  if (!read_name(env, arguments[1], name) ||
       napi_get_value_uint32(env, arguments[2], &address) != napi_ok ||
       napi_get_value_uint32(env, arguments[3], &mtu) != napi_ok ||
       napi_get_value_bool(env, arguments[4], &check_source) != napi_ok) {
@@ -268,11 +277,8 @@ napi_value udp_close(napi_env env, napi_callback_info info) {
 napi_value tun_create_device(napi_env env, napi_callback_info info) {
   napi_value argument;
   char name[INTERFACE_NAME];
-  size_t length;
   if (!read_arguments(env, info, 1, &argument)) return NULL;
-  if (napi_get_value_string_utf8(env, argument, name, sizeof name, &length) != napi_ok || length == 0) {
-    return throw_type(env, "a name expected");
-  }
+  if (!read_name(env, argument, name)) return throw_type(env, "a name of 1 to 15 bytes expected");
   int error = tun_create(name);
   return error == 0 ? NULL : throw_errno(env, -error, name);
 }

@@ -150,9 +150,9 @@ void receive_from(const struct source *source) { atomic_store(&receive_source, s
 ssize_t __wrap_read(int fd, void *buffer, size_t size) {
   const struct source *source = atomic_load(&read_source);
   if (source == NULL || source->fd != fd) return __real_read(fd, buffer, size);
+  errno = EAGAIN;
   size_t length = source->next(source->context, buffer);
   check(length <= size);
-  errno = EAGAIN;
   return length > 0 ? (ssize_t)length : -1;
 }
 

@@ -48,7 +48,8 @@ size_t message_length(const struct msghdr *message);
 /* Where packets come from that are read from a descriptor, of the process or not. */
 struct source {
   int fd;
-  /* Writes the next packet; returns its length, 0 when there is none now. On the reading thread. */
+  /* Writes the next packet; returns its length, 0 when there is none now, or another errno was set. On the reading
+   * thread. */
   size_t (*next)(void *context, uint8_t *buffer);
   void *context;
 };

@@ -42,18 +42,14 @@ struct inbound {
 static bool write_packet(void *context, const struct iovec *parts, size_t number, size_t segments) {
   struct inbound *inbound = context;
   struct traffic *traffic = inbound->traffic;
-  int error = write_to_tun(traffic, parts, number);
+  int error = write_to_tun(traffic, parts, number, segments);
   if (error == 0) {
     if (segments > 1) count(traffic, COALESCED_PACKETS, segments);
     return true;
   }
   /* EBADFD: the device was deleted. */
   if (error == EBADFD || error == EBADF) inbound->broken = error;
-  if (error != EINVAL) return true;
-  if (segments == 1) {
-    count(traffic, DROPPED_WRITE_FAILED, 1);
-    return true;
-  }
+  if (error != EINVAL || segments == 1) return true;
   const struct virtio_net_hdr *vnet = parts[0].iov_base;
   bool tcp = vnet->gso_type == VIRTIO_NET_HDR_GSO_TCPV4;
   count(traffic, FALLBACKS, 1);
@@ -96,8 +92,7 @@ static bool is_refused_for_size(struct inbound *inbound, const struct sockaddr_i
   uint8_t answer[ICMP_MAX_LENGTH];
   size_t length = icmp_write(answer, ICMP_FRAGMENTATION_NEEDED, traffic->settings.mtu, packet, header,
                              traffic->settings.tunnel_address);
-  send_datagram(traffic, sender, answer, length);
-  count(traffic, ICMP_SENT, 1);
+  if (send_datagram(traffic, sender, answer, length)) count(traffic, ICMP_SENT, 1);
   return true;
 }
 

@@ -13,21 +13,26 @@
 
 /* The largest packet with its virtio header, up to the next cache line. */
 #define READ_SIZE (64 * 1025)
-#define ARENA_SIZE (8 * READ_SIZE)
 /* Headers of segments, while their message waits. */
 #define HEADERS 1024
 /* Packets of a turn, and bytes: the acknowledgements of a stream must not wait for milliseconds. */
 #define TURN 256
 #define TURN_BYTES (256 * 1024)
+#define ARENA_SIZE (TURN_BYTES + READ_SIZE)
 /* Sending begins when this much waits: large enough for a full message, small enough for the second level cache. */
 #define ENOUGH_BYTES (32 * 1024)
 #define CACHE_LINE 64
+/* Kernel: a packet that its virtio header cannot describe is lost with EINVAL (tun_put_user()). A descriptor that says
+ * nothing else is no TUN device. */
+#define ODD_READS 64
 
 struct outbound {
   struct traffic *traffic;
   uint8_t *arena;
   size_t used;
   size_t headers_used;
+  /* Since the last packet that could be read. */
+  size_t odd_reads;
   struct message_queue queue;
   uint8_t headers[HEADERS][TRANSPORT_MAX_HEADERS];
 };
@@ -59,18 +64,10 @@ static void add(struct outbound *outbound, const struct route *route, const stru
   queue_add(&outbound->queue, outbound->traffic, route, parts, number);
 }
 
-static void answer(struct outbound *outbound, enum icmp_error error, const uint8_t *packet,
+static void refuse(struct traffic *traffic, enum counter reason, enum icmp_error error, const uint8_t *packet,
                    const struct ipv4 *header) {
-  struct traffic *traffic = outbound->traffic;
-  if (!may_send_icmp(traffic, packet, header)) return;
-  uint8_t bytes[ICMP_MAX_LENGTH];
-  /* Kernel: a packet from one of the host's own addresses is not accepted from a device; the far end tells this host. */
-  uint32_t own = traffic->settings.tunnel_address;
-  uint32_t source = header->source == own ? header->destination : own;
-  size_t length = icmp_write(bytes, error, 0, packet, header, source);
-  struct virtio_net_hdr plain = {0};
-  const struct iovec parts[2] = {{&plain, sizeof plain}, {bytes, length}};
-  if (write_to_tun(traffic, parts, 2) == 0) count(traffic, ICMP_SENT, 1);
+  count(traffic, reason, 1);
+  if (may_send_icmp(traffic, packet, header)) answer_host(traffic, error, 0, packet, header);
 }
 
 static void add_segments(struct outbound *outbound, const struct route *route, const struct segmenter *segmenter) {
@@ -113,39 +110,39 @@ static void take(struct outbound *outbound, uint8_t *packet, size_t length, cons
   }
   const struct route *route = fib_lookup(traffic->fib, header.destination);
   if (route == NULL) {
-    count(traffic, DROPPED_NO_ROUTE, 1);
-    answer(outbound, ICMP_NET_UNREACHABLE, packet, &header);
+    refuse(traffic, DROPPED_NO_ROUTE, ICMP_NET_UNREACHABLE, packet, &header);
   } else if (header.ttl <= 1) {
-    count(traffic, DROPPED_TTL_EXCEEDED, 1);
-    answer(outbound, ICMP_TIME_EXCEEDED, packet, &header);
+    refuse(traffic, DROPPED_TTL_EXCEEDED, ICMP_TIME_EXCEEDED, packet, &header);
   } else {
     forward(outbound, route, packet, &header, vnet);
   }
 }
 
-/* Where the next packet is read to, so that its IP header begins a cache line. */
-static uint8_t *next_place(struct outbound *outbound, size_t header_size) {
-  if (outbound->used + READ_SIZE > ARENA_SIZE) {
-    send_all(outbound);
-    outbound->used = 0;
+/* After a read that gave nothing: whether there may be a packet behind it. */
+static bool survives(struct outbound *outbound, struct turn *turn, int error) {
+  if (error == EINVAL && outbound->odd_reads < ODD_READS) {
+    outbound->odd_reads++;
+    turn->packets++;
+    count(outbound->traffic, DROPPED_MALFORMED, 1);
+    return true;
   }
-  return outbound->arena + outbound->used + CACHE_LINE - header_size;
+  if (error != EAGAIN) turn->error = error;
+  return false;
 }
 
 /* Reads one packet. False when none waits, or the device is gone. */
 static bool read_packet(struct outbound *outbound, struct turn *turn) {
   struct traffic *traffic = outbound->traffic;
   size_t header_size = has_feature(traffic, FEATURE_VNET_HEADER) ? sizeof(struct virtio_net_hdr) : 0;
-  uint8_t *place = next_place(outbound, header_size);
+  /* So that the IP header begins a cache line. */
+  uint8_t *place = outbound->arena + outbound->used + CACHE_LINE - header_size;
   ssize_t length;
   do length = read(traffic->tun, place, READ_SIZE - CACHE_LINE + header_size);
   while (length < 0 && errno == EINTR);
-  if (length <= 0) {
-    /* A device that is gone says EBADFD, and never reads as empty. */
-    if (length == 0 || errno != EAGAIN) turn->error = length == 0 ? EBADFD : errno;
-    return false;
-  }
+  /* A device that is gone says EBADFD, and never reads as empty. */
+  if (length <= 0) return survives(outbound, turn, length == 0 ? EBADFD : errno);
   count(traffic, TUN_READS, 1);
+  outbound->odd_reads = 0;
   turn->packets++;
   struct virtio_net_hdr vnet = {0};
   if ((size_t)length < header_size) {
@@ -162,11 +159,8 @@ static bool read_packet(struct outbound *outbound, struct turn *turn) {
 
 struct turn outbound_run(struct outbound *outbound) {
   struct turn turn = {.more = true};
-  size_t bytes = 0;
-  while (turn.more && turn.packets < TURN && bytes < TURN_BYTES) {
-    size_t before = outbound->used;
+  while (turn.more && turn.packets < TURN && outbound->used < TURN_BYTES) {
     turn.more = read_packet(outbound, &turn);
-    if (outbound->used > before) bytes += outbound->used - before;
     if (outbound->queue.closed_bytes >= ENOUGH_BYTES) queue_send(&outbound->queue, outbound->traffic, false);
   }
   send_all(outbound);

@@ -47,14 +47,7 @@ static void tell_sender(struct traffic *traffic, const uint8_t *packet, const st
   int mtu = path_mtu(to) - OVERHEAD;
   if (mtu > traffic->settings.mtu) mtu = traffic->settings.mtu;
   if (mtu < LEAST_MTU) mtu = LEAST_MTU;
-  uint8_t answer[ICMP_MAX_LENGTH];
-  /* Kernel: a packet from one of the host's own addresses is not accepted from a device, so this host is told by the peer. */
-  uint32_t own = traffic->settings.tunnel_address;
-  uint32_t source = header->source == own ? header->destination : own;
-  size_t length = icmp_write(answer, ICMP_FRAGMENTATION_NEEDED, (uint16_t)mtu, packet, header, source);
-  struct virtio_net_hdr plain = {0};
-  const struct iovec parts[2] = {{&plain, sizeof plain}, {answer, length}};
-  if (write_to_tun(traffic, parts, 2) == 0) count(traffic, ICMP_SENT, 1);
+  answer_host(traffic, ICMP_FRAGMENTATION_NEEDED, (uint16_t)mtu, packet, header);
 }
 
 void handle_too_big(struct traffic *traffic, struct msghdr *datagram) {

@@ -2,6 +2,8 @@
 
 #include "traffic.h"
 
+#include "kernel_interface.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -46,29 +48,42 @@ uint64_t monotonic_now(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t number) {
+int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t number, size_t packets) {
   size_t skipped = has_feature(traffic, FEATURE_VNET_HEADER) ? 0 : 1;
   ssize_t written;
   do written = writev(traffic->tun, parts + skipped, (int)(number - skipped));
   while (written < 0 && errno == EINTR);
   int error = written < 0 ? errno : 0;
   if (error == 0) count(traffic, TUN_WRITES, 1);
-  else if (error != EINVAL) count(traffic, DROPPED_WRITE_FAILED, 1);
+  else if (error != EINVAL || packets == 1) count(traffic, DROPPED_WRITE_FAILED, packets);
   return error;
 }
 
-void send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length) {
+bool send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length) {
   ssize_t sent;
   do sent = sendto(traffic->udp, data, length, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof *to);
   while (sent < 0 && errno == EINTR);
   if (sent < 0) {
     count(traffic, DROPPED_SEND_FAILED, 1);
-    return;
+    return false;
   }
   count(traffic, SENT_CALLS, 1);
   count(traffic, SENT_MESSAGES, 1);
   count(traffic, SENT_PACKETS, 1);
   count(traffic, SENT_BYTES, length);
+  return true;
+}
+
+void answer_host(struct traffic *traffic, enum icmp_error error, uint16_t mtu, const uint8_t *packet,
+                 const struct ipv4 *header) {
+  uint8_t answer[ICMP_MAX_LENGTH];
+  /* What this host itself has sent is answered in the name of the far end: nobody gets errors from his own address. */
+  uint32_t own = traffic->settings.tunnel_address;
+  uint32_t source = header->source == own ? header->destination : own;
+  size_t length = icmp_write(answer, error, mtu, packet, header, source);
+  struct virtio_net_hdr plain = {0};
+  const struct iovec parts[2] = {{&plain, sizeof plain}, {answer, length}};
+  if (write_to_tun(traffic, parts, 2, 1) == 0) count(traffic, ICMP_SENT, 1);
 }
 
 bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ipv4 *header) {

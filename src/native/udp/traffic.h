@@ -113,12 +113,17 @@ void lose_feature(struct traffic *traffic, enum feature feature, int error);
 /* Nanoseconds on a clock that never goes back. */
 uint64_t monotonic_now(void);
 
-/* Writes a packet to the TUN device; parts[0] is its virtio header, which is left out where the device has none. Returns
- * 0 or an errno; a packet that was not written is counted unless EINVAL says that the header was not understood. */
-int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t count);
+/* Writes what stands for `packets` to the TUN device; parts[0] is its virtio header, which is left out where the device has
+ * none. Returns 0 or an errno. What was not written is counted, unless EINVAL says that a large packet was not understood:
+ * it can still be written in small ones. */
+int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t count, size_t packets);
 
 /* Sends one datagram as it is. Failing is counted. */
-void send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length);
+bool send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length);
+
+/* Writes an ICMP error about a packet that came from the TUN device to it. */
+void answer_host(struct traffic *traffic, enum icmp_error error, uint16_t mtu, const uint8_t *packet,
+                 const struct ipv4 *header);
 
 /* Whether a packet that is dropped may be answered with an error now; counts those that may not for their number. */
 bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ipv4 *header);

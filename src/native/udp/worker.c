@@ -166,7 +166,7 @@ struct worker *worker_start(const struct worker_options *options) {
   worker->traffic.fib_version = 1;
   worker->outbound = outbound_create(&worker->traffic);
   worker->inbound = inbound_create(&worker->traffic);
-  int failed = ENOMEM;
+  int failed = worker->wake < 0 ? errno : ENOMEM;
   if (worker->wake >= 0 && worker->fib != NULL && worker->outbound != NULL && worker->inbound != NULL) {
     failed = start_thread(worker);
   }

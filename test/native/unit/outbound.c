@@ -4,6 +4,7 @@
 #include "../faults.h"
 #include "../packets.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,4 +95,46 @@ CASE("sends packets of all sizes to each peer in order") {
     }
     run(script, random_chance(3) ? 0 : FEATURE_UDP_SEGMENT);
   }
+}
+
+/* Fails with EINVAL before each of so many packets. */
+struct odd_script {
+  struct packet_spec spec;
+  size_t odd, packets;
+};
+
+static size_t next_odd(void *context, uint8_t *buffer) {
+  struct odd_script *script = context;
+  if (script->odd > 0) {
+    script->odd--;
+    errno = EINVAL;
+    return 0;
+  }
+  if (script->packets == 0) return 0;
+  script->packets--;
+  return make_packet(buffer, &script->spec);
+}
+
+static struct turn run_odd(size_t odd, size_t packets) {
+  struct odd_script script = {.spec = udp_spec(ADDRESS(10, 1, 1, 5), ADDRESS(10, 1, 2, 1), 100), .odd = odd, .packets = packets};
+  const struct source source = {PRETENDED_DEVICE, next_odd, &script};
+  const struct route route = {ADDRESS(10, 1, 2, 0), 24, 2, 1};
+  struct fib *fib = fib_create(&route, 1);
+  struct traffic traffic = {.tun = PRETENDED_DEVICE, .udp = PRETENDED_SOCKET, .settings = {.mtu = 1472}, .fib = fib};
+  reset_pretended_socket();
+  read_from(&source);
+  atomic_init(&traffic.features, 0);
+  struct outbound *outbound = outbound_create(&traffic);
+  struct turn turn = outbound_run(outbound);
+  check_equal(traffic.counters[SENT_PACKETS], turn.error == 0 ? packets : 0);
+  read_from(NULL);
+  outbound_free(outbound);
+  fib_release(fib);
+  reset_pretended_socket();
+  return turn;
+}
+
+CASE("goes on after packets that the kernel cannot describe, unless it cannot describe any") {
+  check_equal(run_odd(3, 5).error, 0);
+  check_equal(run_odd(1000, 5).error, EINVAL);
 }
