@@ -11,7 +11,7 @@ import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
-import type { LinkName } from "./net/objects.ts";
+import { type LinkName, MARK } from "./net/objects.ts";
 import { createReconciler } from "./net/reconciler.ts";
 import { chooseUnderlay, type Underlay } from "./net/underlay.ts";
 import { createPlanner } from "./planner.ts";
@@ -61,7 +61,6 @@ interface Learned {
   readonly backend: Backend;
   readonly underlay: Underlay;
   readonly mark: string;
-  readonly device: LinkName | null;
   readonly flannelDevices: readonly LinkName[];
 }
 
@@ -70,8 +69,7 @@ const LONGEST_MARK = 255;
 
 /** Of a very long prefix its end, which tells it from others. */
 function markOf(prefix: string): string {
-  const word = "flanneld ";
-  return word + prefix.slice(-(LONGEST_MARK - word.length));
+  return MARK + prefix.slice(-(LONGEST_MARK - MARK.length));
 }
 
 /** Looks at everything that can be refused; changes nothing. */
@@ -93,8 +91,7 @@ async function learn(options: Options, means: Means, signal: AbortSignal): Promi
   const host: HostView = { underlay, links, mark: markOf(options.etcd.prefix) };
   const reason = backend.unsuitable(host);
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: backend.type, reason });
-  const device = backend.device(host);
-  return { network, ipv4, backend, underlay, mark: host.mark, device, flannelDevices: flannelDevices(links) };
+  return { network, ipv4, backend, underlay, mark: host.mark, flannelDevices: flannelDevices(links) };
 }
 
 function requireIpv4({ ipv4, ipv6 }: NetworkConfig, key: string): Ipv4Network {
@@ -163,8 +160,16 @@ async function hold(
     },
   );
   const onView = (view: NetworkView) => plane?.follow(view);
-  const planner = createPlanner({ ...learned, table: follower.table, self: holder.lease, onView, log });
-  const reconciler = createReconciler({ ...means, plan: planner.plan });
+  // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
+  const device = learned.backend.device({ ...learned, links: await means.kernel.links(signal) });
+  const planner = createPlanner({ ...learned, device, table: follower.table, self: holder.lease, onView, log });
+  const reconciler = createReconciler({
+    ...means,
+    plan() {
+      plane?.check();
+      return planner.plan();
+    },
+  });
   board.watch("lease", () => holder.trouble());
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   using _report = means.onReportRequest(() => {

@@ -7,8 +7,14 @@ import type { Userspace } from "./backends/userspace.ts";
 import { delays } from "./base/backoff.ts";
 import { type Millis, millis, seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
-import { DATAPATH_FEATURES, type Datapath, type DatapathCounters, type OpenDatapath } from "./base/datapath.ts";
-import { createDoorbell } from "./base/doorbell.ts";
+import {
+  DATAPATH_FEATURES,
+  type Datapath,
+  type DatapathCounters,
+  type DatapathTunnel,
+  type OpenDatapath,
+} from "./base/datapath.ts";
+import { createDoorbell, type Doorbell } from "./base/doorbell.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
 import type { LogFields, Logger } from "./base/log.ts";
 import { createWaiters } from "./base/waiters.ts";
@@ -18,6 +24,8 @@ import type { Ports } from "./ports.ts";
 export interface DataPlane extends Disposable {
   /** The peers and ourselves as of now. */
   follow(view: NetworkView): void;
+  /** Looks whether the device that is attached still is the one that is meant. */
+  check(): void;
   /** Attaches, and attaches again, until aborted. `deviceReady` resolves while the device is as planned. */
   run(deviceReady: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void>;
   /** Resolves once packets are carried. */
@@ -39,39 +47,10 @@ type Deps = Pick<Ports, "clock" | "random" | "log"> & { readonly openDatapath: O
 
 /** Throws `listen.failed` or `backend.unsuitable`; nothing on the host has been changed then. */
 export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: Deps): DataPlane {
-  const { clock, log } = deps;
   const ended = createDoorbell();
-  const waiters = createWaiters();
-  const complaint = createComplaint(
-    { raised: "cannot attach to the device", settled: "attached to the device again" },
-    deps,
-  );
-  let view: NetworkView | null = null;
-  let trouble: string | null = "not attached to the device yet";
   const datapath = open(userspace, underlay, deps, (errno) => ended.ring(errno));
-  const setTrouble = (reason: string | null) => {
-    trouble = reason;
-    waiters.check();
-  };
-  /** Returns when packets are no longer carried, or cannot be, because the device is missing or otherwise. */
-  const carry = async (current: NetworkView, signal: AbortSignal): Promise<"missing" | "over"> => {
-    const tunnel = userspace.tunnel(current);
-    try {
-      datapath.attach(tunnel);
-    } catch (error) {
-      setTrouble(describeAttachError(error, tunnel.device));
-      complaint.raise(trouble ?? "", { dev: tunnel.device });
-      return isMissing(error) ? "missing" : "over";
-    }
-    complaint.settle();
-    log.info("packets are carried", { dev: tunnel.device, ...describeFeatures(datapath) });
-    setTrouble(null);
-    const [errno = ""] = await ended.wait(signal);
-    datapath.detach();
-    setTrouble(`the device ${tunnel.device} was taken away (${errno})`);
-    log.warn("packets are no longer carried", { dev: tunnel.device, errno });
-    return "over";
-  };
+  const attachment = createAttachment(datapath, ended, deps);
+  let view: NetworkView | null = null;
   return {
     follow(next) {
       // Invariant: I2, what is not known completely takes no peer away.
@@ -79,20 +58,67 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
       view = next;
       datapath.setRoutes(userspace.routes(next));
     },
+    check: attachment.check,
     async run(deviceReady, signal) {
       let delay = newDelays(deps);
       for (;;) {
         await deviceReady(signal);
-        const since = clock.monotonic();
-        const outcome = view ? await carry(view, signal) : "over";
-        if (clock.monotonic() - since > LASTING) delay = newDelays(deps);
-        await clock.sleep(outcome === "missing" ? MISSING_DELAY : delay.next().value, signal);
+        const since = deps.clock.monotonic();
+        const outcome = view ? await attachment.carry(userspace.tunnel(view), signal) : "over";
+        if (deps.clock.monotonic() - since > LASTING) delay = newDelays(deps);
+        await deps.clock.sleep(outcome === "missing" ? MISSING_DELAY : delay.next().value, signal);
       }
     },
-    ready: (signal) => waiters.until(() => trouble === null, signal),
-    trouble: () => trouble,
-    report: () => reportCounters(datapath.counters(), log),
+    ready: attachment.ready,
+    trouble: attachment.trouble,
+    report: () => reportCounters(datapath.counters(), deps.log),
     [Symbol.dispose]: () => datapath[Symbol.dispose](),
+  };
+}
+
+interface Attachment extends Pick<DataPlane, "check" | "ready" | "trouble"> {
+  /** Returns when packets are no longer carried, or cannot be, because the device is missing or otherwise. */
+  carry(tunnel: DatapathTunnel, signal: AbortSignal): Promise<"missing" | "over">;
+}
+
+function createAttachment(datapath: Datapath, ended: Doorbell, deps: Deps): Attachment {
+  const waiters = createWaiters();
+  const complaint = createComplaint(
+    { raised: "cannot attach to the device", settled: "attached to the device again" },
+    deps,
+  );
+  let trouble: string | null = "not attached to the device yet";
+  let device: string | null = null;
+  const set = (reason: string | null, attached: string | null) => {
+    trouble = reason;
+    device = attached;
+    waiters.check();
+  };
+  return {
+    trouble: () => trouble,
+    ready: (signal) => waiters.until(() => trouble === null, signal),
+    check() {
+      // Kernel: a descriptor stays with its device when that gets another name.
+      if (device !== null && datapath.device() !== device) ended.ring("ENODEV");
+    },
+    async carry(tunnel, signal) {
+      try {
+        datapath.attach(tunnel);
+      } catch (error) {
+        const reason = describeAttachError(error, tunnel.device);
+        set(reason, null);
+        complaint.raise(reason, { dev: tunnel.device });
+        return isMissing(error) ? "missing" : "over";
+      }
+      complaint.settle();
+      deps.log.info("packets are carried", { dev: tunnel.device, ...describeFeatures(datapath) });
+      set(null, tunnel.device);
+      const [errno = ""] = await ended.wait(signal);
+      datapath.detach();
+      set(`the device ${tunnel.device} was taken away (${errno})`, null);
+      deps.log.warn("packets are no longer carried", { dev: tunnel.device, errno });
+      return "over";
+    },
   };
 }
 

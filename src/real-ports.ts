@@ -26,16 +26,22 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
     notify: systemdNotifier(native, log),
-    onReportRequest,
+    onReportRequest: createReportRequests(),
     readSubnetFile,
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };
 }
 
-/** Node: a listener takes the place of the debugger, which SIGUSR1 would start otherwise. */
-function onReportRequest(listener: () => void): Disposable {
-  process.on("SIGUSR1", listener);
-  return { [Symbol.dispose]: () => process.removeListener("SIGUSR1", listener) };
+/** SIGUSR1. Whether anybody listens or not, it is never left to Node, which would open its debugger to every local user. */
+function createReportRequests(): Ports["onReportRequest"] {
+  const listeners = new Set<() => void>();
+  process.on("SIGUSR1", () => {
+    for (const listener of listeners) listener();
+  });
+  return (listener) => {
+    listeners.add(listener);
+    return { [Symbol.dispose]: () => void listeners.delete(listener) };
+  };
 }
 
 /** sd_notify(3). The variable is removed, so that children do not speak in our name. */

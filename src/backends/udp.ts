@@ -2,8 +2,15 @@
 // carry its packets to the peers, one IPv4 packet in a UDP datagram. Where a subnet is stands in their table and nowhere
 // in the kernel. Pure: the device is made by whoever applies the plan, the threads are run by the daemon.
 
-import { type IfAddr, isUnicastIpv4, prefix4Address } from "../base/ip.ts";
-import { FLANNEL_PROTOCOL, KERNEL_PROTOCOL, type Link, type LinkName, type NetObject } from "../net/objects.ts";
+import { type IfAddr, prefix4Address } from "../base/ip.ts";
+import {
+  belongsToAnother,
+  FLANNEL_PROTOCOL,
+  KERNEL_PROTOCOL,
+  type Link,
+  type LinkName,
+  type NetObject,
+} from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
 import type { Json } from "../subnet/lease.ts";
 import type { Backend, HostView, NetworkView } from "./backend.ts";
@@ -44,10 +51,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
       backendData: null,
       backendV6Data: null,
     }),
-    peerFault: ({ attrs }) =>
-      isUnicastIpv4(attrs.publicIp)
-        ? null
-        : `its public IP ${attrs.publicIp} is not one that a datagram can be sent to`,
+    peerFault: () => null,
     plan: (view) => planUdp(view, options),
   };
 }
@@ -108,7 +112,9 @@ function claimsFor(view: NetworkView, dev: LinkName): Plan["claims"] {
   return (object) => {
     switch (object.kind) {
       case "link":
-        return object.name === dev;
+        return (
+          object.name === dev && object.type === "tun" && object.persistent && !belongsToAnother(object, view.mark)
+        );
       case "route":
         return object.dev === dev ? object.protocol !== KERNEL_PROTOCOL : isEarlier(object);
       case "address":

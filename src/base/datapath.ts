@@ -91,6 +91,8 @@ export interface Datapath extends Disposable {
   counters(): DatapathCounters;
   /** What is on at the moment. */
   features(): ReadonlySet<DatapathFeature>;
+  /** The name that the attached device has now, which somebody may have changed; null when none is attached. */
+  device(): string | null;
   /** Of the socket, in bytes, as the kernel has granted it. */
   bufferSize(): number;
 }

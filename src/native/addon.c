@@ -65,6 +65,7 @@ static napi_value export_functions(napi_env env, napi_value exports) {
       {"udpCounters", udp_counters},
       {"udpCounterNames", udp_counter_names},
       {"udpFeatures", udp_features},
+      {"udpDevice", udp_device},
       {"udpBuffer", udp_buffer},
       {"udpClose", udp_close},
   };

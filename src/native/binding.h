@@ -38,6 +38,7 @@ napi_value udp_set_routes(napi_env env, napi_callback_info info);
 napi_value udp_counters(napi_env env, napi_callback_info info);
 napi_value udp_counter_names(napi_env env, napi_callback_info info);
 napi_value udp_features(napi_env env, napi_callback_info info);
+napi_value udp_device(napi_env env, napi_callback_info info);
 napi_value udp_buffer(napi_env env, napi_callback_info info);
 napi_value udp_close(napi_env env, napi_callback_info info);
 napi_value tun_create_device(napi_env env, napi_callback_info info);

@@ -22,6 +22,7 @@ export interface DatapathExports {
   udpCounters(handle: object, target: BigUint64Array): void;
   udpCounterNames(): readonly string[];
   udpFeatures(handle: object): number;
+  udpDevice(handle: object): string | null;
   udpBuffer(handle: object): number;
   udpClose(handle: object): void;
 }
@@ -50,6 +51,7 @@ export function openDatapath(addon: DatapathExports, options: DatapathOptions, l
       return Object.fromEntries(entries) as unknown as DatapathCounters;
     },
     features: () => featuresOf(addon.udpFeatures(handle)),
+    device: () => addon.udpDevice(handle),
     bufferSize: () => addon.udpBuffer(handle),
     [Symbol.dispose]: () => addon.udpClose(handle),
   };

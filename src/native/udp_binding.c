@@ -255,6 +255,19 @@ napi_value udp_features(napi_env env, napi_callback_info info) {
   return napi_create_uint32(env, datapath_features(handle->datapath), &features) == napi_ok ? features : NULL;
 }
 
+/* udpDevice(handle): the name that the attached device has now, or null. */
+napi_value udp_device(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  char name[INTERFACE_NAME];
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct handle *handle = handle_of(env, argument);
+  if (handle == NULL) return NULL;
+  napi_status status = datapath_device(handle->datapath, name)
+                           ? napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &result)
+                           : napi_get_null(env, &result);
+  return status == napi_ok ? result : NULL;
+}
+
 /* udpBuffer(handle): of the socket, in bytes. */
 napi_value udp_buffer(napi_env env, napi_callback_info info) {
   napi_value argument, size;

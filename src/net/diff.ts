@@ -48,7 +48,9 @@ export function diff(plan: Plan, actual: readonly NetObject[]): Difference {
     );
   }
   for (const group of groups.values()) deletions.push(...claimedDeletions(group, plan));
-  return { ops: inOrder(changes, deletions), blocked };
+  const foreign = new Set<string>(blocked.flatMap(({ by }) => (by.kind === "link" ? [by.name] : [])));
+  const ops = inOrder(changes, deletions);
+  return { ops: foreign.size === 0 ? ops : ops.filter(({ object }) => !isOn(foreign, object)), blocked };
 }
 
 /**
@@ -63,6 +65,11 @@ export function diffHeld(plan: Plan, held: readonly NetObject[]): Difference {
     changed,
     held.filter((object) => !after.has(object)),
   );
+}
+
+/** Of a device that is somebody else's nothing is ours, whatever its name makes us believe. */
+function isOn(devices: ReadonlySet<string>, object: NetObject): boolean {
+  return object.kind !== "link" && devices.has(object.dev);
 }
 
 function claimedDeletions(objects: readonly NetObject[], plan: Plan): NetOp[] {

@@ -55,6 +55,14 @@ export interface TunLink extends LinkFields {
   readonly acceptLocal: boolean;
 }
 
+/** How the alias of a device begins that a daemon of ours has made; its network follows. */
+export const MARK = "flanneld ";
+
+/** Made by the daemon of another network. An alias that says something else is an administrator's remark. */
+export function belongsToAnother({ alias }: TunLink, mark: string | null): boolean {
+  return alias !== null && alias !== mark && alias.startsWith(MARK);
+}
+
 export interface OtherLink extends LinkFields {
   readonly type: "other";
   /** IFLA_INFO_KIND, or null for hardware. */

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { messageOf } from "../base/errors.ts";
 import type { NativeAddon } from "../native/native.ts";
 import type { NetOp } from "../net/diff.ts";
-import { type Link, type LinkName, linkChange, sameObject, type TunLink } from "../net/objects.ts";
+import { belongsToAnother, type Link, type LinkName, linkChange, sameObject, type TunLink } from "../net/objects.ts";
 import type { Request } from "./codec.ts";
 import type { Connection, Refusal } from "./connection.ts";
 import { createLink, deleteLink, setLink, setLinkUp } from "./link.ts";
@@ -52,8 +52,14 @@ async function create(link: Link, { connection, native }: LinkDeps): Promise<Ref
 function createTun(link: TunLink, native: LinkDeps["native"], connection: Connection): Refusal | null {
   const refusal = refusalOf(() => native.createTun(link.name));
   const present = readLink({ name: link.name }, connection)?.link;
-  if (refusal && (refusal.errno !== "EEXIST" || !present || linkChange(present, link) === "recreate")) return refusal;
+  if (refusal && (refusal.errno !== "EEXIST" || !present || !isOurs(present, link))) return refusal;
   return present ? change(present, link, connection) : noDevice(link.name);
+}
+
+/** Of the same kind, and not marked by another network's daemon. */
+function isOurs(present: Link, link: TunLink): boolean {
+  if (present.type !== "tun" || linkChange(present, link) === "recreate") return false;
+  return !belongsToAnother(present, link.alias);
 }
 
 function refusalOf(attempt: () => void): Refusal | null {

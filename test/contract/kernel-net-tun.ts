@@ -153,6 +153,15 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
       });
     }
 
+    it("marked by another network's daemon between reading and making is not taken for ours", async () => {
+      const theirs: TunLink = { ...DEVICE, mtu: 1500, up: false, acceptLocal: false, alias: "flanneld /other/network" };
+      const { ops } = diff(PLAN, await objects());
+      await fixture.addTun(theirs);
+      const [failure] = await fixture.kernel.apply(ops.slice(0, 1), signal);
+      assert.equal(failure?.error.info.errno, "EEXIST");
+      assertSame(await objects(), [theirs]);
+    });
+
     it("is not made where a link of another kind stands", async () => {
       const name = fixture.underlay;
       const [failure] = await fixture.kernel.apply(create({ ...DEVICE, name }), signal);

@@ -43,6 +43,10 @@ async function reach(): Promise<number> {
   return systemClock.monotonic() - start;
 }
 
+/** Takes the device and its name away. The daemon may have made it anew in between. */
+const takeName = () =>
+  shell("until ip link property add dev lo altname flannel0 2>/dev/null; do ip link del flannel0 2>/dev/null; done");
+
 async function restart(config: Json = UDP.config): Promise<void> {
   if (daemon.running()) await daemon.stop(signal);
   await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(config));
@@ -132,7 +136,7 @@ describe("the device of udp", () => {
   }
 
   it("that cannot be made anew costs no processor time, and is back when it can", async () => {
-    await shell(String.raw`printf 'link del flannel0\nlink property add dev lo altname flannel0\n' | ip -batch -`);
+    await takeName();
     await daemon.waitForLog(/packets are no longer carried/, LIMIT, signal);
     const start = processorTime();
     const until = systemClock.monotonic() + 2000;
@@ -146,6 +150,14 @@ describe("the device of udp", () => {
       LIMIT,
       signal,
     );
+    await reach();
+  });
+
+  it("of somebody else in its place is left alone and reported, and ours is back when that has gone", async () => {
+    await shell("ip link del flannel0 && ip link add flannel0 type bridge && ip addr add 10.9.9.9/24 dev flannel0");
+    await daemon.waitForLog(/link flannel0 stands in the place of link flannel0/, LIMIT, signal);
+    assert.match(await shell("ip -4 addr show dev flannel0"), /10\.9\.9\.9/);
+    await shell("ip link del flannel0");
     await reach();
   });
 

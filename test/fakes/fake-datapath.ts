@@ -24,6 +24,8 @@ export interface FakeDatapath {
   /** Opening, or attaching, fails with this errno until it is null again. */
   openError: string | null;
   attachError: string | null;
+  /** Somebody gives the device another name. */
+  rename(name: string): void;
   /** Packets are no longer carried. */
   end(errno: string): void;
   loseFeature(feature: DatapathFeature, errno: string): void;
@@ -62,6 +64,7 @@ export function createFakeDatapath(): FakeDatapath {
   let tunnel: DatapathTunnel | null = null;
   let routes: readonly ForwardRoute[] = [];
   let attempts = 0;
+  let name: string | null = null;
   let off: ReadonlySet<DatapathFeature> = new Set();
   const fake: FakeDatapath = {
     openError: null,
@@ -71,6 +74,9 @@ export function createFakeDatapath(): FakeDatapath {
     tunnel: () => tunnel,
     routes: () => routes,
     attempts: () => attempts,
+    rename(wanted) {
+      name = wanted;
+    },
     end: (errno) => opened?.listener.onEnded(errno),
     loseFeature(feature, errno) {
       off = new Set([...off, feature]);
@@ -88,15 +94,18 @@ export function createFakeDatapath(): FakeDatapath {
       refuse(fake.attachError);
       refuse(tunnel === null ? null : "EALREADY");
       tunnel = wanted;
+      name = wanted.device;
     },
     detach() {
       tunnel = null;
+      name = null;
     },
     setRoutes(wanted) {
       routes = wanted;
     },
     counters: () => fake.counters,
     features: () => new Set(DATAPATH_FEATURES.filter((name) => opened?.options.features.has(name) && !off.has(name))),
+    device: () => name,
     bufferSize: () => opened?.options.bufferSize ?? 0,
     [Symbol.dispose]() {
       opened = null;

@@ -7,6 +7,7 @@ import type { Mac } from "../../src/base/mac.ts";
 import type { NetOp } from "../../src/net/diff.ts";
 import {
   type Address,
+  belongsToAnother,
   FLANNEL_PROTOCOL,
   KERNEL_PROTOCOL,
   keyOf,
@@ -71,7 +72,7 @@ export function createKernelState(): KernelState {
   function createLink(link: Link): string | null {
     const present = links.get(link.name)?.link;
     // A TUN device that differs in what can be set is taken over.
-    if (present?.type === "tun" && linkChange(present, link) === "set") return changeLink(link);
+    if (present?.type === "tun" && isTakenOver(present, link)) return changeLink(link);
     if (present) return sameObject(present, link) ? null : "EEXIST";
     const refusal = link.type === "vxlan" ? refusalOfVxlan(link) : null;
     if (refusal !== null) return refusal;
@@ -187,6 +188,12 @@ export function createKernelState(): KernelState {
 }
 
 /** What of a TUN device can be set. An alias that is not named stays. */
+/** A device of that name and kind that is not marked by another network's daemon. */
+function isTakenOver(present: TunLink, link: Link): boolean {
+  if (link.type !== "tun" || linkChange(present, link) === "recreate") return false;
+  return !belongsToAnother(present, link.alias);
+}
+
 function tunChanges(link: Link): Partial<Pick<TunLink, "alias" | "acceptLocal">> {
   if (link.type !== "tun") return {};
   const { alias, acceptLocal } = link;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { describe } from "node:test";
 import { holdTun } from "../../lab/plain-tunnel.ts";
 import type { LinkName, Route, TunLink } from "../../src/net/objects.ts";
@@ -20,9 +21,10 @@ async function openKernel(): Promise<KernelFixture> {
   // Waiting for hints does not keep a process alive, on purpose; a test that waits for one must stay.
   const alive = setInterval(() => {}, 1000);
   const held: AsyncDisposable[] = [];
-  const addTun = async ({ name, persistent, multiQueue }: TunLink) => {
+  const addTun = async ({ name, persistent, multiQueue, alias }: TunLink) => {
     if (persistent) ip(`tuntap add dev ${name} mode tun${multiQueue ? " multi_queue" : ""}`);
     else held.push(await holdTun(null, name, AbortSignal.timeout(10_000)));
+    if (alias !== null) execFileSync("ip", ["link", "set", name, "alias", alias]);
   };
   return {
     kernel,

@@ -41,6 +41,7 @@ describe("the udp data path", { skip: whyNotHere() }, () => {
         () => path.setRoutes([]),
         () => path.counters(),
         () => path.features(),
+        () => path.device(),
         () => path.bufferSize(),
       ];
       for (const use of uses) assert.equal(codeOf(use), "EBADF", use.toString());

@@ -144,14 +144,18 @@ export const UDP: BackendProfile = {
     ["adds an address", "ip addr add 10.9.9.9/24 dev flannel0"],
     ["changes the MTU", "ip link set flannel0 mtu 1400"],
     ["takes the alias away", "ip link set flannel0 alias other"],
-    ["makes a device of another kind in its place", "ip link del flannel0 && ip link add flannel0 type bridge"],
+    [
+      "gives it another name",
+      "ip link set flannel0 down && ip link set flannel0 name gone0 && ip link set gone0 alias x",
+    ],
   ],
   reboot: "ip link del flannel0",
   leaveBehind: ({ base }) => [`ip route add ${base}/24 dev flannel0`],
   goRoute: null,
   deviceLoss: {
     // Its name is taken, by an interface that has it as a second one.
-    take: [String.raw`printf 'link del flannel0\nlink property add dev lo altname flannel0\n' | ip -batch -`],
+    // The daemon may have made it anew in between.
+    take: ["until ip link property add dev lo altname flannel0 2>/dev/null; do ip link del flannel0 2>/dev/null; done"],
     giveBack: ["ip link property del dev lo altname flannel0"],
   },
 };

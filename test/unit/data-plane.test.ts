@@ -149,6 +149,20 @@ describe("a device that is taken away", () => {
     assert.equal(log.messages("info").filter((message) => message === "attached to the device again").length, 1);
   });
 
+  it("by getting another name is let go of at the next look, and the one that is made in its place attached to", async () => {
+    await run();
+    plane.check();
+    await clock.advance(0);
+    assert.equal(plane.trouble(), null);
+    datapath.rename("gone0");
+    plane.check();
+    await clock.advance(0);
+    assert.equal(datapath.tunnel(), null);
+    await clock.advance(1000);
+    assert.equal(datapath.attempts(), 2);
+    assert.equal(plane.trouble(), null);
+  });
+
   it("is back within a tenth of a second after it was made anew, however often that happens", async () => {
     await run();
     for (let round = 0; round < 8; round++) {

@@ -8,7 +8,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#define STALE_NANOS 1000000000u
+/* More small datagrams than the largest buffer that is usual can hold. */
+#define MOST_STALE 100000
 
 struct datapath {
   int udp;
@@ -19,6 +24,8 @@ struct datapath {
   struct fib *fib;
   struct worker *worker;
   struct worker_options listeners;
+  /* When a worker ended last, or the socket was opened. */
+  uint64_t idle_since;
   /* Of workers that have ended. */
   uint64_t totals[COUNTERS];
 };
@@ -40,6 +47,7 @@ int datapath_open(const struct sockaddr_in *address, int buffer, unsigned featur
   }
   datapath->offered = features;
   datapath->features = features;
+  datapath->idle_since = monotonic_now();
   if (error == 0) {
     *result = datapath;
     return 0;
@@ -47,6 +55,16 @@ int datapath_open(const struct sockaddr_in *address, int buffer, unsigned featur
   fib_release(datapath->fib);
   free(datapath);
   return error;
+}
+
+/* Datagrams that came while nothing was attached are delivered if that was short, as at a restart. What has waited for
+ * longer nobody waits for any more. */
+static void drop_stale(const struct datapath *datapath) {
+  char byte;
+  if (monotonic_now() - datapath->idle_since < STALE_NANOS) return;
+  for (size_t i = 0; i < MOST_STALE; i++) {
+    if (recv(datapath->udp, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) < 0) return;
+  }
 }
 
 int datapath_attach(struct datapath *datapath, const char *name, const struct traffic_settings *settings) {
@@ -59,6 +77,8 @@ int datapath_attach(struct datapath *datapath, const char *name, const struct tr
   options.udp = datapath->udp;
   options.features = features;
   options.settings = *settings;
+  options.fib = fib_hold(datapath->fib);
+  drop_stale(datapath);
   datapath->worker = worker_start(&options);
   if (datapath->worker == NULL) {
     int error = errno;
@@ -67,7 +87,6 @@ int datapath_attach(struct datapath *datapath, const char *name, const struct tr
   }
   datapath->tun = tun;
   datapath->features = features;
-  worker_set_fib(datapath->worker, fib_hold(datapath->fib));
   return 0;
 }
 
@@ -82,6 +101,7 @@ void datapath_detach(struct datapath *datapath) {
   datapath->worker = NULL;
   close(datapath->tun);
   datapath->tun = -1;
+  datapath->idle_since = monotonic_now();
 }
 
 bool datapath_set_routes(struct datapath *datapath, const struct route *routes, size_t count) {
@@ -100,6 +120,10 @@ void datapath_counters(const struct datapath *datapath, uint64_t totals[COUNTERS
 
 unsigned datapath_features(const struct datapath *datapath) {
   return datapath->worker != NULL ? worker_features(datapath->worker) : datapath->features;
+}
+
+bool datapath_device(const struct datapath *datapath, char *name) {
+  return datapath->worker != NULL && tun_name(datapath->tun, name) == 0;
 }
 
 unsigned datapath_buffer(const struct datapath *datapath) { return underlay_socket_buffer(datapath->udp); }

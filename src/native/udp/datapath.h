@@ -28,6 +28,9 @@ void datapath_counters(const struct datapath *datapath, uint64_t totals[COUNTERS
 /* What is on: while nothing is attached, what was on last. */
 unsigned datapath_features(const struct datapath *datapath);
 
+/* The name that the attached device has now; `name` has room for IFNAMSIZ bytes. False when none is attached. */
+bool datapath_device(const struct datapath *datapath, char *name);
+
 /* Of the socket, in bytes, as the kernel has granted it. */
 unsigned datapath_buffer(const struct datapath *datapath);
 

@@ -132,6 +132,10 @@ static size_t take_message(struct inbound *inbound, size_t index) {
   size_t size = datagram_size(&inbound->headers[index].msg_hdr);
   uint8_t *packet = inbound->parts[index].iov_base;
   count(traffic, RECEIVED_MESSAGES, 1);
+  if (length == 0) {
+    count(traffic, DROPPED_MALFORMED, 1);
+    return 1;
+  }
   if (size == 0 || size > length) size = length;
   size_t datagrams = 0;
   for (size_t left = length; left > 0; packet += size, left -= size) {

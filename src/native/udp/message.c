@@ -9,9 +9,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-/* How long a full send buffer is waited for, once. A cable that is out must not hold the other direction up for longer,
- * however much there is to send. */
-#define PATIENCE_MILLIS 50
+/* How long a full send buffer is waited for, once: it holds some milliseconds of the link's time anyway, and the other
+ * direction waits, too. */
+#define PATIENCE_MILLIS 2
 
 union control {
   struct cmsghdr align;
@@ -154,17 +154,18 @@ static bool wait_for_room(struct traffic *traffic) {
 
 static void send_batch(struct message_queue *queue, struct traffic *traffic, struct mmsghdr *headers,
                        struct message **messages, size_t number) {
+  bool full = false;
   for (size_t done = 0; done < number;) {
     int sent = sendmmsg(traffic->udp, headers + done, (unsigned)(number - done), MSG_DONTWAIT);
     if (sent > 0) {
       count(traffic, SENT_CALLS, 1);
       for (int i = 0; i < sent; i++) count_sent(traffic, messages[done + (size_t)i]);
       done += (size_t)sent;
-      queue->waited = false;
       continue;
     }
     int error = errno;
     if (error == EINTR) continue;
+    full |= error == EAGAIN;
     if (error == EAGAIN && !queue->waited) {
       queue->waited = true;
       if (wait_for_room(traffic)) continue;
@@ -172,6 +173,7 @@ static void send_batch(struct message_queue *queue, struct traffic *traffic, str
     handle_refusal(traffic, messages[done], error);
     done++;
   }
+  if (!full) queue->waited = false;
 }
 
 /* Closes the gap that sent messages leave. */

@@ -28,7 +28,7 @@ struct message_queue {
   size_t count;
   /* In messages to which nothing can be added. */
   size_t closed_bytes;
-  /* Room in the send buffer has been waited for since it last took something. */
+  /* Room in the send buffer has been waited for since it last took everything. */
   bool waited;
 };
 

@@ -87,10 +87,20 @@ static int attach(int fd, const char *name, unsigned *features) {
 }
 
 int tun_attach(const char *name, unsigned *features) {
+  /* Asking for a device that is not there would make one, and wake everybody who watches devices. */
+  if (if_nametoindex(name) == 0) return -ENODEV;
   int fd = open(CLONE_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return -errno;
   int result = attach(fd, name, features);
   if (result == 0) return fd;
   close(fd);
   return result;
+}
+
+int tun_name(int fd, char *name) {
+  struct ifreq interface = {0};
+  if (ioctl(fd, TUNGETIFF, &interface) != 0) return -errno;
+  memcpy(name, interface.ifr_name, IFNAMSIZ);
+  name[IFNAMSIZ - 1] = 0;
+  return 0;
 }

@@ -16,4 +16,8 @@ int tun_create(const char *name);
  * -EINVAL when the name is that of a device of another kind. */
 int tun_attach(const char *name, unsigned *features);
 
+/* The name of the device that a descriptor is attached to, as it is now; it may have been renamed. `name` has room for
+ * IFNAMSIZ bytes. 0 or a negative errno. */
+int tun_name(int fd, char *name);
+
 #endif

@@ -151,7 +151,10 @@ static int start_thread(struct worker *worker) {
 
 struct worker *worker_start(const struct worker_options *options) {
   struct worker *worker = calloc(1, sizeof *worker);
-  if (worker == NULL) return NULL;
+  if (worker == NULL) {
+    fib_release(options->fib);
+    return NULL;
+  }
   worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   worker->traffic.tun = options->tun;
   worker->traffic.udp = options->udp;
@@ -161,13 +164,13 @@ struct worker *worker_start(const struct worker_options *options) {
   atomic_init(&worker->traffic.features, options->features);
   worker->on_end = options->on_end;
   worker->context = options->context;
-  worker->fib = fib_create(NULL, 0);
+  worker->fib = options->fib;
   worker->traffic.fib = worker->fib;
   worker->traffic.fib_version = 1;
   worker->outbound = outbound_create(&worker->traffic);
   worker->inbound = inbound_create(&worker->traffic);
   int failed = worker->wake < 0 ? errno : ENOMEM;
-  if (worker->wake >= 0 && worker->fib != NULL && worker->outbound != NULL && worker->inbound != NULL) {
+  if (worker->wake >= 0 && worker->outbound != NULL && worker->inbound != NULL) {
     failed = start_thread(worker);
   }
   if (failed == 0) return worker;

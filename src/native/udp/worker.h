@@ -15,12 +15,14 @@ struct worker_options {
   int udp;
   unsigned features;
   struct traffic_settings settings;
+  /* The first table, with a reference that becomes the worker's also when it cannot start. */
+  struct fib *fib;
   feature_listener on_feature_lost;
   end_listener on_end;
   void *context;
 };
 
-/* Starts the thread with an empty table. The descriptors are nonblocking, stay the caller's, and must stay open until
+/* Starts the thread. The descriptors are nonblocking, stay the caller's, and must stay open until
  * worker_end. Returns NULL and sets errno when it cannot. */
 struct worker *worker_start(const struct worker_options *options);
 

@@ -232,7 +232,7 @@ static void count_garbage(unsigned features) {
   rig_send(rig, &rig->peer, packet, length);
   rig_await_count(rig, DROPPED_NOT_IPV4, 2);
   deliver(rig, &rig->peer, &spec);
-  rig_check_count(rig, DROPPED_MALFORMED, 3);
+  rig_check_count(rig, DROPPED_MALFORMED, 4);
   check(rig_is_quiet(rig));
   rig_close(rig);
 }

@@ -83,25 +83,12 @@ bool rig_is_quiet(const struct rig *rig) {
          !is_readable(rig->stranger.fd) && rig->next_segment == rig->segmenter.count;
 }
 
-/* The worker may have looked for the table just before it was there; then it says that there is no route. */
-static void await_table(struct rig *rig) {
-  uint8_t packet[2000], answer[2000];
-  struct packet_spec spec = udp_spec(POD, PEER_POD, 10);
-  size_t length = make_packet(packet, &spec);
-  for (;;) {
-    rig_write(rig, packet, length);
-    await(!rig_is_quiet(rig));
-    if (is_readable(rig->peer.fd)) break;
-    rig_read(rig, answer);
-  }
-  rig_receive(rig, &rig->peer, answer);
-}
-
 static void start(struct rig *rig, bool check_source) {
   const struct worker_options options = {
       .tun = rig->tun,
       .udp = rig->udp,
       .features = rig->features,
+      .fib = rig_table(&rig->peer, &rig->other_peer),
       .settings = {.tunnel_address = OWN, .mtu = MTU, .check_source = check_source},
       .on_feature_lost = note_loss,
       .on_end = note_end,
@@ -130,9 +117,6 @@ struct rig *rig_open(unsigned features, bool check_source) {
   rig->stranger = open_host(ADDRESS(127, 0, 0, 4));
   checksum_choose((features & FEATURE_VECTOR_CHECKSUM) != 0);
   start(rig, check_source);
-  worker_set_fib(rig->worker, rig_table(&rig->peer, &rig->other_peer));
-  await_table(rig);
-  rig_await_count(rig, SENT_PACKETS, 1);
   worker_add_counters(rig->worker, rig->before);
   return rig;
 }

@@ -97,6 +97,7 @@ static int error_with(int tun, int udp) {
   struct worker_options options = {.tun = tun,
                                    .udp = udp,
                                    .features = ALL_FEATURES,
+                                   .fib = fib_create(NULL, 0),
                                    .settings = {.tunnel_address = OWN, .mtu = MTU},
                                    .on_end = note_end,
                                    .context = &ended};
@@ -299,8 +300,9 @@ CASE("can be stopped before it has done anything, and with a table that it never
   int ends[2], other[2];
   check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
   check(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, other) == 0);
-  const struct worker_options options = {.tun = ends[0], .udp = other[0], .settings = {.mtu = MTU}};
   for (int i = 0; i < 100; i++) {
+    const struct worker_options options = {
+        .tun = ends[0], .udp = other[0], .fib = fib_create(NULL, 0), .settings = {.mtu = MTU}};
     struct worker *worker = worker_start(&options);
     check(worker != NULL);
     if (i % 2) worker_set_fib(worker, fib_create(NULL, 0));

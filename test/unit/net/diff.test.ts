@@ -53,6 +53,16 @@ describe("diff()", () => {
     assert.deepEqual(diff(planOf([wanted]), [surplus, wanted]).ops, [{ op: "delete", object: surplus }]);
   });
 
+  it("touches nothing on a device that somebody else has made under the name of ours, and reports it", () => {
+    const link = { kind: "link", type: "other", driver: "bridge", name: DEV, mtu: 1450, up: true, mac: null } as const;
+    const ours: NetObject = { ...link, driver: "vxlan" };
+    const elsewhere = route("10.5.4.0/24", "10.5.4.0", FOREIGN);
+    const plan = planOf([ours, route("10.5.1.0/24", "10.5.1.0"), elsewhere]);
+    const { ops, blocked } = diff(plan, [link, route("10.5.3.0/24", "10.5.3.0")]);
+    assert.deepEqual(ops, [{ op: "create", object: elsewhere }]);
+    assert.deepEqual(blocked, [{ want: ours, by: link }]);
+  });
+
   it("deletes what is claimed and not wanted, when the plan is complete", () => {
     const stale = route("10.5.3.0/24", "10.5.3.0");
     assert.deepEqual(diff(planOf([]), [stale]).ops, [{ op: "delete", object: stale }]);
