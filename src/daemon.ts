@@ -5,7 +5,7 @@ import type { Backend, HostView, NetworkView } from "./backends/backend.ts";
 import { flannelDevices } from "./backends/earlier-routes.ts";
 import { createBackend } from "./backends/registry.ts";
 import { minutes } from "./base/brand.ts";
-import { FlannelError, messageOf } from "./base/errors.ts";
+import { FlannelError, isError, messageOf } from "./base/errors.ts";
 import type { Prefix4 } from "./base/ip.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
@@ -80,7 +80,7 @@ async function learn(options: Options, means: Means, signal: AbortSignal): Promi
   const network = await awaitNetworkConfig(key, { ...means, onWaiting }, signal);
   board.set("config", null);
   const ipv4 = requireIpv4(network, key);
-  const backend = createBackend(network.backend);
+  const backend = backendOf(network, key);
   log.info("network config", { network: ipv4.network, backend: backend.type });
 
   const { canReach } = options.underlay;
@@ -92,6 +92,17 @@ async function learn(options: Options, means: Means, signal: AbortSignal): Promi
   const reason = backend.unsuitable(host);
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: backend.type, reason });
   return { network, ipv4, backend, underlay, mark: host.mark, flannelDevices: flannelDevices(links) };
+}
+
+/** With where the config is to be found in front of what is wrong in it. */
+function backendOf({ backend }: NetworkConfig, key: string): Backend {
+  try {
+    return createBackend(backend);
+  } catch (error) {
+    if (!isError(error, "config.invalid")) throw error;
+    const { at, reason } = error.info;
+    throw new FlannelError("config.invalid", { at: `network config in etcd at ${key}: ${at}`, reason });
+  }
 }
 
 function requireIpv4({ ipv4, ipv6 }: NetworkConfig, key: string): Ipv4Network {

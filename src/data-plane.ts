@@ -49,7 +49,7 @@ type Deps = Pick<Ports, "clock" | "random" | "log"> & { readonly openDatapath: O
 export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: Deps): DataPlane {
   const ended = createDoorbell();
   const datapath = open(userspace, underlay, deps, (errno) => ended.ring(errno));
-  const attachment = createAttachment(datapath, ended, deps);
+  const attachment = createAttachment(datapath, userspace.options(underlay).port, ended, deps);
   let view: NetworkView | null = null;
   return {
     follow(next) {
@@ -72,7 +72,11 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
     ready: attachment.ready,
     trouble: attachment.trouble,
     report: () => reportCounters(datapath.counters(), deps.log),
-    [Symbol.dispose]: () => datapath[Symbol.dispose](),
+    [Symbol.dispose]() {
+      const carried = attachment.trouble() === null;
+      datapath[Symbol.dispose]();
+      if (carried) deps.log.info("packets are not carried until flanneld runs again; the device stays");
+    },
   };
 }
 
@@ -81,7 +85,7 @@ interface Attachment extends Pick<DataPlane, "check" | "ready" | "trouble"> {
   carry(tunnel: DatapathTunnel, signal: AbortSignal): Promise<"missing" | "over">;
 }
 
-function createAttachment(datapath: Datapath, ended: Doorbell, deps: Deps): Attachment {
+function createAttachment(datapath: Datapath, port: number, ended: Doorbell, deps: Deps): Attachment {
   const waiters = createWaiters();
   const complaint = createComplaint(
     { raised: "cannot attach to the device", settled: "attached to the device again" },
@@ -111,7 +115,7 @@ function createAttachment(datapath: Datapath, ended: Doorbell, deps: Deps): Atta
         return isMissing(error) ? "missing" : "over";
       }
       complaint.settle();
-      deps.log.info("packets are carried", { dev: tunnel.device, ...describeFeatures(datapath) });
+      deps.log.info("packets are carried", { dev: tunnel.device, port, ...describeFeatures(datapath) });
       set(null, tunnel.device);
       const [errno = ""] = await ended.wait(signal);
       datapath.detach();
@@ -220,6 +224,8 @@ function reportCounters(counters: DatapathCounters, log: Logger): void {
     noPeer: counters.droppedNoPeer,
     wrongSource: counters.droppedWrongSource,
     writeFailed: counters.droppedWriteFailed,
+  });
+  log.info("answered and given up", {
     icmpSent: counters.icmpSent,
     icmpLimited: counters.icmpLimited,
     fallbacks: counters.fallbacks,

@@ -30,6 +30,7 @@ export interface LogFields {
   readonly feature?: string;
   /** Of a socket, in bytes. */
   readonly buffer?: number;
+  readonly port?: number;
   /** What it has carried, and in how many pieces. */
   readonly packets?: number;
   readonly bytes?: number;

@@ -88,9 +88,12 @@ function createJudge({ network, self, backendType }: AdmissionRules): (candidate
   };
 }
 
-/** Compat: the udp backend takes every record, as it writes no type into its own. */
+/**
+ * Compat: the Go daemon writes no type into a record of its udp backend. Reading, it takes those of every backend for
+ * peers, also of hosts where nobody listens.
+ */
 function isSameBackend(ours: string, theirs: string): boolean {
-  return ours === theirs || ours === "" || ours === "udp";
+  return (ours || "udp") === (theirs || "udp");
 }
 
 function complaintAbout({ lease, reachable }: Candidate, ours: Ipv4): string | null {

@@ -192,7 +192,8 @@ describe("SIGUSR1", () => {
       /INFO .*kernel state passes=\d+ ops=\d+ repaired=\d+/,
       /INFO .*sent to peers packets=\d+ bytes=\d+ messages=\d+ calls=\d+ packetsPerCall=[\d.]+ reads=\d+ segmented=\d+/,
       /INFO .*received from peers packets=\d+ .*writes=\d+ coalesced=\d+/,
-      /INFO .*dropped noRoute=\d+ ttlExceeded=\d+ .*noPeer=\d+ wrongSource=\d+ .*fallbacks=\d+/,
+      /INFO .*dropped noRoute=\d+ ttlExceeded=\d+ .*noPeer=\d+ wrongSource=\d+ writeFailed=\d+/,
+      /INFO .*answered and given up icmpSent=\d+ icmpLimited=\d+ fallbacks=\d+/,
     ]) {
       await daemon.waitForLog(line, LIMIT, signal);
     }

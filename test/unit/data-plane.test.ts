@@ -59,7 +59,7 @@ describe("the data plane", () => {
     assert.equal(plane.trouble(), null);
     const { fields } = log.lines.find(({ message }) => message === "packets are carried") ?? {};
     const on = "VnetHeader,TSO,USO,UDPSegment,UDPGRO,CoalesceTCP,CoalesceUDP,VectorChecksum";
-    assert.deepEqual(fields, { dev: "flannel0", on, off: "none", buffer: 8_388_608 });
+    assert.deepEqual(fields, { dev: "flannel0", port: 8285, on, off: "none", buffer: 8_388_608 });
   });
 
   it("names what the config has switched off", async () => {
@@ -70,6 +70,7 @@ describe("the data plane", () => {
     const { fields } = log.lines.find(({ message }) => message === "packets are carried") ?? {};
     assert.deepEqual(fields, {
       dev: "flannel0",
+      port: 8285,
       on: "VnetHeader,USO,UDPSegment,CoalesceTCP,CoalesceUDP,VectorChecksum",
       off: "TSO,UDPGRO",
       buffer: 8_388_608,

@@ -77,10 +77,7 @@ bool send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const 
 void answer_host(struct traffic *traffic, enum icmp_error error, uint16_t mtu, const uint8_t *packet,
                  const struct ipv4 *header) {
   uint8_t answer[ICMP_MAX_LENGTH];
-  /* What this host itself has sent is answered in the name of the far end: nobody gets errors from his own address. */
-  uint32_t own = traffic->settings.tunnel_address;
-  uint32_t source = header->source == own ? header->destination : own;
-  size_t length = icmp_write(answer, error, mtu, packet, header, source);
+  size_t length = icmp_write(answer, error, mtu, packet, header, traffic->settings.tunnel_address);
   struct virtio_net_hdr plain = {0};
   const struct iovec parts[2] = {{&plain, sizeof plain}, {answer, length}};
   if (write_to_tun(traffic, parts, 2, 1) == 0) count(traffic, ICMP_SENT, 1);

@@ -188,7 +188,7 @@ static void find_no_route(unsigned features) {
   spec.source = OWN;
   length = make_packet(packet, &spec);
   rig_write(rig, packet, length);
-  check_answer(rig, packet, length, 0x0300, NO_POD);
+  check_answer(rig, packet, length, 0x0300, OWN);
   check(rig_is_quiet(rig));
   rig_close(rig);
 }

@@ -96,10 +96,15 @@ describe("admission", () => {
     assert.equal(reasonFor(udp), "its backend is udp, ours is vxlan");
   });
 
-  test("takes hosts of any backend for udp, as the Go daemon does", () => {
-    const table = tableOf([self, peer("10.3.2.0/24")]);
-    for (const backendType of ["", "udp"])
-      assert.equal(admitPeers(table, { network, self, backendType }).peers.length, 1);
+  test("takes hosts of udp for udp, whether they say so or, as the Go daemon does, nothing, and no others", () => {
+    const records = ["", "udp", "vxlan"].map((backendType, index) =>
+      leaseOf({ subnet: `10.3.${index + 2}.0/24`, publicIp: `192.168.0.${index + 2}`, backendType }),
+    );
+    for (const backendType of ["", "udp"]) {
+      const { peers, leftOut } = admitPeers(tableOf([self, ...records]), { network, self, backendType });
+      assert.deepEqual(peers, records.slice(0, 2));
+      assert.match(leftOut[0]?.reason ?? "", /its backend is vxlan/);
+    }
   });
 
   test("of two subnets that overlap takes the one of the configured length, and names it to the other", () => {
