@@ -50,6 +50,17 @@ describe("a daemon that starts before its network config", () => {
     }
   });
 
+  it("is not left to Node's debugger by SIGUSR1 while it waits", async () => {
+    await using cluster = await openCluster(1, null, signal);
+    const daemon = cluster.start(0);
+    await daemon.waitForLog(/waiting for the network config/, LIMIT, signal);
+    process.kill(daemon.pid, "SIGUSR1");
+    await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(VXLAN.config));
+    await daemon.ready(signal);
+    assert.doesNotMatch(daemon.log(), /Debugger/);
+    assert.doesNotMatch(await cluster.on(0, "ss", "-ltn"), /:9229 /);
+  });
+
   it("ends in order on SIGTERM while it waits", async () => {
     await using cluster = await openCluster(1, null, signal);
     const daemon = cluster.start(0);
