@@ -55,6 +55,8 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
       `--etcd-endpoints=${options.etcdEndpoints.join(",")}`,
       "--iface=eth0",
       `--subnet-file=${subnetFile}`,
+      // Another flanneld need not know the flag.
+      ...(options.program === undefined ? [`--state-dir=${join(host.directory, "state")}`] : []),
       ...(options.flags ?? []),
     ],
     options.environment ?? {},

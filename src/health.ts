@@ -1,5 +1,6 @@
 // The HTTP endpoint for probes. /healthz: the process answers. /readyz: the daemon does its work, and if not, why.
-// It decides nothing: readiness is asked for at every request and may come and go.
+// It decides nothing: readiness is asked for at every request and may come and go. What is only degraded is told, and
+// makes nothing fail: a host that is taken out of service because etcd is away would do more harm than etcd.
 
 import type { Server, ServerResponse } from "node:http";
 import { FlannelError, messageOf } from "./base/errors.ts";
@@ -7,7 +8,14 @@ import type { Ip } from "./base/ip.ts";
 
 export interface Readiness {
   /** A null reason is fine; ready means that all of them are. */
-  readonly checks: readonly { readonly name: string; readonly reason: string | null }[];
+  readonly checks: readonly Check[];
+  /** What is not as it should be, and does not keep the host from its work: an etcd that is away, for one. */
+  readonly degraded: readonly Check[];
+}
+
+export interface Check {
+  readonly name: string;
+  readonly reason: string | null;
 }
 
 export interface HealthServer extends AsyncDisposable {
@@ -61,16 +69,28 @@ export function answerTo(url: string, readiness: () => Readiness): Answer {
   return { status: 404, body: "404 page not found\n" };
 }
 
-function formatReadiness({ checks }: Readiness, verbose: boolean): Answer {
-  const failing = checks.filter(({ reason }) => reason !== null);
+function formatReadiness({ checks, degraded }: Readiness, verbose: boolean): Answer {
+  const failing = checks.filter(isFailing);
   const status = failing.length === 0 ? 200 : 503;
   if (verbose) {
-    const lines = checks.map(({ name, reason }) => (reason === null ? `[+]${name} ok` : `[-]${name}: ${reason}`));
+    const lines = [...checks.map((check) => lineOf(check, "[-]")), ...degraded.map((check) => lineOf(check, "[!]"))];
     return { status, body: [...lines, ""].join("\n") };
   }
-  if (status === 200) return { status, body: "flanneld is ready" };
-  const reasons = failing.map(({ name, reason }) => `${name}: ${reason}`);
-  return { status, body: `flanneld is not ready yet: ${reasons.join("; ")}` };
+  if (status === 503) return { status, body: `flanneld is not ready yet: ${reasonsOf(failing)}` };
+  const troubles = reasonsOf(degraded.filter(isFailing));
+  return { status, body: troubles ? `flanneld is ready, but degraded: ${troubles}` : "flanneld is ready" };
+}
+
+function isFailing({ reason }: Check): boolean {
+  return reason !== null;
+}
+
+function lineOf({ name, reason }: Check, mark: "[-]" | "[!]"): string {
+  return reason === null ? `[+]${name} ok` : `${mark}${name}: ${reason}`;
+}
+
+function reasonsOf(checks: readonly Check[]): string {
+  return checks.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
 }
 
 function send({ status, body }: Answer, response: ServerResponse): void {

@@ -1,25 +1,27 @@
 // From leases to the plan: admits peers, asks the backend, and remembers the result while nothing has changed, so that
 // the same plan object means the same plan.
 
-import type { Backend, NetworkView } from "./backends/backend.ts";
+import type { NetworkView } from "./backends/backend.ts";
 import type { LogFields, Logger } from "./base/log.ts";
 import type { LinkName } from "./net/objects.ts";
 import type { Plan } from "./net/plan.ts";
 import type { Underlay } from "./net/underlay.ts";
+import type { Overlay } from "./overlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
 import type { Lease, SubnetKey } from "./subnet/lease.ts";
 import type { LeaseTable } from "./subnet/lease-table.ts";
-import type { NetworkConfig } from "./subnet/network-config.ts";
 
 export interface PlannerInput {
-  readonly backend: Backend;
   readonly mark: string;
   readonly device: LinkName | null;
-  readonly network: NetworkConfig;
   readonly underlay: Underlay;
   readonly flannelDevices: readonly LinkName[];
+  /** The network and its backend, as now in force. */
+  readonly overlay: () => Pick<Overlay, "network" | "backend">;
   readonly table: () => LeaseTable;
   readonly self: () => Lease;
+  /** False while another host has our subnet: then nothing of ours may get to a peer. */
+  readonly isHeld: () => boolean;
   /** Told of what the plan is made from, whenever that changes. */
   readonly onView: (view: NetworkView) => void;
   readonly log: Logger;
@@ -41,33 +43,46 @@ export function createPlanner(input: PlannerInput): Planner {
     { begun: "a peer cannot be reached with this backend", over: "a peer is no longer out of reach" },
     log,
   );
-  let last: { readonly table: LeaseTable; readonly self: Lease; readonly plan: Plan } | null = null;
-  const unchanged = (table: LeaseTable, self: Lease) =>
-    last?.self === self &&
-    last.table.leases === table.leases &&
-    last.table.bad === table.bad &&
-    last.table.complete === table.complete;
+  let last: { readonly basis: Basis; readonly plan: Plan } | null = null;
   let leftOut: readonly LeftOut[] = [];
   return {
     leftOut: () => leftOut,
     plan() {
-      const table = input.table();
-      const self = input.self();
-      if (last && unchanged(table, self)) return last.plan;
-      const { peers, unfit, unreachable } = admit(table, self, input);
+      const basis = basisOf(input);
+      if (last && isSame(last.basis, basis)) return last.plan;
+      const { peers, unfit, unreachable } = admit(basis, input.underlay);
       leftOut = [...unfit, ...unreachable];
       tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
       tellUnreachable(unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })));
-      const view = viewOf(input, self, peers, table.complete);
+      const view = viewOf(input, basis, basis.isHeld ? peers : []);
       input.onView(view);
-      last = { table, self, plan: input.backend.plan(view) };
+      last = { basis, plan: basis.backend.plan(view) };
       return last.plan;
     },
   };
 }
 
-function viewOf(input: PlannerInput, self: Lease, peers: readonly Lease[], complete: boolean): NetworkView {
-  const { network, underlay, mark, device, flannelDevices } = input;
+/** All that a plan follows from and that may change. */
+interface Basis extends Pick<Overlay, "network" | "backend"> {
+  readonly leases: LeaseTable["leases"];
+  readonly bad: LeaseTable["bad"];
+  readonly complete: boolean;
+  readonly self: Lease;
+  readonly isHeld: boolean;
+}
+
+function basisOf(input: PlannerInput): Basis {
+  const { network, backend } = input.overlay();
+  const { leases, bad, complete } = input.table();
+  return { network, backend, leases, bad, complete, self: input.self(), isHeld: input.isHeld() };
+}
+
+function isSame(a: Basis, b: Basis): boolean {
+  return (Object.keys(a) as (keyof Basis)[]).every((name) => a[name] === b[name]);
+}
+
+function viewOf(input: PlannerInput, { network, self, complete }: Basis, peers: readonly Lease[]): NetworkView {
+  const { underlay, mark, device, flannelDevices } = input;
   return { network, underlay, mark, device, flannelDevices, self, peers, complete };
 }
 
@@ -79,14 +94,14 @@ interface Admitted {
   readonly unreachable: readonly (LeftOut & { readonly peer: string })[];
 }
 
-function admit(table: LeaseTable, self: Lease, { backend, network, underlay }: PlannerInput): Admitted {
-  const admitted = admitPeers(table, { network, self, backendType: backend.type });
+function admit({ leases, bad, self, backend, network }: Basis, underlay: Underlay): Admitted {
+  const admitted = admitPeers({ leases }, { network, self, backendType: backend.type });
   const faults = new Map<SubnetKey, Admitted["unreachable"][number]>();
   for (const peer of admitted.peers) {
     const reason = backend.peerFault(peer, { self, underlay });
     if (reason !== null) faults.set(peer.key, { key: peer.key, peer: peer.attrs.publicIp, reason });
   }
-  const unreadable = [...table.bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
+  const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
     peers: faults.size === 0 ? admitted.peers : admitted.peers.filter(({ key }) => !faults.has(key)),
     unfit: [...admitted.leftOut, ...unreadable],

@@ -7,6 +7,7 @@ import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { Readiness } from "./health.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
+import type { StateDirectory } from "./state-directory.ts";
 import type { LeaseStore } from "./subnet/lease-store.ts";
 
 export interface Ports {
@@ -22,6 +23,9 @@ export interface Ports {
   readonly notify: (state: string) => void;
   /** Calls back whenever somebody asks for the counters, until disposed of. */
   readonly onReportRequest: (listener: () => void) => Disposable;
+  readonly openStateDirectory: (path: string) => StateDirectory;
+  /** Null when the system has none. */
+  readonly readMachineId: () => Promise<string | null>;
   /** Null when there is no such file. */
   readonly readSubnetFile: (path: string) => Promise<string | null>;
   readonly writeSubnetFile: (path: string, text: string) => Promise<void>;

@@ -1,17 +1,18 @@
-// Tells the host's other programs about the overlay: writes subnet.env once the device is up, then READY=1 to systemd.
-// A file that cannot be written is tried again for as long as it takes; until then the daemon is not ready.
+// Tells the host's other programs about the overlay: writes subnet.env once the device is up and whenever what it says
+// has changed, and READY=1 to systemd after the first time. A file that cannot be written is tried again for as long as it
+// takes; until then the daemon is not ready.
 
 import type { Backend } from "./backends/backend.ts";
 import { delays } from "./base/backoff.ts";
 import { millis } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
+import { createDoorbell } from "./base/doorbell.ts";
 import { messageOf } from "./base/errors.ts";
-import type { Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
 import type { StatusBoard } from "./status-board.ts";
-import type { LeaseHolder } from "./subnet/hold-lease.ts";
+import type { Subnet } from "./subnet/lease.ts";
 import type { NetworkConfig } from "./subnet/network-config.ts";
 import { formatSubnetFile } from "./subnet/subnet-file.ts";
 
@@ -25,31 +26,44 @@ export interface Published {
   readonly network: NetworkConfig;
   readonly backend: Backend;
   readonly underlay: Underlay;
+  readonly subnet: Subnet;
 }
 
-export function createPublisher(
-  options: Options,
-  published: Published,
-  holder: LeaseHolder,
-  deps: PublisherDeps,
-): Task {
+export interface Publisher {
+  /** What is to be published may have changed. */
+  touch(): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createPublisher(options: Options, published: () => Published, deps: PublisherDeps): Publisher {
   const { board, log } = deps;
-  return async (signal) => {
-    await deps.ready(signal);
-    const { subnet } = holder.lease();
-    const text = formatSubnetFile({
-      network: published.network,
-      subnet,
-      mtu: published.backend.mtu(published.underlay),
-      ipMasq: options.ipMasq,
-    });
+  const bell = createDoorbell();
+  const write = async (text: string, signal: AbortSignal) => {
     await writeUntilDone(options.subnetFile, text, deps, signal);
-    log.info("wrote the subnet file", { path: options.subnetFile, subnet: subnet.v4 });
+    log.info("wrote the subnet file", { path: options.subnetFile, subnet: published().subnet.v4 });
     board.set("subnet-file", null);
-    deps.notify("READY=1");
-    log.info("flannel is ready", { subnet: subnet.v4, mtu: published.backend.mtu(published.underlay) });
-    await untilAborted(signal);
   };
+  return {
+    touch: () => bell.ring("changed"),
+    async run(signal) {
+      await deps.ready(signal);
+      let written = textOf(published(), options);
+      await write(written, signal);
+      deps.notify("READY=1");
+      const { backend, subnet, underlay } = published();
+      log.info("flannel is ready", { subnet: subnet.v4, mtu: backend.mtu(underlay) });
+      for (;;) {
+        await bell.wait(signal);
+        const text = textOf(published(), options);
+        if (text !== written) await write(text, signal);
+        written = text;
+      }
+    },
+  };
+}
+
+function textOf({ network, backend, underlay, subnet }: Published, { ipMasq }: Options): string {
+  return formatSubnetFile({ network, subnet, mtu: backend.mtu(underlay), ipMasq });
 }
 
 async function writeUntilDone(path: string, text: string, deps: PublisherDeps, signal: AbortSignal): Promise<void> {
@@ -68,11 +82,4 @@ async function writeUntilDone(path: string, text: string, deps: PublisherDeps, s
     }
     await deps.clock.sleep(delay, signal);
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

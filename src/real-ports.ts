@@ -11,6 +11,7 @@ import { loadNative, type NativeAddon } from "./native/native.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability } from "./privilege.ts";
+import { openStateDirectory, readMachineId } from "./state-directory.ts";
 import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
 
 /** Throws `native.unavailable` when the addon in the install directory cannot be loaded. */
@@ -27,6 +28,8 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     hasCapability,
     notify: systemdNotifier(native, log),
     onReportRequest: createReportRequests(),
+    openStateDirectory: (path) => openStateDirectory(path, { random: systemRandom }),
+    readMachineId,
     readSubnetFile,
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };

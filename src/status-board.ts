@@ -12,11 +12,14 @@ export interface StatusBoard {
   set(topic: Topic, reason: string | null): void;
   /** From now on the topic is asked for whenever somebody looks. */
   watch(topic: Topic, reason: () => string | null): void;
+  /** What is not as it should be although the host does its work: asked for whenever somebody looks. */
+  degrade(name: string, reason: () => string | null): void;
   readiness(): Readiness;
 }
 
 export function createStatusBoard(notify: (state: string) => void): StatusBoard {
   const sources = new Map<Topic, () => string | null>(TOPICS.map((topic) => [topic, () => "not yet"]));
+  const degraded = new Map<string, () => string | null>();
   let announced = "";
   const announce = () => {
     const [topic, source] = [...sources].find(([, reason]) => reason() !== null) ?? [];
@@ -30,6 +33,11 @@ export function createStatusBoard(notify: (state: string) => void): StatusBoard 
       announce();
     },
     watch: (topic, reason) => sources.set(topic, reason),
-    readiness: () => ({ checks: [...sources].map(([name, reason]) => ({ name, reason: reason() })) }),
+    degrade: (name, reason) => degraded.set(name, reason),
+    readiness: () => ({ checks: checksOf(sources), degraded: checksOf(degraded) }),
   };
+}
+
+function checksOf(sources: ReadonlyMap<string, () => string | null>): Readiness["checks"] {
+  return [...sources].map(([name, reason]) => ({ name, reason: reason() }));
 }

@@ -26,7 +26,16 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
   { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/] },
   {
     pattern: /^node:fs(\/promises)?$/,
-    allowed: [/^etcd\/tls/, /^netlink\//, /^subnet\/subnet-file\.ts$/, /^main\.ts$/, /^privilege\.ts$/, /^journal/],
+    allowed: [
+      /^etcd\/tls/,
+      /^netlink\//,
+      /^subnet\/subnet-file\.ts$/,
+      /^base\/whole-file\.ts$/,
+      /^state-directory\.ts$/,
+      /^main\.ts$/,
+      /^privilege\.ts$/,
+      /^journal/,
+    ],
   },
   { pattern: /^node:timers(\/promises)?$/, allowed: [/^base\/clock\.ts$/, /^netlink\//] },
 ];

@@ -4,7 +4,7 @@ import type { Random } from "../base/random.ts";
 import type { Link, LinkName } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
-import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
+import type { Announcement, Lease } from "../subnet/lease.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
 import type { Userspace } from "./userspace.ts";
 
@@ -33,6 +33,8 @@ export interface NetworkView {
 
 export interface Backend {
   readonly type: string;
+  /** Members of the Backend object that a running daemon can follow: no device is made anew for them. */
+  readonly liveOptions: readonly string[];
   /** MTU of the overlay: what subnet.env says. */
   mtu(underlay: Underlay): number;
   /** The device that the backend makes on this host; null when it makes none. */
@@ -42,7 +44,7 @@ export interface Backend {
   /** Why this host cannot carry the backend, as a sentence, or null. Looks only; nothing has been changed yet. */
   unsuitable(host: HostView): string | null;
   /** What peers must know to reach us. The existing device and own record are given so that a restart keeps its MAC. */
-  advertise(input: HostView & { readonly own: Lease | null; readonly random: Random }): LeaseAttrs;
+  advertise(input: HostView & { readonly own: Lease | null; readonly random: Random }): Announcement;
   /**
    * Why packets cannot be sent to this peer, whatever the kernel does, and what to do about it; null when they can.
    * Nothing is planned for such a peer.

@@ -19,6 +19,7 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
   const directRoute = createDirectRoute();
   return {
     type: HOST_GW_TYPE,
+    liveOptions: ["MTU"],
     mtu: (underlay) => overlayMtu(mtu, underlay, OVERHEAD),
     device: () => null,
     userspace: null,

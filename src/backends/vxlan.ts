@@ -34,6 +34,7 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
   };
   return {
     type: VXLAN_TYPE,
+    liveOptions: ["MTU", "DirectRouting"],
     mtu: (underlay) => overlayMtu(options.mtu, underlay, OVERHEAD),
     device: () => dev,
     userspace: null,

@@ -14,7 +14,7 @@ export interface ErrorInfo {
   "etcd.unavailable": { readonly op: string; readonly reason: string };
   "etcd.denied": { readonly op: string; readonly reason: string };
   "lease.exhausted": { readonly network: string; readonly subnets: number };
-  "lease.lost": { readonly subnet: string; readonly reason: string };
+  "host.duplicate": { readonly publicIp: string; readonly subnet: string; readonly node: string };
   "netlink.errno": { readonly op: string; readonly errno: string; readonly message: string | null };
   "netlink.malformed": { readonly what: string; readonly offset: number };
   "native.unavailable": { readonly path: string; readonly reason: string };
@@ -41,8 +41,8 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "privilege.missing": { disposition: "operator", exit: 77 },
   "etcd.unavailable": { disposition: "retry", exit: 75 },
   "etcd.denied": { disposition: "retry", exit: 75 },
-  "lease.exhausted": { disposition: "restart", exit: 75 },
-  "lease.lost": { disposition: "restart", exit: 75 },
+  "lease.exhausted": { disposition: "retry", exit: 75 },
+  "host.duplicate": { disposition: "retry", exit: 75 },
   "netlink.errno": { disposition: "restart", exit: 75 },
   "netlink.malformed": { disposition: "restart", exit: 75 },
   "native.unavailable": { disposition: "operator", exit: 78 },
@@ -65,7 +65,8 @@ const SENTENCES: Sentences = {
   "etcd.denied": ({ op, reason }) => `etcd refused (${op}): ${reason}`,
   "lease.exhausted": ({ network, subnets }) =>
     `out of subnets: all ${subnets} of ${network} are leased; free one (a lease ends 24 h after its host's last renewal), or widen Network, SubnetMin/SubnetMax or SubnetLen in the network config`,
-  "lease.lost": ({ subnet, reason }) => `lost the lease of ${subnet}: ${reason}`,
+  "host.duplicate": ({ publicIp, subnet, node }) =>
+    `another running host (node id ${node}) has the public IP ${publicIp} of this one and holds ${subnet} with it; give each its own with -iface or -public-ip`,
   "netlink.errno": ({ op, errno, message }) => `the kernel refused ${op}: ${errno}${message ? ` (${message})` : ""}`,
   "netlink.malformed": ({ what, offset }) => `malformed netlink message: ${what} at byte ${offset}`,
   "native.unavailable": ({ path, reason }) => `cannot load the native addon ${path}: ${reason}; run npm run build`,

@@ -7,6 +7,8 @@ export interface LogFields {
   readonly peer?: string;
   readonly peers?: number;
   readonly publicIp?: string;
+  /** A node id. */
+  readonly node?: string;
   readonly dev?: string;
   readonly backend?: string;
   readonly mac?: string;
@@ -22,6 +24,8 @@ export interface LogFields {
   readonly endpoint?: string;
   readonly expires?: string;
   readonly count?: number;
+  /** Names, separated by commas. */
+  readonly changed?: string;
   readonly signal?: string;
   readonly version?: string;
   /** Of a data path: what is used to be fast, and what is not. */

@@ -116,6 +116,18 @@ export const FLAGS = [
     default: "60",
     help: "Minutes before its end at which the lease is renewed, 1 to 1439.",
   }),
+  flag("state-dir", {
+    group: "lease",
+    type: "string",
+    default: "/var/lib/flannel",
+    help: "Directory in which this host remembers its id, its lease and its peers, to come up with when etcd does not answer.",
+  }),
+  flag("stale-peer-grace", {
+    group: "lease",
+    type: "int",
+    default: "15",
+    help: "Minutes for which peers are kept whose records vanish from etcd together, 0 to 1440.",
+  }),
   flag("ip-masq", {
     group: "firewall",
     type: "bool",

@@ -51,7 +51,10 @@ export interface Options {
   readonly etcd: EtcdOptions;
   readonly underlay: UnderlayOptions;
   readonly subnetFile: string;
+  readonly stateDirectory: string;
   readonly renewMargin: Millis;
+  /** 0 for none. */
+  readonly stalePeerGrace: Millis;
   readonly ipMasq: boolean;
   readonly healthz: HealthzOptions | null;
   readonly log: LogOptions;
@@ -70,6 +73,8 @@ export function readOptions(settings: Settings): ReadOptions {
     underlay: readUnderlay(reader),
     subnetFile: reader.required("subnet-file", "a path such as /run/flannel/subnet.env"),
     renewMargin: minutes(reader.integer("subnet-lease-renew-margin", { min: 1, max: 1439, unit: " minutes" })),
+    stateDirectory: reader.required("state-dir", "a path such as /var/lib/flannel"),
+    stalePeerGrace: minutes(reader.integer("stale-peer-grace", { min: 0, max: 1440, unit: " minutes" })),
     ipMasq: parseGoBoolean(reader.text("ip-masq")) === true,
     healthz: readHealthz(reader),
     log: { format: readLogFormat(reader), debug: reader.integer("v", {}) >= 1 },

@@ -11,6 +11,7 @@ import { readTlsMaterial } from "./tls.ts";
 import { openTransport } from "./transport.ts";
 import { readV2Value } from "./v2-config.ts";
 import { type ListedStore, watchLeases } from "./watch.ts";
+import { watchConfig } from "./watch-config.ts";
 
 /** Connects at the first call. Throws `file.unreadable` for certificate files that are of no use. */
 export async function openEtcdLeaseStore(
@@ -36,6 +37,7 @@ export async function openEtcdLeaseStore(
       return kvs[0]?.value.toString("utf8") ?? null;
     },
     v2NetworkConfig: (signal) => readV2Value(keyspace.config.toString("utf8"), options, { ...deps, tls }, signal),
+    watchNetworkConfig: (signal) => watchConfig({ ...means, key: keyspace.config }, signal),
     list: async (signal) => (await list(signal)).list,
     census: (since, signal) => takeCensus(since, means, signal),
     get: (key, signal) => getLease(key, means, signal),

@@ -2,27 +2,31 @@
 // somebody was faster. The decision itself is in acquire.ts.
 
 import { delays } from "../base/backoff.ts";
-import { type Millis, millis } from "../base/brand.ts";
+import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { FlannelError, isError, isRetryable } from "../base/errors.ts";
-import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Prefix4 } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type AcquireDecision, decideAcquire } from "./acquire.ts";
-import type { Lease, LeaseAttrs } from "./lease.ts";
+import { challenge } from "./challenge.ts";
+import type { Identity } from "./identity.ts";
+import type { Announcement, Lease, LeaseAttrs, SubnetKey } from "./lease.ts";
 import type { LeaseList, LeaseStore } from "./lease-store.ts";
 import type { Ipv4Network } from "./network-config.ts";
 import { parseSubnetKey } from "./subnet-key.ts";
 
 export interface AcquireRequest {
   readonly network: Ipv4Network;
-  readonly publicIp: Ipv4;
+  readonly self: Identity;
   /** The subnet that subnet.env names from an earlier run. */
   readonly previous: Prefix4 | null;
   /** What to announce, given the record that this host already has. */
-  readonly advertise: (own: Lease | null) => LeaseAttrs;
+  readonly advertise: (own: Lease | null) => Announcement;
   readonly ttl: Millis;
+  /** What this host had when it last ran, to go on with if etcd does not answer. */
+  readonly remembered: Acquired | null;
 }
 
 export interface AcquireDeps {
@@ -37,44 +41,84 @@ export interface Acquired {
   readonly lease: Lease;
   /** The list that the decision was made on; the lease itself may be newer. */
   readonly list: LeaseList;
+  /** False when both are remembered, not read: then nothing follows from what is not in the list. */
+  readonly fresh: boolean;
 }
 
-/** Throws `lease.exhausted` when every subnet is taken; waits while etcd does not answer. */
+/** While etcd does not answer. */
+const SHORT_PAUSES = { first: millis(100), max: seconds(5) };
+/** While somebody else must act first: each look is a whole list, each challenge wakes every host. */
+const LONG_PAUSES = { first: seconds(5), max: minutes(5) };
+
+/** Waits while etcd does not answer, while every subnet is taken, and while another host has our public IP. */
 export async function acquireLease(request: AcquireRequest, deps: AcquireDeps, signal: AbortSignal): Promise<Acquired> {
-  const complaint = createComplaint({ raised: "cannot lease a subnet yet", settled: "etcd answers again" }, deps);
-  let list: LeaseList | null = null;
-  for (const delay of delays({ first: millis(100), max: millis(5000), random: deps.random })) {
-    try {
-      list = await deps.store.list(signal);
-      const lease = await attempt(list, request, deps, signal);
+  const complaint = createComplaint({ raised: "cannot lease a subnet yet", settled: "a subnet can be leased" }, deps);
+  const defended = new Set<SubnetKey>();
+  const pauses = {
+    short: delays({ ...SHORT_PAUSES, random: deps.random }),
+    long: delays({ ...LONG_PAUSES, random: deps.random }),
+  };
+  for (;;) {
+    const outcome = await attemptOnce(defended, request, deps, signal);
+    if (outcome.kind === "leased") {
       complaint.settle();
-      if (lease) return { lease, list };
-      deps.log.info("another host took the subnet first; choosing again");
-    } catch (error) {
-      if (!isRetryable(error)) throw error;
-      deps.onWaiting(error.message);
-      complaint.raise(error.message);
+      return outcome.acquired;
     }
-    await deps.clock.sleep(delay, signal);
+    if (outcome.kind === "failed") {
+      deps.onWaiting(outcome.error.message);
+      complaint.raise(outcome.error.message);
+    }
+    const isOthersTurn = outcome.kind === "failed" && !isStoreError(outcome.error);
+    await deps.clock.sleep(pauses[isOthersTurn ? "long" : "short"].next().value, signal);
   }
-  throw new Error("unreachable: delays() never ends");
 }
 
-/** Null when the race was lost. */
+type Outcome =
+  | { readonly kind: "leased"; readonly acquired: Acquired }
+  /** To be decided anew: somebody was faster, or has answered. */
+  | { readonly kind: "overtaken" }
+  | { readonly kind: "failed"; readonly error: FlannelError };
+
+async function attemptOnce(
+  defended: Set<SubnetKey>,
+  request: AcquireRequest,
+  deps: AcquireDeps,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  try {
+    const list = await deps.store.list(signal);
+    const lease = await attempt(list, defended, request, deps, signal);
+    return lease ? { kind: "leased", acquired: { lease, list, fresh: true } } : { kind: "overtaken" };
+  } catch (error) {
+    if (!isRetryable(error)) throw error;
+    if (request.remembered && isStoreError(error)) return { kind: "leased", acquired: request.remembered };
+    return { kind: "failed", error };
+  }
+}
+
+function isStoreError(error: FlannelError): boolean {
+  return isError(error, "etcd.unavailable") || isError(error, "etcd.denied");
+}
+
+/** Null when somebody was faster, or has answered. */
 async function attempt(
   list: LeaseList,
+  defended: Set<SubnetKey>,
   request: AcquireRequest,
   deps: AcquireDeps,
   signal: AbortSignal,
 ): Promise<Lease | null> {
-  const { network, publicIp, previous } = request;
+  const { network, self, previous } = request;
   const spoilt = list.bad.flatMap(({ key }) => subnetOf(key));
-  const decision = decideAcquire({ network, leases: list.leases, spoilt, publicIp, previous, random: deps.random });
+  const { leases } = list;
+  const decision = decideAcquire({ network, leases, spoilt, self, defended, previous, random: deps.random });
   switch (decision.kind) {
     case "exhausted":
       throw new FlannelError("lease.exhausted", { network: network.network, subnets: decision.subnets });
     case "reuse":
       return reuse(decision.lease, request, deps, signal);
+    case "challenge":
+      return settleDispute(decision.lease, defended, request, deps, signal);
     case "claim":
       return claim(decision, request, deps, signal);
   }
@@ -96,10 +140,40 @@ async function reuse(
   deps: AcquireDeps,
   signal: AbortSignal,
 ): Promise<Lease | null> {
-  const outcome = await deps.store.renew(own, request.advertise(own), request.ttl, signal);
-  if (outcome.kind === "lost") return null;
+  const outcome = await deps.store.renew(own, attrsOf(request, own), request.ttl, signal);
+  if (outcome.kind === "lost") {
+    deps.log.info("the record of this host's lease has changed meanwhile; looking again", { subnet: own.subnet.v4 });
+    return null;
+  }
   deps.log.info("found the lease of this host and renewed it", { subnet: own.subnet.v4 });
   return outcome.lease;
+}
+
+/** A host that answers keeps its record. If it has our public IP, that is for a person to mend. */
+async function settleDispute(
+  record: Lease,
+  defended: Set<SubnetKey>,
+  request: AcquireRequest,
+  deps: AcquireDeps,
+  signal: AbortSignal,
+): Promise<Lease | null> {
+  const { nodeId, publicIp } = request.self;
+  if (nodeId === null) throw new Error("a host without an id has no disputes");
+  const fields = { subnet: record.subnet.v4, publicIp: record.attrs.publicIp };
+  deps.log.info("a lease may be this host's own of an earlier time; asking whether another host holds it", fields);
+  deps.onWaiting(`asking whether another host holds the lease of ${record.subnet.v4}`);
+  const outcome = await challenge(record, nodeId, request.ttl, deps, signal);
+  if (outcome.kind === "changed") return null;
+  if (outcome.kind === "undefended") return reuse(outcome.lease, request, deps, signal);
+  if (record.attrs.publicIp === publicIp) {
+    throw new FlannelError("host.duplicate", { publicIp, subnet: record.subnet.v4, node: record.attrs.nodeId ?? "" });
+  }
+  deps.log.warn("another host has the node id of this one, which may be a copy of its disk; leasing another subnet", {
+    ...fields,
+    hint: "delete the file node-id in the state directory of one of them",
+  });
+  defended.add(record.key);
+  return null;
 }
 
 async function claim(
@@ -108,9 +182,11 @@ async function claim(
   deps: AcquireDeps,
   signal: AbortSignal,
 ): Promise<Lease | null> {
-  const attrs = request.advertise(discard[0] ?? null);
-  const outcome = await deps.store.claim(subnet, attrs, request.ttl, signal);
-  if (outcome.kind === "taken") return null;
+  const outcome = await deps.store.claim(subnet, attrsOf(request, discard[0] ?? null), request.ttl, signal);
+  if (outcome.kind === "taken") {
+    deps.log.info("another host took the subnet first; choosing again");
+    return null;
+  }
   deps.log.info("leased a subnet", { subnet: subnet.v4 });
   // Only now: a crash in between leaves two records of ours, of which the next start finds the usable one.
   for (const former of discard) {
@@ -118,4 +194,8 @@ async function claim(
     deps.log.warn("gave back a lease that no longer fits the network config", { subnet: former.subnet.v4 });
   }
   return outcome.lease;
+}
+
+function attrsOf({ advertise, self }: AcquireRequest, own: Lease | null): LeaseAttrs {
+  return { ...advertise(own), nodeId: self.nodeId, challenger: null };
 }

@@ -1,10 +1,11 @@
 // Which subnet this host should have, given the leases that exist. Pure policy: claiming, and losing a race for it, is
 // the subnet manager's business. IPv4 only.
 
-import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Prefix4 } from "../base/ip.ts";
 import { ipv4Number, prefix4Address, prefix4Overlaps, prefix4Size, prefixLength } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
-import type { Lease, Subnet } from "./lease.ts";
+import { type Identity, ownershipOf } from "./identity.ts";
+import type { Lease, Subnet, SubnetKey } from "./lease.ts";
 import type { Ipv4Network } from "./network-config.ts";
 import { countSubnets, isLeasable, subnetAt } from "./network-config.ts";
 
@@ -13,8 +14,10 @@ export interface AcquireInput {
   readonly leases: readonly Lease[];
   /** Subnets whose keys hold records that are no leases: nobody's, and nevertheless not to be had. */
   readonly spoilt?: readonly Prefix4[];
-  /** What a host is known by: a lease with our public IP is ours. */
-  readonly publicIp: Ipv4;
+  /** A lease of whoever is known by the same is ours. */
+  readonly self: Identity;
+  /** Disputed records whose hosts have shown that they are there. */
+  readonly defended?: ReadonlySet<SubnetKey>;
   /** The subnet of our last run, from subnet.env. */
   readonly previous: Prefix4 | null;
   readonly random: Random;
@@ -22,6 +25,8 @@ export interface AcquireInput {
 
 export type AcquireDecision =
   | { readonly kind: "reuse"; readonly lease: Lease }
+  /** Perhaps ours: its host is to be asked first. */
+  | { readonly kind: "challenge"; readonly lease: Lease }
   | {
       readonly kind: "claim";
       readonly subnet: Subnet;
@@ -31,20 +36,48 @@ export type AcquireDecision =
   /** All of `subnets` are taken. A record of ours is not given up for that. */
   | { readonly kind: "exhausted"; readonly subnets: number };
 
-/** Our own record if the config still allows it, else the subnet of our last run if it is free, else any free one. */
+/**
+ * Our own record if the config still allows it, else one that may be ours, else the subnet of our last run if it is free,
+ * else any free one.
+ */
 export function decideAcquire(input: AcquireInput): AcquireDecision {
-  const { network, leases, spoilt = [], publicIp, previous, random } = input;
-  const own = leases.filter((lease) => lease.attrs.publicIp === publicIp).toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const usable = own.filter(({ subnet }) => subnet.v6 === null && isLeasable(network, subnet.v4));
-  const reused = usable.find(({ subnet }) => subnet.v4 === previous) ?? usable[0];
+  const { network, spoilt = [], previous, random } = input;
+  const { own, disputed, others } = sortByOwner(input);
+  const reused = choose(own, input);
   if (reused) return { kind: "reuse", lease: reused };
+  const doubtful = choose(disputed, input);
+  if (doubtful) return { kind: "challenge", lease: doubtful };
 
   // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full.
-  const others = leases.filter((lease) => lease.attrs.publicIp !== publicIp).map(({ subnet }) => subnet.v4);
-  const taken = [...others, ...spoilt];
+  const taken = [...others, ...disputed].map(({ subnet }) => subnet.v4).concat(spoilt);
   const subnet = previous && isFree(network, taken, previous) ? previous : chooseFreeSubnet(network, taken, random);
   if (subnet === null) return { kind: "exhausted", subnets: countSubnets(network) };
   return { kind: "claim", subnet: { v4: subnet, v6: null }, discard: own };
+}
+
+interface ByOwner {
+  readonly own: readonly Lease[];
+  readonly disputed: readonly Lease[];
+  readonly others: readonly Lease[];
+}
+
+/** Each sorted by key, so that two starts decide alike. */
+function sortByOwner({ leases, self, defended = new Set() }: AcquireInput): ByOwner {
+  const sorted = leases.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const owners = new Map(
+    sorted.map((lease) => [lease, defended.has(lease.key) ? "another's" : ownershipOf(lease.attrs, self)]),
+  );
+  return {
+    own: sorted.filter((lease) => owners.get(lease) === "ours"),
+    disputed: sorted.filter((lease) => owners.get(lease) === "disputed"),
+    others: sorted.filter((lease) => owners.get(lease) === "another's"),
+  };
+}
+
+/** Of those that the config allows the one with the subnet of our last run, or the first. */
+function choose(candidates: readonly Lease[], { network, previous }: AcquireInput): Lease | undefined {
+  const usable = candidates.filter(({ subnet }) => subnet.v6 === null && isLeasable(network, subnet.v4));
+  return usable.find(({ subnet }) => subnet.v4 === previous) ?? usable[0];
 }
 
 function isFree(network: Ipv4Network, taken: readonly Prefix4[], subnet: Prefix4): boolean {

@@ -40,11 +40,11 @@ interface Candidate extends Block {
 }
 
 /** Everything that is a peer, and for the rest the reason. Our own record is neither. */
-export function admitPeers(table: LeaseTable, rules: AdmissionRules): Admission {
+export function admitPeers({ leases }: Pick<LeaseTable, "leases">, rules: AdmissionRules): Admission {
   const leftOut: LeftOut[] = [];
   const acceptable: Candidate[] = [];
   const judge = createJudge(rules);
-  for (const [key, lease] of table.leases) {
+  for (const [key, lease] of leases) {
     if (key === rules.self.key) continue;
     const candidate = candidateOf(lease);
     const reason = judge(candidate);

@@ -4,11 +4,11 @@ import { delays } from "../base/backoff.ts";
 import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
-import { FlannelError, isError, isRetryable } from "../base/errors.ts";
+import { isError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { LeaseStore } from "./lease-store.ts";
-import { type NetworkConfig, parseNetworkConfig, unknownConfigMembers } from "./network-config.ts";
+import { unknownConfigMembers } from "./network-config.ts";
 
 export interface AwaitConfigDeps {
   readonly store: LeaseStore;
@@ -17,17 +17,30 @@ export interface AwaitConfigDeps {
   readonly log: Logger;
   /** Told what is being waited for, in one phrase. */
   readonly onWaiting: (reason: string) => void;
+  /** The config of the last run if this host can go on with it, else null. */
+  readonly recall: () => Promise<string | null>;
 }
 
+export interface FoundConfig {
+  /** As it is written, whether it makes sense or not. */
+  readonly text: string;
+  /** False when etcd did not answer and it is remembered. */
+  readonly fresh: boolean;
+}
+
+/** An etcd that is only being restarted is given this long before what is remembered is used. */
+const REMEMBER_AFTER = millis(2000);
+
 /**
- * Resolves with the first config that is there. A missing one and an etcd that does not answer are waited for; one that
- * is there and wrong throws `config.invalid`, because waiting would not mend it. `key` is the full etcd key, for people.
+ * Resolves with the first config that is there. A missing one is waited for, and so is an etcd that does not answer,
+ * unless the config is remembered. `key` is the full etcd key, for people.
  */
 export async function awaitNetworkConfig(
   key: string,
   deps: AwaitConfigDeps,
   signal: AbortSignal,
-): Promise<NetworkConfig> {
+): Promise<FoundConfig> {
+  const start = deps.clock.monotonic();
   const complaint = createComplaint(
     { raised: "waiting for the network config", settled: "found the network config" },
     deps,
@@ -36,10 +49,14 @@ export async function awaitNetworkConfig(
     const found = await lookForConfig(key, deps, signal);
     if (found.kind === "config") {
       complaint.settle();
-      return parseAt(key, found.text, deps.log);
+      tellUnknownMembers(key, found.text, deps.log);
+      return { text: found.text, fresh: true };
     }
     deps.onWaiting(found.reason);
     complaint.raise(found.reason, { key, ...(found.hint === null ? {} : { hint: found.hint }) });
+    const isTime = found.isAway && deps.clock.monotonic() - start >= REMEMBER_AFTER;
+    const text = isTime ? await deps.recall() : null;
+    if (text !== null) return { text, fresh: false };
     await deps.clock.sleep(delay, signal);
   }
   throw new Error("unreachable: delays() never ends");
@@ -47,7 +64,8 @@ export async function awaitNetworkConfig(
 
 type Look =
   | { readonly kind: "config"; readonly text: string }
-  | { readonly kind: "none"; readonly reason: string; readonly hint: string | null };
+  /** `isAway`: etcd has not said so. */
+  | { readonly kind: "none"; readonly isAway: boolean; readonly reason: string; readonly hint: string | null };
 
 async function lookForConfig(key: string, { store }: AwaitConfigDeps, signal: AbortSignal): Promise<Look> {
   try {
@@ -55,7 +73,7 @@ async function lookForConfig(key: string, { store }: AwaitConfigDeps, signal: Ab
     return text === null ? await explainMissing(key, store, signal) : { kind: "config", text };
   } catch (error) {
     if (!isRetryable(error)) throw error;
-    return { kind: "none", reason: error.message, hint: null };
+    return { kind: "none", isAway: true, reason: error.message, hint: null };
   }
 }
 
@@ -65,12 +83,14 @@ async function explainMissing(key: string, store: LeaseStore, signal: AbortSigna
   if (old === null) {
     return {
       kind: "none",
+      isAway: false,
       reason: `there is no network config at ${key} in etcd`,
       hint: putCommand(key, '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'),
     };
   }
   return {
     kind: "none",
+    isAway: false,
     reason: `the network config at ${key} is in etcd's v2 store, which the v3 API cannot see; write it again with the command in hint`,
     hint: putCommand(key, old),
   };
@@ -84,17 +104,13 @@ function shellQuote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function parseAt(key: string, text: string, log: Logger): NetworkConfig {
+/** Most likely typing errors, whose defaults would surprise. Whether it is a config at all is for others to say. */
+function tellUnknownMembers(key: string, text: string, log: Logger): void {
   try {
-    const config = parseNetworkConfig(text);
     const unknown = unknownConfigMembers(text);
-    // Most likely typing errors, whose defaults would surprise.
     if (unknown.length > 0)
       log.info("the network config has members that nobody reads", { key, reason: unknown.join(", ") });
-    return config;
   } catch (error) {
     if (!isError(error, "config.invalid")) throw error;
-    const { at, reason } = error.info;
-    throw new FlannelError("config.invalid", { at: `network config in etcd at ${key}`, reason: `${at}: ${reason}` });
   }
 }

@@ -1,7 +1,9 @@
 // Follows all leases: a watch from the first list on, and a census at an interval, because a watch can lose an event
 // without anybody noticing. Where the census and the table differ, everything is listed again. The table it keeps is
-// the whole truth as far as this host knows it.
+// the whole truth as far as this host knows it. It may begin with what was remembered from an earlier run; that is
+// incomplete until etcd has answered.
 
+import { delays } from "../base/backoff.ts";
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
@@ -9,6 +11,7 @@ import { isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
+import type { Acquired } from "./acquire-lease.ts";
 import type { Lease, Revision } from "./lease.ts";
 import type { LeaseChange, LeaseList, LeaseStore, StoreEvent } from "./lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "./lease-table.ts";
@@ -22,8 +25,8 @@ export interface LeaseFollower {
 
 export interface FollowDeps {
   readonly store: LeaseStore;
-  /** Our own record as we hold it, which is right also when the watch has told nothing of it. */
-  readonly self: () => Lease;
+  /** Our own record as we hold it, which is right also when the watch has told nothing of it; null when another has it. */
+  readonly self: () => Lease | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -32,7 +35,7 @@ export interface FollowDeps {
 }
 
 export function createLeaseFollower(
-  first: LeaseList,
+  first: Pick<Acquired, "list" | "fresh">,
   options: { readonly recount: Millis },
   deps: FollowDeps,
 ): LeaseFollower {
@@ -41,25 +44,29 @@ export function createLeaseFollower(
     deps,
   );
   const book = createLeaseBook(first);
-  let trouble: string | null = null;
+  let trouble = first.fresh ? null : "it has not answered since the start";
   const take = (event: StoreEvent) => {
     if (book.enter(event)) deps.onChange(event);
   };
+  const lose = (reason: string) => {
+    trouble = reason;
+    complaint.raise(reason);
+  };
+  const regain = () => {
+    trouble = null;
+    complaint.settle();
+  };
   const watch = async (signal: AbortSignal) => {
-    for await (const event of deps.store.watch(first.revision, signal)) {
-      if (event.kind === "disconnected") {
-        trouble = event.reason;
-        complaint.raise(event.reason);
-      } else if (event.kind === "connected") {
-        trouble = null;
-        complaint.settle();
-      } else {
-        take(event);
-      }
+    if (!first.fresh) take({ kind: "reset", list: await listAtLast(lose, deps, signal) });
+    if (!first.fresh) regain();
+    for await (const event of deps.store.watch(book.table().revision, signal)) {
+      if (event.kind === "disconnected") lose(event.reason);
+      else if (event.kind === "connected") regain();
+      else take(event);
     }
   };
   const recount = async (signal: AbortSignal) => {
-    let checked = first.revision;
+    let checked = first.list.revision;
     for (;;) {
       const half = Math.floor(options.recount / 2);
       await deps.clock.sleep(millis(options.recount - half + deps.random.integer(0, half)), signal);
@@ -77,12 +84,31 @@ export function createLeaseFollower(
   };
 }
 
+/** Waits for as long as it takes. */
+async function listAtLast(
+  lose: (reason: string) => void,
+  { store, clock, random }: FollowDeps,
+  signal: AbortSignal,
+): Promise<LeaseList> {
+  for (const delay of delays({ first: millis(250), max: millis(5000), random })) {
+    try {
+      return await store.list(signal);
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+      lose(error.message);
+    }
+    await clock.sleep(delay, signal);
+  }
+  throw new Error("unreachable: delays() never ends");
+}
+
 /**
  * The table and what is to be folded into it. A burst of a thousand leases comes as hundreds of events; they are folded
  * together when somebody looks, because each fold copies the table.
  */
-function createLeaseBook(first: LeaseList) {
-  let table = foldTable(EMPTY_TABLE, { kind: "reset", list: first });
+function createLeaseBook({ list, fresh }: Pick<Acquired, "list" | "fresh">) {
+  // Invariant: I2, what is remembered is no finished list.
+  let table: LeaseTable = { ...foldTable(EMPTY_TABLE, { kind: "reset", list }), complete: fresh };
   let revision = table.revision;
   let entered: LeaseChange[] = [];
   const folded = (): LeaseTable => {
@@ -133,7 +159,8 @@ async function findMissed(
 ): Promise<Check> {
   const { count, newer, revision } = await store.census(checked, signal);
   const { bad } = table();
-  const leases = new Map(table().leases).set(self().key, self());
+  const own = self();
+  const leases = own ? new Map(table().leases).set(own.key, own) : table().leases;
   const known = newer.every(
     ({ key, modRevision }) => leases.get(key)?.version.modRevision === modRevision || bad.has(key),
   );

@@ -1,14 +1,18 @@
 // Keeps the lease for as long as the daemon runs: renews it at the margin, and looks after it when the watch says that
-// its record has changed. Level-triggered: whatever happened, the record is read and brought back to what we hold.
+// its record has changed. Level-triggered: whatever happened, the record is read and brought back to what we hold. While
+// another host has it, this one holds nothing, and waits until the record is free or an operator decides.
 
 import { delays } from "../base/backoff.ts";
-import { type EpochMillis, type Millis, millis } from "../base/brand.ts";
+import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
 import { FlannelError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { Acquired } from "./acquire-lease.ts";
+import { createHolding, leaseFields, type Span } from "./holding.ts";
+import { ownershipOf } from "./identity.ts";
 import type { Lease } from "./lease.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
@@ -19,13 +23,14 @@ export interface HoldOptions {
 }
 
 export interface LeaseHolder {
-  /** The record as last seen in the store. */
+  /** The record as we hold it; while another host has it, as we held it last. */
   lease(): Lease;
+  /** False while another host has our subnet: then we must carry none of its packets. */
+  isHeld(): boolean;
   /** Why the lease is in doubt, as a phrase; null while it is held. */
   trouble(): string | null;
   /** Looks whether the event is about the record that we hold. */
   observe(event: StoreEvent): void;
-  /** Runs until aborted; throws `lease.lost` when another host has the subnet. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -37,43 +42,47 @@ export interface HoldDeps {
   readonly onChange: () => void;
 }
 
-/** Timers stand still while a machine sleeps: the wall clock is looked at this often. */
+/** Timers stand still while a machine sleeps: the clock that does not is looked at this often. */
 const LONGEST_NAP = millis(60_000);
+/** How often the record is looked at while another host has it; mostly the watch is first. */
+const CONFLICT_NAP = minutes(5);
 
-export function createLeaseHolder(acquired: Lease, options: HoldOptions, deps: HoldDeps): LeaseHolder {
+export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps: HoldDeps): LeaseHolder {
   const bell = createDoorbell();
-  let held = acquired;
-  let since = deps.clock.now();
-  let trouble: string | null = null;
-  let suspect = false;
-  const hold = (lease: Lease) => {
-    held = lease;
-    since = deps.clock.now();
-    trouble = null;
-    deps.onChange();
-  };
-  const doubt = (reason: string) => {
-    trouble = reason;
-    deps.onChange();
-  };
+  const { clock } = deps;
+  const holding = createHolding(acquired.lease, deps);
+  // What is only remembered may long belong to another.
+  let suspect = !acquired.fresh;
   const tend = async (signal: AbortSignal) => {
     const why = suspect ? "changed" : "due";
     suspect = false;
-    hold(await keepLease(why, held, options, deps, doubt, signal));
+    const outcome = await keepLease(why, holding.lease(), options, deps, holding.doubt, signal);
+    if (outcome.kind === "kept") holding.hold(outcome.lease);
+    else holding.yieldTo(outcome.found);
+  };
+  const rest = async (signal: AbortSignal) => {
+    if (!holding.isHeld()) {
+      const reasons = await waitAtMost(CONFLICT_NAP, bell, clock, signal);
+      suspect ||= reasons.has("timer");
+      return;
+    }
+    const wait = untilRenewal(holding.span(), options.margin, clock.boottime());
+    if (wait > 0) await waitAtMost(millis(Math.min(wait, LONGEST_NAP)), bell, clock, signal);
+    else await tendWithRetries(tend, deps, signal);
   };
   return {
-    lease: () => held,
-    trouble: () => trouble ?? expiredSince(held, deps.clock.now()),
+    lease: holding.lease,
+    isHeld: holding.isHeld,
+    trouble: holding.trouble,
     observe(event) {
-      if (!isNews(event, held)) return;
+      if (!isNews(event, holding.lease())) return;
       suspect = true;
       bell.ring("record changed");
     },
     async run(signal) {
       for (;;) {
-        const wait = untilRenewal(held, since, options.margin, deps.clock.now());
-        if (suspect || wait <= 0) await tendWithRetries(tend, deps, doubt, signal);
-        else await waitAtMost(millis(Math.min(wait, LONGEST_NAP)), bell, deps.clock, signal);
+        if (suspect) await tendWithRetries(tend, deps, signal);
+        else await rest(signal);
       }
     },
   };
@@ -113,7 +122,6 @@ function changedKey(change: LeaseChange): string {
 async function tendWithRetries(
   tend: (signal: AbortSignal) => Promise<void>,
   deps: HoldDeps,
-  doubt: (reason: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const complaint = createComplaint({ raised: "cannot renew the lease", settled: "the lease is renewed again" }, deps);
@@ -123,15 +131,14 @@ async function tendWithRetries(
       complaint.settle();
       return;
     } catch (error) {
-      if (!isRetryable(error)) {
-        if (error instanceof FlannelError) doubt(error.message);
-        throw error;
-      }
+      if (!isRetryable(error)) throw error;
       complaint.raise(error.message);
     }
     await deps.clock.sleep(delay, signal);
   }
 }
+
+type Kept = { readonly kind: "kept"; readonly lease: Lease } | { readonly kind: "another's"; readonly found: Lease };
 
 async function keepLease(
   why: "changed" | "due",
@@ -140,25 +147,20 @@ async function keepLease(
   deps: HoldDeps,
   doubt: (reason: string) => void,
   signal: AbortSignal,
-): Promise<Lease> {
+): Promise<Kept> {
   const { store, log } = deps;
   if (why === "due") {
     const outcome = await store.renew(held, held.attrs, ttl, signal);
     if (outcome.kind === "renewed") {
       log.info("renewed the lease", leaseFields(outcome.lease));
-      return outcome.lease;
+      return { kind: "kept", lease: outcome.lease };
     }
   }
   const found = await store.get(held.key, signal);
-  if (found === null) return reclaim(held, ttl, deps, doubt, signal);
-  if (found.attrs.publicIp !== held.attrs.publicIp) {
-    throw new FlannelError("lease.lost", {
-      subnet: held.subnet.v4,
-      reason: `the record in etcd now belongs to the host ${found.attrs.publicIp}; restarting leases another subnet`,
-    });
-  }
-  if (found.version.modRevision === held.version.modRevision) return found;
-  return adopt(found, held, ttl, deps, signal);
+  if (found === null) return { kind: "kept", lease: await reclaim(held, ttl, deps, doubt, signal) };
+  if (ownershipOf(found.attrs, held.attrs) !== "ours") return { kind: "another's", found };
+  if (found.version.modRevision === held.version.modRevision) return { kind: "kept", lease: found };
+  return { kind: "kept", lease: await adopt(found, held, ttl, deps, signal) };
 }
 
 /** Somebody rewrote our record but left it ours (a renewal by the Go daemon's habits, an operator's reservation). */
@@ -166,7 +168,15 @@ async function adopt(found: Lease, held: Lease, ttl: Millis, deps: HoldDeps, sig
   const outcome = await deps.store.renew(found, held.attrs, ttl, signal);
   if (outcome.kind === "lost")
     throw new FlannelError("etcd.unavailable", { op: "renew", reason: "the record is being changed" });
-  deps.log.info("the record of this host's lease was rewritten; kept it", leaseFields(outcome.lease));
+  if (found.attrs.challenger === null) {
+    deps.log.info("the record of this host's lease was rewritten; kept it", leaseFields(outcome.lease));
+  } else {
+    deps.log.warn("another host asked whether this one holds its lease; it does", {
+      ...leaseFields(outcome.lease),
+      node: found.attrs.challenger,
+      hint: "it has the public IP of this host, or a copy of its disk",
+    });
+  }
   return outcome.lease;
 }
 
@@ -190,19 +200,8 @@ async function reclaim(
 }
 
 /** A lease that was given for less than the margin is renewed half-way: otherwise it would be due again at once. */
-function untilRenewal({ term }: Lease, since: EpochMillis, margin: Millis, now: EpochMillis): number {
-  if (term.kind !== "until") return Number.POSITIVE_INFINITY;
-  const given = term.at - since;
-  return term.at - (given > margin ? margin : given / 2) - now;
-}
-
-function expiredSince({ term }: Lease, now: EpochMillis): string | null {
-  if (term.kind !== "until" || now < term.at) return null;
-  return `the lease expired at ${new Date(term.at).toISOString()} and could not be renewed`;
-}
-
-function leaseFields({ subnet, term }: Lease): { readonly subnet: string; readonly expires?: string } {
-  return term.kind === "until"
-    ? { subnet: subnet.v4, expires: new Date(term.at).toISOString() }
-    : { subnet: subnet.v4 };
+function untilRenewal(span: Span | null, margin: Millis, now: Millis): number {
+  if (span === null) return Number.POSITIVE_INFINITY;
+  const given = span.end - span.since;
+  return span.end - (given > margin ? margin : given / 2) - now;
 }

@@ -1,12 +1,12 @@
-// A lease's record in etcd <-> its attributes. Writes byte for byte what the Go daemon writes, and reads what it reads:
-// names in any case, unknown members ignored. A record that is no lease is described, not thrown: it is left out and
-// hurts nobody.
+// A lease's record in etcd <-> its attributes. Writes byte for byte what the Go daemon writes, and behind that the
+// members that are ours. Reads what it reads: names in any case, unknown members ignored. A record that is no lease is
+// described, not thrown: it is left out and hurts nobody.
 
 import { FlannelError, isError } from "../base/errors.ts";
 import { type Ipv4, parseIpv4 } from "../base/ip.ts";
 import { type Ipv6, parseIpv6 } from "../base/ipv6.ts";
 import { excerpt, invalidMember, type Json, type JsonObject, jsonObject, member, string } from "../base/json.ts";
-import type { Lease, LeaseAttrs, Revision, SubnetKey } from "./lease.ts";
+import type { Lease, LeaseAttrs, NodeId, Revision, SubnetKey } from "./lease.ts";
 import type { BadRecord } from "./lease-store.ts";
 import { parseSubnetKey } from "./subnet-key.ts";
 
@@ -30,6 +30,7 @@ const LARGEST_VALUE = 65_536;
 /** Deeper than any backend's data; keeps a hostile record from exhausting the stack of whoever walks through it. */
 const DEEPEST = 32;
 
+const NODE_ID = /^[0-9A-Za-z-]{1,64}$/;
 const NO_IPV4 = parseIpv4("0.0.0.0");
 
 export function encodeLeaseAttrs(attrs: LeaseAttrs): Uint8Array {
@@ -39,6 +40,8 @@ export function encodeLeaseAttrs(attrs: LeaseAttrs): Uint8Array {
     ...(attrs.backendType !== "" && { BackendType: attrs.backendType }),
     ...(attrs.backendData !== null && { BackendData: attrs.backendData }),
     ...(attrs.backendV6Data !== null && { BackendV6Data: attrs.backendV6Data }),
+    ...(attrs.nodeId !== null && { NodeID: attrs.nodeId }),
+    ...(attrs.challenger !== null && { Challenger: attrs.challenger }),
   };
   return new TextEncoder().encode(escapeHtml(JSON.stringify(members)));
 }
@@ -63,6 +66,8 @@ export function decodeLeaseAttrs(value: Uint8Array): LeaseAttrs {
     backendType: string(object, "BackendType", ""),
     backendData: member(object, "BackendData") ?? null,
     backendV6Data: member(object, "BackendV6Data") ?? null,
+    nodeId: readNodeId(object, "NodeID"),
+    challenger: readNodeId(object, "Challenger"),
   };
 }
 
@@ -97,6 +102,12 @@ function readPublicIpv6(object: JsonObject): Ipv6 | null {
   return parseAddress(object, "PublicIPv6", value, "an IPv6 address", (text) =>
     parseIpv6(text.includes(":") ? text : `::ffff:${text}`),
   );
+}
+
+/** What is none is ignored, as the Go daemon ignores the member. */
+function readNodeId(object: JsonObject, name: string): NodeId | null {
+  const value = member(object, name);
+  return typeof value === "string" && NODE_ID.test(value) ? (value as NodeId) : null;
 }
 
 function parseAddress<T>(object: JsonObject, name: string, value: Json, wanted: string, parse: (text: string) => T): T {

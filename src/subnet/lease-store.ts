@@ -1,6 +1,6 @@
 // The port to the place where leases are kept. Implemented on etcd v3 by src/etcd and in memory by the test fake;
 // one contract suite runs on both. Every call has a deadline of its own and throws `etcd.unavailable` or
-// `etcd.denied`; nothing here retries, the caller does. (`watch` is the exception: it lasts until the signal aborts.)
+// `etcd.denied`; nothing here retries, the caller does. (The watches are the exception: they last until the signal aborts.)
 
 import type { Millis } from "../base/brand.ts";
 import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "./lease.ts";
@@ -55,6 +55,8 @@ export interface LeaseStore {
   networkConfig(signal: AbortSignal): Promise<string | null>;
   /** The text that etcd's v2 API holds at `<prefix>/config`, or null: v2 data is invisible to v3. Never throws. */
   v2NetworkConfig(signal: AbortSignal): Promise<string | null>;
+  /** The same text, or null, now and whenever it is another, until the signal aborts. Reconnects by itself. */
+  watchNetworkConfig(signal: AbortSignal): AsyncIterable<string | null>;
   /** One request, however many leases. */
   list(signal: AbortSignal): Promise<LeaseList>;
   /** Counts all records and names those that were put after `since`. */

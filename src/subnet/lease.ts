@@ -18,7 +18,11 @@ export type SubnetKey = Brand<string, "SubnetKey">;
 /** An int64 as text: the store's revision. */
 export type Revision = Brand<string, "Revision">;
 
-export interface LeaseAttrs {
+/** Tells hosts apart that have one public IP; 32 hex digits where we have made it. See identity.ts. */
+export type NodeId = Brand<string, "NodeId">;
+
+/** What a backend has its host's peers know. */
+export interface Announcement {
   /** What peers send encapsulated packets to. "0.0.0.0" when the host has no IPv4. */
   readonly publicIp: Ipv4;
   readonly publicIpv6: Ipv6 | null;
@@ -26,6 +30,14 @@ export interface LeaseAttrs {
   readonly backendType: string;
   readonly backendData: Json | null;
   readonly backendV6Data: Json | null;
+}
+
+/** Compat: the members below are not the Go daemon's, whose readers ignore them. */
+export interface LeaseAttrs extends Announcement {
+  /** Of the host that wrote the record; null when that was a Go daemon or an operator. */
+  readonly nodeId: NodeId | null;
+  /** Another host that asks whether the record's own still is there; see challenge.ts. */
+  readonly challenger: NodeId | null;
 }
 
 /** `reserved`: the record has no etcd lease and does not expire (a reservation). */

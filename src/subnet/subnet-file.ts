@@ -2,14 +2,14 @@
 // daemon's: the CNI plugin splits at "=" and knows neither quotes nor comments. Reading back is tolerant, because people
 // edit the file.
 
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { FlannelError, isError, messageOf } from "../base/errors.ts";
 import type { Prefix4 } from "../base/ip.ts";
 import { hostAddress4, parsePrefix4, prefixLength } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import { ipv6FromNumber, ipv6Number } from "../base/ipv6.ts";
 import type { Random } from "../base/random.ts";
+import { writeWholeFile } from "../base/whole-file.ts";
 import type { Subnet } from "./lease.ts";
 import type { NetworkConfig } from "./network-config.ts";
 
@@ -85,31 +85,8 @@ export async function readSubnetFile(path: string): Promise<string | null> {
   }
 }
 
-/**
- * Puts the text at `path`, all of it or none: kubelet may read at any time. A file that says so already is left alone,
- * so that nobody who watches it wakes. Throws the file system's error.
- */
+/** All of it or none: kubelet may read at any time. Throws the file system's error. */
 export async function writeSubnetFile(path: string, text: string, deps: { readonly random: Random }): Promise<void> {
-  if ((await readFile(path, "utf8").catch(() => null)) === text) return;
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  const temporary = join(dirname(path), `.${basename(path)}${deps.random.integer(1e9, 1e10 - 1)}`);
-  try {
-    await writeDurably(temporary, text);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, "wx");
-  try {
-    // Pods' tooling does not run as root: readable by all, whatever the umask says.
-    await file.chmod(0o644);
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  // Pods' tooling does not run as root: readable by all, whatever the umask says.
+  await writeWholeFile(path, text, 0o644, deps);
 }

@@ -14,7 +14,8 @@ import { leaseOf } from "../support/leases.ts";
 export interface StoreFixture extends AsyncDisposable {
   readonly store: LeaseStore;
   readonly clock: Clock;
-  writeConfig(text: string): Promise<void>;
+  /** Null deletes. */
+  writeConfig(text: string | null): Promise<void>;
   /** In one transaction; null deletes. Without `ttl` the records do not expire. */
   write(records: Readonly<Record<string, string | null>>, ttl?: Millis): Promise<void>;
   /** The record's text, or null. */
@@ -86,6 +87,17 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       assert.equal(await store.networkConfig(signal), null);
       await fixture.writeConfig('{ "Network": "10.5.0.0/16" }\n');
       assert.equal(await store.networkConfig(signal), '{ "Network": "10.5.0.0/16" }\n');
+    });
+
+    it("tells the network config as it is and each time that it is another", async () => {
+      const told = store.watchNetworkConfig(signal)[Symbol.asyncIterator]();
+      assert.deepEqual(await told.next(), { done: false, value: null });
+      for (const text of ['{"Network":"10.5.0.0/16"}', '{"Network":"10.5.0.0/15"}', null, "{}"]) {
+        await fixture.writeConfig(text);
+        assert.deepEqual(await told.next(), { done: false, value: text });
+      }
+      controller.abort();
+      assert.equal((await told.next()).done, true);
     });
 
     it("lists leases by key, reservations and what is no lease, each for what it is", async () => {

@@ -48,7 +48,11 @@ export async function openEtcdFixture(server: EtcdServer): Promise<EtcdFixture> 
     server,
     admin,
     openStore: open,
-    writeConfig: async (text) => void (await admin.put(`${prefix}/config`).value(text)),
+    writeConfig: async (text) => {
+      const key = `${prefix}/config`;
+      if (text === null) await admin.delete().key(key);
+      else await admin.put(key).value(text);
+    },
     write: async (records, ttl) => {
       const lease = ttl === undefined ? "0" : await grant(admin, ttl);
       const changes = Object.entries(records).map(([key, value]) =>

@@ -8,6 +8,10 @@ import type { Clock } from "../../src/base/clock.ts";
 export interface FakeClock extends Clock {
   /** Lets this much time pass. Timers that are set on the way and fall due on the way fire too. */
   advance(duration: number): Promise<void>;
+  /** The machine sleeps: the time goes on, timers stand still. */
+  suspend(duration: number): void;
+  /** Somebody sets the clock on the wall, forwards or back; nothing else notices. */
+  setWallClock(by: number): void;
   /** How many sleeps have not ended. */
   sleepers(): number;
   /** How long until the next one ends; null when nobody sleeps. */
@@ -23,7 +27,7 @@ interface Timer {
 const START = Date.UTC(2024, 0, 1);
 
 export function createFakeClock(start: number = START): FakeClock {
-  let elapsed = 0;
+  let [elapsed, asleep, stepped] = [0, 0, 0];
   const timers = new Set<Timer>();
   const next = (): Timer | null => {
     let first: Timer | null = null;
@@ -33,8 +37,15 @@ export function createFakeClock(start: number = START): FakeClock {
     return first;
   };
   return {
-    now: () => (start + elapsed) as EpochMillis,
+    now: () => (start + elapsed + asleep + stepped) as EpochMillis,
     monotonic: () => millis(elapsed),
+    boottime: () => millis(elapsed + asleep),
+    suspend: (duration) => {
+      asleep += duration;
+    },
+    setWallClock: (by) => {
+      stepped += by;
+    },
     sleep: (duration, signal) => sleepUntil(elapsed + duration, timers, signal),
     async advance(duration) {
       const end = elapsed + duration;

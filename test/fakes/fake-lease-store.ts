@@ -10,6 +10,7 @@ import type { Lease, LeaseAttrs, LeaseTerm, Revision, SubnetKey } from "../../sr
 import { type DecodedRecord, decodeRecord, encodeLeaseAttrs } from "../../src/subnet/lease-codec.ts";
 import type { LeaseCensus, LeaseChange, LeaseList, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
+import { createFollowedValue, type FollowedValue } from "./followed-value.ts";
 
 export interface FakeLeaseStore extends LeaseStore {
   /** Null: there is none. */
@@ -26,7 +27,7 @@ export interface FakeLeaseStore extends LeaseStore {
   /** From now on nobody gets an answer, for this reason; null: they do again. */
   disconnect(reason: string | null): void;
   /** The next call of this kind throws, and does nothing. */
-  failNext(call: Exclude<keyof LeaseStore, "watch">, error: FlannelError): void;
+  failNext(call: Exclude<keyof LeaseStore, "watch" | "watchNetworkConfig">, error: FlannelError): void;
   /** Texts by key. */
   records(): ReadonlyMap<string, string>;
   /** Etcd leases that have not ended. */
@@ -59,7 +60,7 @@ interface Watcher {
 
 interface State {
   readonly clock: Clock;
-  config: string | null;
+  readonly config: FollowedValue<string | null>;
   v2Config: string | null;
   /** Counts the stores that have been here. */
   identity: number;
@@ -79,7 +80,7 @@ interface State {
 export function createFakeLeaseStore({ clock }: { readonly clock: Clock }): FakeLeaseStore {
   const state: State = {
     clock,
-    config: null,
+    config: createFollowedValue<string | null>(null),
     v2Config: null,
     identity: 1,
     revision: 1,
@@ -98,9 +99,7 @@ export function createFakeLeaseStore({ clock }: { readonly clock: Clock }): Fake
 
 function controlsOf(state: State): Omit<FakeLeaseStore, keyof LeaseStore> {
   return {
-    writeConfig: (text) => {
-      state.config = text;
-    },
+    writeConfig: (text) => state.config.set(text),
     writeV2Config: (text) => {
       state.v2Config = text;
     },
@@ -123,6 +122,7 @@ function controlsOf(state: State): Omit<FakeLeaseStore, keyof LeaseStore> {
     disconnect(reason) {
       state.outage = reason;
       cutWatchers(state);
+      state.config.wake();
     },
     failNext: (call, error) => void state.failures.set(call, error),
     records: () => new Map([...state.entries].map(([key, { value }]) => [key, value])),
@@ -138,12 +138,13 @@ function portOf(state: State): LeaseStore {
   return {
     async networkConfig(signal) {
       await enter(state, "networkConfig", signal);
-      return state.config;
+      return state.config.get();
     },
     async v2NetworkConfig() {
       state.calls.push("v2NetworkConfig");
       return state.outage === null ? state.v2Config : null;
     },
+    watchNetworkConfig: (signal) => state.config.follow(() => state.outage !== null, signal),
     async list(signal) {
       await enter(state, "list", signal);
       return listOf(state);

@@ -6,7 +6,6 @@ import { flannelDevices } from "../../src/backends/earlier-routes.ts";
 import { createBackend } from "../../src/backends/registry.ts";
 import { minutes } from "../../src/base/brand.ts";
 import type { Datapath, ForwardRoute } from "../../src/base/datapath.ts";
-import { isError } from "../../src/base/errors.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { runDaemon } from "../../src/daemon.ts";
 import type { Readiness } from "../../src/health.ts";
@@ -15,6 +14,7 @@ import type { KernelNet } from "../../src/net/kernel-net.ts";
 import { describeObject, FLANNEL_PROTOCOL, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
 import { createPlanner } from "../../src/planner.ts";
 import type { Ports } from "../../src/ports.ts";
+import type { StateDirectory } from "../../src/state-directory.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
 import type { LeaseStore } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
@@ -42,6 +42,8 @@ export interface Host {
   start(): void;
   /** The daemon ends, what it made stays. */
   stop(): Promise<void>;
+  /** Whether another host has its subnet, which only an operator can settle. */
+  isRobbed(): boolean;
   record(): Lease | undefined;
   /** Why this host is not as it should be; empty when it is. */
   faults(): Promise<readonly string[]>;
@@ -71,7 +73,9 @@ const OPTIONS: Options = {
   },
   underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
   subnetFile: "/run/flannel/subnet.env",
+  stateDirectory: "/var/lib/flannel",
   renewMargin: minutes(60),
+  stalePeerGrace: minutes(15),
   ipMasq: false,
   healthz: { ip: "127.0.0.1" as never, port: 8080 },
   log: { format: "text", debug: false },
@@ -117,6 +121,7 @@ function createHost(
   const kernel = createFakeKernel(bareHost(ip));
   const datapath = createFakeDatapath();
   const log = createCapturedLog();
+  const state = createFakeState();
   let file: string | null = null;
   let readiness: (() => Readiness) | null = null;
   let daemon: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
@@ -135,6 +140,8 @@ function createHost(
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     hasCapability: async () => true,
     notify: () => {},
+    openStateDirectory: () => state,
+    readMachineId: async () => null,
     readSubnetFile: async () => file,
     writeSubnetFile: async (_, text) => {
       file = text;
@@ -145,8 +152,7 @@ function createHost(
     try {
       await runDaemon(OPTIONS, ports, signal);
     } catch (error) {
-      // Its supervisor starts it again: see `quieten` and the mischief of starting.
-      if (!signal.aborted && !isError(error, "lease.lost")) failure = error;
+      if (!signal.aborted) failure = error;
     }
     host.running = false;
   };
@@ -172,6 +178,7 @@ function createHost(
       daemon?.stop.abort(new Error("stopped"));
       await daemon?.ended;
     },
+    isRobbed: () => readiness?.().checks.some(({ reason }) => reason?.includes("belongs to the host")) ?? false,
     async faults() {
       if (failure !== null) return [`the daemon failed: ${failure}`];
       const trampled = [...host.foreign].filter((route) => !holds(kernel, route));
@@ -205,8 +212,7 @@ async function differences(
   const links = await kernel.links(signal);
   let forwarding: readonly ForwardRoute[] = [];
   const planner = createPlanner({
-    backend,
-    network: NETWORK,
+    overlay: () => ({ backend, network: NETWORK }),
     underlay,
     mark: MARK,
     device: backend.device({ underlay, links, mark: MARK }),
@@ -216,6 +222,7 @@ async function differences(
     },
     table: () => table,
     self: () => self,
+    isHeld: () => true,
     log: createCapturedLog(),
   });
   const plan = planner.plan();
@@ -291,5 +298,15 @@ function blindfolded(store: ScriptedStore, isBlind: () => boolean): LeaseStore {
     async *watch(from, signal) {
       for await (const event of store.watch(from, signal)) if (event.kind !== "changes" || !isBlind()) yield event;
     },
+  };
+}
+
+/** A directory in memory. */
+function createFakeState(): StateDirectory {
+  const files = new Map<string, string>();
+  return {
+    path: "/var/lib/flannel",
+    read: async (name) => files.get(name) ?? null,
+    write: async (name, text) => void files.set(name, text),
   };
 }

@@ -2,7 +2,7 @@
 
 import type { Ipv4, Prefix4 } from "../../src/base/ip.ts";
 import { parseIpv4, parsePrefix4 } from "../../src/base/ip.ts";
-import type { Json, Lease, Revision, SubnetKey } from "../../src/subnet/lease.ts";
+import type { Json, Lease, NodeId, Revision, SubnetKey } from "../../src/subnet/lease.ts";
 import { type NetworkConfig, parseNetworkConfig } from "../../src/subnet/network-config.ts";
 
 export interface LeaseSketch {
@@ -11,6 +11,8 @@ export interface LeaseSketch {
   readonly mac?: string;
   readonly backendType?: string;
   readonly backendData?: Json;
+  readonly nodeId?: string;
+  readonly challenger?: string;
   readonly revision?: number;
 }
 
@@ -28,6 +30,8 @@ export function leaseOf(sketch: LeaseSketch): Lease {
       backendData:
         sketch.backendData !== undefined ? sketch.backendData : { VNI: 1, VtepMAC: sketch.mac ?? "02:00:00:00:00:01" },
       backendV6Data: null,
+      nodeId: (sketch.nodeId ?? null) as NodeId | null,
+      challenger: (sketch.challenger ?? null) as NodeId | null,
     },
     term: { kind: "leased" },
     version: { modRevision: String(sketch.revision ?? 1) as Revision, leaseId: "1" },

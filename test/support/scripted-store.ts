@@ -18,6 +18,7 @@ import type {
   StoreEvent,
 } from "../../src/subnet/lease-store.ts";
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
+import { createFollowedValue } from "../fakes/followed-value.ts";
 
 export type StoreCall = "networkConfig" | "v2NetworkConfig" | "list" | "census" | "get" | "claim" | "renew" | "remove";
 
@@ -63,7 +64,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
   const calls: StoreCall[] = [];
   let history: Entry[] = [];
   let [revision, compacted, lastLeaseId] = [1, 0, 100];
-  let config: string | null = null;
+  const config = createFollowedValue<string | null>(null);
   let v2Config: string | null = null;
   let script: ((call: StoreCall) => void) | null = null;
   let outage: string | null = null;
@@ -152,9 +153,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
   return {
     calls,
     count: (name) => calls.filter((made) => made === name).length,
-    setConfig: (text) => {
-      config = text;
-    },
+    setConfig: (text) => config.set(text),
     setV2Config: (text) => {
       v2Config = text;
     },
@@ -186,6 +185,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     connect() {
       if (outage === null) return;
       outage = null;
+      config.wake();
       for (const { pending } of watchers) pending.push({ kind: "connected" });
       deliverAll();
     },
@@ -201,7 +201,8 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
       deliverAll();
     },
     leases: () => [...records.values()],
-    networkConfig: (signal) => call("networkConfig", signal, () => config),
+    networkConfig: (signal) => call("networkConfig", signal, () => config.get()),
+    watchNetworkConfig: (signal) => config.follow(() => outage !== null, signal),
     v2NetworkConfig: (signal) => call("v2NetworkConfig", signal, () => v2Config),
     list: (signal) => call("list", signal, listNow),
     census: (since, signal) => call("census", signal, () => censusSince(Number(since))),

@@ -35,7 +35,9 @@ describe("parseCommandLine()", () => {
       },
       underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
       subnetFile: "/run/flannel/subnet.env",
+      stateDirectory: "/var/lib/flannel",
       renewMargin: 3_600_000,
+      stalePeerGrace: 900_000,
       ipMasq: false,
       healthz: null,
       log: { format: "text", debug: false },
@@ -52,7 +54,7 @@ describe("parseCommandLine()", () => {
     const etcd = `-etcd-endpoints=https://a:1 ${tls} -etcd-username=u`;
     const underlay = "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4";
     const rest =
-      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -healthz-ip=::1 -healthz-port=8081 -log-format=json -v=2";
+      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -log-format=json -v=2";
     assert.deepEqual(run(`${etcd} ${underlay} ${rest}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
       etcd: {
         endpoints: ["https://a:1"],
@@ -67,7 +69,9 @@ describe("parseCommandLine()", () => {
         publicIp: "1.2.3.4",
       },
       subnetFile: "/s",
+      stateDirectory: "/d",
       renewMargin: 16 * 60_000,
+      stalePeerGrace: 0,
       ipMasq: false,
       healthz: { ip: "::1", port: 8081 },
       log: { format: "json", debug: true },

@@ -9,13 +9,18 @@ import { parseIpv6 } from "../../src/base/ipv6.ts";
 import { answerTo, openHealth, type Readiness } from "../../src/health.ts";
 
 const LOOPBACK = { ip: parseIpv4("127.0.0.1"), port: 0 };
-const READY: Readiness = { checks: [{ name: "lease", reason: null }] };
+const READY: Readiness = {
+  checks: [{ name: "lease", reason: null }],
+  degraded: [{ name: "etcd", reason: null }],
+};
+const DEGRADED: Readiness = { ...READY, degraded: [{ name: "etcd", reason: "no answer within 5 s" }] };
 const UNREADY: Readiness = {
   checks: [
     { name: "lease", reason: null },
     { name: "device", reason: "not there" },
     { name: "subnet-file", reason: "not yet" },
   ],
+  degraded: DEGRADED.degraded,
 };
 
 async function ask(port: number, path: string, agent = new Agent()): Promise<{ status: number; body: string }> {
@@ -31,8 +36,15 @@ describe("answerTo()", () => {
     ["/healthz?verbose", UNREADY, 200, "flanneld is running"],
     ["/readyz", READY, 200, "flanneld is ready"],
     ["/readyz", UNREADY, 503, "flanneld is not ready yet: device: not there; subnet-file: not yet"],
-    ["/readyz?verbose", READY, 200, "[+]lease ok\n"],
-    ["/readyz?verbose=1", UNREADY, 503, "[+]lease ok\n[-]device: not there\n[-]subnet-file: not yet\n"],
+    ["/readyz", DEGRADED, 200, "flanneld is ready, but degraded: etcd: no answer within 5 s"],
+    ["/readyz?verbose", READY, 200, "[+]lease ok\n[+]etcd ok\n"],
+    ["/readyz?verbose", DEGRADED, 200, "[+]lease ok\n[!]etcd: no answer within 5 s\n"],
+    [
+      "/readyz?verbose=1",
+      UNREADY,
+      503,
+      "[+]lease ok\n[-]device: not there\n[-]subnet-file: not yet\n[!]etcd: no answer within 5 s\n",
+    ],
     ["/", READY, 404, "404 page not found\n"],
     ["/readyz/", READY, 404, "404 page not found\n"],
     ["//readyz", READY, 404, "404 page not found\n"],

@@ -13,6 +13,7 @@ import { leaseOf, networkOf } from "../support/leases.ts";
 import { MARK, underlayAt } from "../support/vxlan-host.ts";
 
 const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
+const NETWORK = networkOf({ Network: "10.5.0.0/16" });
 const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
 
 function tableOf(leases: readonly Lease[], bad: readonly BadRecord[] = []): LeaseTable {
@@ -23,10 +24,10 @@ function plannerOf(
   table: () => LeaseTable,
   log: CapturedLog = createCapturedLog(),
   backend: Backend = createVxlan({}),
+  isHeld: () => boolean = () => true,
 ) {
   return createPlanner({
-    backend,
-    network: networkOf({ Network: "10.5.0.0/16" }),
+    overlay: () => ({ backend, network: NETWORK }),
     underlay: underlayAt("192.168.64.2"),
     mark: MARK,
     device: null,
@@ -34,6 +35,7 @@ function plannerOf(
     onView: () => {},
     table,
     self: () => SELF,
+    isHeld,
     log,
   });
 }

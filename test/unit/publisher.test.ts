@@ -4,7 +4,6 @@ import { createVxlan } from "../../src/backends/vxlan.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { createPublisher, type PublisherDeps } from "../../src/publisher.ts";
 import { createStatusBoard } from "../../src/status-board.ts";
-import type { LeaseHolder } from "../../src/subnet/hold-lease.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
@@ -42,6 +41,8 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
       write();
       done.push(`${path}\n${text}`);
     },
+    openStateDirectory: unused,
+    readMachineId: unused,
     readSubnetFile: unused,
     openStore: unused,
     openKernel: unused,
@@ -51,9 +52,12 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     hasCapability: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;
-  const published = { network: NETWORK, backend: createVxlan({}), underlay: underlayAt(SELF.attrs.publicIp) };
-  const holder: LeaseHolder = { lease: () => SELF, trouble: () => null, observe: unused, run: unused };
-  const running = createPublisher(options, published, holder, deps)(stop.signal);
+  const published = { network: NETWORK, underlay: underlayAt(SELF.attrs.publicIp), subnet: SELF.subnet };
+  let backend = createVxlan({});
+  const publisher = createPublisher(options, () => ({ ...published, backend }), deps);
+  const running = publisher.run(stop.signal).catch((error: unknown) => {
+    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+  });
   return {
     clock,
     log,
@@ -61,6 +65,11 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     running,
     stop,
     raise: () => raise(),
+    touch: publisher.touch,
+    changeBackend(options: Parameters<typeof createVxlan>[0]) {
+      backend = createVxlan(options);
+      publisher.touch();
+    },
     notReady: () =>
       board.readiness().checks.flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`])),
     [Symbol.asyncDispose]: async () => {
@@ -110,6 +119,17 @@ describe("the publisher", () => {
     assert.ok(host.log.messages("info").includes("the subnet file is written"));
   });
 
+  it("writes the file again when what it says has changed, and only then", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    host.touch();
+    await host.clock.advance(0);
+    assert.equal(host.done.length, 2);
+    host.changeBackend({ MTU: 1400 });
+    await host.clock.advance(0);
+    assert.deepEqual(host.done.slice(2), [`${PATH}\n${TEXT.replace("1450", "1350")}`]);
+  });
+
   it("ends when it is stopped, whatever it waits for", async () => {
     const published = start();
     await published.clock.advance(0);
@@ -123,7 +143,7 @@ describe("the publisher", () => {
     });
     await failing.clock.advance(1000);
     failing.stop.abort(new Error("stopped"));
-    await assert.rejects(failing.running, /stopped/);
+    await failing.running;
     assert.equal(failing.clock.sleepers(), 0);
     assert.deepEqual(failing.done, []);
   });

@@ -24,7 +24,7 @@ test("an error is known by its code", () => {
 
 test("only what passes by itself is tried again", () => {
   assert.equal(isRetryable(new FlannelError("etcd.unavailable", { op: "list", reason: "refused" })), true);
-  assert.equal(isRetryable(new FlannelError("lease.lost", { subnet: "10.5.1.0/24", reason: "taken" })), false);
+  assert.equal(isRetryable(new FlannelError("netlink.malformed", { what: "", offset: 0 })), false);
   assert.equal(isRetryable(new Error("bug")), false);
 });
 
@@ -32,6 +32,6 @@ test("the exit status tells the supervisor whether a restart can help", () => {
   assert.equal(exitStatusOf(new FlannelError("usage.invalid", { problems: [] })), 64);
   assert.equal(exitStatusOf(new FlannelError("config.invalid", { at: "$", reason: "" })), 78);
   assert.equal(exitStatusOf(new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" })), 77);
-  assert.equal(exitStatusOf(new FlannelError("lease.lost", { subnet: "", reason: "" })), 75);
+  assert.equal(exitStatusOf(new FlannelError("netlink.malformed", { what: "", offset: 0 })), 75);
   assert.equal(exitStatusOf(new TypeError("bug")), 1);
 });

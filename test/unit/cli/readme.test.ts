@@ -19,7 +19,7 @@ describe("the README", () => {
       new FlannelError("usage.invalid", { problems: [] }),
       new FlannelError("config.invalid", { at: "$", reason: "" }),
       new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" }),
-      new FlannelError("lease.lost", { subnet: "", reason: "" }),
+      new FlannelError("netlink.malformed", { what: "", offset: 0 }),
       new Error("a bug"),
     ];
     for (const status of errors.map(exitStatusOf)) assert.match(README, new RegExp(`^\\| ${status} \\|`, "m"));

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createVxlan } from "../../../src/backends/vxlan.ts";
 import { minutes } from "../../../src/base/brand.ts";
-import { isError } from "../../../src/base/errors.ts";
-import type { Prefix4 } from "../../../src/base/ip.ts";
-import { type AcquireRequest, acquireLease } from "../../../src/subnet/acquire-lease.ts";
+import { type Prefix4, parseIpv4 } from "../../../src/base/ip.ts";
+import { type Acquired, type AcquireRequest, acquireLease } from "../../../src/subnet/acquire-lease.ts";
+import { PATIENCE } from "../../../src/subnet/challenge.ts";
+import type { Identity } from "../../../src/subnet/identity.ts";
+import type { NodeId, Revision, SubnetKey } from "../../../src/subnet/lease.ts";
 import type { Ipv4Network } from "../../../src/subnet/network-config.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
@@ -36,7 +38,8 @@ function start(changes: Partial<AcquireRequest> = {}) {
   const underlay = underlayAt(OURS);
   const request: AcquireRequest = {
     network: WIDE,
-    publicIp: underlay.publicIp,
+    self: { nodeId: null, publicIp: underlay.publicIp },
+    remembered: null,
     previous: null,
     advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
     ttl: DAY,
@@ -91,11 +94,20 @@ describe("acquiring a lease", () => {
     assert.deepEqual(log.messages(), ["another host took the subnet first; choosing again", "leased a subnet"]);
   });
 
-  it("throws when every subnet is taken, and claims none", async () => {
-    const { store, acquire } = start({ network: NARROW });
-    for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
-    await assert.rejects(acquire(), (error: unknown) => isError(error, "lease.exhausted"));
+  it("waits while every subnet is taken, asks seldom, and has the first that is free", async () => {
+    const { clock, store, acquire, waiting, log } = start({ network: NARROW });
+    const taken = [1, 2, 3].map((n) =>
+      store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` })),
+    );
+    const acquired = acquire();
+    await clock.advance(3_600_000);
+    assert.match(waiting.at(-1) ?? "", /out of subnets: all 3 of 10\.5\.0\.0\/22 are leased/);
+    assert.ok(store.count("list") < 40, `${store.count("list")} lists in an hour`);
+    assert.ok(log.messages("warn").length < 10);
     assert.equal(store.count("claim"), 0);
+    store.delete(taken[1]?.key as SubnetKey);
+    await clock.advance(300_000);
+    assert.equal((await acquired).lease.subnet.v4, "10.5.2.0/24");
   });
 
   it("renews the record that this host has and keeps its MAC, so that no peer has to change", async () => {
@@ -144,11 +156,14 @@ describe("acquiring a lease", () => {
   });
 
   it("keeps a record that no longer fits when nothing else is free", async () => {
-    const { store, acquire } = start({ network: NARROW });
+    const { clock, store, acquire, stop } = start({ network: NARROW });
     for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
     store.put(leaseOf({ subnet: "10.6.1.0/24", publicIp: OURS }));
-    await assert.rejects(acquire(), (error: unknown) => isError(error, "lease.exhausted"));
+    const ended = assert.rejects(acquire(), /stopped/);
+    await clock.advance(600_000);
     assert.equal(store.leases().length, 4);
+    stop.abort(new Error("stopped"));
+    await ended;
   });
 
   it("waits while etcd does not answer, and tells when that begins and when it is over", async () => {
@@ -162,7 +177,7 @@ describe("acquiring a lease", () => {
     store.connect();
     await clock.advance(5000);
     await acquired;
-    assert.deepEqual(log.messages(), ["cannot lease a subnet yet", "leased a subnet", "etcd answers again"]);
+    assert.deepEqual(log.messages(), ["cannot lease a subnet yet", "leased a subnet", "a subnet can be leased"]);
   });
 
   it("finds its own claim again when the answer to it was lost", async () => {
@@ -189,5 +204,113 @@ describe("acquiring a lease", () => {
     stop.abort(new Error("stopped"));
     await assert.rejects(acquired, /stopped/);
     assert.equal(clock.sleepers(), 0);
+  });
+});
+
+const ID = "11111111111111111111111111111111";
+const OTHER_ID = "22222222222222222222222222222222";
+const SELF: Identity = { nodeId: ID as NodeId, publicIp: parseIpv4(OURS) };
+
+describe("a record of which it is not certain whose it is", () => {
+  const sketch = { subnet: "10.5.52.0/24", publicIp: OURS, mac: "02:00:00:00:00:52", nodeId: OTHER_ID };
+
+  it("is ours when its host does not answer, as after an installation: the subnet and the MAC stay", async () => {
+    const { clock, store, acquire, waiting } = start({ self: SELF });
+    const record = store.put(leaseOf(sketch));
+    const acquired = acquire();
+    await clock.advance(PATIENCE - 1);
+    assert.deepEqual(store.leases()[0]?.attrs, { ...record.attrs, challenger: ID }, "it only asks");
+    assert.match(waiting.at(-1) ?? "", /asking whether another host holds the lease of 10\.5\.52\.0\/24/);
+    await clock.advance(1000);
+    const { lease } = await acquired;
+    assert.equal(lease.subnet.v4, "10.5.52.0/24");
+    assert.deepEqual(lease.attrs, { ...record.attrs, nodeId: ID });
+    assert.deepEqual(store.leases(), [lease]);
+  });
+
+  it("is ours also when this host had another address, and then announces the new one", async () => {
+    const { clock, store, acquire } = start({ self: SELF });
+    store.put(leaseOf({ ...sketch, publicIp: "192.168.64.77", nodeId: ID }));
+    const acquired = acquire();
+    await clock.advance(PATIENCE + 1000);
+    const { lease } = await acquired;
+    assert.equal(lease.subnet.v4, "10.5.52.0/24");
+    assert.equal(lease.attrs.publicIp, OURS);
+  });
+
+  it("stays the other's when that answers; then this host waits, and says what to do", async () => {
+    const { clock, store, acquire, waiting, log, stop } = start({ self: SELF });
+    const record = store.put(leaseOf(sketch));
+    const ended = assert.rejects(acquire(), /stopped/);
+    for (let second = 0; second < 3600; second++) {
+      await clock.advance(1000);
+      if (store.leases()[0]?.attrs.challenger) store.put(record);
+    }
+    assert.deepEqual(store.leases()[0]?.attrs, record.attrs);
+    assert.match(
+      waiting.at(-1) ?? "",
+      /another running host \(node id 2+\) has the public IP 192\.168\.64\.2 of this one.*-public-ip|asking/,
+    );
+    assert.ok(log.messages("warn").length < 10);
+    assert.equal(store.count("claim"), 0);
+    stop.abort(new Error("stopped"));
+    await ended;
+  });
+
+  it("of a copy of our disk that answers is left to it, and another subnet is leased", async () => {
+    const { clock, store, acquire, log } = start({ self: SELF });
+    const record = store.put(leaseOf({ ...sketch, publicIp: "192.168.64.77", nodeId: ID }));
+    const acquired = acquire();
+    await clock.advance(500);
+    store.put(record);
+    await clock.advance(10_000);
+    const { lease } = await acquired;
+    assert.notEqual(lease.subnet.v4, "10.5.52.0/24");
+    assert.equal(store.leases().length, 2);
+    assert.match(log.messages("warn").at(-1) ?? "", /copy of its disk/);
+  });
+
+  it("is decided anew when it changes otherwise meanwhile", async () => {
+    const { clock, store, acquire } = start({ self: SELF });
+    const record = store.put(leaseOf(sketch));
+    const acquired = acquire();
+    await clock.advance(500);
+    store.delete(record.key);
+    await clock.advance(10_000);
+    const { lease } = await acquired;
+    assert.equal(lease.attrs.nodeId, ID);
+    assert.equal(store.count("claim"), 1);
+  });
+
+  it("of a host that writes no id is judged by its address, as by the Go daemon", async () => {
+    const { store, acquire } = start({ self: SELF });
+    store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }));
+    const { lease } = await acquire();
+    assert.equal(lease.subnet.v4, "10.5.52.0/24");
+    assert.equal(lease.attrs.nodeId, ID);
+  });
+});
+
+describe("an etcd that does not answer", () => {
+  it("is not waited for when this host remembers what it had", async () => {
+    const remembered: Acquired = {
+      lease: leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }),
+      list: { revision: "7" as Revision, leases: [], bad: [] },
+      fresh: false,
+    };
+    const { store, acquire } = start({ remembered });
+    store.disconnect();
+    assert.equal(await acquire(), remembered);
+  });
+
+  it("but says that every subnet is taken is no reason to use what is remembered", async () => {
+    const lease = leaseOf({ subnet: "10.5.2.0/24", publicIp: OURS });
+    const list = { revision: "7" as Revision, leases: [], bad: [] };
+    const { clock, store, acquire, stop } = start({ network: NARROW, remembered: { lease, list, fresh: false } });
+    for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
+    const ended = assert.rejects(acquire(), /stopped/);
+    await clock.advance(60_000);
+    stop.abort(new Error("stopped"));
+    await ended;
   });
 });

@@ -26,7 +26,13 @@ function ours(subnet: string): Lease {
 
 function decide(leases: readonly Lease[], previous: string | null = null, within = network): AcquireDecision {
   const random = createSeededRandom(leases.length);
-  return decideAcquire({ network: within, leases, publicIp: OUR_IP, previous: previous as Prefix4 | null, random });
+  return decideAcquire({
+    network: within,
+    leases,
+    self: { nodeId: null, publicIp: OUR_IP },
+    previous: previous as Prefix4 | null,
+    random,
+  });
 }
 
 function claimed(decision: AcquireDecision): { readonly subnet: Prefix4; readonly discard: readonly Lease[] } {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { isError } from "../../../src/base/errors.ts";
 import { awaitNetworkConfig } from "../../../src/subnet/await-config.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
@@ -11,7 +10,7 @@ import { createScriptedStore } from "../../support/scripted-store.ts";
 const KEY = "/coreos.com/network/config";
 const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
 
-function start() {
+function start({ recall = async () => null }: { readonly recall?: () => Promise<string | null> } = {}) {
   const clock = createFakeClock();
   const store = createScriptedStore({ clock });
   const log = createCapturedLog();
@@ -23,6 +22,7 @@ function start() {
     log,
     random: createSeededRandom(1),
     onWaiting: (reason: string) => waiting.push(reason),
+    recall,
   };
   return { clock, store, log, stop, waiting, wait: () => awaitNetworkConfig(KEY, deps, stop.signal) };
 }
@@ -37,8 +37,7 @@ describe("waiting for the network config", () => {
   it("gives the config that is there", async () => {
     const { store, wait, log } = start();
     store.setConfig(CONFIG);
-    const config = await wait();
-    assert.equal(config.ipv4?.network, "10.5.0.0/16");
+    assert.deepEqual(await wait(), { text: CONFIG, fresh: true });
     assert.deepEqual(log.lines, []);
   });
 
@@ -54,7 +53,7 @@ describe("waiting for the network config", () => {
     assert.match(waiting[0] ?? "", /no network config/);
     store.setConfig(CONFIG);
     await clock.advance(2000);
-    assert.equal((await found).backend.type, "vxlan");
+    assert.equal((await found).text, CONFIG);
     assert.equal(log.messages("info").at(-1), "found the network config");
   });
 
@@ -96,21 +95,53 @@ describe("waiting for the network config", () => {
     assert.equal(store.count("v2NetworkConfig"), 0);
   });
 
-  it("refuses a config that is wrong, naming its key and the place in it", async () => {
-    for (const [text, place] of [
-      ['{"Network": "10.5.0.0/16", "Backend": {}}', /\$\.Backend\.Type/],
-      ['{"Network": ', /line 1, column 13/],
-    ] as const) {
-      const { store, wait, log } = start();
-      store.setConfig(text);
-      await assert.rejects(wait(), (error: unknown) => {
-        assert.ok(isError(error, "config.invalid"));
-        assert.match(error.message, /^network config in etcd at \/coreos\.com\/network\/config: /);
-        assert.match(error.message, place);
-        return true;
-      });
-      assert.deepEqual(log.messages("warn"), []);
-    }
+  it("does not judge the config, but names members that nobody reads", async () => {
+    const { store, wait, log } = start();
+    store.setConfig('{"Network": ');
+    assert.equal((await wait()).text, '{"Network": ');
+    store.setConfig('{"Network": "10.5.0.0/16", "Netwrok": 1}');
+    await wait();
+    assert.deepEqual(
+      log.lines.map(({ fields }) => fields.reason),
+      ["$.Netwrok"],
+    );
+  });
+
+  it("gives what is remembered when etcd has not answered for two seconds, and not before", async () => {
+    const recalled: number[] = [];
+    const { clock, store, wait } = start({
+      recall: async () => {
+        recalled.push(clock.monotonic());
+        return CONFIG;
+      },
+    });
+    store.disconnect();
+    const found = wait();
+    await clock.advance(1999);
+    assert.deepEqual(recalled, []);
+    await clock.advance(3000);
+    assert.deepEqual(await found, { text: CONFIG, fresh: false });
+    assert.equal(recalled.length, 1);
+  });
+
+  it("goes on waiting when nothing is remembered, or when etcd says that there is no config", async () => {
+    let recalls = 0;
+    const { clock, store, wait } = start({
+      recall: async () => {
+        recalls += 1;
+        return null;
+      },
+    });
+    const found = wait();
+    await clock.advance(10_000);
+    assert.equal(recalls, 0);
+    store.disconnect();
+    await clock.advance(10_000);
+    assert.ok(recalls > 0);
+    store.setConfig(CONFIG);
+    store.connect();
+    await clock.advance(5000);
+    assert.deepEqual(await found, { text: CONFIG, fresh: true });
   });
 
   it("throws what waiting would not mend", async () => {

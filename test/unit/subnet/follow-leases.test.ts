@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { minutes } from "../../../src/base/brand.ts";
 import { createLeaseFollower } from "../../../src/subnet/follow-leases.ts";
-import type { SubnetKey } from "../../../src/subnet/lease.ts";
-import type { LeaseStore, StoreEvent } from "../../../src/subnet/lease-store.ts";
+import type { Revision, SubnetKey } from "../../../src/subnet/lease.ts";
+import type { LeaseList, LeaseStore, StoreEvent } from "../../../src/subnet/lease-store.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
@@ -16,24 +16,26 @@ const B = leaseOf({ subnet: "10.5.30.0/24", publicIp: "192.168.64.5", mac: "02:0
 
 interface Start {
   readonly seed?: number;
+  /** What the follower begins with, if etcd has not been asked. */
+  readonly remembered?: LeaseList;
   readonly wrap?: (store: ScriptedStore) => LeaseStore;
 }
 
 /** A follower that begins with what `A` has put into the store. */
-async function start({ seed = 1, wrap = (store) => store }: Start = {}) {
+async function start({ seed = 1, remembered, wrap = (store) => store }: Start = {}) {
   const clock = createFakeClock();
   const store = createScriptedStore({ clock });
   store.put(A);
   const log = createCapturedLog();
   const stop = new AbortController();
   const events: StoreEvent[] = [];
-  const first = await store.list(stop.signal);
+  const first = remembered ?? (await store.list(stop.signal));
   const onChange = (event: StoreEvent) => {
     events.push(event);
   };
   const own = first.leases[0] ?? A;
   const deps = { store: wrap(store), self: () => own, clock, random: createSeededRandom(seed), log, onChange };
-  const follower = createLeaseFollower(first, { recount: RECOUNT }, deps);
+  const follower = createLeaseFollower({ list: first, fresh: remembered === undefined }, { recount: RECOUNT }, deps);
   const running = follower.run(stop.signal);
   await clock.advance(0);
   return {
@@ -242,12 +244,38 @@ describe("following the leases", () => {
       log: createCapturedLog(),
       onChange: () => {},
     };
-    const running = createLeaseFollower(first, { recount: RECOUNT }, deps).run(stop.signal);
+    const running = createLeaseFollower({ list: first, fresh: true }, { recount: RECOUNT }, deps).run(stop.signal);
     const ended = assert.rejects(running, /a bug/);
     store.before(() => {
       throw new TypeError("a bug");
     });
     await clock.advance(RECOUNT);
     await ended;
+  });
+
+  it("begins with what is remembered as incomplete, and has the whole truth once etcd answers", async () => {
+    const gone = leaseOf({ subnet: "10.5.40.0/24", publicIp: "192.168.64.6" });
+    await using host = await start({
+      remembered: { revision: "900" as Revision, leases: [A, gone], bad: [] },
+      wrap: (store) => {
+        store.disconnect();
+        return store;
+      },
+    });
+    assert.deepEqual(host.keys(), [A.key, gone.key]);
+    assert.equal(host.follower.table().complete, false);
+    assert.match(host.follower.trouble() ?? "", /refused/);
+    await host.clock.advance(60_000);
+    assert.equal(host.follower.table().complete, false);
+    assert.deepEqual(host.log.messages(), ["lost the connection to etcd"]);
+    host.store.put(B);
+    host.store.connect();
+    await host.clock.advance(5000);
+    assert.deepEqual(host.keys(), [A.key, B.key]);
+    assert.equal(host.follower.table().complete, true);
+    assert.equal(host.follower.trouble(), null);
+    host.store.delete(B.key);
+    await host.clock.advance(0);
+    assert.deepEqual(host.keys(), [A.key]);
   });
 });

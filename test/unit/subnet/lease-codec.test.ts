@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ipv4FromNumber, parseIpv4 } from "../../../src/base/ip.ts";
 import { ipv6FromNumber, parseIpv6 } from "../../../src/base/ipv6.ts";
 import type { Json } from "../../../src/base/json.ts";
-import type { LeaseAttrs, Revision } from "../../../src/subnet/lease.ts";
+import type { LeaseAttrs, NodeId, Revision } from "../../../src/subnet/lease.ts";
 import {
   type DecodedRecord,
   decodeLeaseAttrs,
@@ -22,6 +22,8 @@ const NOTHING: LeaseAttrs = {
   backendType: "",
   backendData: null,
   backendV6Data: null,
+  nodeId: null,
+  challenger: null,
 };
 const HOST = parseIpv4("10.0.0.2");
 const KEY44 = "YMcbH9+uPBpPyo7sHcUIbpkD4dAo0j1pGkCVV3h7DEc=";
@@ -74,6 +76,22 @@ describe("the value of a lease's record", () => {
     });
   }
 
+  it("names its host and a challenger behind what the Go daemon writes", () => {
+    const ids = { nodeId: "0a1b" as NodeId, challenger: "2c3d" as NodeId };
+    const text = encode({ publicIp: HOST, backendType: "host-gw", ...ids });
+    assert.equal(
+      text,
+      '{"PublicIP":"10.0.0.2","PublicIPv6":null,"BackendType":"host-gw","NodeID":"0a1b","Challenger":"2c3d"}',
+    );
+    assert.deepEqual(decode(text), { ...NOTHING, publicIp: HOST, backendType: "host-gw", ...ids });
+  });
+
+  it("ignores an id that is none", () => {
+    for (const id of ["7", '""', '"a b"', "null", `"${"a".repeat(65)}"`]) {
+      assert.equal(decode(`{"PublicIP":"10.0.0.2","NodeID":${id}}`).nodeId, null, id);
+    }
+  });
+
   it("is read back as what was written", () => {
     const json = fc.jsonValue({ maxDepth: 4 }).filter((value) => value !== null && !/-0\b/.test(JSON.stringify(value)));
     const attrs = fc.record<LeaseAttrs>({
@@ -82,6 +100,8 @@ describe("the value of a lease's record", () => {
       backendType: fc.string(),
       backendData: fc.option(json as fc.Arbitrary<Json>),
       backendV6Data: fc.option(json as fc.Arbitrary<Json>),
+      nodeId: fc.option(fc.stringMatching(/^[0-9a-f]{32}$/) as fc.Arbitrary<NodeId>),
+      challenger: fc.option(fc.stringMatching(/^[0-9a-f]{32}$/) as fc.Arbitrary<NodeId>),
     });
     const normal = (value: unknown) => JSON.parse(JSON.stringify(value));
     fc.assert(

@@ -1,0 +1,85 @@
+// Between the leases and whoever plans from them: adds the peers that are kept although their records are gone, says so,
+// and wakes the planner when their time is over. Which they are is decided in departed-peers.ts.
+
+import { millis, minutes } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import type { Logger } from "../base/log.ts";
+import {
+  countKept,
+  type KeepingRules,
+  keepDeparted,
+  nextDue,
+  startKeeping,
+  tableWithDeparted,
+} from "./departed-peers.ts";
+import type { LeaseTable } from "./lease-table.ts";
+
+export interface PeerKeeper {
+  /** All leases as far as they count: the same object while nothing has changed. */
+  table(): LeaseTable;
+  /** Why there are more peers than records, as a phrase; null when there are not. */
+  trouble(): string | null;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface KeepDeps {
+  /** The leases as the store has them. */
+  readonly table: () => LeaseTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The table is another although the store has told nothing. */
+  readonly onChange: () => void;
+}
+
+/** Nothing is due: whoever looks at the table rings. */
+const LONGEST_WAIT = minutes(60);
+
+export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeeper {
+  const { clock, log } = deps;
+  const bell = createDoorbell();
+  let keeping = startKeeping(deps.table());
+  let effective = tableWithDeparted(keeping);
+  const look = () => {
+    const next = keepDeparted(keeping, deps.table(), clock.boottime(), rules);
+    if (next === keeping) return;
+    tell(countKept(keeping), countKept(next), rules, log);
+    keeping = next;
+    effective = tableWithDeparted(next);
+    bell.ring("another table");
+  };
+  return {
+    table() {
+      look();
+      return effective;
+    },
+    trouble() {
+      const kept = countKept(keeping);
+      return kept === 0
+        ? null
+        : `the records of ${kept} hosts have vanished from etcd together; they are kept as peers`;
+    },
+    async run(signal) {
+      for (;;) {
+        const due = nextDue(keeping, rules);
+        const wait = due === null ? LONGEST_WAIT : millis(Math.max(0, due - clock.boottime()));
+        const reasons = await waitAtMost(wait, bell, clock, signal);
+        if (!reasons.has("timer")) continue;
+        look();
+        deps.onChange();
+      }
+    },
+  };
+}
+
+function tell(before: number, after: number, { grace }: KeepingRules, log: Logger): void {
+  if (before === 0 && after > 0) {
+    log.warn("many hosts' records have vanished from etcd together; their routes are kept for a while", {
+      count: after,
+      ms: grace,
+    });
+  }
+  if (before > 0 && after === 0) {
+    log.info("the hosts whose records had vanished together are back, or given up");
+  }
+}
