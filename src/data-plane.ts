@@ -53,8 +53,8 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
   let view: NetworkView | null = null;
   return {
     follow(next) {
-      // Invariant: I2, what is not known completely takes no peer away.
-      if (!next.complete) return;
+      // Invariant: I2, what is not known completely takes no peer away. The first has none to take.
+      if (!next.complete && view !== null) return;
       view = next;
       datapath.setRoutes(userspace.routes(next));
     },

@@ -1,7 +1,6 @@
 // Follows the network config while the daemon runs. What can be changed under running pods is; for the rest the old config
 // stays in force and the operator is told. Whatever stands in etcd, the daemon goes on.
 
-import type { Clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { judgeChange, type Overlay } from "./overlay.ts";
 import type { Lease } from "./subnet/lease.ts";
@@ -17,7 +16,6 @@ export interface ConfigFollower {
 
 export interface FollowConfigDeps {
   readonly store: LeaseStore;
-  readonly clock: Clock;
   readonly log: Logger;
   readonly self: () => Lease;
   /** Another config is in force, or the trouble is another. */

@@ -84,6 +84,7 @@ function holdLeases(
       self: () => (holder.isHeld() ? holder.lease() : null),
       onChange: (event) => {
         holder.observe(event);
+        keeper.observe(event);
         onChange();
       },
     },

@@ -1,5 +1,6 @@
 // The only place where promises run side by side: named tasks under one signal, the first failure stops all.
 
+import { setMaxListeners } from "node:events";
 import { childSignal } from "./signals.ts";
 
 export type Task = (signal: AbortSignal) => Promise<void>;
@@ -11,6 +12,8 @@ export type Task = (signal: AbortSignal) => Promise<void>;
  */
 export async function runTasks(tasks: Readonly<Record<string, Task>>, signal: AbortSignal): Promise<void> {
   using scope = childSignal(signal);
+  // Every task listens to it, and most of what they wait for does.
+  setMaxListeners(0, scope.signal);
   let failure: { readonly error: unknown } | null = null;
   const fail = (error: unknown) => {
     failure ??= { error };

@@ -25,37 +25,47 @@ interface Departed {
 export interface Keeping {
   readonly table: LeaseTable;
   readonly departed: ReadonlyMap<SubnetKey, Departed>;
-  /** When those departed that were let go lately. */
-  readonly lately: readonly Millis[];
+  /** When records vanished lately, ours and those that are back or were let go included. */
+  readonly vanished: ReadonlyMap<SubnetKey, Millis>;
 }
 
 /** Every departure waits this long for others: etcd removes expired records one after another. */
 export const SETTLING = seconds(2);
 /** Departures this close together are one. etcd: at most 1,000 expired leases are removed in a second. */
-const WINDOW = seconds(60);
-/** Two of three, or more than a tenth of many: in a smaller network single hosts that leave would look like all. */
+const WINDOW = seconds(10);
+/** More than half of all, or ten and more than a tenth: in a small network a few hosts that leave are no flight. */
 const FEWEST = 2;
-const SHARE = 0.1;
+const HALF = 0.5;
+const FEWEST_OF_MANY = 10;
+const SHARE_OF_MANY = 0.1;
 
 export function startKeeping(table: LeaseTable): Keeping {
-  return { table, departed: new Map(), lately: [] };
+  return { table, departed: new Map(), vanished: new Map() };
 }
 
-/** The state after `table` was seen at `now`; the same object when nothing has changed and nothing was due. */
-export function keepDeparted(before: Keeping, table: LeaseTable, now: Millis, rules: KeepingRules): Keeping {
-  if (table === before.table && !isAnyDue(before, now, rules)) return before;
+/**
+ * The state after `table` was seen at `now`; the same object when nothing has changed and nothing was due. `removed` are
+ * the keys that were removed since the last table, of which some may be back already.
+ */
+export function keepDeparted(
+  before: Keeping,
+  table: LeaseTable,
+  now: Millis,
+  rules: KeepingRules,
+  removed: readonly SubnetKey[] = [],
+): Keeping {
+  if (table === before.table && removed.length === 0 && !isAnyDue(before, now, rules)) return before;
   const missing = withMissing(before, table, now, rules.self);
-  const lately = before.lately.filter((at) => now - at < WINDOW);
+  const vanished = withVanished(before, table, now, removed);
   // etcd: revisions only grow; a lower one is of a store that was restored or is another.
   const isOlderStore = BigInt(table.revision) < BigInt(before.table.revision);
-  const together = isOlderStore || isMany(missing, lately, table, now, rules);
-  const kept = new Map<SubnetKey, Departed>();
+  const together = isOlderStore || isMany(vanished, missing, table);
+  const departed = new Map<SubnetKey, Departed>();
   for (const [key, one] of missing) {
-    const departed = together && now - one.at < WINDOW ? { ...one, withOthers: true } : one;
-    if (now < dueAt(departed, rules)) kept.set(key, departed);
-    else lately.push(departed.at);
+    const decided = together && now - one.at < WINDOW ? { ...one, withOthers: true } : one;
+    if (now < dueAt(decided, rules)) departed.set(key, decided);
   }
-  return { table, departed: kept, lately };
+  return { table, departed, vanished };
 }
 
 /** When `keepDeparted` is to be asked again although the table is the same; null when never. */
@@ -112,15 +122,26 @@ function isOverlapped({ subnet: { v4 } }: Lease, leases: readonly Lease[]): bool
   return leases.some(({ subnet: other }) => !other.v4.endsWith(length) && prefix4Overlaps(other.v4, v4));
 }
 
-function isMany(
-  missing: ReadonlyMap<SubnetKey, Departed>,
-  lately: readonly Millis[],
+function withVanished(
+  { table: former, vanished }: Keeping,
   table: LeaseTable,
   now: Millis,
-  { self }: KeepingRules,
+  removed: readonly SubnetKey[],
+): ReadonlyMap<SubnetKey, Millis> {
+  const lately = new Map([...vanished].filter(([, at]) => now - at < WINDOW));
+  for (const key of removed) lately.set(key, now);
+  for (const key of former.leases.keys()) {
+    if (!table.leases.has(key) && !lately.has(key)) lately.set(key, now);
+  }
+  return lately;
+}
+
+function isMany(
+  vanished: ReadonlyMap<SubnetKey, Millis>,
+  missing: ReadonlyMap<SubnetKey, Departed>,
+  table: LeaseTable,
 ): boolean {
-  const recent = [...missing.values()].filter(({ at }) => now - at < WINDOW).length + lately.length;
-  const count = recent + (table.leases.has(self) ? 0 : 1);
-  const known = table.leases.size + missing.size + lately.length;
-  return count >= FEWEST && count > known * SHARE;
+  const known = new Set([...table.leases.keys(), ...missing.keys(), ...vanished.keys()]).size;
+  const count = vanished.size;
+  return (count >= FEWEST && count > known * HALF) || (count >= FEWEST_OF_MANY && count > known * SHARE_OF_MANY);
 }

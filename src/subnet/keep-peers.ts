@@ -13,11 +13,15 @@ import {
   startKeeping,
   tableWithDeparted,
 } from "./departed-peers.ts";
+import type { SubnetKey } from "./lease.ts";
+import type { StoreEvent } from "./lease-store.ts";
 import type { LeaseTable } from "./lease-table.ts";
 
 export interface PeerKeeper {
   /** All leases as far as they count: the same object while nothing has changed. */
   table(): LeaseTable;
+  /** What the store tells: a record that was removed may be back before anybody looks at the table. */
+  observe(event: StoreEvent): void;
   /** Why there are more peers than records, as a phrase; null when there are not. */
   trouble(): string | null;
   run(signal: AbortSignal): Promise<void>;
@@ -40,8 +44,10 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
   const bell = createDoorbell();
   let keeping = startKeeping(deps.table());
   let effective = tableWithDeparted(keeping);
+  let removed: SubnetKey[] = [];
   const look = () => {
-    const next = keepDeparted(keeping, deps.table(), clock.boottime(), rules);
+    const next = keepDeparted(keeping, deps.table(), clock.boottime(), rules, removed);
+    removed = [];
     if (next === keeping) return;
     tell(countKept(keeping), countKept(next), rules, log);
     keeping = next;
@@ -52,6 +58,10 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
     table() {
       look();
       return effective;
+    },
+    observe(event) {
+      if (event.kind !== "changes") return;
+      for (const change of event.changes) if (change.kind === "removed") removed.push(change.key);
     },
     trouble() {
       const kept = countKept(keeping);

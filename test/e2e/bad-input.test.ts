@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
@@ -9,6 +10,7 @@ import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { openRawPeer } from "../support/raw-peer.ts";
 
 const { signal } = new AbortController();
+const LIMIT = seconds(60);
 const PROGRAM = join(import.meta.dirname, "../../../bin/flanneld");
 let cluster: Cluster;
 
@@ -44,7 +46,11 @@ async function refuses(
   wrap: readonly string[] = [],
 ): Promise<void> {
   const before = await world();
-  const flags = [`--etcd-endpoints=${cluster.endpoint}`, `--subnet-file=${cluster.hosts[0]?.directory}/subnet.env`];
+  const flags = [
+    `--etcd-endpoints=${cluster.endpoint}`,
+    `--subnet-file=${cluster.hosts[0]?.directory}/subnet.env`,
+    `--state-dir=${cluster.hosts[0]?.directory}/state`,
+  ];
   const output = await cluster.tryOn(0, ...wrap, PROGRAM, ...flags, ...words);
   assert.match(output.stderr, says);
   assert.equal(output.status, status, output.stderr);
@@ -150,7 +156,7 @@ describe("the host", () => {
     await withConfig(UDP.config, () => refuses([], { status: 78, says }, wrap));
   });
 
-  it("that comes when all subnets are leased is told how many there are", async () => {
+  it("that comes when all subnets are leased waits, says how many there are, and has the first that is free", async () => {
     const config = { Network: "10.5.0.0/24", SubnetLen: 26, Backend: { Type: "vxlan" } };
     const keys = ["10.5.0.64-26", "10.5.0.128-26", "10.5.0.192-26"];
     for (const [index, key] of keys.entries()) {
@@ -161,7 +167,15 @@ describe("the host", () => {
       );
     }
     try {
-      await withConfig(config, () => refuses([], { status: 75, says: /out of subnets: all 3 / }));
+      await withConfig(config, async () => {
+        const daemon = cluster.start(0);
+        await daemon.waitForLog(/cannot lease a subnet yet.*out of subnets: all 3 /, LIMIT, signal);
+        await cluster.etcdctl("del", `${PREFIX}/subnets/${keys[1]}`);
+        await daemon.ready(signal);
+        assert.match(readFileSync(daemon.subnetFile, "utf8"), /FLANNEL_SUBNET=10\.5\.0\.129\/26/);
+        await daemon.stop(signal);
+        await cluster.on(0, "ip", "link", "del", "flannel.1");
+      });
     } finally {
       await cluster.etcdctl("del", "--prefix", `${PREFIX}/subnets/`);
     }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
+import type { Flanneld } from "../../lab/flanneld.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { VXLAN } from "../support/backend-profiles.ts";
+import type { Json } from "../../src/base/json.ts";
+import { UDP, VXLAN } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 
 const { signal } = new AbortController();
@@ -105,5 +107,63 @@ describe("the underlay", () => {
     const link = await on(cluster, "ip -d link show flannel.7");
     assert.match(link, /mtu 1350 /);
     assert.match(link, /vxlan id 7 .* dstport 4789 (?!nolearning).*gbp/);
+  });
+});
+
+describe("a network config that changes while daemons run", () => {
+  const vxlan = (backend: Readonly<Record<string, Json>>, more: Readonly<Record<string, Json>> = {}) =>
+    JSON.stringify({ ...VXLAN.config, ...more, Backend: { Type: "vxlan", ...backend } });
+  let cluster: Cluster;
+  let daemon: Flanneld;
+  before(async () => {
+    cluster = await openCluster(2, VXLAN.config, signal);
+    daemon = (await cluster.startAll({ flags: ["--healthz-port=8081"] }))[0] as Flanneld;
+  });
+  after(async () => cluster?.[Symbol.asyncDispose]());
+
+  const shell = (line: string) => cluster.on(0, "sh", "-c", line);
+  const put = (text: string) => cluster.etcdctl("put", `${PREFIX}/config`, text);
+  const shows = (command: string, pattern: RegExp) => {
+    const look = async () => (pattern.test(await shell(command)) ? true : null);
+    return waitFor(`${pattern} by ${command}`, look, LIMIT, signal);
+  };
+  const ready = `node -e 'fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(await r.text()))'`;
+
+  it("in what is safe is followed at once: DirectRouting, MTU and a wider Network", async () => {
+    await put(vxlan({ DirectRouting: true }));
+    await shows("ip route", /^10\.5\.\d+\.0\/24 via 192\.168\.77\.12 dev eth0 proto 70/m);
+    await put(vxlan({ DirectRouting: false, MTU: 1400 }));
+    await shows("ip route", /^10\.5\.\d+\.0\/24 via 10\.5\.\d+\.0 dev flannel\.1 proto 70 onlink/m);
+    await shows("ip link show flannel.1", / mtu 1350 /);
+    await shows(`cat ${daemon.subnetFile}`, /^FLANNEL_MTU=1350$/m);
+    await put(vxlan({}, { Network: "10.4.0.0/15", SubnetMax: "10.5.199.0" }));
+    await shows(`cat ${daemon.subnetFile}`, /^FLANNEL_NETWORK=10\.4\.0\.0\/15$/m);
+    await daemon.waitForLog(/the network config has changed and is followed.*changed=.*Network/, LIMIT, signal);
+    await put(vxlan({}));
+    await daemon.waitForLog(/what needs a restart.*changed=Network/, LIMIT, signal);
+    await put(vxlan({}, { Network: "10.4.0.0/15", SubnetMax: "10.5.199.0" }));
+  });
+
+  for (const [what, text, says] of [
+    ["of the port", vxlan({ Port: 9999 }), /restart flanneld to follow .*Backend\.Port/],
+    ["of the backend", JSON.stringify(UDP.config), /restart flanneld to follow .*Backend\.Type/],
+    ["of SubnetLen", vxlan({}, { SubnetLen: 26, SubnetMax: "10.5.199.0" }), /restart flanneld to follow .*SubnetLen/],
+    ["that makes no sense", "{", /network config in etcd at .*line 1, column 2.*; the old one stays in force/],
+  ] as const) {
+    it(`${what} is told, and the old one stays in force`, async () => {
+      const state = "ip -d -o link show flannel.1; ip route; bridge fdb show dev flannel.1";
+      const before = await shell(state);
+      await put(text);
+      await shows(ready, says);
+      assert.equal(await shell(state), before);
+      assert.ok(daemon.running());
+    });
+  }
+
+  it("that is deleted is told, and the old one stays in force", async () => {
+    await cluster.etcdctl("del", `${PREFIX}/config`);
+    await shows(ready, /flanneld is ready, but degraded: network config: the network config is gone from etcd/);
+    await put(vxlan({}, { Network: "10.4.0.0/15", SubnetMax: "10.5.199.0" }));
+    await shows(ready, /^flanneld is ready\s*$/);
   });
 });

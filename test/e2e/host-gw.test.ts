@@ -8,13 +8,16 @@ import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { createOverlayHost, LIMIT, type OverlayHost } from "../support/overlay-host.ts";
 
 const { signal } = new AbortController();
+
+/** With a single host all its peers go together, which would keep them. */
+const FLAGS = ["--stale-peer-grace=0"];
 let cluster: Cluster;
 let host: OverlayHost;
 let daemon: Flanneld;
 
 before(async () => {
   cluster = await openCluster(1, HOST_GW.config, signal);
-  daemon = cluster.start(0);
+  daemon = cluster.start(0, { flags: FLAGS });
   await daemon.ready(signal);
   host = createOverlayHost(cluster, HOST_GW, signal);
 });
@@ -81,7 +84,7 @@ describe("a host with host-gw", () => {
       await daemon.stop(signal);
       const config = { ...HOST_GW.config, Backend: { Type: "host-gw", MTU: MTU ?? 0 } };
       await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(config));
-      daemon = cluster.start(0);
+      daemon = cluster.start(0, { flags: FLAGS });
       await daemon.ready(signal);
       const file = await host.shell(`cat ${daemon.subnetFile}`);
       assert.match(file, new RegExp(`^FLANNEL_MTU=${expected}$`, "m"));

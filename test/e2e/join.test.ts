@@ -63,9 +63,11 @@ function suite(profile: BackendProfile): void {
     assert.equal(listener.received.filter(({ text }) => text.includes("READY=1")).length, 1);
   });
 
-  it("write to etcd byte for byte what the Go daemon writes", async () => {
+  it("write to etcd byte for byte what the Go daemon writes, and behind that the id of the host", async () => {
     const value = await cluster.etcdctl("get", "--print-value-only", host.ownKey());
-    assert.equal(value, `${profile.record(await host.peer(0))}\n`);
+    const [, id] = /,"NodeID":"([0-9a-f]{32})"\}\n$/.exec(value) ?? [];
+    assert.ok(id);
+    assert.equal(value.replace(`,"NodeID":"${id}"`, ""), `${profile.record(await host.peer(0))}\n`);
   });
 
   it("hold leases of 24 hours", async () => {

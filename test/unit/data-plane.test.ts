@@ -124,6 +124,11 @@ describe("the peers of the data plane", () => {
     assert.equal(datapath.routes().length, 1);
   });
 
+  it("are those that are remembered while etcd has not answered", () => {
+    open().follow(udpView({ complete: false }));
+    assert.equal(datapath.routes().length, 1);
+  });
+
   it("are not what a device is attached to again for", async () => {
     await run();
     plane.follow(udpView({ peers: [] }));

@@ -51,6 +51,23 @@ describe("the planner", () => {
     assert.notEqual(planner.plan(), plan);
   });
 
+  it("gives a host whose subnet another has no way to any peer, and takes the ways that it had", () => {
+    let held = true;
+    const planner = plannerOf(
+      () => tableOf([SELF, PEER]),
+      undefined,
+      undefined,
+      () => held,
+    );
+    const routes = () => planner.plan().want.filter(({ kind }) => kind === "route").length;
+    assert.equal(routes(), 1);
+    held = false;
+    assert.equal(routes(), 0);
+    assert.equal(planner.plan().complete, true);
+    held = true;
+    assert.equal(routes(), 1);
+  });
+
   it("leaves out records that are no leases, lie outside the network or have no usable MAC, and plans the others", () => {
     const outside = leaseOf({ subnet: "10.6.1.0/24", publicIp: "192.168.64.6" });
     const dumb = leaseOf({ subnet: "10.5.7.0/24", publicIp: "192.168.64.7", backendData: { VNI: 1 } });
