@@ -18,7 +18,7 @@ const REPORT = join(ROOT, "dist/.test-report.tap");
  * namespace of each file's own; the end-to-end tests have the machine to themselves.
  */
 const TIERS = {
-  unit: { launcher: [], options: [], seconds: 120, each: false },
+  unit: { launcher: [], options: [], seconds: 300, each: false },
   native: { launcher: [], options: [], seconds: 300, each: false },
   etcd: { launcher: [], options: [], seconds: 300, each: false },
   kernel: { launcher: ["unshare", "-n"], options: [], seconds: 300, each: true },

@@ -87,6 +87,7 @@ function holdLeases(
         keeper.observe(event);
         onChange();
       },
+      onConnected: holder.retry,
     },
   );
   const rules = { grace: options.stalePeerGrace, self: holder.lease().key };

@@ -45,7 +45,10 @@ async function untilWoken(signal: AbortSignal, arm: (resolve: () => void) => voi
   });
 }
 
-/** Like `bell.wait`, but rings it with "timer" when nobody else did within the limit. */
+/** What a wait that lasted as long as it may resolves with. */
+export const TIMER = "timer";
+
+/** Like `bell.wait`, but rings it with TIMER when nobody else did within the limit. */
 export async function waitAtMost(
   limit: Millis,
   bell: Doorbell,
@@ -54,7 +57,7 @@ export async function waitAtMost(
 ): Promise<ReadonlySet<string>> {
   using timer = childSignal(signal);
   clock.sleep(limit, timer.signal).then(
-    () => bell.ring("timer"),
+    () => bell.ring(TIMER),
     () => {},
   );
   try {

@@ -3,7 +3,7 @@
 
 import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -71,7 +71,7 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
         waiters.check();
       }
       const rung = await waitAtMost(plan ? progress.untilRead() : options.resync, bell, deps.clock, signal);
-      if (!rung.has("timer")) await settle(bell, deps.clock, options, signal);
+      if (!rung.has(TIMER)) await settle(bell, deps.clock, options, signal);
     }
   };
   const listen = async (signal: AbortSignal) => {
@@ -101,7 +101,7 @@ async function settle(bell: Doorbell, clock: Clock, options: ReconcileOptions, s
   const latest = clock.monotonic() + options.settleLatest;
   for (let left: number = options.settleLatest; left > 0; left = latest - clock.monotonic()) {
     const rung = await waitAtMost(millis(Math.min(options.settle, left)), bell, clock, signal);
-    if (rung.has("timer")) return;
+    if (rung.has(TIMER)) return;
   }
 }
 

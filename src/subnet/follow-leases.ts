@@ -32,6 +32,8 @@ export interface FollowDeps {
   readonly log: Logger;
   /** The table has changed, by this event. Called for every response of the store: must cost nothing. */
   readonly onChange: (event: StoreEvent) => void;
+  /** The store has answered again after it had been away. */
+  readonly onConnected: () => void;
 }
 
 export function createLeaseFollower(
@@ -55,6 +57,7 @@ export function createLeaseFollower(
   const regain = () => {
     trouble = null;
     complaint.settle();
+    deps.onConnected();
   };
   const watch = async (signal: AbortSignal) => {
     if (!first.fresh) take({ kind: "reset", list: await listAtLast(lose, deps, signal) });

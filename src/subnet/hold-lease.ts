@@ -6,7 +6,7 @@ import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
-import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import { FlannelError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -31,6 +31,8 @@ export interface LeaseHolder {
   trouble(): string | null;
   /** Looks whether the event is about the record that we hold. */
   observe(event: StoreEvent): void;
+  /** etcd answers again: what has failed is tried now and not later. */
+  retry(): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -63,12 +65,12 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
   const rest = async (signal: AbortSignal) => {
     if (!holding.isHeld()) {
       const reasons = await waitAtMost(CONFLICT_NAP, bell, clock, signal);
-      suspect ||= reasons.has("timer");
+      suspect ||= reasons.has(TIMER);
       return;
     }
     const wait = untilRenewal(holding.span(), options.margin, clock.boottime());
     if (wait > 0) await waitAtMost(millis(Math.min(wait, LONGEST_NAP)), bell, clock, signal);
-    else await tendWithRetries(tend, deps, signal);
+    else await tendWithRetries(tend, bell, deps, signal);
   };
   return {
     lease: holding.lease,
@@ -79,9 +81,10 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
       suspect = true;
       bell.ring("record changed");
     },
+    retry: () => bell.ring("connected"),
     async run(signal) {
       for (;;) {
-        if (suspect) await tendWithRetries(tend, deps, signal);
+        if (suspect) await tendWithRetries(tend, bell, deps, signal);
         else await rest(signal);
       }
     },
@@ -121,6 +124,7 @@ function changedKey(change: LeaseChange): string {
 /** etcd may be away for hours: the lease is in doubt only once it has really expired. */
 async function tendWithRetries(
   tend: (signal: AbortSignal) => Promise<void>,
+  bell: Doorbell,
   deps: HoldDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -134,7 +138,7 @@ async function tendWithRetries(
       if (!isRetryable(error)) throw error;
       complaint.raise(error.message);
     }
-    await deps.clock.sleep(delay, signal);
+    await waitAtMost(delay, bell, deps.clock, signal);
   }
 }
 

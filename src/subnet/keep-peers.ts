@@ -3,7 +3,7 @@
 
 import { millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import type { Logger } from "../base/log.ts";
 import {
   countKept,
@@ -74,7 +74,7 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
         const due = nextDue(keeping, rules);
         const wait = due === null ? LONGEST_WAIT : millis(Math.max(0, due - clock.boottime()));
         const reasons = await waitAtMost(wait, bell, clock, signal);
-        if (!reasons.has("timer")) continue;
+        if (!reasons.has(TIMER)) continue;
         look();
         deps.onChange();
       }

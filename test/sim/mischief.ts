@@ -35,13 +35,21 @@ export const MISCHIEF: readonly Mischief[] = [
   { name: "own record deleted", weight: 1, run: ({ store }, host) => onRecord(host, ({ key }) => store.delete(key)) },
   { name: "own record rewritten", weight: 1, run: (world, host, random) => rewrite(world, host, host.ip, random) },
   { name: "own record taken", weight: 1, run: (world, host, random) => rewrite(world, host, "192.168.64.99", random) },
+  { name: "lease lapses", weight: 2, run: lapse },
+  { name: "lease lapses and another host has it", weight: 3, run: leaseLapsed },
+  { name: "all records gone", weight: 1, run: deleteAll },
   // The store.
+  { name: "cut off from the store", weight: 3, run: (_, { way }) => way.cut() },
+  { name: "reaches the store again", weight: 3, run: (_, { way }) => way.mend() },
   { name: "store away", weight: 2, run: ({ store }) => store.disconnect() },
   { name: "store back", weight: 3, run: ({ store }) => store.connect() },
   { name: "history compacted", weight: 2, run: ({ store }) => store.compact() },
   { name: "events late", weight: 1, run: ({ store }) => store.holdEvents() },
   { name: "events delivered", weight: 2, run: ({ store }) => store.releaseEvents() },
   { name: "watch loses events", weight: 2, run: toggle("blind") },
+  // Time.
+  { name: "the machines sleep", weight: 1, run: ({ clock }, _, random) => clock.suspend(random.integer(0, 7_200_000)) },
+  { name: "the clock is set", weight: 1, run: ({ clock }, _, random) => clock.setWallClock(random.integer(-7e6, 7e6)) },
   // The kernel.
   { name: "objects deleted", weight: 5, run: deleteSome },
   { name: "objects changed", weight: 4, run: changeSome },
@@ -103,7 +111,8 @@ function removePeer({ store }: World, _: Host, random: Random): void {
 }
 
 function isForeignPeer(ip: string): boolean {
-  return Number(ip.split(".")[3]) >= 99;
+  const last = Number(ip.split(".")[3]);
+  return last >= 99 && last <= 104;
 }
 
 function onRecord(host: Host, act: (record: NonNullable<ReturnType<Host["record"]>>) => void): void {
@@ -121,6 +130,28 @@ function rewrite({ store, backend }: World, host: Host, publicIp: string, random
   const mac = `02:00:00:00:02:0${random.integer(0, 9)}`;
   const written = announced(backend(), mac);
   onRecord(host, ({ subnet }) => void store.put(leaseOf({ subnet: subnet.v4, publicIp, ...written })));
+}
+
+function deleteAll({ store }: World): void {
+  for (const { key } of store.leases()) store.delete(key);
+}
+
+/** A record ends only because its host cannot renew it. */
+function lapse({ store }: World, host: Host): void {
+  if (host.way.isCut()) onRecord(host, ({ key }) => store.delete(key));
+}
+
+/** While a host cannot renew its lease, another is installed anew that has its subnet from an old backup. */
+async function leaseLapsed(world: World, host: Host): Promise<void> {
+  const subnet = host.holds();
+  const heir = world.hosts.find((other) => other !== host);
+  if (subnet === null || !heir) return;
+  host.way.cut();
+  onRecord(host, ({ key }) => world.store.delete(key));
+  await leave(world, heir);
+  heir.way.mend();
+  heir.writeSubnetFile(`FLANNEL_SUBNET=${subnet}\n`);
+  heir.start();
 }
 
 function toggle(what: "deaf" | "blind"): Mischief["run"] {

@@ -4,7 +4,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { flannelDevices } from "../../src/backends/earlier-routes.ts";
 import { createBackend } from "../../src/backends/registry.ts";
-import { minutes } from "../../src/base/brand.ts";
+import { minutes, seconds } from "../../src/base/brand.ts";
 import type { Datapath, ForwardRoute } from "../../src/base/datapath.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { runDaemon } from "../../src/daemon.ts";
@@ -25,6 +25,7 @@ import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
 import { bareHost, MARK, NETWORK, underlayAt } from "../support/vxlan-host.ts";
+import { createWay, type Way } from "./cut-off.ts";
 
 export interface Host {
   readonly ip: string;
@@ -40,6 +41,12 @@ export interface Host {
   member: boolean;
   /** Does nothing while the daemon runs. */
   start(): void;
+  /** To the store. */
+  readonly way: Way;
+  /** The subnet whose packets it carries, as its daemon believes; null when there is none. */
+  holds(): string | null;
+  /** What the subnet file says, for a start. */
+  writeSubnetFile(text: string): void;
   /** The daemon ends, what it made stays. */
   stop(): Promise<void>;
   /** Whether another host has its subnet, which only an operator can settle. */
@@ -61,6 +68,8 @@ export interface World {
   /** A daemon that runs goes on with what it has read at its start. */
   switchBackend(type: BackendType): void;
   readonly hosts: readonly Host[];
+  /** Two hosts that carry one subnet although both could have heard of it. To be asked often. */
+  conflicts(): readonly string[];
   end(): Promise<void>;
 }
 
@@ -87,12 +96,14 @@ export function createWorld(seed: number, hosts: number, first: BackendType): Wo
   let backend = first;
   const switchBackend = (type: BackendType) => {
     backend = type;
-    store.setConfig(JSON.stringify({ Network: "10.5.0.0/16", Backend: { Type: type } }));
+    // A narrow range, so that a subnet that is free is soon another's.
+    const range = { Network: "10.5.0.0/16", SubnetMax: `10.5.${Math.min(4 * hosts, 230)}.0` };
+    store.setConfig(JSON.stringify({ ...range, Backend: { Type: type } }));
   };
   switchBackend(first);
   let switched = false;
   const made = Array.from({ length: hosts }, (_, index) =>
-    createHost(`192.168.64.${2 + index}`, seed * 100 + index, clock, store, () => backend),
+    createHost(addressOf(index), seed * 100 + index, clock, store, () => backend),
   );
   return {
     clock,
@@ -104,9 +115,38 @@ export function createWorld(seed: number, hosts: number, first: BackendType): Wo
       switchBackend(type);
     },
     hosts: made,
+    conflicts: createConflictWatch(made, store, clock),
     end: async () => {
       for (const host of made) await host.stop();
     },
+  };
+}
+
+/** Foreign peers have the addresses 192.168.64.99 to 104. */
+function addressOf(index: number): string {
+  return `192.168.64.${index < 90 ? 2 + index : 20 + index}`;
+}
+
+/** What was written may be told late, and a watch that was lost is tried again within 5 s. */
+const TIME_TO_HEAR = seconds(10);
+
+function createConflictWatch(hosts: readonly Host[], store: ScriptedStore, clock: FakeClock): World["conflicts"] {
+  const inTouchSince = new Map<Host, number>();
+  const hears = (host: Host) => host.running && !host.way.isCut() && !host.blind && store.isPrompt();
+  return () => {
+    const holders = new Map<string, Host>();
+    const found: string[] = [];
+    for (const host of hosts) {
+      if (!hears(host)) inTouchSince.delete(host);
+      else if (!inTouchSince.has(host)) inTouchSince.set(host, clock.monotonic());
+      const subnet = host.holds();
+      const since = inTouchSince.get(host);
+      if (subnet === null || since === undefined || clock.monotonic() - since < TIME_TO_HEAR) continue;
+      const other = holders.get(subnet);
+      if (other) found.push(`${other.ip} and ${host.ip} both hold ${subnet}`);
+      holders.set(subnet, host);
+    }
+    return found;
   };
 }
 
@@ -122,6 +162,7 @@ function createHost(
   const datapath = createFakeDatapath();
   const log = createCapturedLog();
   const state = createFakeState();
+  const way = createWay();
   let file: string | null = null;
   let readiness: (() => Readiness) | null = null;
   let daemon: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
@@ -130,7 +171,10 @@ function createHost(
     clock,
     random,
     log,
-    openStore: async () => ({ ...blindfolded(store, () => host.blind), [Symbol.asyncDispose]: async () => {} }),
+    openStore: async () => ({
+      ...blindfolded(way.over(store), () => host.blind),
+      [Symbol.asyncDispose]: async () => {},
+    }),
     openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
     openHealth: async (_, checks) => {
       readiness = checks;
@@ -177,6 +221,15 @@ function createHost(
     async stop() {
       daemon?.stop.abort(new Error("stopped"));
       await daemon?.ended;
+    },
+    way,
+    writeSubnetFile: (text) => {
+      file = text;
+    },
+    holds() {
+      const lease = readiness?.().checks.find(({ name }) => name === "lease");
+      const isHeld = host.running && lease?.reason === null;
+      return isHeld ? (/^FLANNEL_SUBNET=(.*)$/m.exec(file ?? "")?.[1] ?? null) : null;
     },
     isRobbed: () => readiness?.().checks.some(({ reason }) => reason?.includes("belongs to the host")) ?? false,
     async faults() {
@@ -292,7 +345,7 @@ function deafened(kernel: FakeKernel, isDeaf: () => boolean): KernelNet {
 }
 
 /** A store whose watch loses changes for as long as the condition holds. */
-function blindfolded(store: ScriptedStore, isBlind: () => boolean): LeaseStore {
+function blindfolded(store: LeaseStore, isBlind: () => boolean): LeaseStore {
   return {
     ...store,
     async *watch(from, signal) {

@@ -43,6 +43,8 @@ export interface ScriptedStore extends LeaseStore {
   holdEvents(): void;
   releaseEvents(): void;
   leases(): readonly Lease[];
+  /** Whether it answers and tells at once. */
+  isPrompt(): boolean;
 }
 
 interface Entry {
@@ -201,6 +203,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
       deliverAll();
     },
     leases: () => [...records.values()],
+    isPrompt: () => outage === null && !held,
     networkConfig: (signal) => call("networkConfig", signal, () => config.get()),
     watchNetworkConfig: (signal) => config.follow(() => outage !== null, signal),
     v2NetworkConfig: (signal) => call("v2NetworkConfig", signal, () => v2Config),

@@ -33,8 +33,20 @@ async function start({ seed = 1, remembered, wrap = (store) => store }: Start = 
   const onChange = (event: StoreEvent) => {
     events.push(event);
   };
+  let connections = 0;
+  const onConnected = () => {
+    connections += 1;
+  };
   const own = first.leases[0] ?? A;
-  const deps = { store: wrap(store), self: () => own, clock, random: createSeededRandom(seed), log, onChange };
+  const deps = {
+    store: wrap(store),
+    self: () => own,
+    clock,
+    random: createSeededRandom(seed),
+    log,
+    onChange,
+    onConnected,
+  };
   const follower = createLeaseFollower({ list: first, fresh: remembered === undefined }, { recount: RECOUNT }, deps);
   const running = follower.run(stop.signal);
   await clock.advance(0);
@@ -44,6 +56,7 @@ async function start({ seed = 1, remembered, wrap = (store) => store }: Start = 
     log,
     follower,
     events,
+    connections: () => connections,
     keys: () => [...follower.table().leases.keys()].toSorted(),
     [Symbol.asyncDispose]: async () => {
       stop.abort();
@@ -243,6 +256,7 @@ describe("following the leases", () => {
       random: createSeededRandom(1),
       log: createCapturedLog(),
       onChange: () => {},
+      onConnected: () => {},
     };
     const running = createLeaseFollower({ list: first, fresh: true }, { recount: RECOUNT }, deps).run(stop.signal);
     const ended = assert.rejects(running, /a bug/);
@@ -274,6 +288,7 @@ describe("following the leases", () => {
     assert.deepEqual(host.keys(), [A.key, B.key]);
     assert.equal(host.follower.table().complete, true);
     assert.equal(host.follower.trouble(), null);
+    assert.ok(host.connections() > 0);
     host.store.delete(B.key);
     await host.clock.advance(0);
     assert.deepEqual(host.keys(), [A.key]);

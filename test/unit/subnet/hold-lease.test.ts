@@ -93,6 +93,18 @@ describe("holding a lease", () => {
     assert.deepEqual(host.log.messages(), ["cannot renew the lease", RENEWED, "the lease is renewed again"]);
   });
 
+  it("tries again at once when etcd answers again", async () => {
+    await using host = start();
+    host.store.disconnect();
+    await host.advance(TTL - 60_000);
+    const failed = host.store.count("renew");
+    host.store.connect();
+    host.holder.retry();
+    await host.advance(100);
+    assert.equal(host.store.count("renew"), failed + 1);
+    assert.equal(host.log.messages().at(-1), "the lease is renewed again");
+  });
+
   it("says so when the lease expired before it could be renewed, and recovers when etcd is back", async () => {
     await using host = start();
     host.store.disconnect();
