@@ -1,16 +1,20 @@
-// Text for a terminal: aligned columns, and emphasis where the terminal shows it.
+// Text for a terminal: aligned columns, emphasis where the terminal shows it, and nothing that steers it.
 
 export interface Style {
   heading(text: string): string;
   good(text: string): string;
+  bad(text: string): string;
   faint(text: string): string;
 }
 
 /** Colours only for a person at a terminal who has not refused them (no-color.org). */
-export function createStyle(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): Style {
+export function createStyle(
+  stream: { readonly isTTY?: boolean },
+  env: Readonly<Record<string, string | undefined>>,
+): Style {
   const coloured = stream.isTTY === true && !env["NO_COLOR"];
   const paint = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
-  return { heading: paint(1), good: paint(32), faint: paint(2) };
+  return { heading: paint(1), good: paint(32), bad: paint(31), faint: paint(2) };
 }
 
 /** Rows of cells -> lines, each column as wide as its widest cell. Numbers are aligned to the right. */
@@ -24,4 +28,11 @@ export function formatTable(rows: readonly (readonly string[])[]): readonly stri
       ? cell.padStart(widths[column] ?? 0)
       : cell.padEnd(widths[column] ?? 0);
   return rows.map((row) => row.map(align).join("  ").trimEnd());
+}
+
+/** C0, DEL, C1 and the two Unicode line ends, the way JSON would write them: for what comes from outside. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createStyle, formatTable } from "../../../demo/table.ts";
+import { createStyle, escapeControls, formatTable } from "../../../src/base/terminal-text.ts";
 
 describe("formatTable", () => {
   it("aligns columns, numbers to the right, and leaves no blanks at the end of a line", () => {
@@ -22,5 +22,11 @@ describe("createStyle", () => {
     assert.notEqual(createStyle({ isTTY: true }, {}).good("ok"), "ok");
     assert.equal(createStyle({ isTTY: true }, { NO_COLOR: "1" }).good("ok"), "ok");
     assert.equal(createStyle({}, {}).good("ok"), "ok");
+  });
+});
+
+describe("escapeControls", () => {
+  it("leaves nothing that steers a terminal or begins a line", () => {
+    assert.equal(escapeControls("a\u001b[31mb\nc\u009bd\u2028é"), "a\\u001b[31mb\\u000ac\\u009bd\\u2028é");
   });
 });
