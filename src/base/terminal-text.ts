@@ -17,17 +17,23 @@ export function createStyle(
   return { heading: paint(1), good: paint(32), bad: paint(31), faint: paint(2) };
 }
 
-/** Rows of cells -> lines, each column as wide as its widest cell. Numbers are aligned to the right. */
-export function formatTable(rows: readonly (readonly string[])[]): readonly string[] {
+/** Rows of cells -> lines, each column as wide as its widest cell. Numbers are aligned to the right, if not told else. */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  isAlignedRight: (cell: string) => boolean = isNumber,
+): readonly string[] {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   }
   const align = (cell: string, column: number) =>
-    /^[\d.]+$/.test(cell) && !/\..*\./.test(cell)
-      ? cell.padStart(widths[column] ?? 0)
-      : cell.padEnd(widths[column] ?? 0);
+    isAlignedRight(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0);
   return rows.map((row) => row.map(align).join("  ").trimEnd());
+}
+
+/** Not an address. */
+function isNumber(cell: string): boolean {
+  return /^[\d.]+$/.test(cell) && !/\..*\./.test(cell);
 }
 
 /** C0, DEL, C1 and the two Unicode line ends, the way JSON would write them: for what comes from outside. */
