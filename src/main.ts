@@ -67,8 +67,10 @@ async function runVerb({ verb, call }: Extract<CommandLine<Verb>, { kind: "verb"
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
   try {
-    const { operatorPorts } = await import("./operator-ports.ts");
-    return await verb.run(call, operatorPorts, controller.signal);
+    const { operatorPorts, flushOutput } = await import("./operator-ports.ts");
+    const done = await verb.run(call, operatorPorts, controller.signal);
+    await flushOutput();
+    return done;
   } catch (error) {
     if (controller.signal.aborted) return status;
     printFailure(error);

@@ -65,3 +65,10 @@ function createScreen(stream: NodeJS.WriteStream): Screen {
     isTerminal: stream.isTTY === true,
   };
 }
+
+/** Node: what a pipe has no room for is written later, and lost when the process exits before. */
+export async function flushOutput(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((done) => stream.write("", () => done()));
+  }
+}

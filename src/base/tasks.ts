@@ -40,6 +40,8 @@ export async function mapInParallel<T, R>(
   signal: AbortSignal,
 ): Promise<R[]> {
   using scope = childSignal(signal);
+  // Node warns of a leak where many listen on one signal; here that is what it is for, and `limit` is how many.
+  setMaxListeners(0, scope.signal);
   const results = new Array<R>(items.length);
   const rest = items.entries();
   let failure: { readonly error: unknown } | null = null;

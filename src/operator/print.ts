@@ -9,7 +9,7 @@ export function printJson(out: Screen, value: Json): void {
 }
 
 export function printLines(out: Screen, lines: readonly string[]): void {
-  for (const line of lines) out.write(`${line}\n`);
+  if (lines.length > 0) out.write(lines.map((line) => `${line}\n`).join(""));
 }
 
 /** Columns below their headings. */

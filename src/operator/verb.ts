@@ -8,6 +8,7 @@ import type { VerbCall, VerbSyntax } from "../cli/verbs.ts";
 import type { OperatorStore } from "../subnet/operator-store.ts";
 
 export interface Screen {
+  /** Returns before the text is out; whoever ends the process waits for that. */
   write(text: string): void;
   readonly style: Style;
   readonly isTerminal: boolean;

@@ -16,6 +16,7 @@ const { signal } = new AbortController();
 const DOCS = join(import.meta.dirname, "../../..");
 const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
 const SUBNETS = "/coreos.com/network/subnets";
+const RECORD = '{"PublicIP":"10.0.0.1","PublicIPv6":null,"BackendType":"vxlan"}';
 let server: EtcdServer;
 let place: Installation;
 
@@ -190,6 +191,27 @@ describe("the leases", () => {
     assert.ok((await terminal("flanneld leases")).includes("\u001b[1mSUBNET"));
     assert.ok(!(await terminal("NO_COLOR=1 flanneld leases")).includes("\u001b"));
     assert.ok(!(await succeed(flanneld("leases"))).includes("\u001b"));
+  });
+
+  it("are all told, however many there are and however slowly they are read", async () => {
+    const [, id = ""] = (await etcdctl("lease grant 86400")).split(" ");
+    const admin = new Etcd3({ hosts: server.endpoint });
+    const lease = BigInt(`0x${id}`).toString();
+    for (let third = 0; third < 20; third++) {
+      const puts = Array.from({ length: 100 }, (_, n) => ({
+        request_put: { key: Buffer.from(`${SUBNETS}/10.${100 + n}.${third}.0-24`), value: Buffer.from(RECORD), lease },
+      }));
+      await admin.kv.txn({ success: puts });
+    }
+    admin.close();
+    const reader = `node -e 'let n = 0; process.stdin.on("data", (d) => { n += d.length; process.stdin.pause(); setImmediate(() => process.stdin.resume()); }).on("end", () => console.log(n))'`;
+    const size = Number(await succeed(shell(`flanneld leases | ${reader}`)));
+    await shell(`flanneld leases > ${place.directory}/leases`);
+    assert.equal(size, readFileSync(join(place.directory, "leases")).length);
+    assert.match(
+      readFileSync(join(place.directory, "leases"), "utf8"),
+      /\n2000 leases, 0 reserved, 255 free of 255\n$/,
+    );
   });
 
   it("can be read by somebody who stops reading", async () => {
