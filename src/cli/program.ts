@@ -60,7 +60,7 @@ export function formatHelp(commands: readonly string[] = []): string {
   const list =
     commands.length === 0
       ? ""
-      : `\nCommands, which look and end; without one, the daemon runs:\n${commands.join("\n")}\n`;
+      : `\nCommands for operators; flanneld help COMMAND explains one:\n${commands.join("\n")}\n`;
   return help + list + AFTERWORD;
 }
 

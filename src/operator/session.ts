@@ -12,7 +12,7 @@ import type { OperatorPorts } from "./verb.ts";
 /** What commands ask of the store. */
 export type OperatorCalls = Pick<
   OperatorStore,
-  "config" | "v2NetworkConfig" | "list" | "get" | "putConfig" | "reserve" | "setTerm" | "timeLeft" | "remove"
+  "config" | "v2NetworkConfig" | "list" | "putConfig" | "reserve" | "setTerm" | "timeLeft" | "remove"
 >;
 
 /** Throws `etcd.unavailable` when an answer takes longer than the call allows. */
@@ -33,7 +33,6 @@ function limited(store: OperatorStore, limit: Millis, endpoints: readonly string
     config: (signal) => reading((scope) => store.config(scope), signal),
     v2NetworkConfig: (signal) => reading((scope) => store.v2NetworkConfig(scope), signal),
     list: (signal) => reading((scope) => store.list(scope), signal),
-    get: (key, signal) => reading((scope) => store.get(key, scope), signal),
     timeLeft: (lease, signal) => reading((scope) => store.timeLeft(lease, scope), signal),
     putConfig: (text, view, signal) => writing((scope) => store.putConfig(text, view, scope), signal),
     reserve: (subnet, attrs, view, signal) => writing((scope) => store.reserve(subnet, attrs, view, scope), signal),

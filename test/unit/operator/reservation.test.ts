@@ -16,10 +16,12 @@ function config(backend: string): ValidConfig {
 const LEASED = leaseOf({ subnet: "10.5.1.0/24", publicIp: "10.0.0.1" });
 const RESERVED: Lease = { ...leaseOf({ subnet: "10.5.2.0/24", publicIp: "10.0.0.2" }), term: { kind: "reserved" } };
 const LARGE = leaseOf({ subnet: "10.5.4.0/23", publicIp: "10.0.0.4" });
+/** Of a host without IPv4: it takes no IPv4 subnet. */
+const IPV6_ONLY = leaseOf({ subnet: "0.0.0.0/0", publicIp: "0.0.0.0" });
 const SPOILT: BadRecord = { key: "10.5.8.0-24", reason: "its value is not a lease" };
 const LIST = {
   revision: "7" as Revision,
-  leases: [LEASED, RESERVED, LARGE],
+  leases: [IPV6_ONLY, LEASED, RESERVED, LARGE],
   bad: [SPOILT, { key: "foo", reason: "x" }],
 };
 
