@@ -1,5 +1,6 @@
 // The real doors to the world for the operator's commands: no kernel, no addon, no log.
 
+import { addAbortListener } from "node:events";
 import { readFile } from "node:fs/promises";
 import { systemClock } from "./base/clock.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
@@ -22,17 +23,23 @@ export const operatorPorts: OperatorPorts = {
 /** Larger than any network config; a wrong file is refused before it fills the memory. */
 const LARGEST_TEXT = 1024 * 1024;
 
-async function readText(path: string): Promise<string> {
+async function readText(path: string, signal: AbortSignal): Promise<string> {
   const purpose = path === "-" ? "the standard input" : "the network config from";
   const unreadable = (reason: string) => new FlannelError("file.unreadable", { path, purpose, reason });
-  const bytes = await (path === "-" ? readStandardInput() : readFile(path)).catch((error: unknown) => {
-    throw unreadable(reasonOf(error));
-  });
+  const bytes = await (path === "-" ? readStandardInput(signal) : readFile(path, { signal })).catch(
+    (error: unknown) => {
+      signal.throwIfAborted();
+      throw unreadable(reasonOf(error));
+    },
+  );
   if (bytes.length > LARGEST_TEXT) throw unreadable(`it has more than ${LARGEST_TEXT} bytes`);
   return bytes.toString("utf8");
 }
 
-async function readStandardInput(): Promise<Buffer> {
+/** Somebody may have to type it: it ends when the signal aborts. */
+async function readStandardInput(signal: AbortSignal): Promise<Buffer> {
+  signal.throwIfAborted();
+  using _ = addAbortListener(signal, () => process.stdin.destroy(new Error("interrupted")));
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {

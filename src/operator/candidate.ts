@@ -14,9 +14,13 @@ export interface Candidate {
 }
 
 /** The config itself, which begins with a brace (a file of such a name is ./{), or where it is to be read. */
-export async function readCandidate(word: string, { readText }: OperatorPorts): Promise<Candidate> {
+export async function readCandidate(
+  word: string,
+  { readText }: OperatorPorts,
+  signal: AbortSignal,
+): Promise<Candidate> {
   if (word.trimStart().startsWith("{")) return { source: "the given config", text: word };
-  return { source: word === "-" ? "standard input" : word, text: await readText(word) };
+  return { source: word === "-" ? "standard input" : word, text: await readText(word, signal) };
 }
 
 /** A sentence for each. */

@@ -15,7 +15,7 @@ import { configKey, type OperatorCalls, withStore } from "./session.ts";
 import type { OperatorPorts, Screen } from "./verb.ts";
 
 export async function setConfig(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
-  const { source, text: untrimmed } = await readCandidate(call.words[0] ?? "", ports);
+  const { source, text: untrimmed } = await readCandidate(call.words[0] ?? "", ports, signal);
   const text = untrimmed.trim();
   const check = checkConfig(text);
   if (check.kind === "invalid") {

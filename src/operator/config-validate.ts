@@ -12,7 +12,7 @@ import type { OperatorPorts, Screen } from "./verb.ts";
 export async function validateConfig(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const [word] = call.words;
   const { source, text } =
-    word === undefined ? await readStored(call, ports, signal) : await readCandidate(word, ports);
+    word === undefined ? await readStored(call, ports, signal) : await readCandidate(word, ports, signal);
   const check = checkConfig(text);
   if (call.json) printJson(ports.out, { source, ...checkJson(check) });
   else if (check.kind === "valid") printVerdict(ports.out, source, check);

@@ -18,7 +18,7 @@ export interface OperatorPorts {
   readonly clock: Clock;
   readonly openStore: (options: EtcdOptions) => Promise<OperatorStore & AsyncDisposable>;
   /** Of a file, or of standard input for "-". Throws `file.unreadable`. */
-  readonly readText: (path: string) => Promise<string>;
+  readonly readText: (path: string, signal: AbortSignal) => Promise<string>;
   /** The result, and nothing else. */
   readonly out: Screen;
   /** What a person should know beside the result. */

@@ -129,6 +129,12 @@ describe("the network config", () => {
     assert.match(await succeed(flanneld("config", "validate")), /Backend\.Port +8472\n/);
   });
 
+  it("that somebody is still typing can be interrupted", async () => {
+    const typing = `mkfifo ${place.directory}/fifo && exec 3<> ${place.directory}/fifo`;
+    const { status, stderr } = await shell(`${typing}; timeout --preserve-status -s INT 2 flanneld config set - <&3`);
+    assert.deepEqual([status, stderr], [130, ""]);
+  });
+
   it("is written as etcdctl would write it, and not when it is there already", async () => {
     const text = '{ "Network": "10.5.0.0/16", "Backend": { "Type": "host-gw" } }';
     writeFileSync(join(place.directory, "net.json"), `${text}\n`);
@@ -320,11 +326,22 @@ describe("etcd", () => {
 
   it("with TLS and authentication is spoken to by the daemon's variables, and the password is not shown", async () => {
     const [cert, key] = ["server.pem", "server.key"].map((name) => join(place.directory, name)) as [string, string];
-    const subject = ["-subj", "/CN=etcd", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"];
+    const subject = [
+      "-subj",
+      "/CN=etcd",
+      "-addext",
+      "subjectAltName=IP:127.0.0.1,DNS:localhost",
+      "-days",
+      "2",
+      "-nodes",
+    ];
     const algorithm = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
     await run(["openssl", "req", "-x509", ...subject, ...algorithm, "-keyout", key, "-out", cert], {}, signal);
     await using secure = await startTestEtcd({ tls: { certFile: cert, keyFile: key } });
-    const root = new Etcd3({ hosts: secure.endpoint, credentials: { rootCertificate: readFileSync(cert) } });
+    const root = new Etcd3({
+      hosts: secure.endpoint.replace("127.0.0.1", "localhost"),
+      credentials: { rootCertificate: readFileSync(cert) },
+    });
     const role = await root.role("flannel").create();
     await role.grant({ permission: "Readwrite", range: root.range({ prefix: "/coreos.com/network/" }) });
     const [user, operator] = [await root.user("root").create("root"), await root.user("op").create("s3cret")];

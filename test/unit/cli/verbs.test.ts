@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { FLAGS, type Flag } from "../../../src/cli/flags.ts";
 import {
   formatOverview,
@@ -62,6 +63,30 @@ describe("a command line", () => {
     const one = match("help config set");
     assert.equal(one.kind === "help" && one.verb?.name, "config set");
     assert.deepEqual(parse("leases --help -nope"), { kind: "help" });
+  });
+
+  it("that has flags only is the daemon's, whatever their values", () => {
+    const flags = fc.constantFrom(...FLAGS.map(({ name }) => name));
+    const given = fc.array(fc.tuple(flags, fc.string()));
+    fc.assert(
+      fc.property(given, (pairs) => {
+        const argv = pairs.map(([name, value]) => `-${name}=${value}`);
+        assert.deepEqual(matchVerb(argv, VERBS), { kind: "none" });
+      }),
+    );
+  });
+
+  it("is read to its end, whatever the words", () => {
+    const words = fc.array(
+      fc.oneof(fc.string(), fc.constantFrom(...VERBS.flatMap(({ name }) => name.split(" ")), "help")),
+    );
+    fc.assert(
+      fc.property(words, (argv) => {
+        const found = matchVerb(argv, VERBS);
+        if (found.kind === "verb") parseVerbLine(found.verb, argv, {});
+        if (found.kind === "unknown") assert.ok(found.problems.length > 0);
+      }),
+    );
   });
 
   const unknown: readonly (readonly [string, readonly string[]])[] = [

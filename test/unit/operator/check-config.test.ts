@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { createBackend } from "../../../src/backends/registry.ts";
 import type { Json } from "../../../src/base/json.ts";
 import { checkConfig } from "../../../src/operator/check-config.ts";
 import { describeConfig, formatUnread } from "../../../src/operator/config-view.ts";
+import { requireIpv4 } from "../../../src/overlay.ts";
 import { parseNetworkConfig } from "../../../src/subnet/network-config.ts";
 
 function problems(config: Json | string): readonly string[] {
@@ -38,6 +40,51 @@ describe("checking a network config", () => {
       const [first = ""] = problems(config);
       assert.throws(daemons, { message: first });
     }
+  });
+
+  it("agrees with the daemon about every config, and always has a reason", () => {
+    const value = fc.oneof(
+      fc.constantFrom<Json>(
+        "10.5.0.0/16",
+        "10.5.3.0",
+        24,
+        30,
+        17,
+        true,
+        false,
+        null,
+        "vxlan",
+        "fd00::/48",
+        -1,
+        0.5,
+        [],
+      ),
+      fc.record({ Type: fc.constantFrom("vxlan", "udp", "host-gw", "x"), VNI: fc.integer(), MTU: fc.integer() }),
+    );
+    const names = ["Network", "subnetLen", "SubnetMin", "SubnetMax", "EnableIPv4", "EnableIPv6", "Backend", "Other"];
+    const configs = fc
+      .dictionary(fc.constantFrom(...names), value)
+      .map((members) => ({ Network: "10.5.0.0/16", ...members }));
+    const daemonAccepts = (text: string) => {
+      try {
+        const network = parseNetworkConfig(text);
+        requireIpv4(network);
+        createBackend(network.backend);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    fc.assert(
+      fc.property(configs, (config) => {
+        const text = JSON.stringify(config);
+        const check = checkConfig(text);
+        assert.equal(check.kind === "valid", daemonAccepts(text), text);
+        if (check.kind === "invalid") assert.ok(check.problems.length > 0);
+        else describeConfig(check);
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it("names every part that is wrong, and every member of the Backend", () => {
