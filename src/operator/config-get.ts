@@ -3,7 +3,7 @@
 import { FlannelError, isError } from "../base/errors.ts";
 import type { Json } from "../base/json.ts";
 import { parseJson } from "../base/json-text.ts";
-import { escapeControls } from "../base/terminal-text.ts";
+import { escapeAllButLines } from "../base/terminal-text.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { ConfigRecord } from "../subnet/operator-store.ts";
 import { printJson } from "./print.ts";
@@ -14,7 +14,7 @@ export async function getConfig(call: VerbCall, ports: OperatorPorts, signal: Ab
   const key = configKey(call);
   const { text, modRevision } = await withStore(call, ports, (store) => requireConfig(key, store, signal));
   if (call.json) printJson(ports.out, { key, text, modRevision, config: parsedOrNull(text) });
-  else ports.out.write(`${printable(text)}\n`);
+  else ports.out.write(`${escapeAllButLines(text.trimEnd())}\n`);
   return 0;
 }
 
@@ -29,15 +29,6 @@ export async function requireConfig(key: string, store: OperatorCalls, signal: A
       ? `there is none in etcd; write one with: flanneld config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`
       : `it is in etcd's v2 store only, which daemons cannot see through the v3 API; write it again with: flanneld config set '${old.trim().replaceAll("'", "'\\''")}'`;
   throw new FlannelError("config.invalid", { at: `network config at ${key}`, reason });
-}
-
-/** Lines and tabs are the writer's; whatever else could steer a terminal is shown and not sent. */
-function printable(text: string): string {
-  return text
-    .trimEnd()
-    .split(/(\r?\n|\t)/)
-    .map((part) => (/^\r?\n$|^\t$/.test(part) ? part : escapeControls(part)))
-    .join("");
 }
 
 function parsedOrNull(text: string): Json {
