@@ -114,6 +114,7 @@ export function reportJson({ leases, bad, leased, reserved, room }: LeaseReport)
       subnet6: subnet.v6,
       publicIp: attrs.publicIp,
       publicIpv6: attrs.publicIpv6,
+      nodeId: attrs.nodeId,
       backend: backendName(attrs.backendType),
       backendData: attrs.backendData,
       kind: term.kind === "reserved" ? "reserved" : "leased",
