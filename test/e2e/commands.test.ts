@@ -38,9 +38,9 @@ function addressOf(host: number): string {
   return address;
 }
 
-describe("a reservation", () => {
-  let daemon: Flanneld;
+let daemon: Flanneld;
 
+describe("a reservation", () => {
   it("for a host that has not started yet is what it gets, and stays one", async () => {
     await flanneld("reserve", "10.5.77.0/24", `--public-ip=${addressOf(0)}`);
     daemon = cluster.start(0);
@@ -78,7 +78,23 @@ describe("a reservation", () => {
     assert.equal(await listed(addressOf(0)), undefined);
     await flanneld("release", (await listed(addressOf(1)))?.subnet ?? "", "--force");
     await flanneld("reserve", "10.5.77.0/24", `--public-ip=${addressOf(1)}`);
-    await cluster.start(1).ready(signal);
+    daemon = cluster.start(1);
+    await daemon.ready(signal);
     assert.deepEqual((await listed(addressOf(1)))?.subnet, "10.5.77.0/24");
+  });
+});
+
+/** With the one host that has a record running. */
+describe("a network config that is written", () => {
+  it("is followed by running daemons when it says so", async () => {
+    const said = await flanneld("config", "set", '{"Network": "10.4.0.0/15", "Backend": {"Type": "vxlan"}}');
+    assert.match(said, /^running daemons follow it at once$/m);
+    await daemon.waitForLog(/has changed and is followed/, LIMIT, signal);
+  });
+
+  it("is not when it says so, and they name the same reason", async () => {
+    const said = await flanneld("config", "set", '{"Network": "10.4.0.0/15", "Backend": {"Type": "host-gw"}}');
+    assert.match(said, /^restart flanneld on every host: .* because of Backend\.Type$/m);
+    await daemon.waitForLog(/needs a restart.*changed=Backend\.Type/, LIMIT, signal);
   });
 });
