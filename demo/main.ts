@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { isKept, listRuns, takeDown } from "../lab/cleanup.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
+import { createStyle } from "../src/base/terminal-text.ts";
 import { type DemoCommand, type DemoOptions, HELP, parseDemoCommand } from "./options.ts";
 import { DemoFailed, runDemo } from "./scenario.ts";
-import { createStyle } from "./table.ts";
 
 const FAILED = 1;
 const USAGE = 64;

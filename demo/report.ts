@@ -2,11 +2,11 @@
 
 import { join } from "node:path";
 import type { Pod } from "../lab/cni.ts";
+import { formatTable, type Style } from "../src/base/terminal-text.ts";
 import type { DemoBackend } from "./backends.ts";
 import type { Observation } from "./journey.ts";
 import type { LogFile } from "./logs.ts";
 import type { Matrix } from "./matrix.ts";
-import { formatTable, type Style } from "./table.ts";
 
 /** What there is to know about one host. */
 export interface HostFacts {

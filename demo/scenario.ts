@@ -6,6 +6,7 @@ import { startEtcd } from "../lab/etcd.ts";
 import { type Flanneld, startFlanneld } from "../lab/flanneld.ts";
 import { run } from "../lab/run.ts";
 import { inNamespace, openTopology, type Topology } from "../lab/topology.ts";
+import type { Style } from "../src/base/terminal-text.ts";
 import type { DemoBackend } from "./backends.ts";
 import { observeJourney } from "./journey.ts";
 import { lastLines, listLogs, saveLogs } from "./logs.ts";
@@ -21,7 +22,6 @@ import {
   type HostFacts,
   type LeaseRecord,
 } from "./report.ts";
-import type { Style } from "./table.ts";
 
 export interface DemoDeps {
   /** A line about what is being done. */

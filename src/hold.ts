@@ -8,7 +8,7 @@ import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { type ConfigFollower, createConfigFollower } from "./follow-config.ts";
 import type { Learned } from "./learn.ts";
-import { LEASE_TTL, type Means } from "./means.ts";
+import type { Means } from "./means.ts";
 import type { LinkName } from "./net/objects.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { createPlanner } from "./planner.ts";
@@ -17,6 +17,7 @@ import type { Acquired } from "./subnet/acquire-lease.ts";
 import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.ts";
 import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
 import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
+import { LEASE_TTL } from "./subnet/lease.ts";
 import type { Remembered } from "./subnet/remembered.ts";
 
 /** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */

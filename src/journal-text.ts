@@ -1,6 +1,8 @@
 // One line of pino's JSON as one line for a person. Pure. Whatever is in a field, the line stays one line and cannot
 // steer a terminal.
 
+import { escapeControls } from "./base/terminal-text.ts";
+
 /** `journal`: a priority for journald, which knows the time itself. `colour`: for a terminal. */
 export type LineStyle = "journal" | "plain" | "colour";
 
@@ -39,11 +41,4 @@ function formatValue(value: unknown): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   const bare = text !== "" && !/[\s"=\p{Cc}]/u.test(text);
   return bare ? text : escapeControls(JSON.stringify(text));
-}
-
-/** C0, DEL, C1 and the two Unicode line ends, the way JSON would write them. */
-function escapeControls(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
 }

@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
+import { escapeAllButLines } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
 import { formatLine, type LineStyle } from "./journal-text.ts";
 
@@ -82,7 +83,7 @@ function isJournal(variable: string | undefined, fd: number): boolean {
 export function formatFailure(error: unknown): string {
   const text =
     error instanceof FlannelError
-      ? error.message
+      ? escapeAllButLines(error.message)
       : `this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
   return text.replaceAll(/^(?=.)/gm, "flanneld: ");
 }

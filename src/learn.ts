@@ -7,7 +7,7 @@ import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
 import type { Prefix4 } from "./base/ip.ts";
 import type { Options } from "./cli/options.ts";
-import { LEASE_TTL, type Means } from "./means.ts";
+import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
 import { type LinkName, MARK } from "./net/objects.ts";
 import { chooseUnderlay, type Underlay } from "./net/underlay.ts";
@@ -16,6 +16,7 @@ import { type Overlay, readOverlay } from "./overlay.ts";
 import { type Acquired, type AcquireRequest, acquireLease } from "./subnet/acquire-lease.ts";
 import { awaitNetworkConfig } from "./subnet/await-config.ts";
 import type { Identity } from "./subnet/identity.ts";
+import { LEASE_TTL } from "./subnet/lease.ts";
 import { type Remembered, unfitness } from "./subnet/remembered.ts";
 import { parsePreviousSubnet } from "./subnet/subnet-file.ts";
 

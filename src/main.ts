@@ -5,16 +5,28 @@ import { dirname } from "node:path";
 import { exitStatusOf, FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
-import { parseCommandLine } from "./cli.ts";
+import { type CommandLine, parseCommandLine } from "./cli.ts";
 import { createJournal, printFailure } from "./journal.ts";
+import type { Verb } from "./operator/verb.ts";
+import { VERBS } from "./operator/verbs.ts";
 import { VERSION } from "./version.ts";
 
 /** Work that is still not done this long after the first SIGTERM is left undone; the kernel state stays either way. */
 const DRAIN_MILLIS = 5000;
 
 async function main(): Promise<number> {
-  const options = readCommandLine();
-  if (typeof options === "number") return options;
+  const command = readCommandLine();
+  switch (command.kind) {
+    case "ended":
+      return command.status;
+    case "verb":
+      return await runVerb(command);
+    case "run":
+      return await runDaemonWith(command.options);
+  }
+}
+
+async function runDaemonWith(options: Options): Promise<number> {
   const log = createJournal(options.log);
   log.info("starting flanneld", { version: VERSION });
   const signal = stopOnSignals(log);
@@ -29,14 +41,38 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** An exit status means that there is nothing to run. */
-function readCommandLine(): Options | number {
+type Task = Extract<CommandLine<Verb>, { kind: "run" | "verb" }> | { readonly kind: "ended"; readonly status: number };
+
+function readCommandLine(): Task {
   try {
-    const command = parseCommandLine(process.argv.slice(2), process.env);
-    if (command.kind === "run") return command.options;
+    const command = parseCommandLine(process.argv.slice(2), process.env, VERBS);
+    if (command.kind === "run" || command.kind === "verb") return command;
     process.stdout.write(`${command.text}\n`);
-    return 0;
+    return { kind: "ended", status: 0 };
   } catch (error) {
+    printFailure(error);
+    return { kind: "ended", status: exitStatusOf(error) };
+  }
+}
+
+/** A command writes in one transaction or not at all, so that it can be interrupted at any time. */
+async function runVerb({ verb, call }: Extract<CommandLine<Verb>, { kind: "verb" }>): Promise<number> {
+  const controller = new AbortController();
+  let status = 0;
+  const interrupt = (name: NodeJS.Signals, number: number) => {
+    if (controller.signal.aborted) process.exit(status);
+    status = 128 + number;
+    controller.abort(new Error(`interrupted by ${name}`));
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  try {
+    const { operatorPorts, flushOutput } = await import("./operator-ports.ts");
+    const done = await verb.run(call, operatorPorts, controller.signal);
+    await flushOutput();
+    return done;
+  } catch (error) {
+    if (controller.signal.aborted) return status;
     printFailure(error);
     return exitStatusOf(error);
   }

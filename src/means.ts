@@ -1,7 +1,5 @@
 // What the parts of the daemon work with: the doors to the world, and what was opened through them.
 
-import type { Millis } from "./base/brand.ts";
-import { minutes } from "./base/brand.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { Ports } from "./ports.ts";
 import type { StateDirectory } from "./state-directory.ts";
@@ -14,6 +12,3 @@ export interface Means extends Ports {
   readonly board: StatusBoard;
   readonly state: StateDirectory;
 }
-
-/** Compat: the Go daemon's lease time. Its readers expect it. */
-export const LEASE_TTL: Millis = minutes(24 * 60);

@@ -29,7 +29,8 @@ export function readOverlay(text: string, key: string): Overlay {
   }
 }
 
-function requireIpv4({ ipv4, ipv6 }: NetworkConfig): Ipv4Network {
+/** Throws `config.invalid` for a config that enables IPv6. */
+export function requireIpv4({ ipv4, ipv6 }: NetworkConfig): Ipv4Network {
   if (ipv4 && !ipv6) return ipv4;
   throw new FlannelError("config.invalid", {
     at: "$.EnableIPv6",

@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   netlink: ["base", "net", "native"],
   native: ["base"],
   cli: ["base", "version"],
+  operator: ["base", "subnet", "backends", "cli", "overlay"],
 };
 
 /** Modules that touch the world, and the directories and files that may. */
@@ -35,6 +36,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
       /^main\.ts$/,
       /^privilege\.ts$/,
       /^journal/,
+      /^operator-ports\.ts$/,
     ],
   },
   { pattern: /^node:timers(\/promises)?$/, allowed: [/^base\/clock\.ts$/, /^netlink\//] },

@@ -1,6 +1,6 @@
 // The figures for a person at a terminal of 120 columns. Pure: results in, lines out.
 
-import type { Style } from "../../demo/table.ts";
+import type { Style } from "../../src/base/terminal-text.ts";
 import {
   type Figures,
   findResult,

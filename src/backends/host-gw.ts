@@ -15,7 +15,7 @@ const HOST_GW_TYPE = "host-gw";
 const OVERHEAD = 0;
 
 export function createHostGw(rawOptions: { readonly [key: string]: Json }): Backend {
-  const mtu = readMtu(jsonObject(rawOptions, "$.Backend"), OVERHEAD);
+  const mtu = readHostGwMtu(rawOptions);
   const directRoute = createDirectRoute();
   return {
     type: HOST_GW_TYPE,
@@ -34,6 +34,15 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     peerFault: (peer, { underlay }) => (directRoute(peer, underlay) ? null : offLink(underlay)),
     plan: (view) => planHostGw(view, directRoute),
   };
+}
+
+/** The members of Backend that host-gw reads, with the values that it goes by; MTU null: the interface decides. */
+export function hostGwSettings(rawOptions: { readonly [key: string]: Json }): { readonly [name: string]: Json } {
+  return { MTU: readHostGwMtu(rawOptions) };
+}
+
+function readHostGwMtu(rawOptions: { readonly [key: string]: Json }): number | null {
+  return readMtu(jsonObject(rawOptions, "$.Backend"), OVERHEAD);
 }
 
 function planHostGw(view: NetworkView, directRoute: DirectRoute): Plan {

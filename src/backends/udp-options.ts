@@ -33,3 +33,10 @@ export function readUdpOptions(raw: { readonly [key: string]: Json }): UdpOption
     checkSource: boolean(options, "CheckSource", true),
   };
 }
+
+/** The members of Backend that udp reads, with the values that it goes by; MTU null: the interface decides. */
+export function udpSettings(raw: { readonly [key: string]: Json }): { readonly [name: string]: Json } {
+  const { port, mtu, checkSource, bufferSize, features } = readUdpOptions(raw);
+  const switches = Object.fromEntries(DATAPATH_FEATURES.map((feature) => [feature, features.has(feature)]));
+  return { Port: port, MTU: mtu, CheckSource: checkSource, BufferSize: bufferSize, ...switches };
+}

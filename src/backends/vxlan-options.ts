@@ -32,3 +32,9 @@ export function readVxlanOptions(raw: { readonly [key: string]: Json }): VxlanOp
     directRouting: boolean(options, "DirectRouting", false),
   };
 }
+
+/** The members of Backend that vxlan reads, with the values that it goes by; MTU null: the interface decides. */
+export function vxlanSettings(raw: { readonly [key: string]: Json }): { readonly [name: string]: Json } {
+  const { vni, port, mtu, directRouting, gbp, learning } = readVxlanOptions(raw);
+  return { VNI: vni, Port: port, MTU: mtu, DirectRouting: directRouting, GBP: gbp, Learning: learning };
+}

@@ -15,6 +15,8 @@ export interface ErrorInfo {
   "etcd.denied": { readonly op: string; readonly reason: string };
   "lease.exhausted": { readonly network: string; readonly subnets: number };
   "host.duplicate": { readonly publicIp: string; readonly subnet: string; readonly node: string };
+  "request.refused": { readonly reason: string };
+  "request.overtaken": { readonly what: string };
   "netlink.errno": { readonly op: string; readonly errno: string; readonly message: string | null };
   "netlink.malformed": { readonly what: string; readonly offset: number };
   "native.unavailable": { readonly path: string; readonly reason: string };
@@ -43,6 +45,8 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "etcd.denied": { disposition: "retry", exit: 75 },
   "lease.exhausted": { disposition: "retry", exit: 75 },
   "host.duplicate": { disposition: "retry", exit: 75 },
+  "request.refused": { disposition: "operator", exit: 65 },
+  "request.overtaken": { disposition: "restart", exit: 75 },
   "netlink.errno": { disposition: "restart", exit: 75 },
   "netlink.malformed": { disposition: "restart", exit: 75 },
   "native.unavailable": { disposition: "operator", exit: 78 },
@@ -67,6 +71,9 @@ const SENTENCES: Sentences = {
     `out of subnets: all ${subnets} of ${network} are leased; free one (a lease ends 24 h after its host's last renewal), or widen Network, SubnetMin/SubnetMax or SubnetLen in the network config`,
   "host.duplicate": ({ publicIp, subnet, node }) =>
     `another running host (node id ${node}) has the public IP ${publicIp} of this one and holds ${subnet} with it; give each its own with -iface or -public-ip`,
+  "request.refused": ({ reason }) => reason,
+  "request.overtaken": ({ what }) =>
+    `somebody else changed ${what} at the same time, and nothing was written: try again`,
   "netlink.errno": ({ op, errno, message }) => `the kernel refused ${op}: ${errno}${message ? ` (${message})` : ""}`,
   "netlink.malformed": ({ what, offset }) => `malformed netlink message: ${what} at byte ${offset}`,
   "native.unavailable": ({ path, reason }) => `cannot load the native addon ${path}: ${reason}; run npm run build`,

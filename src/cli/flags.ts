@@ -1,9 +1,19 @@
-// Every flag of the program, once: parsing, environment, help and the README's table all read this list.
+// Every flag of the daemon, once: parsing, environment, help and the README's table all read this list.
+// Flags of the operator's commands alone stand with those (src/operator/verbs.ts).
 // It says what a flag is called and means, not how its value is checked (options.ts) or how argv is written (go-flags.ts).
 // Compat: names, types and defaults are those of Go flanneld; log-format is ours.
 
 export type FlagType = "bool" | "int" | "string" | "list";
-export type FlagGroup = "etcd" | "interface" | "lease" | "firewall" | "health" | "log" | "kubernetes" | "about";
+export type FlagGroup =
+  | "etcd"
+  | "interface"
+  | "lease"
+  | "firewall"
+  | "health"
+  | "log"
+  | "kubernetes"
+  | "command"
+  | "about";
 
 export interface Flag<Name extends string = string> {
   readonly name: Name;
@@ -27,6 +37,7 @@ export const GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
   health: "Health",
   log: "Log",
   kubernetes: "Kubernetes",
+  command: "This command",
   about: "About",
 };
 
@@ -47,7 +58,7 @@ interface Shape {
   readonly help: string;
 }
 
-function flag<const Name extends string>(name: Name, shape: Shape): Flag<Name> {
+export function flag<const Name extends string>(name: Name, shape: Shape): Flag<Name> {
   const unset = shape.type === "bool" ? "false" : "";
   return { name, default: unset, env: true, notBuilt: null, ...shape };
 }

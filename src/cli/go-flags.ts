@@ -1,8 +1,8 @@
 // The grammar of Go's flag package: argv in, (flag, value) pairs out. Pure. Knows how values are written, not what they
 // mean; where Go stops at the first problem, this goes on, so that all of them can be said at once.
 // Compat: -name and --name are the same; a boolean takes its value only after "="; another flag takes the next word,
-// whatever it looks like. Words that are not flags end Go's parsing and are ignored with all that follows; here they
-// are a problem.
+// whatever it looks like. Words that are not flags end Go's parsing and are ignored with all that follows; here the
+// caller is told of them: they name a command, or they are a problem.
 
 import type { Flag } from "./flags.ts";
 import { nearest } from "./spelling.ts";
@@ -17,6 +17,8 @@ export interface GoFlags {
   readonly given: readonly GivenFlag[];
   /** -h, -help or --help was among them. */
   readonly help: boolean;
+  /** What is neither a flag nor the value of one, and all that stands behind "--". */
+  readonly words: readonly string[];
   readonly problems: readonly string[];
 }
 
@@ -31,6 +33,7 @@ type Word = FlagWord | { readonly kind: "plain" | "end" | "malformed" | "empty" 
 /** What one word of argv comes to, and how many words that took. */
 type Step =
   | { readonly kind: "nothing" | "help"; readonly words: number }
+  | { readonly kind: "plain"; readonly plain: readonly string[]; readonly words: number }
   | { readonly kind: "given"; readonly flag: GivenFlag; readonly words: number }
   | { readonly kind: "problems"; readonly problems: readonly string[]; readonly words: number };
 
@@ -45,6 +48,7 @@ export function readGoFlags(argv: readonly string[], flags: readonly Flag[]): Go
   return {
     given: steps.flatMap((step) => (step.kind === "given" ? [step.flag] : [])),
     help: steps.some((step) => step.kind === "help"),
+    words: steps.flatMap((step) => (step.kind === "plain" ? step.plain : [])),
     problems: steps.flatMap((step) => (step.kind === "problems" ? step.problems : [])),
   };
 }
@@ -57,10 +61,13 @@ function readStep(argv: readonly string[], index: number, known: ReadonlyMap<str
       return { kind: "nothing", words: 1 };
     case "end": {
       const rest = argv.slice(index + 1);
-      return { kind: "problems", problems: rest.map(strayWord), words: 1 + rest.length };
+      return { kind: "plain", plain: rest, words: 1 + rest.length };
     }
-    case "plain":
-      return { kind: "problems", problems: [hintAtBoolean(text, argv[index - 1], known) ?? strayWord(text)], words: 1 };
+    case "plain": {
+      const hint = hintAtBoolean(text, argv[index - 1], known);
+      if (hint === null) return { kind: "plain", plain: [text], words: 1 };
+      return { kind: "problems", problems: [hint], words: 1 };
+    }
     case "malformed":
       return { kind: "problems", problems: [`${text} is not a flag: write -name or --name`], words: 1 };
     case "flag":
@@ -92,10 +99,6 @@ function readWord(text: string): Word {
   const equals = body.indexOf("=");
   if (equals === -1) return { kind: "flag", name: body, value: null };
   return { kind: "flag", name: body.slice(0, equals), value: body.slice(equals + 1) };
-}
-
-function strayWord(text: string): string {
-  return `unexpected word ${JSON.stringify(text)}: flanneld takes flags only`;
 }
 
 /** For "-ip-masq false": the sentence that says how to write it, or null when it is something else. */

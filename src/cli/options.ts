@@ -83,6 +83,15 @@ export function readOptions(settings: Settings): ReadOptions {
   return { options: freeze(options), problems: reader.problems };
 }
 
+/** Of all settings those that say where etcd is; the others are not looked at. */
+export function readEtcdOptions(settings: Settings): {
+  readonly options: EtcdOptions;
+  readonly problems: readonly string[];
+} {
+  const reader = createReader(settings);
+  return { options: freeze(readEtcd(reader)), problems: reader.problems };
+}
+
 interface Range {
   readonly min?: number;
   readonly max?: number;

@@ -1,5 +1,5 @@
-// The flags as a commander program: it keeps the values, knows which of command line, environment and default each one
-// came from, and lays out the help. It never prints, exits or reads process.env: the environment is an argument here.
+// Flags, the daemon's or a command's, as a commander program: it keeps the values, knows which of command line,
+// environment and default each one came from, and lays out the help. It never prints, exits or reads process.env: the environment is an argument here.
 
 import { Command, type Help, Option } from "commander";
 import { envName, FLAGS, type Flag, type FlagName, GROUP_TITLES } from "./flags.ts";
@@ -32,32 +32,64 @@ privilege, 78 bad config or host, 1 bug.`;
 
 /** Command line before environment before default. Compat: an empty variable is unset, a list from one has one element. */
 export function resolveSettings(given: readonly GivenFlag[], env: Environment): Settings {
-  const program = createProgram();
+  return resolveFlags<FlagName>(FLAGS, given, env);
+}
+
+/** The same for any flags. */
+export function resolveFlags<Name extends string>(
+  flags: readonly Flag<Name>[],
+  given: readonly GivenFlag[],
+  env: Environment,
+): Readonly<Record<Name, Setting>> {
+  const program = createProgram({ name: "flanneld", usage: "", description: "", flags });
   program.parse(
     given.map(({ name, value }) => `--${name}=${value}`),
     { from: "user" },
   );
-  for (const flag of FLAGS) {
+  for (const flag of flags) {
     const value = flag.env ? env[envName(flag)] : undefined;
     if (!value || program.getOptionValueSource(keyOf(flag)) === "cli") continue;
     program.setOptionValueWithSource(keyOf(flag), flag.type === "list" ? [value] : value, "env");
   }
-  return Object.fromEntries(FLAGS.map((flag) => [flag.name, settingOf(flag, program)])) as Settings;
+  return Object.fromEntries(flags.map((flag) => [flag.name, settingOf(flag, program)])) as Record<Name, Setting>;
 }
 
-export function formatHelp(): string {
-  return createProgram().helpInformation() + AFTERWORD;
+/** The daemon's help. `commands` are lines about what else the program does. */
+export function formatHelp(commands: readonly string[] = []): string {
+  const help = formatProgram({ name: "flanneld", usage: "[flags]", description: PREFACE, flags: FLAGS });
+  const list =
+    commands.length === 0
+      ? ""
+      : `\nCommands for operators; flanneld help COMMAND explains one:\n${commands.join("\n")}\n`;
+  return help + list + AFTERWORD;
 }
 
-function createProgram(): Command {
-  const program = new Command("flanneld")
-    .usage("[flags]")
-    .description(PREFACE)
+export interface ProgramSyntax {
+  /** "flanneld config get" */
+  readonly name: string;
+  /** What comes behind the name: "[FILE|-] [flags]". */
+  readonly usage: string;
+  readonly description: string;
+  readonly flags: readonly Flag[];
+}
+
+/** Usage, description and flags by group. */
+export function formatProgram(syntax: ProgramSyntax): string {
+  return createProgram(syntax).helpInformation();
+}
+
+function createProgram({ name, usage, description, flags }: ProgramSyntax): Command {
+  const byName = new Map<string, Flag>(flags.map((flag) => [flag.name, flag]));
+  const termOf = (option: Option) => formatTerm(option, byName);
+  const optionDescription = (option: Option) => formatDescription(option, byName);
+  const program = new Command(name)
+    .usage(usage)
+    .description(description)
     .helpOption(false)
     .exitOverride()
     .configureOutput({ writeOut: () => {}, writeErr: () => {}, outputError: () => {} })
-    .configureHelp({ helpWidth: 80, optionTerm: termOf, optionDescription: descriptionOf, formatItem });
-  for (const flag of FLAGS) program.addOption(optionOf(flag));
+    .configureHelp({ helpWidth: 80, optionTerm: termOf, optionDescription, formatItem });
+  for (const flag of flags) program.addOption(optionOf(flag));
   return program;
 }
 
@@ -78,14 +110,12 @@ function settingOf(flag: Flag, program: Command): Setting {
   return { values, given: source !== "default", written: source === "env" ? envName(flag) : `-${flag.name}` };
 }
 
-const byName = new Map<string, Flag>(FLAGS.map((flag) => [flag.name, flag]));
-
-function termOf(option: Option): string {
+function formatTerm(option: Option, byName: ReadonlyMap<string, Flag>): string {
   const type = byName.get(option.name())?.type;
   return type === "bool" ? `-${option.name()}[=bool]` : `-${option.name()} ${type}`;
 }
 
-function descriptionOf(option: Option): string {
+function formatDescription(option: Option, byName: ReadonlyMap<string, Flag>): string {
   const flag = byName.get(option.name());
   if (!flag) return option.description;
   const facts = [

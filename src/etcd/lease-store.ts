@@ -1,12 +1,14 @@
 // The lease store on etcd v3: the same keys and values as the Go daemon's. Reading is here; what is written is in
-// lease-writes.ts, what is followed in watch.ts.
+// lease-writes.ts, what is followed in watch.ts, and what only operators do in operator-store.ts.
 
 import type { EtcdOptions } from "../cli/options.ts";
 import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
-import type { LeaseCensus, LeaseList, LeaseStore } from "../subnet/lease-store.ts";
+import type { LeaseCensus, LeaseList } from "../subnet/lease-store.ts";
+import type { OperatorStore } from "../subnet/operator-store.ts";
 import type { FailoverDeps } from "./failover.ts";
 import { createKeyspace, readLease, readRecord } from "./keyspace.ts";
 import { claimLease, removeLease, renewLease, until, type WriteDeps } from "./lease-writes.ts";
+import { operatorCalls } from "./operator-store.ts";
 import { readTlsMaterial } from "./tls.ts";
 import { openTransport } from "./transport.ts";
 import { readV2Value } from "./v2-config.ts";
@@ -17,7 +19,7 @@ import { watchConfig } from "./watch-config.ts";
 export async function openEtcdLeaseStore(
   options: EtcdOptions,
   deps: FailoverDeps,
-): Promise<LeaseStore & AsyncDisposable> {
+): Promise<OperatorStore & AsyncDisposable> {
   // Compat: without TLS in the endpoints, certificate files are not looked at.
   const isSecure = options.endpoints.some((endpoint) => endpoint.startsWith("https://"));
   const tls = isSecure ? await readTlsMaterial(options.tls) : null;
@@ -45,6 +47,7 @@ export async function openEtcdLeaseStore(
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
     renew: (lease, attrs, ttl, signal) => renewLease(lease, attrs, ttl, means, signal),
     remove: (lease, signal) => removeLease(lease, means, signal),
+    ...operatorCalls(means),
     [Symbol.asyncDispose]: async () => transport[Symbol.dispose](),
   };
 }

@@ -19,7 +19,7 @@ export interface WriteDeps {
 }
 
 /** etcd: the lease id that means none. */
-const NO_LEASE = "0";
+export const NO_LEASE = "0";
 
 export async function claimLease(
   subnet: Subnet,
@@ -103,7 +103,7 @@ async function renewUnder(
   return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId } } };
 }
 
-function lost({ found }: { readonly found: Lease | null }): RenewOutcome {
+export function lost({ found }: { readonly found: Lease | null }): RenewOutcome {
   return { kind: "lost", found };
 }
 
@@ -123,7 +123,7 @@ type WriteOutcome =
   | { readonly kind: "refused"; readonly found: Lease | null };
 
 /** The record is the one that we have seen. */
-function isStill({ key, version }: Lease, { keyspace }: WriteDeps): readonly ICompare[] {
+export function isStill({ key, version }: Lease, { keyspace }: WriteDeps): readonly ICompare[] {
   const recordKey = keyspace.recordKey(key);
   return [
     { key: recordKey, target: "Mod", result: "Equal", mod_revision: version.modRevision },
@@ -143,7 +143,7 @@ async function transact(
   return { kind: "refused", found: readLease(keyspace, responses[0]?.response_range.kvs ?? []) };
 }
 
-async function put(
+export async function put(
   record: ConditionalRecord,
   leaseId: string,
   deps: WriteDeps,
@@ -164,7 +164,7 @@ async function put(
 }
 
 /** An etcd lease that got no record is given back: otherwise every lost race would leave one behind for a day. */
-async function putWithNewLease(
+export async function putWithNewLease(
   record: ConditionalRecord,
   ttl: Millis,
   deps: WriteDeps,

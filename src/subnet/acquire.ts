@@ -133,3 +133,9 @@ function freeRuns(runs: readonly Run[], count: number): readonly Run[] {
   }
   return gaps;
 }
+
+/** How many subnets could still be leased. */
+export function countFreeSubnets(network: Ipv4Network, taken: readonly Prefix4[]): number {
+  const gaps = freeRuns(takenRuns(network, taken), countSubnets(network));
+  return gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+}

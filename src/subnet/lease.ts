@@ -1,11 +1,14 @@
 // A lease: one host's share of the network and how to reach it. The JSON form is byte for byte the Go daemon's.
 
-import type { Brand, EpochMillis } from "../base/brand.ts";
+import { type Brand, type EpochMillis, minutes } from "../base/brand.ts";
 import type { Ipv4, Prefix4 } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import type { Json } from "../base/json.ts";
 
 export type { Json };
+
+/** How long a lease lasts without renewal. Compat: the Go daemon's; its readers expect it. */
+export const LEASE_TTL = minutes(24 * 60);
 
 export interface Subnet {
   readonly v4: Prefix4;

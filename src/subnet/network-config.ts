@@ -79,6 +79,19 @@ export function parseNetworkConfig(text: string): NetworkConfig {
   return { ipv4, ipv6, nftables: boolean(config, "EnableNFTables", false), backend: parseBackend(config) };
 }
 
+/** What parseNetworkConfig reads independently of each other, for whoever looks for every problem. Each throws like it. */
+export const CONFIG_PARTS: readonly ((text: string) => unknown)[] = [
+  (text) => boolean(rootObject(text), "EnableIPv4", true) && deriveNetwork(rootObject(text), IPV4),
+  (text) => boolean(rootObject(text), "EnableIPv6", false) && deriveNetwork(rootObject(text), IPV6),
+  (text) => boolean(rootObject(text), "EnableNFTables", false),
+  configBackend,
+];
+
+/** The Backend alone, of a config whatever else is in it. */
+export function configBackend(text: string): NetworkConfig["backend"] {
+  return parseBackend(rootObject(text));
+}
+
 /** Paths of the members that the daemon does not read, for one log line. Takes text that parseNetworkConfig accepted. */
 export function unknownConfigMembers(text: string): readonly string[] {
   return unknownMembers(rootObject(text), KNOWN);

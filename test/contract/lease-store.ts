@@ -7,12 +7,13 @@ import { type Millis, minutes, seconds } from "../../src/base/brand.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { parsePrefix4 } from "../../src/base/ip.ts";
 import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "../../src/subnet/lease.ts";
-import type { LeaseChange, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
+import type { LeaseChange, StoreEvent } from "../../src/subnet/lease-store.ts";
+import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import { leaseOf } from "../support/leases.ts";
 
 /** A store without any records, and the world around it. */
 export interface StoreFixture extends AsyncDisposable {
-  readonly store: LeaseStore;
+  readonly store: OperatorStore;
   readonly clock: Clock;
   /** Null deletes. */
   writeConfig(text: string | null): Promise<void>;
@@ -44,7 +45,7 @@ const OTHER_TEXT = TEXT.replace("192.168.64.3", "192.168.64.99");
 export function testLeaseStore(name: string, open: () => Promise<StoreFixture>): void {
   describe(name, () => {
     let fixture: StoreFixture;
-    let store: LeaseStore;
+    let store: OperatorStore;
     let controller: AbortController;
     let signal: AbortSignal;
     beforeEach(async () => {

@@ -7,21 +7,21 @@ import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import type { EtcdOptions } from "../../src/cli/options.ts";
 import { openEtcdLeaseStore } from "../../src/etcd/lease-store.ts";
-import type { LeaseStore } from "../../src/subnet/lease-store.ts";
+import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import type { StoreFixture } from "../contract/lease-store.ts";
 
 export interface EtcdFixture extends StoreFixture {
-  readonly store: LeaseStore & AsyncDisposable;
+  readonly store: OperatorStore & AsyncDisposable;
   readonly prefix: string;
   readonly server: EtcdServer;
   readonly admin: Etcd3;
   /** As another host would. */
-  openStore(options?: Partial<EtcdOptions>): Promise<LeaseStore & AsyncDisposable>;
+  openStore(options?: Partial<EtcdOptions>): Promise<OperatorStore & AsyncDisposable>;
 }
 
 let prefixes = 0;
 
-export function openStore(options: Partial<EtcdOptions>): Promise<LeaseStore & AsyncDisposable> {
+export function openStore(options: Partial<EtcdOptions>): Promise<OperatorStore & AsyncDisposable> {
   return openEtcdLeaseStore(
     {
       endpoints: ["http://127.0.0.1:2379"],

@@ -8,9 +8,11 @@ import { FlannelError } from "../../src/base/errors.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { createKeyspace } from "../../src/etcd/keyspace.ts";
 import { claimLease, renewLease } from "../../src/etcd/lease-writes.ts";
+import { operatorCalls } from "../../src/etcd/operator-store.ts";
 import { type EtcdTransport, openTransport } from "../../src/etcd/transport.ts";
 import type { Lease, LeaseAttrs } from "../../src/subnet/lease.ts";
 import { testLeaseStore } from "../contract/lease-store.ts";
+import { testOperatorStore } from "../contract/operator-store.ts";
 import { leaseOf, peerNumber } from "../support/leases.ts";
 import { type EtcdFixture, openEtcdFixture, startTestEtcd } from "./etcd-fixture.ts";
 
@@ -28,6 +30,7 @@ before(async () => {
 after(async () => server?.[Symbol.asyncDispose]());
 
 testLeaseStore("the etcd lease store", () => openEtcdFixture(server));
+testOperatorStore("the etcd lease store", () => openEtcdFixture(server));
 
 describe("the etcd lease store", () => {
   beforeEach(async () => {
@@ -127,6 +130,24 @@ describe("the etcd lease store", () => {
     const renewed = await renewLease(claimed.lease, changed, TTL, means, signal);
     assert.equal(renewed.kind, "renewed");
     assert.deepEqual((await fixture.store.get(key, signal))?.version, renewed.lease.version);
+  });
+
+  it("knows what it wrote for an operator for its own when the answer was lost on the way", async () => {
+    await using lossy = await openLossyTransport();
+    const means = { transport: lossy.transport, keyspace: createKeyspace(fixture.prefix), clock: systemClock };
+    const lease = await claim();
+    const { revision } = await fixture.store.list(signal);
+    const calls = operatorCalls(means);
+    lossy.loseAnswers();
+    assert.equal((await calls.putConfig("{}", { config: null, revision }, signal)).kind, "put");
+    const reserved = await calls.setTerm(lease, null, signal);
+    assert.equal(reserved.kind, "renewed");
+    const released = await calls.setTerm(reserved.lease, TTL, signal);
+    assert.equal(released.kind, "renewed");
+    assert.deepEqual((await fixture.store.get(key, signal))?.version, released.lease.version);
+    lossy.loseRequests();
+    await assert.rejects(calls.setTerm(released.lease, null, signal), { code: "etcd.unavailable" });
+    assert.deepEqual((await fixture.store.get(key, signal))?.version, released.lease.version);
   });
 
   it("gives the etcd lease back when a claim did not arrive", async () => {

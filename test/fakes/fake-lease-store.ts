@@ -9,10 +9,11 @@ import { FlannelError } from "../../src/base/errors.ts";
 import type { Lease, LeaseAttrs, LeaseTerm, Revision, SubnetKey } from "../../src/subnet/lease.ts";
 import { type DecodedRecord, decodeRecord, encodeLeaseAttrs } from "../../src/subnet/lease-codec.ts";
 import type { LeaseCensus, LeaseChange, LeaseList, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
+import type { ConfigRecord, OperatorStore, StoreView } from "../../src/subnet/operator-store.ts";
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
 import { createFollowedValue, type FollowedValue } from "./followed-value.ts";
 
-export interface FakeLeaseStore extends LeaseStore {
+export interface FakeLeaseStore extends OperatorStore {
   /** Null: there is none. */
   writeConfig(text: string | null): void;
   writeV2Config(text: string | null): void;
@@ -27,20 +28,23 @@ export interface FakeLeaseStore extends LeaseStore {
   /** From now on nobody gets an answer, for this reason; null: they do again. */
   disconnect(reason: string | null): void;
   /** The next call of this kind throws, and does nothing. */
-  failNext(call: Exclude<keyof LeaseStore, "watch" | "watchNetworkConfig">, error: FlannelError): void;
+  failNext(call: Exclude<keyof OperatorStore, "watch" | "watchNetworkConfig">, error: FlannelError): void;
   /** Texts by key. */
   records(): ReadonlyMap<string, string>;
   /** Etcd leases that have not ended. */
   leaseCount(): number;
   /** The calls so far. */
-  calls(): readonly (keyof LeaseStore)[];
+  calls(): readonly (keyof OperatorStore)[];
 }
 
 interface Entry {
   readonly value: string;
+  readonly createRevision: number;
   readonly modRevision: number;
   readonly leaseId: string;
 }
+
+type WrittenEntry = Pick<Entry, "value" | "leaseId">;
 
 interface Transaction {
   readonly revision: number;
@@ -61,6 +65,8 @@ interface Watcher {
 interface State {
   readonly clock: Clock;
   readonly config: FollowedValue<string | null>;
+  /** At which the config was written last. */
+  configRevision: number;
   v2Config: string | null;
   /** Counts the stores that have been here. */
   identity: number;
@@ -72,8 +78,8 @@ interface State {
   readonly leases: Map<string, EpochMillis>;
   lastLeaseId: number;
   outage: string | null;
-  readonly failures: Map<keyof LeaseStore, FlannelError>;
-  readonly calls: (keyof LeaseStore)[];
+  readonly failures: Map<keyof OperatorStore, FlannelError>;
+  readonly calls: (keyof OperatorStore)[];
   readonly watchers: Set<Watcher>;
 }
 
@@ -81,6 +87,7 @@ export function createFakeLeaseStore({ clock }: { readonly clock: Clock }): Fake
   const state: State = {
     clock,
     config: createFollowedValue<string | null>(null),
+    configRevision: 0,
     v2Config: null,
     identity: 1,
     revision: 1,
@@ -94,19 +101,19 @@ export function createFakeLeaseStore({ clock }: { readonly clock: Clock }): Fake
     calls: [],
     watchers: new Set(),
   };
-  return { ...portOf(state), ...controlsOf(state) };
+  return { ...portOf(state), ...operatorCallsOf(state), ...controlsOf(state) };
 }
 
-function controlsOf(state: State): Omit<FakeLeaseStore, keyof LeaseStore> {
+function controlsOf(state: State): Omit<FakeLeaseStore, keyof OperatorStore> {
   return {
-    writeConfig: (text) => state.config.set(text),
+    writeConfig: (text) => void putConfig(state, text),
     writeV2Config: (text) => {
       state.v2Config = text;
     },
     write(records, ttl) {
       const leaseId = ttl === undefined ? "0" : grant(state, ttl);
       const entries = Object.entries(records).map(([key, value]) => [key, value === null ? null : { value, leaseId }]);
-      commit(state, new Map(entries as [string, Omit<Entry, "modRevision"> | null][]));
+      commit(state, new Map(entries as [string, WrittenEntry | null][]));
     },
     endLease: (key) => revoke(state, state.entries.get(key)?.leaseId ?? "0"),
     compact: () => {
@@ -185,8 +192,64 @@ function portOf(state: State): LeaseStore {
   };
 }
 
+function operatorCallsOf(state: State): Omit<OperatorStore, keyof LeaseStore> {
+  return {
+    async config(signal) {
+      await enter(state, "config", signal);
+      return configRecord(state);
+    },
+    async putConfig(text, view, signal) {
+      await enter(state, "putConfig", signal);
+      if (!holds(state, view)) return { kind: "changed" };
+      const config = putConfig(state, text);
+      return config ? { kind: "put", config } : { kind: "changed" };
+    },
+    async reserve(subnet, attrs, view, signal) {
+      await enter(state, "reserve", signal);
+      const key = formatSubnetKey(subnet);
+      if (state.entries.has(key) || !holds(state, view)) return { kind: "changed" };
+      return { kind: "reserved", lease: writeLease(state, key, attrs, "0") };
+    },
+    async setTerm(lease, ttl, signal) {
+      await enter(state, "setTerm", signal);
+      const entry = state.entries.get(lease.key);
+      if (!entry || !isStill(state, lease)) return { kind: "lost", found: leaseAt(state, lease.key) };
+      const leaseId = ttl === null ? "0" : grant(state, ttl);
+      commit(state, new Map([[lease.key, { value: entry.value, leaseId }]]));
+      const version = { modRevision: String(state.revision) as Revision, leaseId };
+      return { kind: "renewed", lease: { ...lease, term: termOf(state, leaseId), version } };
+    },
+    async timeLeft(lease, signal) {
+      await enter(state, "timeLeft", signal);
+      const { leaseId } = lease.version;
+      return leaseId === "0" || state.leases.has(leaseId)
+        ? termOf(state, leaseId)
+        : { kind: "until", at: state.clock.now() };
+    },
+  };
+}
+
+function putConfig(state: State, text: string | null): ConfigRecord | null {
+  state.revision += 1;
+  state.configRevision = state.revision;
+  state.config.set(text);
+  return configRecord(state);
+}
+
+function configRecord({ config, configRevision }: State): ConfigRecord | null {
+  const text = config.get();
+  return text === null ? null : { text, modRevision: String(configRevision) as Revision };
+}
+
+function holds(state: State, view: StoreView): boolean {
+  const unchanged = configRecord(state)?.modRevision === view.config?.modRevision;
+  return (
+    unchanged && [...state.entries.values()].every(({ createRevision }) => createRevision <= Number(view.revision))
+  );
+}
+
 /** What every call begins with: others get their turn, time has passed, and etcd may be away. */
-async function enter(state: State, call: keyof LeaseStore, signal: AbortSignal): Promise<void> {
+async function enter(state: State, call: keyof OperatorStore, signal: AbortSignal): Promise<void> {
   state.calls.push(call);
   await Promise.resolve();
   signal.throwIfAborted();
@@ -272,11 +335,12 @@ function expireDue(state: State): void {
   }
 }
 
-function commit(state: State, changes: ReadonlyMap<string, Omit<Entry, "modRevision"> | null>): void {
+function commit(state: State, changes: ReadonlyMap<string, WrittenEntry | null>): void {
   state.revision += 1;
   const stamped = new Map<string, Entry | null>();
   for (const [key, change] of changes) {
-    const entry = change && { ...change, modRevision: state.revision };
+    const createRevision = state.entries.get(key)?.createRevision ?? state.revision;
+    const entry = change && { ...change, createRevision, modRevision: state.revision };
     if (entry) state.entries.set(key, entry);
     else if (!state.entries.delete(key)) continue;
     stamped.set(key, entry);

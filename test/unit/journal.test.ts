@@ -135,6 +135,11 @@ describe("formatFailure()", () => {
     assert.doesNotMatch(formatFailure(error), /\n|\bat /);
   });
 
+  it("cannot steer a terminal by what it quotes", () => {
+    const error = new FlannelError("request.refused", { reason: "its reason is \u001b[2J\u009b1m" });
+    assert.equal(formatFailure(error), "flanneld: its reason is \\u001b[2J\\u009b1m");
+  });
+
   it("is printed with a line end", () => {
     const lines: string[] = [];
     printFailure("x", { write: (line) => void lines.push(line) });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runTasks, type Task } from "../../../src/base/tasks.ts";
+import { mapInParallel, runTasks, type Task } from "../../../src/base/tasks.ts";
 
 const untilStopped: Task = (signal) =>
   new Promise((_, reject) => {
@@ -44,4 +44,40 @@ test("a task that returns before it was stopped is named as a bug", async () => 
   const returning: Task = async () => {};
   const run = runTasks({ returning, waiting: untilStopped }, new AbortController().signal);
   await assert.rejects(run, /task returning returned before it was stopped/);
+});
+
+test("items are worked on a few at a time, and the results are in their order", async () => {
+  let [running, most] = [0, 0];
+  const work = async (item: number) => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    return item * 2;
+  };
+  const items = [...Array(20).keys()];
+  assert.deepEqual(
+    await mapInParallel(items, 3, work, new AbortController().signal),
+    items.map((item) => item * 2),
+  );
+  assert.equal(most, 3);
+  assert.deepEqual(await mapInParallel([], 3, work, new AbortController().signal), []);
+});
+
+test("the first item that fails stops the others, and no more are begun", async () => {
+  const begun: number[] = [];
+  const work = async (item: number, signal: AbortSignal) => {
+    begun.push(item);
+    if (item === 1) throw new Error("no etcd");
+    await untilStopped(signal);
+  };
+  await assert.rejects(mapInParallel([0, 1, 2, 3], 2, work, new AbortController().signal), /no etcd/);
+  assert.deepEqual(begun, [0, 1]);
+});
+
+test("items are left when the signal aborts, with its reason", async () => {
+  const stop = new AbortController();
+  const work = (_: number, signal: AbortSignal) => untilStopped(signal);
+  const mapped = mapInParallel([0, 1, 2], 1, work, stop.signal);
+  stop.abort(new Error("stopped"));
+  await assert.rejects(mapped, /stopped/);
 });

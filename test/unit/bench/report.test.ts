@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { PathResult } from "../../../bench/datapath/figures.ts";
 import { formatFigures, formatRound, formatVerdicts } from "../../../bench/datapath/report.ts";
 import { judge } from "../../../bench/datapath/targets.ts";
-import { createStyle } from "../../../demo/table.ts";
+import { createStyle } from "../../../src/base/terminal-text.ts";
 import { measured, troubled } from "./results.ts";
 
 const PLAIN = createStyle({}, {});

@@ -56,9 +56,15 @@ describe("readGoFlags()", () => {
   });
 
   it("does not see flags behind --", () => {
-    const { help, given, problems } = read("-v=1", "--", "-help");
+    const { help, given, words, problems } = read("-v=1", "--", "-help");
     assert.deepEqual({ help, given }, { help: false, given: [{ name: "v", value: "1" }] });
-    assert.deepEqual(problems, ['unexpected word "-help": flanneld takes flags only']);
+    assert.deepEqual([words, problems], [["-help"], []]);
+  });
+
+  it("hands on what is no flag, in its order", () => {
+    const { given, words, problems } = read("config", "-ip-masq", "get", "-v", "1", "-", "true");
+    assert.deepEqual([words, problems], [["config", "get", "-", "true"], []]);
+    assert.equal(given.length, 2);
   });
 
   const problems: readonly (readonly [readonly string[], string])[] = [
@@ -67,9 +73,6 @@ describe("readGoFlags()", () => {
     [["-logtostderr"], "unknown flag -logtostderr"],
     [["-etcd-endpoint", "http://a:1"], "unknown flag -etcd-endpoint (did you mean -etcd-endpoints?)"],
     [["-ip-masq", "false"], '-ip-masq false: a bool takes its value after "=", write -ip-masq=false'],
-    [["-ip-masq", "eth0"], 'unexpected word "eth0": flanneld takes flags only'],
-    [["-v=1", "true"], 'unexpected word "true": flanneld takes flags only'],
-    [["-"], 'unexpected word "-": flanneld takes flags only'],
     [["---v=1"], "---v=1 is not a flag: write -name or --name"],
     [["--=1"], "--=1 is not a flag: write -name or --name"],
     [["-public-ip"], "-public-ip needs a value"],
@@ -79,7 +82,7 @@ describe("readGoFlags()", () => {
   }
 
   it("goes on behind a problem and finds all of them", () => {
-    const { given, problems } = read("word", "-nope", "-v=1", "-iface");
+    const { given, problems } = read("---x", "-nope", "-v=1", "-iface");
     assert.equal(problems.length, 3);
     assert.deepEqual(given, [{ name: "v", value: "1" }]);
   });

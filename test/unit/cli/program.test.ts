@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { envName, FLAGS, type Flag } from "../../../src/cli/flags.ts";
 import { formatHelp, resolveSettings } from "../../../src/cli/program.ts";
+import { listVerbs } from "../../../src/cli/verbs.ts";
+import { VERBS } from "../../../src/operator/verbs.ts";
 
 const flags: readonly Flag[] = FLAGS;
 
@@ -87,8 +89,15 @@ describe("formatHelp()", () => {
     }
   });
 
+  it("lists the commands that there are", () => {
+    const lines = formatHelp(listVerbs(VERBS)).split("\n");
+    for (const { name, summary } of VERBS)
+      assert.ok(lines.some((line) => line.includes(name) && line.endsWith(summary)));
+    assert.doesNotMatch(help, /Commands/);
+  });
+
   it("fits into 80 columns", () => {
-    for (const line of help.split("\n")) assert.ok(line.length <= 80, line);
+    for (const line of formatHelp(listVerbs(VERBS)).split("\n")) assert.ok(line.length <= 80, line);
   });
 
   it("explains the variables and the exit status", () => {

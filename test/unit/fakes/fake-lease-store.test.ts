@@ -3,12 +3,13 @@ import { describe, it } from "node:test";
 import { minutes, seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
 import type { Revision } from "../../../src/subnet/lease.ts";
-import { testLeaseStore } from "../../contract/lease-store.ts";
+import { type StoreFixture, testLeaseStore } from "../../contract/lease-store.ts";
+import { testOperatorStore } from "../../contract/operator-store.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
 import { createFakeLeaseStore } from "../../fakes/fake-lease-store.ts";
 import { leaseOf } from "../../support/leases.ts";
 
-testLeaseStore("the fake lease store", async () => {
+async function openFake(): Promise<StoreFixture> {
   const clock = createFakeClock();
   const store = createFakeLeaseStore({ clock });
   return {
@@ -22,7 +23,10 @@ testLeaseStore("the fake lease store", async () => {
     compact: async () => store.compact(),
     [Symbol.asyncDispose]: async () => {},
   };
-});
+}
+
+testLeaseStore("the fake lease store", openFake);
+testOperatorStore("the fake lease store", openFake);
 
 describe("the faults of the fake lease store", () => {
   const { signal } = new AbortController();

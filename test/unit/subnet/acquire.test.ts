@@ -3,7 +3,12 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Ipv4, Prefix4 } from "../../../src/base/ip.ts";
 import { ipv4FromNumber, prefix4Overlaps } from "../../../src/base/ip.ts";
-import { type AcquireDecision, chooseFreeSubnet, decideAcquire } from "../../../src/subnet/acquire.ts";
+import {
+  type AcquireDecision,
+  chooseFreeSubnet,
+  countFreeSubnets,
+  decideAcquire,
+} from "../../../src/subnet/acquire.ts";
 import type { Json, Lease } from "../../../src/subnet/lease.ts";
 import { countSubnets, type Ipv4Network, isLeasable, subnetAt } from "../../../src/subnet/network-config.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
@@ -123,13 +128,14 @@ describe("the choice of a free subnet", () => {
       random: createSeededRandom(seed),
     }));
 
-  test("never overlaps a lease, is always leasable, and fails only when there is none", () => {
+  test("never overlaps a lease, is always leasable, and fails only when there is none; all that are free are counted", () => {
     fc.assert(
       fc.property(situation, ({ within, leases, random }) => {
         const taken = leases.map(({ subnet }) => subnet.v4);
         const all = Array.from({ length: countSubnets(within) }, (_, index) => subnetAt(within, index));
         const free = all.filter((subnet) => !taken.some((lease) => prefix4Overlaps(lease, subnet)));
         const chosen = chooseFreeSubnet(within, taken, random);
+        assert.equal(countFreeSubnets(within, taken), free.length);
         if (chosen === null) assert.deepEqual(free, []);
         else assert.ok(free.includes(chosen), `${chosen} of ${free.join(" ")}`);
       }),

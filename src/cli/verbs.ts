@@ -1,0 +1,192 @@
+// The operator's commands on the command line: "flanneld config get -json". Pure: how a command is called and explained.
+// What it does is not known here (src/operator). Without a command the line is the daemon's.
+
+import { type Millis, seconds } from "../base/brand.ts";
+import { FLAGS, type Flag, flag } from "./flags.ts";
+import { type GivenFlag, parseGoBoolean, parseGoInteger, readGoFlags } from "./go-flags.ts";
+import { type EtcdOptions, readEtcdOptions } from "./options.ts";
+import { type Environment, formatProgram, resolveFlags, resolveSettings, type Setting } from "./program.ts";
+import { nearest } from "./spelling.ts";
+
+export interface VerbWord {
+  /** In capitals, as it stands in the usage. */
+  readonly name: string;
+  readonly optional: boolean;
+}
+
+export interface VerbSyntax {
+  /** One word or two: "leases", "config get". */
+  readonly name: string;
+  /** A line in the list of commands. */
+  readonly summary: string;
+  /** Below the summary in the command's own help. */
+  readonly details: string;
+  readonly words: readonly VerbWord[];
+  /** Its own; those that say where etcd is, -json and -timeout come with every command. */
+  readonly flags: readonly Flag[];
+}
+
+/** One call of a command. */
+export interface VerbCall {
+  /** As many as the syntax allows; optional ones may be missing at the end. */
+  readonly words: readonly string[];
+  readonly etcd: EtcdOptions;
+  readonly json: boolean;
+  /** For each answer of etcd. */
+  readonly timeout: Millis;
+  /** Of the command's own flags. */
+  readonly settings: Readonly<Record<string, Setting>>;
+}
+
+export function isOn({ settings }: VerbCall, name: string): boolean {
+  return parseGoBoolean(settings[name]?.values[0] ?? "") === true;
+}
+
+/** Null when the flag is not given or empty. */
+export function textOf({ settings }: VerbCall, name: string): string | null {
+  return settings[name]?.values[0] || null;
+}
+
+const ETCD_FLAGS: readonly Flag[] = FLAGS.filter(({ group }) => group === "etcd");
+
+const COMMON_FLAGS: readonly Flag[] = [
+  flag("json", { group: "command", type: "bool", env: false, help: "Write JSON, for programs, instead of text." }),
+  flag("timeout", {
+    group: "command",
+    type: "int",
+    default: "10",
+    env: false,
+    help: "Seconds to wait for each answer of etcd, 1 to 3600.",
+  }),
+];
+
+function flagsOf(verb: VerbSyntax): readonly Flag[] {
+  return [...verb.flags, ...COMMON_FLAGS, ...ETCD_FLAGS];
+}
+
+export type VerbMatch<V extends VerbSyntax> =
+  | { readonly kind: "none" }
+  | { readonly kind: "verb"; readonly verb: V }
+  /** Of one command, or null: of all. */
+  | { readonly kind: "help"; readonly verb: V | null }
+  | { readonly kind: "unknown"; readonly problems: readonly string[] };
+
+/** What the words of a command line ask for, wherever the flags of the daemon and of all commands stand among them. */
+export function matchVerb<V extends VerbSyntax>(argv: readonly string[], verbs: readonly V[]): VerbMatch<V> {
+  const { words, help } = readGoFlags(argv, [...FLAGS, ...verbs.flatMap(flagsOf)]);
+  const [first, ...rest] = words;
+  if (first === undefined) return { kind: "none" };
+  if (first === "help" && rest.length === 0) return { kind: "help", verb: null };
+  const asked = first === "help" ? rest : words;
+  const verb = verbs.find(({ name }) => name.split(" ").every((part, index) => asked[index] === part));
+  if (verb) return { kind: first === "help" ? "help" : "verb", verb };
+  return help ? { kind: "help", verb: null } : { kind: "unknown", problems: strayWords(asked, verbs) };
+}
+
+/** For words that are no command: the first may be a misspelt one. */
+function strayWords([first = "", ...rest]: readonly string[], verbs: readonly VerbSyntax[]): readonly string[] {
+  const members = verbs.flatMap(({ name }) => (name.startsWith(`${first} `) ? name.slice(first.length + 1) : []));
+  const names = verbs.map(({ name }) => name);
+  if (members.length > 0) {
+    const [second] = rest;
+    const near = second === undefined ? null : nearest(second, members);
+    const found =
+      second === undefined ? `${first} alone is no command` : `unknown command ${quote(`${first} ${second}`)}`;
+    return [`${found}: ${didYouMean(near && `${first} ${near}`)}${first} takes one of ${members.join(", ")}`];
+  }
+  const near = nearest(first, [...names, ...names.map((name) => name.split(" ")[0] ?? "")]);
+  return [
+    `unexpected word ${quote(first)}: ${didYouMean(near)}flanneld takes flags, or a command that flanneld help lists`,
+    ...rest.map((word) => `unexpected word ${quote(word)}`),
+  ];
+}
+
+function didYouMean(near: string | null): string {
+  return near === null ? "" : `did you mean ${near}? `;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+export type VerbLine =
+  | { readonly kind: "call"; readonly call: VerbCall }
+  | { readonly kind: "help" }
+  | { readonly kind: "refused"; readonly problems: readonly string[] };
+
+/** The line of a command that matchVerb has found in it. */
+export function parseVerbLine(verb: VerbSyntax, argv: readonly string[], env: Environment): VerbLine {
+  const { given, help, words: all, problems: misread } = readGoFlags(argv, flagsOf(verb));
+  if (help) return { kind: "help" };
+  const isEtcd = ({ name }: GivenFlag) => ETCD_FLAGS.some((known) => known.name === name);
+  const etcd = readEtcdOptions(resolveSettings(given.filter(isEtcd), env));
+  const own = [...verb.flags, ...COMMON_FLAGS];
+  const settings = resolveFlags(
+    own,
+    given.filter((one) => !isEtcd(one)),
+    {},
+  );
+  const words = all.slice(verb.name.split(" ").length);
+  const timeout = parseGoInteger(settings["timeout"]?.values[0] ?? "") ?? 0;
+  const problems = [
+    ...misread,
+    // A word that an unknown flag may have taken with it is not missed.
+    ...(misread.length === 0 ? countWords(verb, words) : []),
+    ...own.flatMap((flag) => misspeltBool(flag, settings[flag.name])),
+    ...(timeout >= 1 && timeout <= 3600 ? [] : ["-timeout must be between 1 and 3600 seconds"]),
+    ...etcd.problems,
+  ];
+  if (problems.length > 0) return { kind: "refused", problems };
+  const json = parseGoBoolean(settings["json"]?.values[0] ?? "") === true;
+  return { kind: "call", call: { words, etcd: etcd.options, json, timeout: seconds(timeout), settings } };
+}
+
+function countWords(verb: VerbSyntax, words: readonly string[]): readonly string[] {
+  const missing = verb.words.slice(words.length).filter(({ optional }) => !optional);
+  return [
+    ...missing.map(({ name }) => `${verb.name} needs ${name}: flanneld ${verb.name} ${formatUsage(verb)}`),
+    ...words.slice(verb.words.length).map((word) => `unexpected word ${quote(word)}`),
+  ];
+}
+
+function misspeltBool({ name, type }: Flag, setting: Setting | undefined): readonly string[] {
+  const value = setting?.values[0] ?? "";
+  if (type !== "bool" || parseGoBoolean(value) !== null) return [];
+  return [`-${name}=${value}: must be true or false`];
+}
+
+function formatUsage({ words }: VerbSyntax): string {
+  return [...words.map(({ name, optional }) => (optional ? `[${name}]` : name)), "[flags]"].join(" ");
+}
+
+export function formatVerbHelp(verb: VerbSyntax): string {
+  return formatProgram({
+    name: `flanneld ${verb.name}`,
+    usage: formatUsage(verb),
+    description: `${verb.summary}\n\n${verb.details}`,
+    flags: flagsOf(verb),
+  }).trimEnd();
+}
+
+/** A line for each command. */
+export function listVerbs(verbs: readonly VerbSyntax[]): readonly string[] {
+  const width = Math.max(...verbs.map(({ name }) => name.length));
+  return verbs.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+}
+
+export function formatOverview(verbs: readonly VerbSyntax[]): string {
+  return [
+    "Usage: flanneld COMMAND [flags]",
+    "",
+    "Commands for operators. They talk to etcd, by the flags and FLANNELD_ETCD_*",
+    "variables that the daemon has, and need no root.",
+    "",
+    ...listVerbs(verbs),
+    "",
+    "flanneld help COMMAND explains one; flanneld -help explains the daemon, which",
+    "runs when there is no command.",
+    "",
+    "Exit status: 0 done, 64 wrong command line, 65 refused, nothing was changed,",
+    "75 etcd does not answer, 78 no or bad network config.",
+  ].join("\n");
+}

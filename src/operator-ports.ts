@@ -1,0 +1,81 @@
+// The real doors to the world for the operator's commands: no kernel, no addon, no log.
+
+import { addAbortListener } from "node:events";
+import { readFile } from "node:fs/promises";
+import { systemClock } from "./base/clock.ts";
+import { FlannelError, messageOf } from "./base/errors.ts";
+import { systemRandom } from "./base/random.ts";
+import { createStyle } from "./base/terminal-text.ts";
+import type { OperatorPorts, Screen } from "./operator/verb.ts";
+
+export const operatorPorts: OperatorPorts = {
+  clock: systemClock,
+  openStore: async (options) => {
+    // Loaded only when it is needed: the etcd client takes longer than all the rest.
+    const { openEtcdLeaseStore } = await import("./etcd/lease-store.ts");
+    return openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom });
+  },
+  readText,
+  out: createScreen(process.stdout),
+  err: createScreen(process.stderr),
+};
+
+/** Larger than any network config; a wrong file is refused before it fills the memory. */
+const LARGEST_TEXT = 1024 * 1024;
+
+async function readText(path: string, signal: AbortSignal): Promise<string> {
+  const purpose = path === "-" ? "the standard input" : "the network config from";
+  const unreadable = (reason: string) => new FlannelError("file.unreadable", { path, purpose, reason });
+  const bytes = await (path === "-" ? readStandardInput(signal) : readFile(path, { signal })).catch(
+    (error: unknown) => {
+      signal.throwIfAborted();
+      throw unreadable(reasonOf(error));
+    },
+  );
+  if (bytes.length > LARGEST_TEXT) throw unreadable(`it has more than ${LARGEST_TEXT} bytes`);
+  return bytes.toString("utf8");
+}
+
+/** Somebody may have to type it: it ends when the signal aborts. */
+async function readStandardInput(signal: AbortSignal): Promise<Buffer> {
+  signal.throwIfAborted();
+  using _ = addAbortListener(signal, () => process.stdin.destroy(new Error("interrupted")));
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > LARGEST_TEXT) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+function reasonOf(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "ENOENT":
+      return "there is no such file";
+    case "EACCES":
+      return "permission denied";
+    case "EISDIR":
+      return "it is a directory";
+    default:
+      return messageOf(error);
+  }
+}
+
+/** A reader that has gone away (`flanneld leases | head -1`) is no error. */
+function createScreen(stream: NodeJS.WriteStream): Screen {
+  stream.on("error", () => {});
+  return {
+    write: (text) => void stream.write(text),
+    style: createStyle(stream, process.env),
+    isTerminal: stream.isTTY === true,
+  };
+}
+
+/** Node: what a pipe has no room for is written later, and lost when the process exits before. */
+export async function flushOutput(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((done) => stream.write("", () => done()));
+  }
+}

@@ -1,0 +1,90 @@
+// The command `leases`: every record below the subnets prefix, with the time that it has left.
+
+import { seconds } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { mapInParallel } from "../base/tasks.ts";
+import { isOn, type VerbCall } from "../cli/verbs.ts";
+import type { Lease, LeaseTerm, SubnetKey } from "../subnet/lease.ts";
+import { checkConfig } from "./check-config.ts";
+import { formatSummary, leaseTable, reportJson, reportLeases } from "./lease-report.ts";
+import { lookAtStore } from "./look.ts";
+import { printJson, printLines, printTable, tell } from "./print.ts";
+import { configKey, type OperatorCalls, withStore } from "./session.ts";
+import type { OperatorPorts, Screen } from "./verb.ts";
+
+export async function listLeases(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
+  const { out, err, clock } = ports;
+  const { look, terms } = await withStore(call, ports, async (store) => {
+    const look = await lookAtStore(store, signal);
+    const terms = isOn(call, "no-ttl") ? new Map() : await askTerms(look.list.leases, store, ports, signal);
+    return { look, terms };
+  });
+  const { config } = look.view;
+  const check = config && checkConfig(config.text);
+  if (!check) tell(err, `there is no network config at ${configKey(call)}: what is free cannot be told`);
+  if (check?.kind === "invalid") {
+    tell(err, "the network config is not valid (flanneld config validate): what is free cannot be told");
+  }
+  const report = reportLeases(look.list, terms, check?.kind === "valid" ? check : null);
+  if (call.json) {
+    printJson(out, reportJson(report));
+    return 0;
+  }
+  const { heading, rows } = leaseTable(report, clock.now());
+  if (rows.length > 0) printTable(out, heading, rows);
+  if (report.bad.length > 0) {
+    const bad = report.bad.map(({ key, reason }) => [key, reason]);
+    printTable(out, ["BAD RECORD", "WHY DAEMONS LEAVE IT OUT"], bad);
+  }
+  printLines(out, [out.style.faint(formatSummary(report))]);
+  return 0;
+}
+
+/** etcd: each answer is small, and a follower asks the leader. More at once would keep it from its other work. */
+const AT_ONCE = 16;
+
+/** One request for each lease, which a list cannot answer. */
+async function askTerms(
+  leases: readonly Lease[],
+  store: OperatorCalls,
+  { clock, err }: OperatorPorts,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<SubnetKey, LeaseTerm>> {
+  const leased = leases.filter(({ term }) => term.kind === "leased");
+  const progress = createProgress(leased.length, err, clock);
+  try {
+    const ask = async (lease: Lease, scope: AbortSignal): Promise<[SubnetKey, LeaseTerm]> => {
+      const term = await store.timeLeft(lease, scope);
+      progress.step();
+      return [lease.key, term];
+    };
+    return new Map(await mapInParallel(leased, AT_ONCE, ask, signal));
+  } finally {
+    progress.end();
+  }
+}
+
+/** Shorter than this, nobody wonders. */
+const PATIENCE = seconds(1);
+
+/** On a terminal one line that is kept up to date and goes away; elsewhere a line now and then. */
+function createProgress(total: number, err: Screen, clock: Clock) {
+  const interval = err.isTerminal ? seconds(0.1) : seconds(10);
+  let next = clock.monotonic() + (err.isTerminal ? PATIENCE : interval);
+  let done = 0;
+  let isShown = false;
+  return {
+    step() {
+      done += 1;
+      if (clock.monotonic() < next || done === total) return;
+      next = clock.monotonic() + interval;
+      const text = `asked for the time left of ${done} of ${total} leases (--no-ttl does not ask)`;
+      if (!err.isTerminal) return tell(err, text);
+      err.write(`\r${text}\u001b[K`);
+      isShown = true;
+    },
+    end() {
+      if (isShown) err.write("\r\u001b[K");
+    },
+  };
+}

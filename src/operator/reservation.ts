@@ -1,0 +1,105 @@
+// What `reserve` and `release` do with a subnet, given all records. Pure: it decides, and the commands act by
+// compare-and-put on what it was decided on.
+// A reservation is a record without an etcd lease: it does not expire, and the host with its public IP gets the subnet.
+
+import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
+import type { LeaseList } from "../subnet/lease-store.ts";
+import type { ValidConfig } from "./check-config.ts";
+import { misfit, overlap, spoiltSubnets } from "./fit.ts";
+
+export type ReserveDecision =
+  /** Nobody has the subnet. */
+  | { readonly kind: "create"; readonly attrs: LeaseAttrs }
+  /** Its host keeps it for good. */
+  | { readonly kind: "keep"; readonly lease: Lease }
+  | { readonly kind: "reserved-already"; readonly lease: Lease }
+  | { readonly kind: "needs-public-ip" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface ReserveRequest {
+  readonly subnet: Prefix4;
+  /** Whose it shall be; null: of whoever has it. */
+  readonly publicIp: Ipv4 | null;
+}
+
+export function decideReserve(
+  { subnet, publicIp }: ReserveRequest,
+  list: LeaseList,
+  { ipv4, network }: ValidConfig,
+): ReserveDecision {
+  const outside = misfit(ipv4, subnet);
+  if (outside !== null) return refused(`${subnet} cannot be reserved: ${outside}`);
+  const lease = leaseOf(list, subnet);
+  if (lease) return keep(lease, publicIp);
+  const inTheWay = overlap(list, subnet);
+  if (inTheWay !== null) return refused(`${subnet} cannot be reserved: ${inTheWay}`);
+  if (publicIp === null) return { kind: "needs-public-ip" };
+  const other = list.leases.find(({ attrs }) => attrs.publicIp === publicIp);
+  if (other) {
+    const advice = `a host has one subnet: stop flanneld there and release that one first (flanneld release ${other.subnet.v4} --now --force)`;
+    return refused(`the host ${publicIp} has ${other.subnet.v4} already; ${advice}`);
+  }
+  // Compat: records of the udp backend have no type.
+  const backendType = network.backend.type === "udp" ? "" : network.backend.type;
+  return {
+    kind: "create",
+    attrs: {
+      publicIp,
+      publicIpv6: null,
+      backendType,
+      backendData: null,
+      backendV6Data: null,
+      // Not known yet: whoever has the public IP takes the record for its own.
+      nodeId: null,
+      challenger: null,
+    },
+  };
+}
+
+function keep(lease: Lease, publicIp: Ipv4 | null): ReserveDecision {
+  const { attrs, subnet, term } = lease;
+  const state = term.kind === "reserved" ? "reserved for" : "leased by";
+  if (publicIp !== null && publicIp !== attrs.publicIp) {
+    const advice = `release it first, or leave --public-ip=${publicIp} out to keep it there`;
+    return refused(`${subnet.v4} is ${state} the host ${attrs.publicIp}; ${advice}`);
+  }
+  return term.kind === "reserved" ? { kind: "reserved-already", lease } : { kind: "keep", lease };
+}
+
+export type ReleaseDecision =
+  /** Back to a lease that its host renews, or that ends. */
+  | { readonly kind: "lease"; readonly lease: Lease }
+  | { readonly kind: "delete"; readonly lease: Lease }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface ReleaseRequest {
+  readonly subnet: Prefix4;
+  /** Delete the record rather than let it end. */
+  readonly now: boolean;
+  /** Also one that is no reservation. */
+  readonly force: boolean;
+}
+
+export function decideRelease({ subnet, now, force }: ReleaseRequest, list: LeaseList): ReleaseDecision {
+  const lease = leaseOf(list, subnet);
+  if (!lease) {
+    const bad = list.bad.find(({ key }) => spoiltSubnets(key).includes(subnet));
+    if (bad) return refused(`the record of ${subnet} is no lease (${bad.reason}); delete it with etcdctl del`);
+    return refused(`there is no record of ${subnet}: nothing to release (flanneld leases lists what there is)`);
+  }
+  if (lease.term.kind === "reserved") return { kind: now ? "delete" : "lease", lease };
+  if (force) return { kind: "delete", lease };
+  const { publicIp } = lease.attrs;
+  const facts = `${subnet} is not reserved but leased by the host ${publicIp}, and ends by itself 24 h after that host's last renewal`;
+  return refused(`${facts}; --force deletes it now, and a flanneld that runs there leases a subnet anew`);
+}
+
+/** Of the very subnet, whether it has an IPv6 side or not. */
+function leaseOf(list: LeaseList, subnet: Prefix4): Lease | undefined {
+  return list.leases.find(({ subnet: { v4 } }) => v4 === subnet);
+}
+
+function refused(reason: string): { readonly kind: "refused"; readonly reason: string } {
+  return { kind: "refused", reason };
+}

@@ -1,0 +1,31 @@
+// What an operator's command is, and the doors to the world that it is given. A command looks or changes one thing in
+// etcd, says what came of it, and ends; it never touches the kernel.
+
+import type { Clock } from "../base/clock.ts";
+import type { Style } from "../base/terminal-text.ts";
+import type { EtcdOptions } from "../cli/options.ts";
+import type { VerbCall, VerbSyntax } from "../cli/verbs.ts";
+import type { OperatorStore } from "../subnet/operator-store.ts";
+
+export interface Screen {
+  /** Returns before the text is out; whoever ends the process waits for that. */
+  write(text: string): void;
+  readonly style: Style;
+  readonly isTerminal: boolean;
+}
+
+export interface OperatorPorts {
+  readonly clock: Clock;
+  readonly openStore: (options: EtcdOptions) => Promise<OperatorStore & AsyncDisposable>;
+  /** Of a file, or of standard input for "-". Throws `file.unreadable`. */
+  readonly readText: (path: string, signal: AbortSignal) => Promise<string>;
+  /** The result, and nothing else. */
+  readonly out: Screen;
+  /** What a person should know beside the result. */
+  readonly err: Screen;
+}
+
+export interface Verb extends VerbSyntax {
+  /** Resolves to the exit status; throws FlannelErrors, which have theirs. */
+  readonly run: (call: VerbCall, ports: OperatorPorts, signal: AbortSignal) => Promise<number>;
+}

@@ -1,0 +1,85 @@
+// The operator's commands. One is added by an entry here: its syntax for the command line and the help, and what it
+// does, which is loaded only when it is called.
+
+import { flag } from "../cli/flags.ts";
+import type { Verb } from "./verb.ts";
+
+const CONFIG = "FILE|-|JSON";
+const SUBNET = { name: "SUBNET", optional: false } as const;
+
+function option(name: string, help: string) {
+  return flag(name, { group: "command", type: "bool", env: false, help });
+}
+
+export const VERBS: readonly Verb[] = [
+  {
+    name: "config get",
+    summary: "Print the network config that is in etcd.",
+    details: "As it was written; with -json also its key, its revision and its members.",
+    words: [],
+    flags: [],
+    run: async (...call) => (await import("./config-get.ts")).getConfig(...call),
+  },
+  {
+    name: "config validate",
+    summary: "Check a network config as the daemon would.",
+    details:
+      "Takes FILE, standard input (-), the JSON itself, or what is in etcd. Says every problem with its JSON path, " +
+      "or the values that daemons would go by, and which members nobody reads.",
+    words: [{ name: CONFIG, optional: true }],
+    flags: [],
+    run: async (...call) => (await import("./config-validate.ts")).validateConfig(...call),
+  },
+  {
+    name: "config set",
+    summary: "Check a network config and write it to etcd.",
+    details:
+      "Takes FILE, standard input (-) or the JSON itself. Refuses what the daemon would refuse, shows what changes " +
+      "and when that takes effect, and writes only over the config that it has looked at. A config in which " +
+      "existing leases have no place is refused.",
+    words: [{ name: CONFIG, optional: false }],
+    flags: [
+      option("dry-run", "Show what would change, and write nothing."),
+      option("force", "Write it also if existing leases no longer fit."),
+    ],
+    run: async (...call) => (await import("./config-set.ts")).setConfig(...call),
+  },
+  {
+    name: "leases",
+    summary: "List all leases and reservations, and what is free.",
+    details: "Also the records that daemons leave out, with the reason.",
+    words: [],
+    flags: [option("no-ttl", "Do not ask how long each lease lasts, which takes a request for each.")],
+    run: async (...call) => (await import("./leases.ts")).listLeases(...call),
+  },
+  {
+    name: "reserve",
+    summary: "Keep a subnet for a host for good.",
+    details:
+      "A leased subnet stays with its host and does not expire any more; a free one is kept for the host that " +
+      "--public-ip names, which gets it when flanneld starts there. SUBNET is one such as 10.5.52.0/24.",
+    words: [SUBNET],
+    flags: [
+      flag("public-ip", {
+        group: "command",
+        type: "string",
+        env: false,
+        help: "Public IP of the host that a free subnet is for.",
+      }),
+    ],
+    run: async (...call) => (await import("./reserve.ts")).reserveSubnet(...call),
+  },
+  {
+    name: "release",
+    summary: "Make a reservation an ordinary lease again, or delete it.",
+    details:
+      "The lease lasts 24 h: flanneld on its host renews it, or it ends. A record that is deleted under a running " +
+      "flanneld is leased anew at once, so stop that first.",
+    words: [SUBNET],
+    flags: [
+      option("now", "Delete the record instead."),
+      option("force", "Delete the record also if it is not a reservation but a lease."),
+    ],
+    run: async (...call) => (await import("./reserve.ts")).releaseSubnet(...call),
+  },
+];

@@ -1,0 +1,74 @@
+// Calls an operator's command on a fake store, and keeps what it has said.
+
+import assert from "node:assert/strict";
+import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
+import { createStyle } from "../../src/base/terminal-text.ts";
+import { parseCommandLine } from "../../src/cli.ts";
+import type { OperatorPorts } from "../../src/operator/verb.ts";
+import { VERBS } from "../../src/operator/verbs.ts";
+import type { OperatorStore } from "../../src/subnet/operator-store.ts";
+import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
+import { createFakeLeaseStore, type FakeLeaseStore } from "../fakes/fake-lease-store.ts";
+
+export interface Said {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface OperatorDesk {
+  readonly clock: FakeClock;
+  readonly store: FakeLeaseStore;
+  /** By path; "-" is standard input. */
+  readonly files: Map<string, string>;
+  /** What stands between the command and the store. */
+  wrap: (store: FakeLeaseStore) => OperatorStore;
+  isTerminal: boolean;
+  run(...argv: readonly string[]): Promise<Said>;
+}
+
+export function openDesk(): OperatorDesk {
+  const clock = createFakeClock();
+  const store = createFakeLeaseStore({ clock });
+  const files = new Map<string, string>();
+  const desk: OperatorDesk = {
+    clock,
+    store,
+    files,
+    wrap: (plain) => plain,
+    isTerminal: false,
+    run: (...argv) => runCommand(desk, argv),
+  };
+  return desk;
+}
+
+async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<Said> {
+  const said = { out: "", err: "" };
+  const screen = (name: "out" | "err") => ({
+    write: (text: string) => {
+      said[name] += text;
+    },
+    style: createStyle({ isTTY: desk.isTerminal }, {}),
+    isTerminal: desk.isTerminal,
+  });
+  const ports: OperatorPorts = {
+    clock: desk.clock,
+    openStore: async () => ({ ...desk.wrap(desk.store), [Symbol.asyncDispose]: async () => {} }),
+    readText: async (path) => {
+      const text = desk.files.get(path);
+      if (text !== undefined) return text;
+      throw new FlannelError("file.unreadable", { path, purpose: "the network config from", reason: "no such file" });
+    },
+    out: screen("out"),
+    err: screen("err"),
+  };
+  const command = parseCommandLine(argv, {}, VERBS);
+  assert.equal(command.kind, "verb", argv.join(" "));
+  try {
+    const status = await command.verb.run(command.call, ports, new AbortController().signal);
+    return { status, ...said };
+  } catch (error) {
+    if (!(error instanceof FlannelError)) throw error;
+    return { status: exitStatusOf(error), out: said.out, err: `${said.err}${error.message}\n` };
+  }
+}
