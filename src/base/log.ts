@@ -23,6 +23,8 @@ export interface LogFields {
   readonly path?: string;
   readonly endpoint?: string;
   readonly expires?: string;
+  readonly certificate?: string;
+  readonly days?: number;
   readonly count?: number;
   /** Names, separated by commas. */
   readonly changed?: string;

@@ -130,7 +130,12 @@ function createHost(
     clock,
     random,
     log,
-    openStore: async () => ({ ...blindfolded(store, () => host.blind), [Symbol.asyncDispose]: async () => {} }),
+    openStore: async () => ({
+      ...blindfolded(store, () => host.blind),
+      reload: () => {},
+      health: () => ({ trouble: null, certificates: [] }),
+      [Symbol.asyncDispose]: async () => {},
+    }),
     openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
     openHealth: async (_, checks) => {
       readiness = checks;
@@ -138,6 +143,7 @@ function createHost(
     },
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
+    onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
     hasCapability: async () => true,
     notify: () => {},
     openStateDirectory: () => state,
