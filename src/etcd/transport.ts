@@ -23,6 +23,7 @@ import { cancellation, etcdError, type GrpcFailure, isGrpcFailure } from "./etcd
 import { createFailover, type Failover, type FailoverDeps } from "./failover.ts";
 import type { TlsMaterial } from "./tls.ts";
 import { createTokens } from "./tokens.ts";
+import { createWatches, type Watches } from "./watches.ts";
 
 /** `op` says what the call is made for, as it stands in an error. */
 export interface EtcdTransport extends Disposable {
@@ -168,35 +169,6 @@ async function openWatch(
     stream.cancel();
     throw error;
   }
-}
-
-interface Watches {
-  /** A watch that `cancel` ends. */
-  add(cancel: () => void): Disposable & { isRenewed(): boolean };
-  /** All that are there now are old. */
-  age(): void;
-  /** Ends the old ones. */
-  renew(): void;
-}
-
-function createWatches(): Watches {
-  const open = new Set<{ isOld: boolean; isRenewed: boolean; readonly cancel: () => void }>();
-  return {
-    add(cancel) {
-      const watch = { isOld: false, isRenewed: false, cancel };
-      open.add(watch);
-      return { isRenewed: () => watch.isRenewed, [Symbol.dispose]: () => void open.delete(watch) };
-    },
-    age() {
-      for (const watch of open) watch.isOld = true;
-    },
-    renew() {
-      for (const watch of [...open].filter(({ isOld }) => isOld)) {
-        watch.isRenewed = true;
-        watch.cancel();
-      }
-    },
-  };
 }
 
 /** Remembers how the newest call has ended. What was stopped by its caller has not ended. */

@@ -1,4 +1,4 @@
-// A TCP proxy on loopback between a client and a server, that can be slow, or swallow everything as a firewall does that
+// A TCP proxy between a client and a server, that can be slow, or swallow everything as a firewall does that
 // drops: connections stay, nothing arrives, and nobody is told.
 
 import { once } from "node:events";
@@ -19,7 +19,15 @@ export interface TcpProxy extends AsyncDisposable {
   pass(): void;
 }
 
-export async function openTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export async function openTcpProxy(
+  target: Address,
+  listen: Address = { host: "127.0.0.1", port: 0 },
+): Promise<TcpProxy> {
   const stop = new AbortController();
   const sockets = new Set<Socket>();
   let made = 0;
@@ -54,7 +62,7 @@ export async function openTcpProxy(target: { readonly host: string; readonly por
     pump(client, upstream, () => dead, die);
     pump(upstream, client, () => dead, die);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(listen);
   await once(server, "listening");
   const bound = server.address();
   const port = bound !== null && typeof bound === "object" ? bound.port : 0;
