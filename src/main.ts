@@ -13,8 +13,6 @@ import { VERSION } from "./version.ts";
 const DRAIN_MILLIS = 5000;
 
 async function main(): Promise<number> {
-  // Node ends by it; a reload that comes before there is anything to read again has nothing to do.
-  process.on("SIGHUP", () => {});
   const options = readCommandLine();
   if (typeof options === "number") return options;
   const log = createJournal(options.log);
