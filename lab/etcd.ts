@@ -25,8 +25,16 @@ export interface EtcdOptions {
   /** Serve the v2 API, too. */
   readonly v2?: boolean;
   readonly tls?: EtcdTls;
+  /** As one of several; default alone, under the name "lab". Members are started together: none serves before most do. */
+  readonly member?: EtcdMember;
   /** More flags of etcd. */
   readonly flags?: readonly string[];
+}
+
+export interface EtcdMember {
+  readonly name: string;
+  /** Where each member, by its name, listens for the others: "http://127.0.0.1:2380". */
+  readonly peers: Readonly<Record<string, string>>;
 }
 
 /** Paths of PEM files. With a client CA, clients must show a certificate. */
@@ -39,6 +47,9 @@ export interface EtcdTls {
 export interface EtcdServer extends AsyncDisposable {
   /** "http://127.0.0.1:2379" */
   readonly endpoint: string;
+  /** With all that it knows: replace it while the server is stopped to restore another. */
+  readonly dataDirectory: string;
+  readonly member: EtcdMember;
   /** Ends the server as a crash would; the data stays. */
   stop(): Promise<void>;
   /** Starts it again on the same data and address. */
@@ -61,7 +72,9 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
   const client = options.port ?? free;
   const endpoint = `${tls ? "https" : "http"}://${address}:${client}`;
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "flanneld-etcd-"));
-  const command = etcdCommand(options, endpoint, `http://${address}:${peer}`, join(directory, "data"));
+  const dataDirectory = join(directory, "data");
+  const member = options.member ?? { name: "lab", peers: { lab: `http://${address}:${peer}` } };
+  const command = etcdCommand(options, endpoint, member, dataDirectory);
   const placed = namespace === undefined ? command : inNamespace(namespace, command);
   const words = options.directory === undefined ? [...TIED_TO_PARENT, ...placed] : placed;
   let child: ChildProcess | null = null;
@@ -88,6 +101,8 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
   };
   const etcd: EtcdServer = {
     endpoint,
+    dataDirectory,
+    member,
     stop,
     start,
     freeze: () => void child?.kill("SIGSTOP"),
@@ -119,25 +134,38 @@ function launch([program = "", ...args]: readonly string[], directory: string): 
   }
 }
 
-function etcdCommand(options: EtcdOptions, endpoint: string, peer: string, directory: string): readonly string[] {
+function etcdCommand(
+  options: EtcdOptions,
+  endpoint: string,
+  { name, peers }: EtcdMember,
+  directory: string,
+): readonly string[] {
+  const peer = peers[name] ?? "";
   const { tls, v2 = false, flags = [] } = options;
   const security = tls ? [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`] : [];
   const clients = tls?.clientCaFile ? [`--trusted-ca-file=${tls.clientCaFile}`, "--client-cert-auth"] : [];
   return [
     "etcd",
-    "--name=lab",
+    `--name=${name}`,
     `--data-dir=${directory}`,
     `--listen-client-urls=${endpoint}`,
     `--advertise-client-urls=${endpoint}`,
     `--listen-peer-urls=${peer}`,
     `--initial-advertise-peer-urls=${peer}`,
-    `--initial-cluster=lab=${peer}`,
+    `--initial-cluster=${formatMembers(peers)}`,
     "--unsafe-no-fsync",
     `--enable-v2=${v2}`,
     ...security,
     ...clients,
     ...flags,
   ];
+}
+
+/** As etcd and etcdctl take them: "m1=http://127.0.0.1:2380,m2=..." */
+export function formatMembers(peers: EtcdMember["peers"]): string {
+  return Object.entries(peers)
+    .map(([name, url]) => `${name}=${url}`)
+    .join(",");
 }
 
 /** By a TCP connection: with TLS, or with auth, a request would need more than is known here. etcd listens when it serves. */
@@ -159,7 +187,7 @@ function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
 }
 
 /** Two ports that nobody listens on right now. */
-async function freePorts(address: string): Promise<readonly [number, number]> {
+export async function freePorts(address: string): Promise<readonly [number, number]> {
   const servers = [createServer(), createServer()];
   const ports = await Promise.all(
     servers.map(

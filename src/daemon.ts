@@ -18,6 +18,7 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
     throw new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" });
   }
   await using store = await ports.openStore(options.etcd);
+  using _reload = ports.onReloadRequest(() => store.reload());
   using kernel = ports.openKernel();
   const state = ports.openStateDirectory(options.stateDirectory);
   const means: Means = { ...ports, store, kernel, board, state };

@@ -2,7 +2,7 @@
 // the parts are made and told of each other; each part that waits has one task.
 
 import type { NetworkView } from "./backends/backend.ts";
-import { minutes } from "./base/brand.ts";
+import { type EpochMillis, minutes } from "./base/brand.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -18,6 +18,7 @@ import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.
 import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
 import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
 import { LEASE_TTL } from "./subnet/lease.ts";
+import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import type { Remembered } from "./subnet/remembered.ts";
 
 /** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
@@ -134,13 +135,23 @@ function publish(
 }
 
 /** What keeps the host from being ready, and what is not as it should be although packets flow. */
-function watchAll(leases: Leases, reconciler: Reconciler, plane: DataPlane | null, { board }: Means): void {
+function watchAll(leases: Leases, reconciler: Reconciler, plane: DataPlane | null, means: Means): void {
+  const { board, store, clock } = means;
   board.watch("lease", () => (leases.holder.isHeld() ? null : leases.holder.trouble()));
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   board.degrade("etcd", leases.follower.trouble);
+  board.degrade("certificates", () => expiring(store.health().certificates, clock.now()));
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network config", leases.config.trouble);
+}
+
+const CERTIFICATE_NOTICE = minutes(7 * 24 * 60);
+
+function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis): string | null {
+  const [first] = certificates.toSorted((a, b) => a.expires - b.expires);
+  if (!first || first.expires - now > CERTIFICATE_NOTICE) return null;
+  return `${first.name} ${first.expires > now ? "ends" : "ended"} at ${new Date(first.expires).toISOString()}`;
 }
 
 function reportOnRequest(reconciler: Reconciler, plane: DataPlane | null, { log, onReportRequest }: Means): Disposable {

@@ -4,10 +4,10 @@ import type { KernelNet } from "./net/kernel-net.ts";
 import type { Ports } from "./ports.ts";
 import type { StateDirectory } from "./state-directory.ts";
 import type { StatusBoard } from "./status-board.ts";
-import type { LeaseStore } from "./subnet/lease-store.ts";
+import type { OpenLeaseStore } from "./subnet/lease-store.ts";
 
 export interface Means extends Ports {
-  readonly store: LeaseStore;
+  readonly store: OpenLeaseStore;
   readonly kernel: KernelNet;
   readonly board: StatusBoard;
   readonly state: StateDirectory;

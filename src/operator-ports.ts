@@ -4,6 +4,7 @@ import { addAbortListener } from "node:events";
 import { readFile } from "node:fs/promises";
 import { systemClock } from "./base/clock.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
+import { SILENT } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
 import { createStyle } from "./base/terminal-text.ts";
 import type { OperatorPorts, Screen } from "./operator/verb.ts";
@@ -13,7 +14,7 @@ export const operatorPorts: OperatorPorts = {
   openStore: async (options) => {
     // Loaded only when it is needed: the etcd client takes longer than all the rest.
     const { openEtcdLeaseStore } = await import("./etcd/lease-store.ts");
-    return openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom });
+    return openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log: SILENT });
   },
   readText,
   out: createScreen(process.stdout),

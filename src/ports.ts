@@ -8,13 +8,13 @@ import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { Readiness } from "./health.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { StateDirectory } from "./state-directory.ts";
-import type { LeaseStore } from "./subnet/lease-store.ts";
+import type { OpenLeaseStore } from "./subnet/lease-store.ts";
 
 export interface Ports {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  readonly openStore: (options: EtcdOptions) => Promise<LeaseStore & AsyncDisposable>;
+  readonly openStore: (options: EtcdOptions) => Promise<OpenLeaseStore>;
   readonly openKernel: () => KernelNet & Disposable;
   readonly openDatapath: OpenDatapath;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
@@ -23,6 +23,8 @@ export interface Ports {
   readonly notify: (state: string) => void;
   /** Calls back whenever somebody asks for the counters, until disposed of. */
   readonly onReportRequest: (listener: () => void) => Disposable;
+  /** Calls back whenever somebody asks to have the files read again that were replaced, until disposed of. */
+  readonly onReloadRequest: (listener: () => void) => Disposable;
   readonly openStateDirectory: (path: string) => StateDirectory;
   /** Null when the system has none. */
   readonly readMachineId: () => Promise<string | null>;

@@ -21,13 +21,14 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     clock: systemClock,
     random: systemRandom,
     log,
-    openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom }),
+    openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log }),
     openKernel: () => openKernelNet(native),
     openDatapath: native.openDatapath,
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
     notify: systemdNotifier(native, log),
-    onReportRequest: createReportRequests(),
+    onReportRequest: createSignalRequests("SIGUSR1"),
+    onReloadRequest: createSignalRequests("SIGHUP"),
     openStateDirectory: (path) => openStateDirectory(path, { random: systemRandom }),
     readMachineId,
     readSubnetFile,
@@ -35,10 +36,13 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
   };
 }
 
-/** SIGUSR1. Whether anybody listens or not, it is never left to Node, which would open its debugger to every local user. */
-function createReportRequests(): Ports["onReportRequest"] {
+/**
+ * Whether anybody listens or not, the signal is never left to Node, which would open its debugger to every local user
+ * (SIGUSR1), or end (SIGHUP).
+ */
+function createSignalRequests(name: "SIGUSR1" | "SIGHUP"): (listener: () => void) => Disposable {
   const listeners = new Set<() => void>();
-  process.on("SIGUSR1", () => {
+  process.on(name, () => {
     for (const listener of listeners) listener();
   });
   return (listener) => {

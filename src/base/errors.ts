@@ -13,6 +13,7 @@ export interface ErrorInfo {
   "privilege.missing": { readonly capability: string };
   "etcd.unavailable": { readonly op: string; readonly reason: string };
   "etcd.denied": { readonly op: string; readonly reason: string };
+  "etcd.full": { readonly op: string; readonly reason: string };
   "lease.exhausted": { readonly network: string; readonly subnets: number };
   "host.duplicate": { readonly publicIp: string; readonly subnet: string; readonly node: string };
   "request.refused": { readonly reason: string };
@@ -43,6 +44,7 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "privilege.missing": { disposition: "operator", exit: 77 },
   "etcd.unavailable": { disposition: "retry", exit: 75 },
   "etcd.denied": { disposition: "retry", exit: 75 },
+  "etcd.full": { disposition: "retry", exit: 75 },
   "lease.exhausted": { disposition: "retry", exit: 75 },
   "host.duplicate": { disposition: "retry", exit: 75 },
   "request.refused": { disposition: "operator", exit: 65 },
@@ -67,6 +69,7 @@ const SENTENCES: Sentences = {
     `flanneld needs the capability ${capability} to change the kernel's network state: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
   "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,
   "etcd.denied": ({ op, reason }) => `etcd refused (${op}): ${reason}`,
+  "etcd.full": ({ op, reason }) => `etcd has no room (${op}): ${reason}`,
   "lease.exhausted": ({ network, subnets }) =>
     `out of subnets: all ${subnets} of ${network} are leased; free one (a lease ends 24 h after its host's last renewal), or widen Network, SubnetMin/SubnetMax or SubnetLen in the network config`,
   "host.duplicate": ({ publicIp, subnet, node }) =>

@@ -23,6 +23,8 @@ export interface LogFields {
   readonly path?: string;
   readonly endpoint?: string;
   readonly expires?: string;
+  readonly certificate?: string;
+  readonly days?: number;
   readonly count?: number;
   /** Names, separated by commas. */
   readonly changed?: string;
@@ -72,3 +74,6 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   debug(message: string, fields?: LogFields): void;
 }
+
+/** Of a command, which says what there is to say by itself. */
+export const SILENT: Logger = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };

@@ -3,10 +3,11 @@
 // A call ends when its signal aborts, and rejects with what gRPC says; deadlines, other endpoints and words for people
 // are in transport.ts.
 
-import { addAbortListener } from "node:events";
-import { isIP } from "node:net";
+import { addAbortListener, once } from "node:events";
+import { connect, isIP } from "node:net";
 import type { ConnectionPool, Host } from "etcd3/lib/connection-pool.js";
 import { CallFailed, isGrpcFailure } from "./etcd-error.ts";
+import { hostPortOf } from "./host-port.ts";
 import { allowIpServerNames } from "./ip-server-name.ts";
 import type { TlsMaterial } from "./tls.ts";
 
@@ -24,9 +25,18 @@ export interface Endpoint extends Disposable {
   readonly url: string;
   unary<Response>(call: Call, request: object, signal: AbortSignal): Promise<Response>;
   stream<Request, Response>(call: Call): Promise<GrpcStream<Request, Response>>;
-  /** The next call makes a new connection, at once: gRPC's own would wait for its backoff, or for the dead. */
-  reset(): void;
+  /**
+   * The next call makes a new connection, at once: gRPC's own would wait for its backoff, or for the dead. On a slow one
+   * etcd may take longer to show that it is alive.
+   */
+  reset(pace: Pace): void;
+  /** The next call makes a new connection with these; calls that are under way end on the old one. */
+  secure(tls: TlsMaterial): void;
+  /** Resolves when a TCP connection has been made (and closed again); rejects when it cannot, or on abort. */
+  knock(signal: AbortSignal): Promise<void>;
 }
+
+export type Pace = "quick" | "slow";
 
 /** A bidirectional stream; it lasts until it is cancelled or fails. */
 export interface GrpcStream<Request, Response> extends AsyncIterable<Response> {
@@ -37,14 +47,18 @@ export interface GrpcStream<Request, Response> extends AsyncIterable<Response> {
 
 export type OpenEndpoint = (url: string, tls: TlsMaterial | null) => Endpoint;
 
+/** How long an answer to a ping may take: 5.5 s and 3 s are within the 10 s in which a dead endpoint is to be left. */
+const PING_LIMIT: Readonly<Record<Pace, number>> = { quick: 3000, slow: 20_000 };
+
 /**
  * etcd: pings more often than every 5 s are refused, and so are pings on a connection without a call. The watch is a
  * call, and every other call has a deadline.
  */
 const CHANNEL_OPTIONS = {
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 3_000,
+  "grpc.keepalive_time_ms": 5500,
   "grpc.max_receive_message_length": -1,
+  // A name with several addresses: not all hosts go to the first one.
+  "grpc.service_config": '{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}',
   // Compat: the Go client asks no HTTP proxy, and no TXT record how it should behave.
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
@@ -57,14 +71,15 @@ export async function loadEtcdClient(): Promise<OpenEndpoint> {
     import("cockatiel"),
   ]);
   return (url, tls) => {
-    if (tls && isIP(new URL(url).hostname.replace(/^\[|\]$/g, "")) !== 0) allowIpServerNames();
-    const pool = new Pool({
-      hosts: url,
-      faultHandling: { host: () => noop, global: noop },
-      grpcOptions: CHANNEL_OPTIONS,
-      ...credentials(tls),
-    });
-    return endpointOn(url, pool);
+    if (tls && isIP(hostPortOf(url).host) !== 0) allowIpServerNames();
+    const openPool = (pace: Pace, material: TlsMaterial | null) =>
+      new Pool({
+        hosts: url,
+        faultHandling: { host: () => noop, global: noop },
+        grpcOptions: { ...CHANNEL_OPTIONS, "grpc.keepalive_timeout_ms": PING_LIMIT[pace] },
+        ...credentials(material),
+      });
+    return endpointOn(url, tls, openPool);
   };
 }
 
@@ -83,9 +98,22 @@ type UnaryMethod = (
 ) => { cancel(): void };
 type StreamMethod = (metadata: unknown, options: object) => unknown;
 
-function endpointOn(url: string, pool: ConnectionPool): Endpoint {
+function endpointOn(
+  url: string,
+  tls: TlsMaterial | null,
+  openPool: (pace: Pace, tls: TlsMaterial | null) => ConnectionPool,
+): Endpoint {
+  let used: { readonly pace: Pace; readonly tls: TlsMaterial | null } = { pace: "quick", tls };
+  let pool = openPool(used.pace, used.tls);
   let host: Host | null = null;
-  const connect = <T>({ service, headers }: Call, use: (stubs: unknown, metadata: unknown) => T): Promise<T> =>
+  // grpc-js: calls that run on a channel when it is closed go on until they end.
+  const replace = (next: typeof used) => {
+    pool.close();
+    used = next;
+    pool = openPool(used.pace, used.tls);
+    host = null;
+  };
+  const connectTo = <T>({ service, headers }: Call, use: (stubs: unknown, metadata: unknown) => T): Promise<T> =>
     pool.withConnection(service, ({ client, metadata, resource }) => {
       host = resource;
       for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
@@ -95,7 +123,7 @@ function endpointOn(url: string, pool: ConnectionPool): Endpoint {
     url,
     async unary<Response>(call: Call, request: object, signal: AbortSignal) {
       signal.throwIfAborted();
-      return await connect(
+      return await connectTo(
         call,
         (stubs, metadata) =>
           new Promise<Response>((resolve, reject) => {
@@ -110,7 +138,7 @@ function endpointOn(url: string, pool: ConnectionPool): Endpoint {
       );
     },
     async stream<Request, Response>(call: Call) {
-      return await connect(call, (stubs, metadata) => {
+      return await connectTo(call, (stubs, metadata) => {
         const client = stubs as Readonly<Record<string, StreamMethod>>;
         const stream = client[call.method]?.(metadata, {}) as GrpcStream<Request, Response>;
         // An error that arrives while nobody iterates, as after a cancellation, is no news.
@@ -118,7 +146,26 @@ function endpointOn(url: string, pool: ConnectionPool): Endpoint {
         return stream;
       });
     },
-    reset: () => host?.resetAllServices(),
+    reset(pace) {
+      // Credentials with a hundred authorities take a while to make.
+      if (pace === used.pace) host?.resetAllServices();
+      else replace({ ...used, pace });
+    },
+    secure: (next) => replace({ ...used, tls: next }),
+    knock: (signal) => knock(url, signal),
     [Symbol.dispose]: () => pool.close(),
   };
+}
+
+async function knock(url: string, signal: AbortSignal): Promise<void> {
+  const socket = connect(hostPortOf(url));
+  try {
+    await once(socket, "connect", { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    socket.on("error", () => {});
+    socket.destroy();
+  }
 }

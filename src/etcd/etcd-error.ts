@@ -28,6 +28,7 @@ const UNKNOWN = 2;
 const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
 const PERMISSION_DENIED = 7;
+const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
@@ -78,12 +79,30 @@ function isDenied({ code, details }: GrpcFailure): boolean {
   return code === INVALID_ARGUMENT && /authentication failed|user name is empty|auth store is old/.test(details);
 }
 
-/** `endpoint` is left out of the reason when that names the address already. */
-export function etcdError(op: string, endpoint: string, failure: GrpcFailure): FlannelError {
-  const reason = cleanReason(failure.details);
+/** etcd: it answers, and takes no writes until a person has made room. */
+function isFull({ code, details }: GrpcFailure): boolean {
+  return code === RESOURCE_EXHAUSTED && /database space exceeded/.test(details);
+}
+
+/**
+ * `endpoint` is left out of the reason when that names the address already. `advise` may add to the reason what is to
+ * be done about it.
+ */
+export function etcdError(
+  op: string,
+  endpoint: string,
+  failure: GrpcFailure,
+  advise: (failure: GrpcFailure, reason: string) => string = (_, reason) => reason,
+): FlannelError {
+  const reason = advise(failure, cleanReason(failure.details));
   const authority = endpoint.replace(/^[a-z]+:\/\//, "");
   const info = { op, reason: reason.includes(authority) ? reason : `${endpoint}: ${reason}` };
-  return new FlannelError(isDenied(failure) ? "etcd.denied" : "etcd.unavailable", info, { cause: failure });
+  return new FlannelError(errorCode(failure), info, { cause: failure });
+}
+
+function errorCode(failure: GrpcFailure): "etcd.denied" | "etcd.full" | "etcd.unavailable" {
+  if (isDenied(failure)) return "etcd.denied";
+  return isFull(failure) ? "etcd.full" : "etcd.unavailable";
 }
 
 /** A stream that etcd has ended, as if a call had failed; a cancelled watch has a whole gRPC error in its reason. */
@@ -93,12 +112,17 @@ export function cancellation(reason: string): CallFailed {
   return new CallFailed({ code: CODES_BY_NAME[name] ?? UNAVAILABLE, details });
 }
 
+/** Without what differs from one attempt to the next: a complaint about it would be a new one every time. */
 function cleanReason(details: string): string {
   const [line = ""] = details
     .replace(/^No connection established\. Last error: /, "")
     .replace(/ ?Resolution note:.*$/s, "")
     .split("\n");
   const reason = line
+    // grpc-js: the moment at which a connection could not be made.
+    .replace(/ ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)/, "")
+    // OpenSSL: the thread, the library and the place in its source.
+    .replace(/^[\dA-F]+:error:[\dA-F]+:SSL routines:\w*:([^:]+):.*?(:SSL alert number \d+)?$/, "TLS: $1$2")
     .replace(/^Error: /, "")
     .replace(/^etcdserver: /, "")
     .replace(/\.$/, "")

@@ -1,12 +1,12 @@
 // Where a call goes: to one endpoint until that fails, then to the next. A call that must not happen twice goes on only
 // when it cannot have reached the first. Nothing is tried twice on the same endpoint, and nothing waits.
 
-import { seconds } from "../base/brand.ts";
+import { type Millis, millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { FlannelError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
-import type { Call, Endpoint } from "./endpoint.ts";
+import type { Call, Endpoint, Pace } from "./endpoint.ts";
 import { etcdError, type GrpcFailure, isDefinitive, isGrpcFailure, isTokenFailure, wasNotSent } from "./etcd-error.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -30,18 +30,36 @@ export interface Failover {
 export interface FailoverDeps {
   readonly clock: Clock;
   readonly random: Random;
+  /** Adds to the reason of a failure what is to be done about it. */
+  readonly advise?: (failure: GrpcFailure, reason: string) => string;
 }
 
-/** For one attempt, the fetching of a token included. */
-const ATTEMPT_SECONDS = 5;
+/**
+ * For one attempt, the fetching of a token included. An endpoint that has let one pass gets the longer one, because a
+ * slow etcd would otherwise never be heard; but only after it has taken a TCP connection, because a host that is gone
+ * is to be found again soon after it is back.
+ * Kernel: of a connection that nobody answers, the next packets follow after 1, 3 and 7 s.
+ */
+const LIMITS: Readonly<Record<Pace, number>> = { quick: 5, slow: 20 };
+const KNOCK_SECONDS = 6;
 const DEADLINE_EXCEEDED = 4;
+const UNAVAILABLE = 14;
 
 /** Begins with an endpoint drawn at random, so that the first of the list does not get the whole cluster. */
 export function createFailover(endpoints: readonly Endpoint[], tokens: Tokens, deps: FailoverDeps): Failover {
   let current = deps.random.integer(0, endpoints.length - 1);
+  const paces = new Map<Endpoint, Pace>();
+  const paceOf = (endpoint: Endpoint) => paces.get(endpoint) ?? "quick";
   const leave = (endpoint: Endpoint) => {
-    endpoint.reset();
+    endpoint.reset(paceOf(endpoint));
     if (endpoints[current] === endpoint) current = (current + 1) % endpoints.length;
+  };
+  const ask = async <T>(endpoint: Endpoint, attempt: Attempt<T>, signal: AbortSignal): Promise<Outcome<T>> => {
+    const pace = paceOf(endpoint);
+    const outcome = await attemptOn(endpoint, pace, attempt, tokens, deps.clock, signal);
+    paces.set(endpoint, outcome.pace);
+    if (outcome.kind === "done" && outcome.pace !== pace) endpoint.reset(outcome.pace);
+    return outcome;
   };
   return {
     leave,
@@ -49,9 +67,9 @@ export function createFailover(endpoints: readonly Endpoint[], tokens: Tokens, d
       const failures = new Map<Endpoint, FlannelError>();
       const rest = [...endpoints.slice(current), ...endpoints.slice(0, current)];
       for (const endpoint of rest) {
-        const outcome = await attemptOn(endpoint, attempt, tokens, deps.clock, signal);
+        const outcome = await ask(endpoint, attempt, signal);
         if (outcome.kind === "done") return outcome.value;
-        const error = etcdError(op, endpoint.url, outcome.failure);
+        const error = etcdError(op, endpoint.url, outcome.failure, deps.advise);
         if (isDefinitive(outcome.failure)) throw error;
         failures.set(endpoint, error);
         leave(endpoint);
@@ -65,29 +83,54 @@ export function createFailover(endpoints: readonly Endpoint[], tokens: Tokens, d
   };
 }
 
-type Outcome<T> =
+/** With how patient the next attempt on this endpoint is to be. */
+type Outcome<T> = { readonly pace: Pace } & (
   | { readonly kind: "done"; readonly value: T }
-  | { readonly kind: "failed"; readonly failure: GrpcFailure };
+  | { readonly kind: "failed"; readonly failure: GrpcFailure }
+);
 
 /** Throws what is neither etcd's nor the network's fault. */
 async function attemptOn<T>(
   endpoint: Endpoint,
+  pace: Pace,
   attempt: Attempt<T>,
   tokens: Tokens,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Outcome<T>> {
+  if (pace === "slow" && !(await answersKnock(endpoint, clock, signal))) {
+    const details = `no connection within ${KNOCK_SECONDS} s`;
+    return { kind: "failed", pace, failure: { code: UNAVAILABLE, details } };
+  }
+  const begin = clock.monotonic();
   try {
     const work = (scope: AbortSignal) => withFreshToken(endpoint, attempt, tokens, scope);
-    return { kind: "done", value: await withDeadline(seconds(ATTEMPT_SECONDS), clock, signal, work) };
+    const value = await withDeadline(seconds(LIMITS[pace]), clock, signal, work);
+    return { kind: "done", pace: paceAfter(pace, millis(clock.monotonic() - begin)), value };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof DeadlineExceeded) {
-      const details = `no answer within ${ATTEMPT_SECONDS} s`;
-      return { kind: "failed", failure: { code: DEADLINE_EXCEEDED, details } };
+      const details = `no answer within ${LIMITS[pace]} s`;
+      return { kind: "failed", pace: "slow", failure: { code: DEADLINE_EXCEEDED, details } };
     }
-    if (isGrpcFailure(error)) return { kind: "failed", failure: error };
+    if (isGrpcFailure(error)) return { kind: "failed", pace: "quick", failure: error };
     throw error;
+  }
+}
+
+/** Back to quick only with room to spare: an etcd at the limit would be lost and found in turns. */
+function paceAfter(pace: Pace, took: Millis): Pace {
+  return pace === "slow" && took > seconds(LIMITS.quick / 4) ? "slow" : "quick";
+}
+
+async function answersKnock(endpoint: Endpoint, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  try {
+    await withDeadline(seconds(KNOCK_SECONDS), clock, signal, (scope) => endpoint.knock(scope));
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    // Whoever refuses is not silent: let the call say why.
+    return !(error instanceof DeadlineExceeded);
   }
 }
 

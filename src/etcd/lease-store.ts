@@ -1,36 +1,46 @@
 // The lease store on etcd v3: the same keys and values as the Go daemon's. Reading is here; what is written is in
 // lease-writes.ts, what is followed in watch.ts, and what only operators do in operator-store.ts.
 
+import type { Logger } from "../base/log.ts";
 import type { EtcdOptions } from "../cli/options.ts";
 import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
-import type { LeaseCensus, LeaseList } from "../subnet/lease-store.ts";
+import type { LeaseCensus, LeaseList, OpenLeaseStore } from "../subnet/lease-store.ts";
 import type { OperatorStore } from "../subnet/operator-store.ts";
 import type { FailoverDeps } from "./failover.ts";
 import { createKeyspace, readLease, readRecord } from "./keyspace.ts";
 import { claimLease, removeLease, renewLease, until, type WriteDeps } from "./lease-writes.ts";
 import { operatorCalls } from "./operator-store.ts";
 import { readTlsMaterial } from "./tls.ts";
+import { startTlsUpkeep } from "./tls-upkeep.ts";
 import { openTransport } from "./transport.ts";
 import { readV2Value } from "./v2-config.ts";
-import { type ListedStore, watchLeases } from "./watch.ts";
+import { watchLeases } from "./watch.ts";
 import { watchConfig } from "./watch-config.ts";
+import { type ListedStore, positionAt } from "./watch-position.ts";
+
+export interface StoreDeps extends FailoverDeps {
+  readonly log: Logger;
+}
 
 /** Connects at the first call. Throws `file.unreadable` for certificate files that are of no use. */
 export async function openEtcdLeaseStore(
   options: EtcdOptions,
-  deps: FailoverDeps,
-): Promise<OperatorStore & AsyncDisposable> {
+  deps: StoreDeps,
+): Promise<OperatorStore & OpenLeaseStore> {
   // Compat: without TLS in the endpoints, certificate files are not looked at.
   const isSecure = options.endpoints.some((endpoint) => endpoint.startsWith("https://"));
   const tls = isSecure ? await readTlsMaterial(options.tls) : null;
   const transport = await openTransport(options, tls, deps);
   const keyspace = createKeyspace(options.prefix);
   const means = { ...deps, transport, keyspace };
-  /** Of the newest list, which is where a watch begins. */
-  let cluster: string | null = null;
+  const prove = async (signal: AbortSignal) => {
+    await transport.range("trying the new TLS files", { key: keyspace.subnets, count_only: true }, signal);
+  };
+  const upkeep = tls && startTlsUpkeep(options, tls, { ...deps, transport, prove });
+  /** The newest list, which is where a watch begins. */
+  let listed: ListedStore | null = null;
   const list = async (signal: AbortSignal) => {
-    const listed = await listLeases(means, signal);
-    cluster = listed.cluster;
+    listed = await listLeases(means, signal);
     return listed;
   };
   return {
@@ -38,17 +48,28 @@ export async function openEtcdLeaseStore(
       const { kvs } = await transport.range("reading the network config", { key: keyspace.config }, signal);
       return kvs[0]?.value.toString("utf8") ?? null;
     },
-    v2NetworkConfig: (signal) => readV2Value(keyspace.config.toString("utf8"), options, { ...deps, tls }, signal),
+    v2NetworkConfig: (signal) => {
+      const v2 = { clock: deps.clock, tls: upkeep?.material() ?? null };
+      return readV2Value(keyspace.config.toString("utf8"), options, v2, signal);
+    },
     watchNetworkConfig: (signal) => watchConfig({ ...means, key: keyspace.config }, signal),
     list: async (signal) => (await list(signal)).list,
     census: (since, signal) => takeCensus(since, means, signal),
     get: (key, signal) => getLease(key, means, signal),
-    watch: (from, signal) => watchLeases({ next: BigInt(from) + 1n, cluster }, { ...means, list }, signal),
+    watch: (from, signal) => watchLeases(positionAt(from, listed, keyspace), { ...means, list }, signal),
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
     renew: (lease, attrs, ttl, signal) => renewLease(lease, attrs, ttl, means, signal),
     remove: (lease, signal) => removeLease(lease, means, signal),
     ...operatorCalls(means),
-    [Symbol.asyncDispose]: async () => transport[Symbol.dispose](),
+    reload: () => {
+      if (upkeep) upkeep.reload();
+      else deps.log.info("there are no files for etcd to read again: it is used without TLS");
+    },
+    health: () => ({ trouble: transport.trouble(), certificates: upkeep?.certificates() ?? [] }),
+    [Symbol.asyncDispose]: async () => {
+      await upkeep?.[Symbol.asyncDispose]();
+      transport[Symbol.dispose]();
+    },
   };
 }
 
@@ -61,7 +82,7 @@ async function listLeases({ transport, keyspace }: WriteDeps, signal: AbortSigna
     leases: records.flatMap((record) => (record.kind === "lease" ? record.lease : [])),
     bad: records.flatMap((record) => (record.kind === "bad" ? record.record : [])),
   };
-  return { list, cluster: header.cluster_id };
+  return { list, cluster: header.cluster_id, term: BigInt(header.raft_term) };
 }
 
 /** etcd: the count is of the whole range, also when the records themselves are filtered by revision. */

@@ -1,15 +1,20 @@
-// Certificates and keys for TLS to etcd, read once. What can be seen to be wrong with them is said here, by file, rather
-// than by a handshake that fails without telling why.
+// Certificates and keys for TLS to etcd, as they are in their files now. What can be seen to be wrong with them is said
+// here, by file, rather than by a handshake that fails without telling why. Who looks again, and when, is in
+// tls-upkeep.ts.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import type { EpochMillis } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
 import type { TlsOptions } from "../cli/options.ts";
+import type { CertificateExpiry } from "../subnet/lease-store.ts";
 
 /** PEM; null is Node's own list of authorities, resp. no client certificate. */
 export interface TlsMaterial {
   readonly ca: Buffer | null;
   readonly client: { readonly cert: Buffer; readonly key: Buffer } | null;
+  /** Of the files that the operator has named. */
+  readonly expiries: readonly CertificateExpiry[];
 }
 
 /** Compat: where the Go daemon looks for the system's authorities, which may hold an organisation's own. */
@@ -30,18 +35,58 @@ interface PemFile {
 
 /** Throws `file.unreadable`, naming the flag, for a file that cannot be read or does not hold what it should. */
 export async function readTlsMaterial({ caFile, certFile, keyFile }: TlsOptions): Promise<TlsMaterial> {
-  const ca = caFile === null ? null : await readPem(caFile, "the etcd CA file (--etcd-cafile)");
-  if (ca) parseCertificates(ca);
+  const ca = caFile === null ? null : await readAuthorities(caFile);
   const client = certFile === null || keyFile === null ? null : await readClient(certFile, keyFile);
-  return { ca: ca?.content ?? (await readSystemAuthorities()), client };
+  return {
+    ca: ca?.pem ?? (await readSystemAuthorities()),
+    client: client?.pem ?? null,
+    expiries: [ca, client].flatMap((files) => files?.expiry ?? []),
+  };
 }
 
-async function readClient(certFile: string, keyFile: string): Promise<TlsMaterial["client"]> {
+/**
+ * What changes whenever one of the files does: rewritten, replaced, or reached by a symbolic link that was turned to
+ * another directory, as in the secrets of Kubernetes. It costs nothing to ask for.
+ */
+export async function fingerprintTlsFiles({ caFile, certFile, keyFile }: TlsOptions): Promise<string> {
+  const paths = [...(caFile === null ? SYSTEM_AUTHORITIES : [caFile]), certFile, keyFile];
+  const marks = paths.map(async (path) => {
+    if (path === null) return "-";
+    try {
+      const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+      return [dev, ino, size, mtimeNs, ctimeNs].join(":");
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? "?";
+    }
+  });
+  return (await Promise.all(marks)).join(" ");
+}
+
+interface Read<Pem> {
+  readonly pem: Pem;
+  readonly expiry: CertificateExpiry;
+}
+
+/** With several authorities, as while one takes over from another, it is the last that must not end. */
+async function readAuthorities(caFile: string): Promise<Read<Buffer>> {
+  const ca = await readPem(caFile, "the etcd CA file (--etcd-cafile)");
+  const expires = Math.max(...parseCertificates(ca).map(expiryOf)) as EpochMillis;
+  return { pem: ca.content, expiry: { whose: "authority", name: `the CA file ${caFile} (--etcd-cafile)`, expires } };
+}
+
+/** A certificate ends with the first of its chain. */
+async function readClient(certFile: string, keyFile: string): Promise<Read<NonNullable<TlsMaterial["client"]>>> {
   const cert = await readPem(certFile, "the etcd client certificate (--etcd-certfile)");
   const key = await readPem(keyFile, "the etcd client key (--etcd-keyfile)");
-  const certificate = parseCertificates(cert);
-  if (!certificate.checkPrivateKey(parseKey(key))) throw unusable(key, `it does not belong to ${certFile}`);
-  return { cert: cert.content, key: key.content };
+  const chain = parseCertificates(cert);
+  if (!chain[0]?.checkPrivateKey(parseKey(key))) throw unusable(key, `it does not belong to ${certFile}`);
+  const expires = Math.min(...chain.map(expiryOf)) as EpochMillis;
+  const name = `the client certificate ${certFile} (--etcd-certfile)`;
+  return { pem: { cert: cert.content, key: key.content }, expiry: { whose: "client", name, expires } };
+}
+
+function expiryOf({ validTo }: X509Certificate): number {
+  return Date.parse(validTo);
 }
 
 async function readPem(path: string, purpose: string): Promise<PemFile> {
@@ -52,12 +97,11 @@ async function readPem(path: string, purpose: string): Promise<PemFile> {
   }
 }
 
-/** The first certificate, after all were found to be well-formed. */
-function parseCertificates(file: PemFile): X509Certificate {
+/** At least one, all of them well-formed. */
+function parseCertificates(file: PemFile): readonly X509Certificate[] {
   const blocks = file.content.toString("latin1").match(CERTIFICATE) ?? [];
-  const [first] = blocks.map((block) => parse(file, "a certificate", () => new X509Certificate(block)));
-  if (!first) throw unusable(file, "there is no certificate in PEM form in it");
-  return first;
+  if (blocks.length === 0) throw unusable(file, "there is no certificate in PEM form in it");
+  return blocks.map((block) => parse(file, "a certificate", () => new X509Certificate(block)));
 }
 
 function parseKey(file: PemFile): KeyObject {

@@ -15,12 +15,15 @@ import type {
   IWatchRequest,
   IWatchResponse,
 } from "etcd3";
+import { messageOf } from "../base/errors.ts";
 import type { EtcdOptions } from "../cli/options.ts";
+import { withAdvice } from "./advice.ts";
 import { type Call, type Endpoint, type GrpcStream, loadEtcdClient } from "./endpoint.ts";
 import { cancellation, etcdError, type GrpcFailure, isGrpcFailure } from "./etcd-error.ts";
 import { createFailover, type Failover, type FailoverDeps } from "./failover.ts";
 import type { TlsMaterial } from "./tls.ts";
 import { createTokens } from "./tokens.ts";
+import { createWatches, type Watches } from "./watches.ts";
 
 /** `op` says what the call is made for, as it stands in an error. */
 export interface EtcdTransport extends Disposable {
@@ -39,12 +42,21 @@ export interface EtcdTransport extends Disposable {
   keepAlive(op: string, id: string, signal: AbortSignal): Promise<number>;
   /** Resolves when etcd has accepted the watch. */
   openWatch(op: string, request: IWatchCreateRequest, signal: AbortSignal): Promise<WatchStream>;
+  /** Connections made from now on use these. Calls and watches that are under way go on. */
+  secure(tls: TlsMaterial): void;
+  /** Ends the watches on connections from before the last `secure`, so that they are opened again on new ones. */
+  renewWatches(): void;
+  /** Why the newest call has failed; null after one that did not. */
+  trouble(): string | null;
 }
 
 export interface WatchStream extends Disposable {
-  /** To be iterated once. Throws when the stream is lost. */
+  /** To be iterated once. Throws when the stream is lost; ends when it is to be opened again. */
   readonly responses: AsyncIterable<IWatchResponse>;
 }
+
+/** etcd: a member that has no leader then says so at once, and ends its watches, rather than wait or fall silent. */
+const NEEDS_LEADER = { hasleader: "true" };
 
 /** Connects to nothing yet: the first call does. */
 export async function openTransport(
@@ -54,13 +66,19 @@ export async function openTransport(
 ): Promise<EtcdTransport> {
   const openEndpoint = await loadEtcdClient();
   const endpoints = options.endpoints.map((url) => openEndpoint(url, tls));
-  const failover = createFailover(endpoints, createTokens(options.auth), deps);
+  let used = tls;
+  const advise = (failure: GrpcFailure, reason: string) =>
+    withAdvice(failure, reason, { options, tls: used, now: deps.clock.now() });
+  const tokens = createTokens(options.auth);
+  const failover = withMemory(createFailover(endpoints, tokens, { ...deps, advise }));
+  const watches = createWatches();
   const unary =
     <Request extends object, Response>(service: "KV" | "Lease", method: string, repeatable: boolean) =>
     (op: string, request: Request, signal: AbortSignal) =>
       failover.attempt(
         { op, repeatable },
-        (endpoint, headers, scope) => endpoint.unary<Response>({ service, method, headers }, request, scope),
+        (endpoint, headers, scope) =>
+          endpoint.unary<Response>({ service, method, headers: { ...headers, ...NEEDS_LEADER } }, request, scope),
         signal,
       );
   const grant = unary<object, ILeaseGrantResponse>("Lease", "leaseGrant", false);
@@ -78,7 +96,18 @@ export async function openTransport(
     keepAlive: (op, id, signal) =>
       failover.attempt({ op, repeatable: true }, (...on) => keepAliveOnce(id, ...on), signal),
     openWatch: (op, request, signal) =>
-      failover.attempt({ op, repeatable: true }, (...on) => openWatch(op, request, failover, ...on), signal),
+      failover.attempt(
+        { op, repeatable: true },
+        (...on) => openWatch(op, request, { failover, watches, advise }, ...on),
+        signal,
+      ),
+    secure(next) {
+      used = next;
+      watches.age();
+      for (const endpoint of endpoints) endpoint.secure(next);
+    },
+    renewWatches: watches.renew,
+    trouble: failover.trouble,
     [Symbol.dispose]: () => {
       for (const endpoint of endpoints) endpoint[Symbol.dispose]();
     },
@@ -91,7 +120,7 @@ async function keepAliveOnce(
   headers: Call["headers"],
   signal: AbortSignal,
 ): Promise<number> {
-  const call: Call = { service: "Lease", method: "leaseKeepAlive", headers };
+  const call: Call = { service: "Lease", method: "leaseKeepAlive", headers: { ...headers, ...NEEDS_LEADER } };
   const stream = await endpoint.stream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>(call);
   try {
     const { first } = await exchange(stream, { ID: id }, signal);
@@ -101,29 +130,38 @@ async function keepAliveOnce(
   }
 }
 
+interface WatchMeans {
+  readonly failover: Failover;
+  readonly watches: Watches;
+  readonly advise: (failure: GrpcFailure, reason: string) => string;
+}
+
 async function openWatch(
   op: string,
   request: IWatchCreateRequest,
-  failover: Failover,
+  { failover, watches, advise }: WatchMeans,
   endpoint: Endpoint,
   headers: Call["headers"],
   signal: AbortSignal,
 ): Promise<WatchStream> {
-  // etcd: with this header a member that has lost its leader ends the stream, rather than fall silent.
-  const call: Call = { service: "Watch", method: "watch", headers: { ...headers, hasleader: "true" } };
+  const call: Call = { service: "Watch", method: "watch", headers: { ...headers, ...NEEDS_LEADER } };
   const stream = await endpoint.stream<IWatchRequest, IWatchResponse>(call);
   try {
     const { first, rest } = await exchange(stream, { create_request: request }, signal);
     throwIfCancelled(first);
-    let onLoss = (failure: GrpcFailure) => {
-      failover.leave(endpoint);
-      return etcdError(op, endpoint.url, failure);
+    const watch = watches.add(() => stream.cancel());
+    let leave = () => failover.leave(endpoint);
+    const onLoss = (failure: GrpcFailure) => {
+      if (watch.isRenewed()) return null;
+      leave();
+      return etcdError(op, endpoint.url, failure, advise);
     };
     return {
-      responses: follow(first, rest, (failure) => onLoss(failure)),
+      responses: follow(first, rest, onLoss),
       [Symbol.dispose]: () => {
+        watch[Symbol.dispose]();
         // What ends because we end it says nothing about the endpoint.
-        onLoss = (failure) => etcdError(op, endpoint.url, failure);
+        leave = () => {};
         stream.cancel();
       },
     };
@@ -131,6 +169,25 @@ async function openWatch(
     stream.cancel();
     throw error;
   }
+}
+
+/** Remembers how the newest call has ended. What was stopped by its caller has not ended. */
+function withMemory(failover: Failover): Failover & { trouble(): string | null } {
+  let trouble: string | null = null;
+  return {
+    leave: failover.leave,
+    trouble: () => trouble,
+    async attempt(purpose, attempt, signal) {
+      try {
+        const value = await failover.attempt(purpose, attempt, signal);
+        trouble = null;
+        return value;
+      } catch (error) {
+        if (!signal.aborted) trouble = messageOf(error);
+        throw error;
+      }
+    },
+  };
 }
 
 interface Exchange<Response> {
@@ -160,7 +217,7 @@ async function nextResponse<Response>(responses: AsyncIterator<Response>): Promi
 async function* follow(
   first: IWatchResponse,
   rest: AsyncIterator<IWatchResponse>,
-  errorOf: (failure: GrpcFailure) => Error,
+  onLoss: (failure: GrpcFailure) => Error | null,
 ): AsyncGenerator<IWatchResponse> {
   yield first;
   try {
@@ -170,7 +227,8 @@ async function* follow(
       yield response;
     }
   } catch (error) {
-    throw isGrpcFailure(error) ? errorOf(error) : error;
+    const loss = isGrpcFailure(error) ? onLoss(error) : error;
+    if (loss !== null) throw loss;
   }
 }
 

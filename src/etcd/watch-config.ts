@@ -22,10 +22,12 @@ const OP = "watching the network config";
 /** The text, or null while there is none; each once, until the signal aborts. Reconnects by itself. */
 export async function* watchConfig(deps: WatchConfigDeps, signal: AbortSignal): AsyncGenerator<string | null> {
   let told: string | null | undefined;
-  const pauses = delays({ first: millis(1000), max: millis(30_000), random: deps.random });
+  const startPauses = () => delays({ first: millis(1000), max: millis(30_000), random: deps.random });
+  let pauses = startPauses();
   while (!signal.aborted) {
     try {
       for await (const text of watchOnce(deps, signal)) {
+        pauses = startPauses();
         if (text !== told) yield text;
         told = text;
       }

@@ -9,9 +9,18 @@ import type { Clock } from "../base/clock.ts";
 import { isRetryable } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Revision, SubnetKey } from "../subnet/lease.ts";
-import type { LeaseChange, LeaseList, StoreEvent } from "../subnet/lease-store.ts";
+import type { LeaseChange, StoreEvent } from "../subnet/lease-store.ts";
 import { type Keyspace, readRecord } from "./keyspace.ts";
 import type { EtcdTransport, WatchStream } from "./transport.ts";
+import {
+  isSameStore,
+  type ListedStore,
+  positionOf,
+  questionAbout,
+  seenAt,
+  type WatchPosition,
+  type Witness,
+} from "./watch-position.ts";
 
 export interface WatchDeps {
   readonly transport: EtcdTransport;
@@ -21,22 +30,10 @@ export interface WatchDeps {
   readonly random: Random;
 }
 
-/** A list, and the cluster that it is of. */
-export interface ListedStore {
-  readonly list: LeaseList;
-  readonly cluster: string;
-}
-
-/** Behind everything that was delivered. */
-export interface WatchPosition {
-  readonly next: bigint;
-  /** Null when not known. */
-  readonly cluster: string | null;
-}
-
 const OP = "watching the leases";
 const RETRY_FIRST = millis(100);
-const RETRY_MAX = millis(5000);
+/** A host is to be back within 5 s of etcd. */
+const RETRY_MAX = millis(3000);
 
 /** Everything from the position on, until the signal aborts. */
 export async function* watchLeases(
@@ -44,34 +41,56 @@ export async function* watchLeases(
   deps: WatchDeps,
   signal: AbortSignal,
 ): AsyncGenerator<StoreEvent> {
-  const { clock, random } = deps;
-  const startPauses = () => delays({ first: RETRY_FIRST, max: RETRY_MAX, random });
-  let pauses = startPauses();
+  const pacing = createPacing(deps);
   let position = from;
   let connected = true;
   for (;;) {
-    const started = clock.monotonic();
+    pacing.begin();
     try {
       for await (const step of watchOnce(position, deps, signal)) {
+        pacing.worked();
         position = yield* deliver(step, connected);
         connected = true;
       }
     } catch (error) {
       if (signal.aborted) return;
-      yield* tellLoss(error, connected);
+      yield lossOf(error);
       connected = false;
+      position = { ...position, isDoubted: true };
     }
-    // A stream that is accepted and lost at once, again and again, must not be tried in a tight loop.
-    if (clock.monotonic() - started > RETRY_MAX) pauses = startPauses();
-    await clock.sleep(pauses.next().value, signal).catch(() => {});
+    await pacing.pause(signal).catch(() => {});
     if (signal.aborted) return;
   }
 }
 
-/** Only the first of several losses is news. */
-function* tellLoss(error: unknown, connected: boolean): Generator<StoreEvent> {
+/** The pauses between streams: growing while none works, and short again after one that has lasted. */
+function createPacing({ clock, random }: Pick<WatchDeps, "clock" | "random">) {
+  const startPauses = () => delays({ first: RETRY_FIRST, max: RETRY_MAX, random });
+  let pauses = startPauses();
+  let begun = clock.monotonic();
+  let hasWorked = false;
+  return {
+    begin() {
+      begun = clock.monotonic();
+      hasWorked = false;
+    },
+    worked() {
+      hasWorked = true;
+    },
+    pause(signal: AbortSignal): Promise<void> {
+      const took = clock.monotonic() - begun;
+      // A stream that is accepted and lost at once, again and again, must not be tried in a tight loop.
+      if (hasWorked && took > RETRY_MAX) pauses = startPauses();
+      // Who has waited in vain for an answer has waited.
+      return clock.sleep(millis(Math.max(RETRY_FIRST, pauses.next().value - (hasWorked ? 0 : took))), signal);
+    },
+  };
+}
+
+/** Told at every attempt, because the reason may change while it lasts. */
+function lossOf(error: unknown): StoreEvent {
   if (!isRetryable(error)) throw error;
-  if (connected) yield { kind: "disconnected", reason: error.message };
+  return { kind: "disconnected", reason: error.message };
 }
 
 /** What one stream brings: nothing new to tell (it is accepted, or proceeds), or an event; and the position behind it. */
@@ -91,7 +110,7 @@ function* deliver({ event, position }: Step, connected: boolean): Generator<Stor
 async function* watchOnce(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): AsyncGenerator<Step> {
   const { transport, keyspace } = deps;
   let position = from;
-  if (await isAnotherStore(from, deps, signal)) {
+  if (!(await isStillThere(from, deps, signal))) {
     const step = await startAfresh(deps, signal);
     position = step.position;
     yield step;
@@ -115,20 +134,15 @@ async function* responsesUntilAbort(stream: WatchStream, signal: AbortSignal): A
 
 /**
  * One cheap request before every stream. It finds an endpoint that answers and gets a new token if ours has expired,
- * which a stream does not; and it tells whether the store was replaced by another, or by an older state of itself.
+ * which a stream does not; and it tells whether the store is still the one that we know.
  */
-async function isAnotherStore(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): Promise<boolean> {
-  const { header } = await deps.transport.range(OP, { key: deps.keyspace.subnets, count_only: true }, signal);
-  if (from.cluster !== null && from.cluster !== header.cluster_id) return true;
-  return BigInt(header.revision) < from.next - 1n;
+async function isStillThere(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): Promise<boolean> {
+  return isSameStore(from, await deps.transport.range(OP, questionAbout(from, deps.keyspace), signal));
 }
 
-async function startAfresh({ list }: WatchDeps, signal: AbortSignal): Promise<Step> {
+async function startAfresh({ list, keyspace }: WatchDeps, signal: AbortSignal): Promise<Step> {
   const fresh = await list(signal);
-  return {
-    event: { kind: "reset", list: fresh.list },
-    position: { next: BigInt(fresh.list.revision) + 1n, cluster: fresh.cluster },
-  };
+  return { event: { kind: "reset", list: fresh.list }, position: positionOf(fresh, keyspace) };
 }
 
 /**
@@ -137,11 +151,13 @@ async function startAfresh({ list }: WatchDeps, signal: AbortSignal): Promise<St
  */
 function stepOf({ events, header, created }: IWatchResponse, position: WatchPosition, keyspace: Keyspace): Step {
   const last = events.at(-1);
-  const known = { ...position, cluster: header.cluster_id };
+  const known = seenAt(position, header);
   if (last) {
     const revision = last.kv.mod_revision as Revision;
     const changes = events.map((event) => changeOf(event, keyspace));
-    return { event: { kind: "changes", revision, changes }, position: { ...known, next: BigInt(revision) + 1n } };
+    const witness: Witness = { key: last.kv.key, kind: last.type === "Delete" ? "removed" : "put", revision };
+    const next = BigInt(revision) + 1n;
+    return { event: { kind: "changes", revision, changes }, position: { ...known, next, witness } };
   }
   const proceeded = created ? position.next : BigInt(header.revision) + 1n;
   return { event: null, position: { ...known, next: proceeded > position.next ? proceeded : position.next } };

@@ -2,7 +2,7 @@
 // one contract suite runs on both. Every call has a deadline of its own and throws `etcd.unavailable` or
 // `etcd.denied`; nothing here retries, the caller does. (The watches are the exception: they last until the signal aborts.)
 
-import type { Millis } from "../base/brand.ts";
+import type { EpochMillis, Millis } from "../base/brand.ts";
 import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "./lease.ts";
 
 /** A record under the subnets prefix that is not a lease; it is left out, counted and reported, and hurts nobody. */
@@ -38,7 +38,10 @@ export type StoreEvent =
   | { readonly kind: "changes"; readonly revision: Revision; readonly changes: readonly LeaseChange[] }
   /** The history we missed is gone (compaction), or the store is not the one we knew: here is everything, afresh. */
   | { readonly kind: "reset"; readonly list: LeaseList }
-  /** The connection was lost, resp. works again; the stream goes on by itself. */
+  /**
+   * The connection was lost, and is still lost, with the newest reason; resp. it works again. The stream goes on by
+   * itself.
+   */
   | { readonly kind: "disconnected"; readonly reason: string }
   | { readonly kind: "connected" };
 
@@ -74,4 +77,26 @@ export interface LeaseStore {
   renew(lease: Lease, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<RenewOutcome>;
   /** Deletes the record if it still is the one given. */
   remove(lease: Lease, signal: AbortSignal): Promise<RemoveOutcome>;
+}
+
+/** A store that is open: what its owner may ask and tell it besides. */
+export interface OpenLeaseStore extends LeaseStore, AsyncDisposable {
+  /** Reads the files again that it was opened with (certificates), at once; otherwise they are looked at every 10 s. */
+  reload(): void;
+  /** Costs nothing. */
+  health(): StoreHealth;
+}
+
+export interface StoreHealth {
+  /** Why the newest call failed, as a sentence; null after one that did not. */
+  readonly trouble: string | null;
+  /** Of all certificates on which the connection depends, as far as they are known. */
+  readonly certificates: readonly CertificateExpiry[];
+}
+
+export interface CertificateExpiry {
+  readonly whose: "client" | "authority" | "server";
+  /** "the client certificate /etc/flanneld/client.pem (--etcd-certfile)" */
+  readonly name: string;
+  readonly expires: EpochMillis;
 }

@@ -4,24 +4,30 @@ import { Etcd3 } from "etcd3";
 import { type EtcdServer, startEtcd } from "../../lab/etcd.ts";
 import type { Millis } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import type { Logger } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import type { EtcdOptions } from "../../src/cli/options.ts";
 import { openEtcdLeaseStore } from "../../src/etcd/lease-store.ts";
+import type { OpenLeaseStore } from "../../src/subnet/lease-store.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import type { StoreFixture } from "../contract/lease-store.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
 
 export interface EtcdFixture extends StoreFixture {
-  readonly store: OperatorStore & AsyncDisposable;
+  readonly store: OperatorStore & OpenLeaseStore;
   readonly prefix: string;
   readonly server: EtcdServer;
   readonly admin: Etcd3;
   /** As another host would. */
-  openStore(options?: Partial<EtcdOptions>): Promise<OperatorStore & AsyncDisposable>;
+  openStore(options?: Partial<EtcdOptions>): Promise<OperatorStore & OpenLeaseStore>;
 }
 
 let prefixes = 0;
 
-export function openStore(options: Partial<EtcdOptions>): Promise<OperatorStore & AsyncDisposable> {
+export function openStore(
+  options: Partial<EtcdOptions>,
+  log: Logger = createCapturedLog(),
+): Promise<OperatorStore & OpenLeaseStore> {
   return openEtcdLeaseStore(
     {
       endpoints: ["http://127.0.0.1:2379"],
@@ -30,7 +36,7 @@ export function openStore(options: Partial<EtcdOptions>): Promise<OperatorStore 
       auth: null,
       ...options,
     },
-    { clock: systemClock, random: systemRandom },
+    { clock: systemClock, random: systemRandom, log },
   );
 }
 

@@ -173,6 +173,8 @@ function createHost(
     log,
     openStore: async () => ({
       ...blindfolded(way.over(store), () => host.blind),
+      reload: () => {},
+      health: () => ({ trouble: null, certificates: [] }),
       [Symbol.asyncDispose]: async () => {},
     }),
     openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
@@ -182,6 +184,7 @@ function createHost(
     },
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
+    onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
     hasCapability: async () => true,
     notify: () => {},
     openStateDirectory: () => state,

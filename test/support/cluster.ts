@@ -1,6 +1,7 @@
 // A cluster as operators have one: etcd and hosts on a switch, the network config put with etcdctl.
 
-import { type EtcdServer, startEtcd } from "../../lab/etcd.ts";
+import { type EtcdOptions, type EtcdServer, startEtcd } from "../../lab/etcd.ts";
+import { openEtcdCluster } from "../../lab/etcd-cluster.ts";
 import { type Flanneld, type FlanneldOptions, startFlanneld } from "../../lab/flanneld.ts";
 import { attempt, type Output, run } from "../../lab/run.ts";
 import { inNamespace, type Machine, openTopology, type Topology } from "../../lab/topology.ts";
@@ -11,7 +12,9 @@ export const PREFIX = "/coreos.com/network";
 export interface Cluster extends AsyncDisposable {
   readonly topology: Topology;
   readonly hosts: readonly Machine[];
+  /** The only member, or the first. */
   readonly etcd: EtcdServer;
+  readonly members: readonly EtcdServer[];
   readonly endpoint: string;
   etcdctl(...args: string[]): Promise<string>;
   /** Starts a daemon on the n-th host, counted from 0. */
@@ -24,17 +27,27 @@ export interface Cluster extends AsyncDisposable {
   tryOn(host: number, ...command: string[]): Promise<Output>;
 }
 
+export interface ClusterOptions extends Pick<EtcdOptions, "v2" | "tls" | "flags"> {
+  /** How many members etcd has; default 1. */
+  readonly members?: number;
+  /** More flags of etcdctl. */
+  readonly etcdctl?: readonly string[];
+}
+
 export async function openCluster(
   hosts: number,
   config: Json | null,
   signal: AbortSignal,
-  { v2 = false }: { readonly v2?: boolean } = {},
+  options: ClusterOptions = {},
 ): Promise<Cluster> {
   const topology = await openTopology({ hosts }, signal);
   try {
     const { namespace, address } = topology.etcd;
-    const etcd = await startEtcd({ namespace, address, v2 }, signal);
-    const cluster = clusterOn(topology, etcd, signal);
+    const { members: size = 1, etcdctl = [], ...server } = options;
+    const placed = { namespace, address, ...server };
+    const members =
+      size === 1 ? [await startEtcd(placed, signal)] : (await openEtcdCluster(size, placed, signal)).members;
+    const cluster = clusterOn(topology, members, etcdctl, signal);
     if (config !== null) await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(config));
     return cluster;
   } catch (error) {
@@ -43,8 +56,16 @@ export async function openCluster(
   }
 }
 
-function clusterOn(topology: Topology, etcd: EtcdServer, signal: AbortSignal): Cluster {
-  const endpoint = `http://${topology.etcd.address}:2379`;
+function clusterOn(
+  topology: Topology,
+  members: readonly EtcdServer[],
+  etcdctlFlags: readonly string[],
+  signal: AbortSignal,
+): Cluster {
+  const [etcd] = members;
+  if (!etcd) throw new Error("there is no etcd");
+  const { endpoint } = etcd;
+  const etcdEndpoints = members.map((member) => member.endpoint);
   const machine = (index: number): Machine => {
     const found = topology.hosts[index];
     if (!found) throw new Error(`there is no host ${index}`);
@@ -52,11 +73,12 @@ function clusterOn(topology: Topology, etcd: EtcdServer, signal: AbortSignal): C
   };
   const command = (index: number, words: readonly string[]) => inNamespace(machine(index).namespace, words);
   const start = (index: number, options: Partial<FlanneldOptions> = {}) =>
-    startFlanneld(machine(index), { etcdEndpoints: [endpoint], ...options });
+    startFlanneld(machine(index), { etcdEndpoints, ...options });
   return {
     topology,
     hosts: topology.hosts,
     etcd,
+    members,
     endpoint,
     start,
     async startAll(options) {
@@ -65,13 +87,20 @@ function clusterOn(topology: Topology, etcd: EtcdServer, signal: AbortSignal): C
       return daemons;
     },
     async etcdctl(...args) {
-      const words = ["env", "ETCDCTL_API=3", "etcdctl", `--endpoints=${endpoint}`, ...args];
+      const words = [
+        "env",
+        "ETCDCTL_API=3",
+        "etcdctl",
+        `--endpoints=${etcdEndpoints.join(",")}`,
+        ...etcdctlFlags,
+        ...args,
+      ];
       return (await run(inNamespace(topology.etcd.namespace, words), {}, signal)).stdout;
     },
     on: async (index, ...words) => (await run(command(index, words), {}, signal)).stdout,
     tryOn: (index, ...words) => attempt(command(index, words), {}, signal),
     [Symbol.asyncDispose]: async () => {
-      await etcd[Symbol.asyncDispose]();
+      await Promise.all(members.map((member) => member[Symbol.asyncDispose]()));
       await topology[Symbol.asyncDispose]();
     },
   };

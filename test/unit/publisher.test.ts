@@ -49,6 +49,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openHealth: unused,
     openDatapath: unused,
     onReportRequest: unused,
+    onReloadRequest: unused,
     hasCapability: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;

@@ -40,12 +40,27 @@ describe("the error for a call that failed", () => {
   for (const [code, details] of [
     [4, "no answer within 5 s"],
     [5, "etcdserver: requested lease not found"],
-    [8, "etcdserver: mvcc: database space exceeded"],
+    [8, "etcdserver: too many requests"],
     [12, "Received HTTP status code 404"],
     [14, "etcdserver: request timed out"],
   ] as const) {
     it(`is etcd.unavailable for "${details}"`, () => assert.equal(errorOf(code, details).code, "etcd.unavailable"));
   }
+
+  it("is etcd.full when the quota is used up", () => {
+    assert.equal(errorOf(8, "etcdserver: mvcc: database space exceeded").code, "etcd.full");
+  });
+
+  it("reads the same at every attempt, whatever gRPC and OpenSSL put into it", () => {
+    const alert =
+      "ssl3_read_bytes:sslv3 alert bad certificate:../deps/openssl/ssl/rec_layer_s3.c:1601:SSL alert number 42";
+    const reasonOf = (details: string) => errorOf(14, `No connection established. Last error: ${details}`).message;
+    const when = (second: number) => ` (2026-11-25T14:01:0${second}.643Z). Resolution note: `;
+    const seen = [1, 2].map((n) => reasonOf(`80${n}CCA4FB27F0000:error:0A000412:SSL routines:${alert}\n${when(n)}`));
+    assert.equal(new Set(seen).size, 1);
+    assert.match(seen[0] ?? "", /: TLS: sslv3 alert bad certificate:SSL alert number 42$/);
+    assert.match(reasonOf(`Failed to connect${when(1)}`), /2379: Failed to connect$/);
+  });
 });
 
 describe("a failed call", () => {

@@ -4,7 +4,7 @@ import { type Millis, seconds } from "../../../src/base/brand.ts";
 import type { Random } from "../../../src/base/random.ts";
 import type { Endpoint } from "../../../src/etcd/endpoint.ts";
 import { CallFailed } from "../../../src/etcd/etcd-error.ts";
-import { createFailover, type Failover } from "../../../src/etcd/failover.ts";
+import { createFailover, type Failover, type FailoverDeps } from "../../../src/etcd/failover.ts";
 import { createTokens } from "../../../src/etcd/tokens.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/fake-clock.ts";
 
@@ -16,7 +16,12 @@ const FULL = new CallFailed({ code: 8, details: "etcdserver: mvcc: database spac
 type Answer = (signal: AbortSignal) => Promise<string>;
 
 /** Three endpoints, of which the second is asked first, and what each does. */
-function threeEndpoints(answers: Record<string, Answer>, clock: FakeClock = createFakeClock()) {
+function threeEndpoints(
+  answers: Record<string, Answer>,
+  clock: FakeClock = createFakeClock(),
+  knocks: Record<string, Answer> = {},
+  advise: FailoverDeps["advise"] = (_, reason) => reason,
+) {
   const asked: string[] = [];
   const resets: string[] = [];
   const endpoints = ["a", "b", "c"].map(
@@ -24,12 +29,17 @@ function threeEndpoints(answers: Record<string, Answer>, clock: FakeClock = crea
       url: `http://${name}:2379`,
       unary: () => assert.fail("only the attempt calls"),
       stream: () => assert.fail("only the attempt calls"),
-      reset: () => resets.push(name),
+      reset: (pace) => resets.push(pace === "quick" ? name : `${name} ${pace}`),
+      secure: () => assert.fail("not a matter of calls"),
+      knock: (signal) => {
+        asked.push(`knock ${name}`);
+        return (knocks[name] ?? (() => Promise.resolve("")))(signal) as Promise<unknown> as Promise<void>;
+      },
       [Symbol.dispose]: () => {},
     }),
   );
   const random: Random = { integer: () => 1, bytes: (length) => new Uint8Array(length) };
-  const failover: Failover = createFailover(endpoints, createTokens(null), { clock, random });
+  const failover: Failover = createFailover(endpoints, createTokens(null), { clock, random, advise });
   const call = (repeatable: boolean, stop: AbortSignal = signal) =>
     failover.attempt(
       { op: "test", repeatable },
@@ -98,6 +108,47 @@ describe("a call to several endpoints", () => {
     await clock.advance(seconds(5) as Millis);
     assert.equal(await answer, "a");
     assert.equal(clock.sleepers(), 0);
+  });
+
+  it("gives one that has let them pass 20 s from then on, if it takes a connection, until it is quick again", async () => {
+    const clock = createFakeClock();
+    const slow: Answer = async (signal) => {
+      await clock.sleep(seconds(8), signal);
+      return "b";
+    };
+    const answers: Record<string, Answer> = { b: slow, c: fails(DEAD), a: fails(DEAD) };
+    const { call, asked, resets } = threeEndpoints(answers, clock);
+    const lost = assert.rejects(call(true), /http:\/\/b:2379: no answer within 5 s/);
+    await clock.advance(seconds(5));
+    await lost;
+    const found = call(true);
+    await clock.advance(seconds(8));
+    assert.equal(await found, "b");
+    answers["b"] = async () => "b";
+    assert.equal(await call(true), "b");
+    assert.deepEqual(asked, ["b", "c", "a", "knock b", "b", "knock b", "b"]);
+    assert.deepEqual(resets, ["b slow", "c", "a", "b"]);
+  });
+
+  it("does not wait 20 s for one that takes no connection, and says so", async () => {
+    const clock = createFakeClock();
+    const { call } = threeEndpoints({ b: hangs, c: fails(DEAD), a: fails(DEAD) }, clock, { b: hangs });
+    for (const [limit, reason] of [
+      [5, /b:2379: no answer within 5 s/],
+      [6, /b:2379: no connection within 6 s/],
+      [6, /b:2379: no connection within 6 s/],
+    ] as const) {
+      const lost = assert.rejects(call(true), reason);
+      await clock.advance(seconds(limit));
+      await lost;
+    }
+    assert.equal(clock.sleepers(), 0);
+  });
+
+  it("adds to the reason what is to be done about it", async () => {
+    const advise = (_: unknown, reason: string) => `${reason}; do something`;
+    const { call } = threeEndpoints({ b: fails(FULL) }, createFakeClock(), {}, advise);
+    await assert.rejects(call(true), { code: "etcd.full", message: /exceeded; do something$/ });
   });
 
   it("ends with the signal's reason, and asks nobody else", async () => {
