@@ -5,12 +5,13 @@ import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
-import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks, type Task } from "../base/tasks.ts";
 import { createWaiters } from "../base/waiters.ts";
+import { concernsOurRules, type WatchRules } from "./hints.ts";
 import type { FirewallTools } from "./open.ts";
 import type { Place } from "./place.ts";
 import { type Family, NO_RULES, type RuleSet } from "./rule.ts";
@@ -43,6 +44,7 @@ export interface FirewallDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly watchRules: WatchRules;
   /** Told why the rules are not as they shall be, or null when they are. */
   readonly onTrouble: (reason: string | null) => void;
 }
@@ -51,6 +53,9 @@ export interface FirewallDeps {
 const RETRY = { first: millis(500), max: millis(30_000) };
 /** The same for rules that an earlier config has left elsewhere: they are in nobody's way. */
 const CLEAN_RETRY = { first: millis(1000), max: minutes(10) };
+/** After a hint: what changes at once is looked at once, but not later than this. */
+const SETTLE = millis(200);
+const SETTLE_LATEST = millis(1000);
 /** How often nothing is looked for where no rules are wanted. */
 const IDLE = minutes(60);
 
@@ -83,7 +88,8 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
       waiters.check();
       retry = trouble === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
       const idle = tools.places.every(({ family }) => isEmpty(view.rules(family)));
-      await waitAtMost(retry?.next().value ?? (idle ? IDLE : resync), bell, deps.clock, signal);
+      const rung = await waitAtMost(retry?.next().value ?? (idle ? IDLE : resync), bell, deps.clock, signal);
+      if (rung.has("hint")) await settle(bell, deps.clock, signal);
     }
   };
   const clean = async (signal: AbortSignal) => {
@@ -93,10 +99,32 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
   };
   return {
     poke: () => bell.ring("poke"),
-    run: (signal) => runTasks({ keep, clean }, signal),
+    run: (signal) => runTasks({ keep, clean, listen: (until) => listen(bell, deps, until) }, signal),
     tried: (signal) => waiters.until(() => tried, signal),
     status: () => status,
   };
+}
+
+/** Whoever reloads a firewall writes many rules; to put ours back in the middle of it would be in vain. */
+async function settle(bell: Doorbell, clock: Clock, signal: AbortSignal): Promise<void> {
+  const latest = clock.monotonic() + SETTLE_LATEST;
+  for (let left: number = SETTLE_LATEST; left > 0; left = latest - clock.monotonic()) {
+    const rung = await waitAtMost(millis(Math.min(SETTLE, left)), bell, clock, signal);
+    if (rung.has("timer")) return;
+  }
+}
+
+/** Without hints everything works, a resync later. */
+async function listen(bell: Doorbell, { watchRules, log }: FirewallDeps, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const hint of watchRules(signal)) {
+      if (concernsOurRules(hint)) bell.ring("hint");
+    }
+  } catch (error) {
+    if (!isError(error, "netlink.errno")) throw error;
+    log.info("changes of firewall rules are seen at the next check only", { reason: error.message });
+    await createWaiters().until(() => false, signal);
+  }
 }
 
 type Keeper = (signal: AbortSignal) => Promise<void>;

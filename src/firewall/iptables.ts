@@ -20,6 +20,11 @@ const SITES: readonly Site[] = [
   { table: "filter", base: "FORWARD", chain: "FLANNEL-FWD", comment: "flanneld forward", rules: "forward" },
 ];
 
+/** Whether our rules are in this chain, or our jump; a chain of null is any. */
+export function isOurChain(table: string, chain: string | null): boolean {
+  return SITES.some((site) => site.table === table && (chain === null || chain === site.chain || chain === site.base));
+}
+
 export interface IptablesDifference {
   /** For iptables-restore --noflush; empty when everything is as it should be. */
   readonly script: string;

@@ -50,6 +50,10 @@ export function nftTable(family: Family): string {
   return `flannel-${family}`;
 }
 
+export function isOurTable(name: string): boolean {
+  return name === nftTable("ipv4") || name === nftTable("ipv6");
+}
+
 /** `listed` is the JSON, or null when there is no such table. Returns the input of nft; empty when all is as it should be. */
 export function diffNftables(listed: string | null, family: Family, want: RuleSet, isOurs: IsOurs): string {
   const table = listed === null ? null : parseListed(listed);

@@ -3,10 +3,12 @@ import { describe, it } from "node:test";
 import { seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
 import { createFirewall } from "../../../src/firewall/firewall.ts";
+import type { WatchRules } from "../../../src/firewall/hints.ts";
 import type { Place, Settled } from "../../../src/firewall/place.ts";
 import { NO_RULES, type RuleSet } from "../../../src/firewall/rule.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { createFakeRuleHints } from "../../fakes/fake-rule-hints.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { BOTH, rulesOf } from "../../support/firewall.ts";
 
@@ -36,19 +38,28 @@ class FakePlace implements Place {
   }
 }
 
-function start(options: { want?: RuleSet; former?: readonly FakePlace[]; prepare?: (place: FakePlace) => void } = {}) {
+interface StartOptions {
+  readonly want?: RuleSet;
+  readonly former?: readonly FakePlace[];
+  readonly prepare?: (place: FakePlace) => void;
+  readonly watchRules?: WatchRules;
+}
+
+function start(options: StartOptions = {}) {
   const clock = createFakeClock();
   const log = createCapturedLog();
   const place = new FakePlace("iptables");
   options.prepare?.(place);
   const host = { want: options.want ?? rulesOf(BOTH) };
+  const hints = createFakeRuleHints();
+  const { watchRules } = { ...hints, ...options };
   const troubles: (string | null)[] = [];
   const stop = new AbortController();
   const firewall = createFirewall(
     { rules: () => host.want, isOurs: () => true },
     { places: [place], random: true, former: async () => options.former ?? [] },
     RESYNC,
-    { clock, log, random: createSeededRandom(1), onTrouble: (reason) => troubles.push(reason) },
+    { clock, log, random: createSeededRandom(1), watchRules, onTrouble: (reason) => troubles.push(reason) },
   );
   const running = firewall.run(stop.signal);
   return {
@@ -57,6 +68,7 @@ function start(options: { want?: RuleSet; former?: readonly FakePlace[]; prepare
     place,
     host,
     troubles,
+    hints,
     firewall,
     [Symbol.asyncDispose]: async () => {
       stop.abort();
@@ -82,6 +94,60 @@ describe("the firewall", () => {
     await host.clock.advance(20_000);
     assert.deepEqual(host.log.messages().slice(1), ["firewall rules were changed by somebody else and are repaired"]);
     assert.equal(host.firewall.status().repaired, 1);
+  });
+
+  it("looks soon when the kernel says that something of ours has changed, once for many hints", async () => {
+    await using host = start();
+    await host.clock.advance(1000);
+    host.place.holds = null;
+    for (const chain of ["FLANNEL-POSTRTG", "POSTROUTING", "FLANNEL-POSTRTG"]) {
+      host.hints.tell({ table: "nat", chain });
+      await host.clock.advance(50);
+    }
+    assert.equal(host.place.checks, 1, "a burst is let end");
+    await host.clock.advance(300);
+    assert.deepEqual([host.place.checks, host.firewall.status().repaired], [2, 1]);
+  });
+
+  it("looks once a second at most however long a burst lasts, and is not kept from looking by it", async () => {
+    await using host = start();
+    for (let time = 0; time < 4000; time += 50) {
+      host.hints.tell({ table: null, chain: null });
+      await host.clock.advance(50);
+    }
+    assert.ok(host.place.checks >= 4 && host.place.checks <= 6, `${host.place.checks} checks in four seconds`);
+  });
+
+  it("does not look for the rules of others", async () => {
+    await using host = start();
+    await host.clock.advance(1000);
+    for (const chain of ["KUBE-SERVICES", "DOCKER", "INPUT"]) host.hints.tell({ table: "nat", chain });
+    host.hints.tell({ table: "mangle", chain: "FORWARD" });
+    host.hints.tell({ table: "firewalld", chain: null });
+    await host.clock.advance(2000);
+    assert.equal(host.place.checks, 1);
+    const ours = [
+      { table: "flannel-ipv4", chain: "forward" },
+      { table: "flannel-ipv6", chain: null },
+      { table: "filter", chain: "FORWARD" },
+      { table: "nat", chain: null },
+    ];
+    for (const [at, hint] of ours.entries()) {
+      host.hints.tell(hint);
+      await host.clock.advance(250);
+      assert.equal(host.place.checks, at + 2, JSON.stringify(hint));
+    }
+  });
+
+  it("goes on without hints where there are none", async () => {
+    const watchRules: WatchRules = () => {
+      throw new FlannelError("netlink.errno", { op: "a netlink socket", errno: "EPROTONOSUPPORT", message: null });
+    };
+    await using host = start({ watchRules });
+    await host.clock.advance(20_000);
+    assert.equal(host.place.checks, 5);
+    const told = host.log.messages().filter((message) => message.includes("at the next check only"));
+    assert.equal(told.length, 1);
   });
 
   it("tells a quarrel with another agent once, however long it lasts", async () => {
