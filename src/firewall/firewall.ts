@@ -37,6 +37,8 @@ export interface Firewall {
   run: Task;
   /** Resolves once the rules were tried for the first time, whatever came of it. */
   tried(signal: AbortSignal): Promise<void>;
+  /** Why the rules are not as they shall be; null when they are. */
+  trouble(): string | null;
   status(): FirewallStatus;
 }
 
@@ -45,8 +47,6 @@ export interface FirewallDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly watchRules: WatchRules;
-  /** Told why the rules are not as they shall be, or null when they are. */
-  readonly onTrouble: (reason: string | null) => void;
 }
 
 /** How soon what failed is tried again. */
@@ -72,6 +72,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     };
   };
   let tried = false;
+  let trouble: string | null = null;
   const keep = async (signal: AbortSignal) => {
     const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
     const complaint = createComplaint(
@@ -80,10 +81,9 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     );
     let retry: Generator<Millis, never> | null = null;
     for (;;) {
-      const trouble = await firstTrouble(keepers, signal);
+      trouble = await firstTrouble(keepers, signal);
       if (trouble === null) complaint.settle();
       else complaint.raise(trouble);
-      deps.onTrouble(trouble);
       tried = true;
       waiters.check();
       retry = trouble === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
@@ -101,6 +101,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     poke: () => bell.ring("poke"),
     run: (signal) => runTasks({ keep, clean, listen: (until) => listen(bell, deps, until) }, signal),
     tried: (signal) => waiters.until(() => tried, signal),
+    trouble: () => trouble,
     status: () => status,
   };
 }

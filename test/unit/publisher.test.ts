@@ -50,6 +50,9 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openDatapath: unused,
     onReportRequest: unused,
     hasCapability: unused,
+    runTool: unused,
+    hasBridgeFilter: unused,
+    watchRules: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;
   const published = { network: NETWORK, underlay: underlayAt(SELF.attrs.publicIp), subnet: SELF.subnet };

@@ -53,13 +53,12 @@ function start(options: StartOptions = {}) {
   const host = { want: options.want ?? rulesOf(BOTH) };
   const hints = createFakeRuleHints();
   const { watchRules } = { ...hints, ...options };
-  const troubles: (string | null)[] = [];
   const stop = new AbortController();
   const firewall = createFirewall(
     { rules: () => host.want, isOurs: () => true },
     { places: [place], random: true, former: async () => options.former ?? [] },
     RESYNC,
-    { clock, log, random: createSeededRandom(1), watchRules, onTrouble: (reason) => troubles.push(reason) },
+    { clock, log, random: createSeededRandom(1), watchRules },
   );
   const running = firewall.run(stop.signal);
   return {
@@ -67,7 +66,6 @@ function start(options: StartOptions = {}) {
     log,
     place,
     host,
-    troubles,
     hints,
     firewall,
     [Symbol.asyncDispose]: async () => {
@@ -84,7 +82,7 @@ describe("the firewall", () => {
     await host.clock.advance(20_000);
     assert.deepEqual(host.log.messages(), ["firewall rules are in place"]);
     assert.deepEqual(host.firewall.status(), { checks: 5, written: 1, repaired: 0 });
-    assert.equal(host.troubles.at(-1), null);
+    assert.equal(host.firewall.trouble(), null);
   });
 
   it("repairs what somebody else has changed within a resync, and counts it once", async () => {
@@ -180,14 +178,14 @@ describe("the firewall", () => {
       },
     });
     await host.clock.advance(0);
-    assert.deepEqual(host.troubles, ["iptables failed: the lock is held"]);
+    assert.equal(host.firewall.trouble(), "iptables failed: the lock is held");
     await host.clock.advance(120_000);
     const { checks } = host.place;
     assert.ok(checks >= 7 && checks <= 25, `${checks} tries in two minutes`);
     assert.equal(host.log.messages().filter((message) => message === "cannot keep the firewall rules").length, 2);
     host.place.broken = null;
     await host.clock.advance(30_000);
-    assert.equal(host.troubles.at(-1), null);
+    assert.equal(host.firewall.trouble(), null);
     assert.deepEqual(host.log.messages().slice(-2), [
       "firewall rules are in place",
       "the firewall rules are kept again",
@@ -202,7 +200,7 @@ describe("the firewall", () => {
     });
     await host.firewall.tried(new AbortController().signal);
     await host.clock.advance(30_000);
-    assert.deepEqual([host.troubles.at(-1), host.log.messages()], [null, []]);
+    assert.deepEqual([host.firewall.trouble(), host.log.messages()], [null, []]);
     host.place.missing = false;
     await host.clock.advance(5000);
     assert.deepEqual(host.log.messages(), ["firewall rules are in place"]);
@@ -235,7 +233,7 @@ describe("the firewall", () => {
     await using host = start({ former: [nft, legacy] });
     await host.clock.advance(60_000);
     assert.deepEqual([nft.holds, nft.checks], [NO_RULES, 1]);
-    assert.equal(host.troubles.at(-1), null, "it is in nobody's way");
+    assert.equal(host.firewall.trouble(), null, "it is in nobody's way");
     legacy.broken = null;
     await host.clock.advance(600_000);
     const { checks } = legacy;
