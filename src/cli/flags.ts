@@ -155,7 +155,7 @@ export const FLAGS = [
     group: "firewall",
     type: "int",
     default: "5",
-    help: "Seconds between checks of the firewall rules, 1 to 86400.",
+    help: "Seconds between checks of the firewall rules, 1 to 86400. Where the kernel announces changes (nft, iptables-nft) they are checked then, and else once a minute.",
   }),
   flag("ip-blackhole-route", {
     group: "firewall",

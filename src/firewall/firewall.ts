@@ -56,6 +56,8 @@ const CLEAN_RETRY = { first: millis(1000), max: minutes(10) };
 /** After a hint: what changes at once is looked at once, but not later than this. */
 const SETTLE = millis(200);
 const SETTLE_LATEST = millis(1000);
+/** How often rules are looked at whose changes are announced. Each look is a process, and one might be missed. */
+const SWEEP = minutes(1);
 /** How often nothing is looked for where no rules are wanted. */
 const IDLE = minutes(60);
 
@@ -73,6 +75,16 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
   };
   let tried = false;
   let trouble: string | null = null;
+  let listening = false;
+  const interval = (): Millis => {
+    if (tools.places.every(({ family }) => isEmpty(view.rules(family)))) return IDLE;
+    const announced = listening && tools.places.every((place) => place.announced);
+    return announced ? millis(Math.max(resync, SWEEP)) : resync;
+  };
+  const hear = (signal: AbortSignal) =>
+    listen(bell, deps, signal, () => {
+      listening = true;
+    });
   const keep = async (signal: AbortSignal) => {
     const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
     const complaint = createComplaint(
@@ -87,8 +99,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
       tried = true;
       waiters.check();
       retry = trouble === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
-      const idle = tools.places.every(({ family }) => isEmpty(view.rules(family)));
-      const rung = await waitAtMost(retry?.next().value ?? (idle ? IDLE : resync), bell, deps.clock, signal);
+      const rung = await waitAtMost(retry?.next().value ?? interval(), bell, deps.clock, signal);
       if (rung.has("hint")) await settle(bell, deps.clock, signal);
     }
   };
@@ -99,7 +110,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
   };
   return {
     poke: () => bell.ring("poke"),
-    run: (signal) => runTasks({ keep, clean, listen: (until) => listen(bell, deps, until) }, signal),
+    run: (signal) => runTasks({ keep, clean, hear }, signal),
     tried: (signal) => waiters.until(() => tried, signal),
     trouble: () => trouble,
     status: () => status,
@@ -116,9 +127,16 @@ async function settle(bell: Doorbell, clock: Clock, signal: AbortSignal): Promis
 }
 
 /** Without hints everything works, a resync later. */
-async function listen(bell: Doorbell, { watchRules, log }: FirewallDeps, signal: AbortSignal): Promise<void> {
+async function listen(
+  bell: Doorbell,
+  { watchRules, log }: FirewallDeps,
+  signal: AbortSignal,
+  onListening: () => void,
+): Promise<void> {
   try {
-    for await (const hint of watchRules(signal)) {
+    const hints = watchRules(signal);
+    onListening();
+    for await (const hint of hints) {
       if (concernsOurRules(hint)) bell.ring("hint");
     }
   } catch (error) {
@@ -141,10 +159,7 @@ function createKeeper(
   return async (signal) => {
     const want = view.rules(place.family);
     const settled = await place.settle(want, view.isOurs, signal);
-    if (settled === null) {
-      kept = null;
-      return;
-    }
+    if (settled === null) return;
     const repair = settled.changed && kept === want;
     count(repair ? "repaired" : settled.changed ? "written" : "same");
     log.settled(place.name, want, { ...settled, repair, first: kept === null });

@@ -13,11 +13,27 @@ interface Site {
   readonly chain: string;
   readonly comment: string;
   readonly rules: keyof RuleSet;
+  /** Targets that keep a packet from us, if they come before our jump and take every packet. */
+  readonly walls: readonly string[];
 }
 
 const SITES: readonly Site[] = [
-  { table: "nat", base: "POSTROUTING", chain: "FLANNEL-POSTRTG", comment: "flanneld masq", rules: "masquerade" },
-  { table: "filter", base: "FORWARD", chain: "FLANNEL-FWD", comment: "flanneld forward", rules: "forward" },
+  {
+    table: "nat",
+    base: "POSTROUTING",
+    chain: "FLANNEL-POSTRTG",
+    comment: "flanneld masq",
+    rules: "masquerade",
+    walls: ["ACCEPT", "DROP", "MASQUERADE"],
+  },
+  {
+    table: "filter",
+    base: "FORWARD",
+    chain: "FLANNEL-FWD",
+    comment: "flanneld forward",
+    rules: "forward",
+    walls: ["DROP", "REJECT"],
+  },
 ];
 
 /** Whether our rules are in this chain, or our jump; a chain of null is any. */
@@ -64,7 +80,9 @@ function settleSite(
       .map(({ text }) => `-D ${site.base} ${text}`),
     ...(change.kind === "remove" && !stays ? [`-X ${site.chain}`] : []),
   ];
-  const shadow = hasRules ? base.slice(0, jump === -1 ? base.length : jump).find(isWall) : undefined;
+  const shadow = hasRules
+    ? base.slice(0, jump === -1 ? base.length : jump).find((rule) => isWall(rule, site))
+    : undefined;
   return {
     script: lines.length === 0 ? "" : [`*${site.table}`, ...lines, "COMMIT", ""].join("\n"),
     shadow: shadow ? `-A ${site.base} ${shadow.text}` : null,
@@ -114,8 +132,8 @@ function isUsedElsewhere(site: Site, { rules }: SavedTable): boolean {
   );
 }
 
-function isWall({ target, unconditional }: ParsedRule): boolean {
-  return unconditional && (target === "DROP" || target === "REJECT");
+function isWall({ target, unconditional }: ParsedRule, { walls }: Site): boolean {
+  return unconditional && target !== null && walls.includes(target);
 }
 
 interface SavedTable {

@@ -26,6 +26,8 @@ export interface Place {
   /** Of a log line: "iptables", "iptables-legacy", "nft ip". */
   readonly name: string;
   readonly family: Family;
+  /** Whether the kernel says when rules there change. */
+  readonly announced: boolean;
   /** Makes the rules there what they shall be; null when the tool is missing. Throws `firewall.failed`. */
   settle(want: RuleSet, isOurs: IsOurs, signal: AbortSignal): Promise<Settled | null>;
 }
@@ -74,6 +76,7 @@ export function iptablesPlace(family: Family, kind: IptablesKind, features: Ipta
   return {
     name,
     family,
+    announced: features.kind === "nft",
     async settle(want, isOurs, signal) {
       const saved = await ask([`${name}-save`], "", deps, signal);
       if (saved === null) return null;
@@ -90,6 +93,7 @@ export function nftPlace(family: Family, deps: PlaceDeps): Place {
   return {
     name: `nft ${name}`,
     family,
+    announced: true,
     async settle(want, isOurs, signal) {
       const listed = await execute(["nft", "-j", "list", "table", name, nftTable(family)], "", deps, signal);
       if (listed.kind === "missing") return null;

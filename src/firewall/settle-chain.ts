@@ -28,7 +28,7 @@ export function settleChain(
   if (want.length === 0 && others.length === 0) return present === null ? NO_CHANGE : { kind: "remove" };
   const kept = want.length > 0 ? others : rules.filter((one) => shared.includes(one) || others.includes(one));
   const ours = rules.filter((one) => !kept.includes(one));
-  if (present !== null && isExactly(ours, want)) return NO_CHANGE;
+  if (isExactly(ours, want)) return NO_CHANGE;
   return { kind: "set", rules: [...want, ...kept.flatMap(({ text }) => (text === null ? [] : [text]))] };
 }
 

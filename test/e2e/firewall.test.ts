@@ -62,6 +62,8 @@ function suite(mode: Mode): void {
           .split("\n")
           .filter((line) => /flannel/i.test(line))
           .join("\n");
+  /** What is announced, and concerns the chain that leads to ours. */
+  const nudge = () => shell("iptables-nft -A FORWARD -p 254; iptables-nft -D FORWARD -p 254");
   const becomes = async (expected: string) => {
     let last = "";
     const look = async () => {
@@ -192,7 +194,7 @@ function suite(mode: Mode): void {
       const { repaired } = await ruleCounts(daemon(), signal);
       await shell(command);
       await becomes(expected);
-      await nextCheck(daemon(), signal);
+      await nextCheck(daemon(), nudge, signal);
       assert.equal((await ruleCounts(daemon(), signal)).repaired, repaired + 1);
       assert.equal(await rulesOf(), expected);
     });
@@ -200,7 +202,7 @@ function suite(mode: Mode): void {
 
   it("writes nothing while nothing changes", async () => {
     const { written } = await ruleCounts(daemon(), signal);
-    await nextCheck(daemon(), signal);
+    await nextCheck(daemon(), nudge, signal);
     assert.equal((await ruleCounts(daemon(), signal)).written, written);
   });
 
@@ -243,3 +245,20 @@ function readText(path: string): string {
 }
 
 for (const mode of MODES) describe(`the firewall by ${mode.name}`, () => suite(mode));
+
+for (const type of ["host-gw", "udp"]) {
+  describe(`the firewall with ${type}`, () => {
+    it("lets pods speak under their own addresses, and with outside under their hosts'", async () => {
+      await using cluster = await openCluster(2, { Network: NET, Backend: { Type: type } }, signal);
+      for (const host of [0, 1]) await cluster.on(host, "iptables", "-P", "FORWARD", "DROP");
+      const daemons = await cluster.startAll({ flags: ["--ip-masq"] });
+      const add = (daemon: Flanneld, index: number) => addPod(daemon.host, `pod${index}`, daemon.subnetFile, signal);
+      const [one, two] = (await Promise.all(daemons.map(add))) as [Pod, Pod];
+      const { etcd } = cluster.topology;
+      const seen = (to: { namespace: string; address: string }) =>
+        sourceSeen({ from: one.namespace, to: to.namespace, address: to.address }, signal);
+      assert.equal(await seen(two), one.address);
+      assert.equal(await seen(etcd), one.host.address);
+    });
+  });
+}

@@ -56,6 +56,7 @@ export async function sourceSeen(journey: Journey, signal: AbortSignal): Promise
     });`;
   const [program = "", ...args] = inNamespace(to, [process.execPath, "-e", receive]);
   const receiver = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise((done) => receiver.on("close", done));
   const lines: string[] = [];
   receiver.stdout.on("data", (chunk) => lines.push(...String(chunk).trim().split("\n")));
   try {
@@ -67,6 +68,7 @@ export async function sourceSeen(journey: Journey, signal: AbortSignal): Promise
     return await waitFor(`a datagram from ${from} to ${address}`, arrived, LIMIT, signal);
   } finally {
     receiver.kill("SIGKILL");
+    await ended;
   }
 }
 
@@ -113,9 +115,13 @@ export async function ruleCounts(daemon: Flanneld, signal: AbortSignal): Promise
   return { checks, written, repaired };
 }
 
-/** Until the daemon has begun and ended a look at its rules from now on. */
-export async function nextCheck(daemon: Flanneld, signal: AbortSignal): Promise<void> {
-  const { checks } = await ruleCounts(daemon, signal);
-  const look = async () => ((await ruleCounts(daemon, signal)).checks >= checks + 2 ? true : null);
-  await waitFor("two more checks", look, LIMIT, signal);
+/** Until the daemon has begun and ended a look at its rules from now on; `nudge` makes it look. */
+export async function nextCheck(daemon: Flanneld, nudge: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+  // The first one may have been under way.
+  for (let time = 0; time < 2; time++) {
+    const { checks } = await ruleCounts(daemon, signal);
+    await nudge();
+    const look = async () => ((await ruleCounts(daemon, signal)).checks > checks ? true : null);
+    await waitFor("another check", look, LIMIT, signal);
+  }
 }

@@ -22,14 +22,19 @@ class FakePlace implements Place {
   broken: string | null = null;
   missing = false;
   shadow: string | null = null;
+  announced = false;
   checks = 0;
+  /** Every place appends its name when it is settled. */
+  readonly order: string[];
 
-  constructor(name: string) {
+  constructor(name: string, order: string[] = []) {
     this.name = name;
+    this.order = order;
   }
 
   async settle(want: RuleSet): Promise<Settled | null> {
     this.checks += 1;
+    this.order.push(this.name);
     if (this.missing) return null;
     if (this.broken) throw new FlannelError("firewall.failed", { tool: this.name, reason: this.broken });
     const changed = this.holds !== want;
@@ -92,6 +97,21 @@ describe("the firewall", () => {
     await host.clock.advance(20_000);
     assert.deepEqual(host.log.messages().slice(1), ["firewall rules were changed by somebody else and are repaired"]);
     assert.equal(host.firewall.status().repaired, 1);
+  });
+
+  it("looks once a minute where changes are announced, and at every resync that is longer", async () => {
+    const prepare = (place: FakePlace) => {
+      place.announced = true;
+    };
+    await using host = start({ prepare });
+    await host.clock.advance(600_000);
+    assert.equal(host.place.checks, 11);
+    const silent: WatchRules = () => {
+      throw new FlannelError("netlink.errno", { op: "a netlink socket", errno: "EPROTONOSUPPORT", message: null });
+    };
+    await using deaf = start({ prepare, watchRules: silent });
+    await deaf.clock.advance(60_000);
+    assert.equal(deaf.place.checks, 13, "nobody announces anything");
   });
 
   it("looks soon when the kernel says that something of ours has changed, once for many hints", async () => {
@@ -228,10 +248,15 @@ describe("the firewall", () => {
   });
 
   it("cleans every former place once, after its own rules were tried, however long that takes", async () => {
-    const [nft, legacy] = [new FakePlace("nft ip"), new FakePlace("iptables-legacy")];
+    const order: string[] = [];
+    const [nft, legacy] = [new FakePlace("nft ip", order), new FakePlace("iptables-legacy", order)];
     legacy.broken = "the lock is held";
-    await using host = start({ former: [nft, legacy] });
+    await using host = start({
+      former: [nft, legacy],
+      prepare: (place) => void Object.assign(place, { order }),
+    });
     await host.clock.advance(60_000);
+    assert.deepEqual(order.slice(0, 3), ["iptables", "nft ip", "iptables-legacy"]);
     assert.deepEqual([nft.holds, nft.checks], [NO_RULES, 1]);
     assert.equal(host.firewall.trouble(), null, "it is in nobody's way");
     legacy.broken = null;

@@ -143,6 +143,14 @@ describe("diffIptables()", () => {
     assert.equal(diffIptables(saved, WANT, isOurs).script, ["*nat", left.replace("-A", "-D"), "COMMIT", ""].join("\n"));
   });
 
+  it("does not take a jump of some packets only for ours, and leaves it", () => {
+    const partial = "-A POSTROUTING -o eth0 -j FLANNEL-POSTRTG";
+    assert.equal(
+      diffIptables(filter(FORWARD_JUMP, ...FORWARD) + nat(partial, ...MASQ), WANT, isOurs).script,
+      ["*nat", MASQ_JUMP, "COMMIT", ""].join("\n"),
+    );
+  });
+
   it("names a rule before ours that leaves it no packet, and no other", () => {
     const shadowOf = (...before: readonly string[]) =>
       diffIptables(nat(MASQ_JUMP, ...MASQ) + filter(...before, FORWARD_JUMP, ...FORWARD), WANT, isOurs).shadow;
@@ -150,6 +158,8 @@ describe("diffIptables()", () => {
     assert.equal(shadowOf("-A FORWARD -j DOCKER-USER", reject), reject);
     assert.equal(shadowOf("-A FORWARD -j DROP"), "-A FORWARD -j DROP");
     assert.equal(shadowOf("-A FORWARD -i eth9 -j DROP", "-A FORWARD -m conntrack --ctstate INVALID -j DROP"), null);
+    const natted = nat("-A POSTROUTING -j MASQUERADE", MASQ_JUMP, ...MASQ) + filter(FORWARD_JUMP, ...FORWARD);
+    assert.equal(diffIptables(natted, WANT, isOurs).shadow, "-A POSTROUTING -j MASQUERADE");
     const behind = nat(MASQ_JUMP, ...MASQ) + filter(FORWARD_JUMP, reject, ...FORWARD);
     assert.equal(diffIptables(behind, WANT, isOurs).shadow, null);
   });
