@@ -84,6 +84,13 @@ describe("the firewall of a host", () => {
 
   it("follows its subnet, and a network that grows, whose rules so far are ours", async () => {
     await using moved = await host("", async () => null);
+    moved.firewall.poke();
+    await moved.clock.advance(0);
+    assert.deepEqual(
+      moved.firewall.status(),
+      { checks: 2, written: 2, repaired: 1 },
+      "the rules are the same as before",
+    );
     moved.state.subnet = { ...SUBNET, v4: parsePrefix4("10.5.8.0/24") };
     moved.firewall.poke();
     await moved.clock.advance(0);
@@ -92,7 +99,7 @@ describe("the firewall of a host", () => {
     moved.firewall.poke();
     await moved.clock.advance(0);
     assert.match(moved.scripts.at(-1) ?? "", /-s 10\.5\.8\.0\/24 -d 10\.4\.0\.0\/15/);
-    assert.deepEqual(moved.firewall.status(), { checks: 3, written: 3, repaired: 0 });
+    assert.deepEqual(moved.firewall.status(), { checks: 4, written: 4, repaired: 1 });
   });
 
   it("takes the rules of the network before it grew for ours", async () => {

@@ -23,6 +23,8 @@ class FakePlace implements Place {
   missing = false;
   shadow: string | null = null;
   announced = false;
+  /** Settling waits for it. */
+  gate: Promise<void> = Promise.resolve();
   checks = 0;
   /** Every place appends its name when it is settled. */
   readonly order: string[];
@@ -35,6 +37,7 @@ class FakePlace implements Place {
   async settle(want: RuleSet): Promise<Settled | null> {
     this.checks += 1;
     this.order.push(this.name);
+    await this.gate;
     if (this.missing) return null;
     if (this.broken) throw new FlannelError("firewall.failed", { tool: this.name, reason: this.broken });
     const changed = this.holds !== want;
@@ -245,6 +248,25 @@ describe("the firewall", () => {
       told.map(({ fields }) => fields?.rule),
       ["-A FORWARD -j DROP"],
     );
+  });
+
+  it("cleans no former place before its own rules were tried", async () => {
+    const former = new FakePlace("nft ip");
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    await using host = start({
+      former: [former],
+      prepare: (place) => {
+        place.gate = gate;
+      },
+    });
+    await host.clock.advance(1000);
+    assert.equal(former.checks, 0);
+    open();
+    await host.clock.advance(0);
+    assert.equal(former.checks, 1);
   });
 
   it("cleans every former place once, after its own rules were tried, however long that takes", async () => {
