@@ -70,7 +70,7 @@ export const VXLAN: BackendProfile = {
     new RegExp(`^${mac} dst ${ip} self permanent\\s*$`, "m"),
   ],
   tamperings: [
-    ["deletes flannel.1", "ip link del flannel.1 2>/dev/null || true"],
+    ["deletes flannel.1", "ip link del flannel.1"],
     ["sets flannel.1 down", "ip link set flannel.1 down"],
     ["flushes the routes", "ip route flush dev flannel.1"],
     ["flushes the neighbours", "ip neigh flush dev flannel.1 nud permanent"],
@@ -85,7 +85,7 @@ export const VXLAN: BackendProfile = {
   goRoute: ({ base }) => `${base}/24 via ${base} dev flannel.1 onlink`,
   deviceLoss: {
     // Its lower device has another name; the daemon may have deleted it for that already.
-    take: ["ip link set eth0 down", "ip link set eth0 name gone0", "ip link del flannel.1"],
+    take: ["ip link set eth0 down", "ip link set eth0 name gone0", "ip link del flannel.1 2>/dev/null || true"],
     giveBack: [
       "ip link set gone0 name eth0",
       "ip link set eth0 up",
