@@ -6,11 +6,15 @@ import { type EpochMillis, minutes } from "./base/brand.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
+import type { Firewall } from "./firewall/firewall.ts";
 import { type ConfigFollower, createConfigFollower } from "./follow-config.ts";
+import { createHostFirewall } from "./host-firewall.ts";
 import type { Learned } from "./learn.ts";
 import type { Means } from "./means.ts";
+import type { Memory } from "./memory.ts";
 import type { LinkName } from "./net/objects.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
+import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createPlanner } from "./planner.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
 import type { Acquired } from "./subnet/acquire-lease.ts";
@@ -35,32 +39,48 @@ export async function hold(
   const { memory } = learned;
   const onChange = () => {
     reconciler.poke();
+    firewall.poke();
     publisher.touch();
     memory.touch();
   };
   const leases = holdLeases(learned, acquired, options, means, onChange);
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
-  const reconciler = reconcile(learned, leases, device, plane, means);
+  const reconciler = reconcile(learned, leases, device, plane, options, means);
+  const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
     await reconciler.ready(until);
     await plane?.ready(until);
+    await firewall.tried(until);
   };
   const publisher = publish(learned, leases, options, { ...means, ready });
-  watchAll(leases, reconciler, plane, means);
-  using _report = reportOnRequest(reconciler, plane, means);
-  const tasks: Record<string, Task> = {
+  const parts: Parts = { leases, reconciler, firewall, publisher, plane };
+  watchAll(parts, means);
+  using _report = reportOnRequest(parts, means);
+  memory.touch();
+  await runTasks(tasksOf(parts, memory), signal);
+}
+
+interface Parts {
+  readonly leases: Leases;
+  readonly reconciler: Reconciler;
+  readonly firewall: Firewall;
+  readonly publisher: Publisher;
+  readonly plane: DataPlane | null;
+}
+
+function tasksOf({ leases, reconciler, firewall, publisher, plane }: Parts, memory: Memory): Record<string, Task> {
+  return {
     reconcile: reconciler.run,
     hold: leases.holder.run,
     follow: leases.follower.run,
     keep: leases.keeper.run,
     config: leases.config.run,
+    guard: firewall.run,
     publish: publisher.run,
-    remember: (until) => memory.run(() => worthRemembering(leases), until),
+    remember: (signal) => memory.run(() => worthRemembering(leases), signal),
+    ...(plane && { carry: (signal: AbortSignal) => plane.run(reconciler.ready, signal) }),
   };
-  if (plane) tasks["carry"] = (until) => plane.run(reconciler.ready, until);
-  memory.touch();
-  await runTasks(tasks, signal);
 }
 
 interface Leases {
@@ -103,6 +123,7 @@ function reconcile(
   { holder, keeper, config }: Leases,
   device: LinkName | null,
   plane: DataPlane | null,
+  { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
   const onView = (view: NetworkView) => plane?.follow(view);
@@ -116,13 +137,20 @@ function reconcile(
     onView,
     log: means.log,
   });
+  const own = () => ({ network: config.overlay().ipv4, subnet: holder.lease().subnet });
+  const withBlackhole = createOwnBlackhole(own, blackholeRoute);
   return createReconciler({
     ...means,
     plan() {
       plane?.check();
-      return planner.plan();
+      return withBlackhole(planner.plan());
     },
   });
+}
+
+function guard(learned: Learned, { config, holder }: Leases, options: Options, means: Means): Firewall {
+  const state = () => ({ network: config.overlay().network, subnet: holder.lease().subnet });
+  return createHostFirewall(learned.firewall, options, state, means);
 }
 
 function publish(
@@ -135,13 +163,13 @@ function publish(
 }
 
 /** What keeps the host from being ready, and what is not as it should be although packets flow. */
-function watchAll(leases: Leases, reconciler: Reconciler, plane: DataPlane | null, means: Means): void {
-  const { board, store, clock } = means;
+function watchAll({ leases, reconciler, firewall, plane }: Parts, { board, store, clock }: Means): void {
   board.watch("lease", () => (leases.holder.isHeld() ? null : leases.holder.trouble()));
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   board.degrade("etcd", leases.follower.trouble);
   board.degrade("certificates", () => expiring(store.health().certificates, clock.now()));
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
+  board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network config", leases.config.trouble);
 }
@@ -154,10 +182,11 @@ function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis):
   return `${first.name} ${first.expires > now ? "ends" : "ended"} at ${new Date(first.expires).toISOString()}`;
 }
 
-function reportOnRequest(reconciler: Reconciler, plane: DataPlane | null, { log, onReportRequest }: Means): Disposable {
+function reportOnRequest({ reconciler, firewall, plane }: Parts, { log, onReportRequest }: Means): Disposable {
   return onReportRequest(() => {
     const { passes, applied, repaired } = reconciler.status();
     log.info("kernel state", { passes, ops: applied, repaired });
+    log.info("firewall rules", firewall.status());
     plane?.report();
   });
 }

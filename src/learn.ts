@@ -7,6 +7,7 @@ import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
 import type { Prefix4 } from "./base/ip.ts";
 import type { Options } from "./cli/options.ts";
+import { type LearnedFirewall, learnFirewall } from "./host-firewall.ts";
 import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
 import { type LinkName, MARK } from "./net/objects.ts";
@@ -28,6 +29,7 @@ export interface Learned {
   readonly self: Identity;
   readonly mark: string;
   readonly flannelDevices: readonly LinkName[];
+  readonly firewall: LearnedFirewall;
   readonly memory: Memory;
   /** What the last run has left, if this host can go on with it. */
   readonly remembered: Acquired | null;
@@ -71,6 +73,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   const host: HostView = { underlay, links, mark: markOf(prefix) };
   const reason = overlay.backend.unsuitable(host);
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: overlay.backend.type, reason });
+  const firewall = await learnFirewall(overlay.network, options, means, signal);
   const isFit = last !== null && last.config === found.text && unfitness(last, self, means.clock.now()) === null;
   return {
     overlay,
@@ -79,6 +82,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     self,
     mark: host.mark,
     flannelDevices: flannelDevices(links),
+    firewall,
     memory,
     remembered: isFit ? last.acquired : null,
     rememberedSubnet: last?.acquired.lease.subnet.v4 ?? null,

@@ -5,6 +5,8 @@ import type { OpenDatapath } from "./base/datapath.ts";
 import type { Logger } from "./base/log.ts";
 import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
+import type { WatchRules } from "./firewall/hints.ts";
+import type { RunTool } from "./firewall/tool.ts";
 import type { Readiness } from "./health.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { StateDirectory } from "./state-directory.ts";
@@ -19,6 +21,11 @@ export interface Ports {
   readonly openDatapath: OpenDatapath;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
+  /** Runs iptables or nft. */
+  readonly runTool: RunTool;
+  readonly hasBridgeFilter: () => Promise<boolean>;
+  /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */
+  readonly watchRules: WatchRules;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */
   readonly notify: (state: string) => void;
   /** Calls back whenever somebody asks for the counters, until disposed of. */

@@ -6,9 +6,12 @@ import { messageOf } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
 import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
+import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
+import { runTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
+import { watchRules } from "./netlink/rule-hints.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability } from "./privilege.ts";
 import { openStateDirectory, readMachineId } from "./state-directory.ts";
@@ -26,6 +29,9 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     openDatapath: native.openDatapath,
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
+    runTool,
+    hasBridgeFilter,
+    watchRules: (signal) => watchRules(native, signal),
     notify: systemdNotifier(native, log),
     onReportRequest: createSignalRequests("SIGUSR1"),
     onReloadRequest: createSignalRequests("SIGHUP"),

@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   net: ["base"],
   subnet: ["base"],
+  firewall: ["base", "subnet"],
   backends: ["base", "net", "subnet"],
   etcd: ["base", "subnet", "cli"],
   netlink: ["base", "net", "native"],
@@ -22,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules that touch the world, and the directories and files that may. */
 const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly RegExp[] }[] = [
-  { pattern: /^node:child_process$/, allowed: [] },
+  { pattern: /^node:child_process$/, allowed: [/^firewall\/tool\.ts$/] },
   { pattern: /^node:(net|dgram|tls)$/, allowed: [/^etcd\//, /^base\/ipv6\.ts$/, /^cli/] },
   { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/] },
   {
@@ -30,6 +31,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
     allowed: [
       /^etcd\/tls/,
       /^netlink\//,
+      /^firewall\/bridge-filter\.ts$/,
       /^subnet\/subnet-file\.ts$/,
       /^base\/whole-file\.ts$/,
       /^state-directory\.ts$/,

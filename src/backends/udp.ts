@@ -122,6 +122,7 @@ function claimsFor(view: NetworkView, dev: LinkName): Plan["claims"] {
         return object.dev === dev;
       case "neighbour":
       case "fdb":
+      case "blackhole":
         return false;
     }
   };

@@ -161,6 +161,8 @@ function claimsFor(view: NetworkView, dev: LinkName): Plan["claims"] {
       case "neighbour":
       case "fdb":
         return object.dev === dev;
+      case "blackhole":
+        return false;
     }
   };
 }

@@ -10,6 +10,8 @@ export interface ErrorInfo {
   "interface.not-found": { readonly reason: string; readonly existing: readonly string[] };
   "backend.unsuitable": { readonly backend: string; readonly reason: string };
   "listen.failed": { readonly what: string; readonly address: string; readonly reason: string };
+  "firewall.missing": { readonly flag: string; readonly tool: string; readonly remedy: string };
+  "firewall.failed": { readonly tool: string; readonly reason: string };
   "privilege.missing": { readonly capability: string };
   "etcd.unavailable": { readonly op: string; readonly reason: string };
   "etcd.denied": { readonly op: string; readonly reason: string };
@@ -41,6 +43,8 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "interface.not-found": { disposition: "operator", exit: 78 },
   "backend.unsuitable": { disposition: "operator", exit: 78 },
   "listen.failed": { disposition: "operator", exit: 78 },
+  "firewall.missing": { disposition: "operator", exit: 78 },
+  "firewall.failed": { disposition: "retry", exit: 75 },
   "privilege.missing": { disposition: "operator", exit: 77 },
   "etcd.unavailable": { disposition: "retry", exit: 75 },
   "etcd.denied": { disposition: "retry", exit: 75 },
@@ -65,6 +69,8 @@ const SENTENCES: Sentences = {
     `${reason}; the host has ${existing.length > 0 ? existing.join(", ") : "no interface with a usable address"}`,
   "backend.unsuitable": ({ backend, reason }) => `backend ${backend} cannot run here: ${reason}`,
   "listen.failed": ({ what, address, reason }) => `cannot listen for ${what} on ${address}: ${reason}`,
+  "firewall.missing": ({ flag, tool, remedy }) => `${flag} needs ${tool}, which is not in the PATH: ${remedy}`,
+  "firewall.failed": ({ tool, reason }) => `${tool} failed: ${reason}`,
   "privilege.missing": ({ capability }) =>
     `flanneld needs the capability ${capability} to change the kernel's network state: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
   "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,

@@ -39,6 +39,14 @@ export function ipv6FromNumber(value: bigint): Ipv6 {
   return formatIpv6(groups);
 }
 
+/** Equal under the shorter of the two masks. */
+export function prefix6Overlaps(a: Prefix6, b: Prefix6): boolean {
+  const [first, second] = [a, b].map((prefix) => prefix.split("/")) as [string[], string[]];
+  const bits = Math.min(Number(first[1]), Number(second[1]));
+  const high = ([address = ""]: string[]) => numberOf(groupsOf(address)) >> BigInt(128 - bits);
+  return high(first) === high(second);
+}
+
 /** The address in network byte order, 16 octets. */
 export function ipv6Octets(ip: Ipv6): Uint8Array {
   return Uint8Array.from(groupsOf(ip).flatMap((group) => [group >> 8, group & 255]));

@@ -63,6 +63,12 @@ export interface LogFields {
   /** Of the reconciler: passes, and operations that undid what somebody else did. */
   readonly passes?: number;
   readonly repaired?: number;
+  /** Of the firewall: the tool, how many rules, one of them as the tool writes it, and how often it looked and wrote. */
+  readonly tool?: string;
+  readonly rules?: number;
+  readonly rule?: string;
+  readonly checks?: number;
+  readonly written?: number;
   readonly reason?: string;
   readonly hint?: string;
 }

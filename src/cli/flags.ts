@@ -43,10 +43,6 @@ export const GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
 
 const NO_KUBERNETES = "leases are kept in etcd only; keeping them in Kubernetes is not built yet, remove this setting";
 const NO_IPV6 = "IPv6 is not built yet, remove this setting";
-const NO_FIREWALL = "flanneld installs no firewall rules yet; install them yourself and set this to false";
-const NO_RULES_LOOP = "flanneld installs no firewall rules yet, so it has none to check; remove this setting";
-const NO_RANDOM = "flanneld installs no masquerade rules yet, so it has none to change; remove this setting";
-const NO_BLACKHOLE = "the blackhole route is not built yet; add it yourself and set this to false";
 const NO_KLOG = "logging per source file is not built; use -v=1 for debug messages";
 
 interface Shape {
@@ -142,33 +138,28 @@ export const FLAGS = [
   flag("ip-masq", {
     group: "firewall",
     type: "bool",
-    notBuilt: NO_FIREWALL,
-    help: "Masquerade traffic that leaves the overlay network.",
+    help: "Masquerade traffic from the overlay network to outside, and from this host to remote containers.",
   }),
   flag("ip-masq-fully-random-disable", {
     group: "firewall",
     type: "bool",
-    notBuilt: NO_RANDOM,
     help: "Do not pick masquerade ports fully at random.",
   }),
   flag("iptables-forward-rules", {
     group: "firewall",
     type: "bool",
     default: "true",
-    notBuilt: NO_FIREWALL,
     help: "Accept forwarded traffic of the overlay network.",
   }),
   flag("iptables-resync", {
     group: "firewall",
     type: "int",
     default: "5",
-    notBuilt: NO_RULES_LOOP,
-    help: "Seconds between checks of the firewall rules.",
+    help: "Seconds between checks of the firewall rules, 1 to 86400. Where the kernel announces changes (nft, iptables-nft) they are checked then, and else once a minute.",
   }),
   flag("ip-blackhole-route", {
     group: "firewall",
     type: "bool",
-    notBuilt: NO_BLACKHOLE,
     help: "Keep a blackhole route for the subnet of this host.",
   }),
   flag("healthz-ip", {

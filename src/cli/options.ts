@@ -2,7 +2,7 @@
 // them are found in one run.
 // Compat: empty texts mean unset, as in Go flanneld. Unlike there, what cannot work is refused before anything starts.
 
-import { type Millis, minutes } from "../base/brand.ts";
+import { type Millis, minutes, seconds } from "../base/brand.ts";
 import type { Ip, Ipv4 } from "../base/ip.ts";
 import { isUnicastIpv4, parseIpv4 } from "../base/ip.ts";
 import { parseIpv6 } from "../base/ipv6.ts";
@@ -40,6 +40,14 @@ export interface HealthzOptions {
   readonly port: number;
 }
 
+export interface FirewallOptions {
+  readonly forward: boolean;
+  /** Masquerade ports chosen fully at random, where the host can. */
+  readonly random: boolean;
+  /** Between two looks at the rules. */
+  readonly resync: Millis;
+}
+
 export type LogFormat = "text" | "json";
 
 export interface LogOptions {
@@ -56,6 +64,8 @@ export interface Options {
   /** 0 for none. */
   readonly stalePeerGrace: Millis;
   readonly ipMasq: boolean;
+  readonly firewall: FirewallOptions;
+  readonly blackholeRoute: boolean;
   readonly healthz: HealthzOptions | null;
   readonly log: LogOptions;
 }
@@ -75,7 +85,13 @@ export function readOptions(settings: Settings): ReadOptions {
     renewMargin: minutes(reader.integer("subnet-lease-renew-margin", { min: 1, max: 1439, unit: " minutes" })),
     stateDirectory: reader.required("state-dir", "a path such as /var/lib/flannel"),
     stalePeerGrace: minutes(reader.integer("stale-peer-grace", { min: 0, max: 1440, unit: " minutes" })),
-    ipMasq: parseGoBoolean(reader.text("ip-masq")) === true,
+    ipMasq: isOn("ip-masq", reader),
+    firewall: {
+      forward: isOn("iptables-forward-rules", reader),
+      random: !isOn("ip-masq-fully-random-disable", reader),
+      resync: seconds(reader.integer("iptables-resync", { min: 1, max: 86_400, unit: " seconds" })),
+    },
+    blackholeRoute: isOn("ip-blackhole-route", reader),
     healthz: readHealthz(reader),
     log: { format: readLogFormat(reader), debug: reader.integer("v", {}) >= 1 },
   };
@@ -189,6 +205,10 @@ function readUnderlay(reader: Reader): UnderlayOptions {
     reader.complain("public-ip", "must be a unicast address, since the other hosts send to it");
   }
   return { interfaces, regexes, canReach: reader.parsed("iface-can-reach", "an IPv4 address", readIpv4), publicIp };
+}
+
+function isOn(name: FlagName, reader: Reader): boolean {
+  return parseGoBoolean(reader.text(name)) === true;
 }
 
 /** Compat: a port of 0 or less means no health endpoint, an empty address all of the host's. */

@@ -22,8 +22,16 @@ export type NetlinkListener = (messages: Buffer, overrun: boolean) => void;
 
 export interface NativeAddon {
   openNetlinkSocket(receiveBuffer: number): NetlinkSocket;
-  /** Listens to multicast groups (RTNLGRP_*) until disposed of. Does not keep the process alive. */
-  openNetlinkMonitor(groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): Disposable;
+  /**
+   * Listens to multicast groups (RTNLGRP_*, or those of another protocol) until disposed of. Does not keep the process
+   * alive.
+   */
+  openNetlinkMonitor(
+    groups: readonly number[],
+    receiveBuffer: number,
+    listener: NetlinkListener,
+    protocol?: number,
+  ): Disposable;
   /** Makes a persistent TUN device, down. Throws with the code EEXIST when there is a device of that name. */
   createTun(name: string): void;
   readonly openDatapath: OpenDatapath;
@@ -39,11 +47,13 @@ interface Exports extends DatapathExports {
   netlinkOpen(receiveBuffer: number): Handle;
   netlinkRequest(handle: Handle, messages: Uint8Array, limit: number): Buffer;
   netlinkClose(handle: Handle): void;
-  monitorOpen(groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
+  monitorOpen(protocol: number, groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
   monitorClose(handle: object): void;
   sdNotify(path: string, message: string): void;
   tunCreate(name: string): void;
 }
+
+const NETLINK_ROUTE = 0;
 
 /** Throws `native.unavailable`. */
 export function loadNative(path: string): NativeAddon {
@@ -60,8 +70,8 @@ export function loadNative(path: string): NativeAddon {
         [Symbol.dispose]: () => addon.netlinkClose(handle),
       };
     },
-    openNetlinkMonitor(groups, receiveBuffer, listener) {
-      const handle = addon.monitorOpen(groups, receiveBuffer, listener);
+    openNetlinkMonitor(groups, receiveBuffer, listener, protocol = NETLINK_ROUTE) {
+      const handle = addon.monitorOpen(protocol, groups, receiveBuffer, listener);
       return { [Symbol.dispose]: () => addon.monitorClose(handle) };
     },
   };

@@ -177,14 +177,16 @@ static bool read_groups(napi_env env, napi_value array, uint32_t *groups, uint32
   return true;
 }
 
-/* monitorOpen(groups, receiveBuffer, listener(messages, overrun)): a handle. Does not keep the process alive. */
+/* monitorOpen(protocol, groups, receiveBuffer, listener(messages, overrun)): a handle. Does not keep the process alive. */
 napi_value monitor_open(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
+  napi_value arguments[4];
+  int32_t protocol;
   uint32_t groups[MAX_GROUPS], count, receive_buffer;
-  if (!read_arguments(env, info, 3, arguments)) return NULL;
-  if (!read_groups(env, arguments[0], groups, &count)) return throw_type(env, "groups expected");
-  if (napi_get_value_uint32(env, arguments[1], &receive_buffer) != napi_ok) return throw_type(env, "size expected");
-  int fd = netlink_socket_open(receive_buffer, groups, count);
+  if (!read_arguments(env, info, 4, arguments)) return NULL;
+  if (napi_get_value_int32(env, arguments[0], &protocol) != napi_ok) return throw_type(env, "protocol expected");
+  if (!read_groups(env, arguments[1], groups, &count)) return throw_type(env, "groups expected");
+  if (napi_get_value_uint32(env, arguments[2], &receive_buffer) != napi_ok) return throw_type(env, "size expected");
+  int fd = netlink_socket_open(protocol, receive_buffer, groups, count);
   if (fd < 0) return throw_errno(env, -fd, "netlink monitor");
   struct monitor *monitor = calloc(1, sizeof *monitor);
   if (monitor == NULL) {
@@ -201,7 +203,7 @@ napi_value monitor_open(napi_env env, napi_callback_info info) {
     release(monitor);
     return throw_errno(env, error, "netlink monitor");
   }
-  return start(env, monitor, arguments[2]);
+  return start(env, monitor, arguments[3]);
 }
 
 /* monitorClose(handle): may be called again, also from the listener. */

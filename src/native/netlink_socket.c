@@ -1,4 +1,4 @@
-/* NETLINK_ROUTE sockets: options, sending of whole batches, reading of whole answers.
+/* Netlink sockets: options, sending of whole batches, reading of whole answers.
  * It knows nothing of the messages: they are built and understood in src/netlink. */
 
 #include "netlink_socket.h"
@@ -64,8 +64,8 @@ static int configure(int fd, uint32_t receive_buffer, const uint32_t *groups, si
   return 0;
 }
 
-int netlink_socket_open(uint32_t receive_buffer, const uint32_t *groups, size_t group_count) {
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+int netlink_socket_open(int protocol, uint32_t receive_buffer, const uint32_t *groups, size_t group_count) {
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
   if (fd < 0) return -errno;
   int result = configure(fd, receive_buffer, groups, group_count);
   if (result == 0) return fd;
@@ -124,13 +124,13 @@ static bool set_port_id(napi_env env, napi_value handle, int fd) {
          napi_set_named_property(env, handle, "portId", port) == napi_ok;
 }
 
-/* netlinkOpen(receiveBuffer): a handle with the property portId. */
+/* netlinkOpen(receiveBuffer): a NETLINK_ROUTE socket, as a handle with the property portId. */
 napi_value netlink_open(napi_env env, napi_callback_info info) {
   napi_value argument;
   uint32_t receive_buffer;
   if (!read_arguments(env, info, 1, &argument)) return NULL;
   if (napi_get_value_uint32(env, argument, &receive_buffer) != napi_ok) return throw_type(env, "size expected");
-  int fd = netlink_socket_open(receive_buffer, NULL, 0);
+  int fd = netlink_socket_open(NETLINK_ROUTE, receive_buffer, NULL, 0);
   if (fd < 0) return throw_errno(env, -fd, "netlink socket");
   struct request_socket *request = calloc(1, sizeof *request);
   if (request == NULL) {

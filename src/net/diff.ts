@@ -17,7 +17,7 @@ export interface Difference {
 }
 
 /** The kernel must not ARP for a gateway that we are about to declare: neighbours come before routes. */
-const CREATE_ORDER: readonly NetKind[] = ["link", "address", "fdb", "neighbour", "route"];
+const CREATE_ORDER: readonly NetKind[] = ["link", "address", "fdb", "neighbour", "route", "blackhole"];
 
 /**
  * What turns `actual` into `plan.want`. *actual* is a multiset: an equal member satisfies a want and the rest of its
@@ -69,7 +69,7 @@ export function diffHeld(plan: Plan, held: readonly NetObject[]): Difference {
 
 /** Of a device that is somebody else's nothing is ours, whatever its name makes us believe. */
 function isOn(devices: ReadonlySet<string>, object: NetObject): boolean {
-  return object.kind !== "link" && devices.has(object.dev);
+  return "dev" in object && devices.has(object.dev);
 }
 
 function claimedDeletions(objects: readonly NetObject[], plan: Plan): NetOp[] {

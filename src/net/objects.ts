@@ -103,7 +103,15 @@ export interface FdbEntry {
   readonly dst: Ip;
 }
 
-export type NetObject = Link | Address | Route | Neighbour | FdbEntry;
+/** A route of type *blackhole*: the kernel drops what it would send there. It leads through no device. */
+export interface Blackhole {
+  readonly kind: "blackhole";
+  readonly dst: Prefix;
+  readonly metric: number;
+  readonly protocol: RouteProtocol;
+}
+
+export type NetObject = Link | Address | Route | Neighbour | FdbEntry | Blackhole;
 export type NetKind = NetObject["kind"];
 export type NetKey = Brand<string, "NetKey">;
 
@@ -117,6 +125,8 @@ export function keyOf(object: NetObject): NetKey {
     // Kernel: the IPv4 FIB's identity is destination, TOS and metric, whatever the device.
     case "route":
       return `route ${object.dst} ${object.metric}` as NetKey;
+    case "blackhole":
+      return `blackhole ${object.dst} ${object.metric}` as NetKey;
     case "neighbour":
       return `neighbour ${object.dev} ${object.ip}` as NetKey;
     // Kernel: a unicast MAC has exactly one dst; appending a second is acknowledged and ignored.
@@ -139,6 +149,8 @@ export function sameObject(a: NetObject, b: NetObject): boolean {
       return b.kind === "neighbour" && a.dev === b.dev && a.ip === b.ip && a.mac === b.mac;
     case "fdb":
       return b.kind === "fdb" && a.dev === b.dev && a.mac === b.mac && a.dst === b.dst;
+    case "blackhole":
+      return b.kind === "blackhole" && a.dst === b.dst && a.metric === b.metric && a.protocol === b.protocol;
   }
 }
 
@@ -196,5 +208,7 @@ export function describeObject(object: NetObject): string {
       return `neighbour ${object.ip} lladdr ${object.mac} dev ${object.dev}`;
     case "fdb":
       return `fdb ${object.mac} dst ${object.dst} dev ${object.dev}`;
+    case "blackhole":
+      return `blackhole ${object.dst} metric ${object.metric}`;
   }
 }

@@ -5,9 +5,10 @@
 import { setImmediate } from "node:timers/promises";
 import type { NetOp } from "../net/diff.ts";
 import type { OpFailure } from "../net/kernel-net.ts";
-import { describeObject, type Link, type LinkName, type NetObject } from "../net/objects.ts";
+import { type Blackhole, describeObject, type Link, type LinkName, type NetObject } from "../net/objects.ts";
 import { createAddress, deleteAddress } from "./address.ts";
 import { applyLinkOp, type LinkDeps, type LinkOp } from "./apply-link.ts";
+import { createBlackhole, deleteBlackhole, replaceBlackhole, settleBlackhole } from "./blackhole.ts";
 import type { Request } from "./codec.ts";
 import { type Connection, type Refusal, refusedTo } from "./connection.ts";
 import { createFdbEntry, deleteFdbEntry } from "./fdb.ts";
@@ -28,6 +29,9 @@ const PRESENT: readonly string[] = ["EEXIST"];
 const NO_SUCH_DEVICE: Refusal = { errno: "ENODEV", message: "the device does not exist" };
 
 type EntryOp = NetOp & { readonly object: Exclude<NetObject, Link> };
+
+/** What is on a device. */
+type DeviceEntry = Exclude<NetObject, Link | Blackhole>;
 
 /** What one operation comes down to. */
 interface Step {
@@ -95,8 +99,12 @@ function applyBatch(
   const indexOf = createIndexLookup(connection);
   const steps = new Map<EntryOp, Step>();
   for (const op of ops) {
+    if (op.object.kind === "blackhole") {
+      steps.set(op, stepForBlackhole(op, op.object, connection));
+      continue;
+    }
     const index = indexOf(op.object.dev);
-    if (index !== null) steps.set(op, stepFor(op, index, indexOf, connection));
+    if (index !== null) steps.set(op, stepFor(op, op.object, index, indexOf, connection));
     else if (op.op !== "delete") fail(op, NO_SUCH_DEVICE);
   }
   const done = execute(steps, connection, fail);
@@ -132,8 +140,26 @@ function execute(
   });
 }
 
-function stepFor(op: EntryOp, index: number, indexOf: (dev: LinkName) => number | null, connection: Connection): Step {
-  const { object } = op;
+function stepForBlackhole(op: EntryOp, object: Blackhole, connection: Connection): Step {
+  switch (op.op) {
+    case "delete":
+      return removal(deleteBlackhole(object));
+    case "create": {
+      const whenOccupied = () => settleBlackhole(object, connection);
+      return { request: createBlackhole(object), after: null, forgiven: [], whenOccupied };
+    }
+    case "replace":
+      return { request: replaceBlackhole(object), after: null, forgiven: [], whenOccupied: null };
+  }
+}
+
+function stepFor(
+  op: EntryOp,
+  object: DeviceEntry,
+  index: number,
+  indexOf: (dev: LinkName) => number | null,
+  connection: Connection,
+): Step {
   if (op.op === "delete") return removal(deletionOf(object, index));
   if (object.kind !== "route") {
     return { request: creationOf(object, index), after: null, forgiven: PRESENT, whenOccupied: null };
@@ -153,7 +179,7 @@ function removal(request: Request): Step {
   return { request, after: null, forgiven: GONE, whenOccupied: null };
 }
 
-function creationOf(object: EntryOp["object"], index: number): Request {
+function creationOf(object: DeviceEntry, index: number): Request {
   switch (object.kind) {
     case "address":
       return createAddress(object, index);
@@ -166,7 +192,7 @@ function creationOf(object: EntryOp["object"], index: number): Request {
   }
 }
 
-function deletionOf(object: EntryOp["object"], index: number): Request {
+function deletionOf(object: DeviceEntry, index: number): Request {
   switch (object.kind) {
     case "address":
       return deleteAddress(object, index);

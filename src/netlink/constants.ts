@@ -89,6 +89,7 @@ export const RT_TABLE_MAIN = 254;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_NOWHERE = 255;
 export const RTN_UNICAST = 1;
+export const RTN_BLACKHOLE = 6;
 export const RTM_F_FIB_MATCH = 0x2000;
 export const RTNH_F_ONLINK = 4;
 
@@ -97,3 +98,19 @@ export const NDA_LLADDR = 2;
 export const NDA_CACHEINFO = 3;
 export const NDA_PROBES = 4;
 export const NUD_PERMANENT = 0x80;
+
+/** linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h */
+export const NETLINK_NETFILTER = 12;
+export const NFNLGRP_NFTABLES = 7;
+export const NFNL_SUBSYS_NFTABLES = 10;
+export const NFT_MSG_NEWTABLE = 0;
+export const NFT_MSG_DELTABLE = 2;
+export const NFT_MSG_NEWCHAIN = 3;
+export const NFT_MSG_DELCHAIN = 5;
+export const NFT_MSG_NEWRULE = 6;
+export const NFT_MSG_DELRULE = 8;
+export const NFTA_TABLE_NAME = 1;
+export const NFTA_CHAIN_TABLE = 1;
+export const NFTA_CHAIN_NAME = 3;
+export const NFTA_RULE_TABLE = 1;
+export const NFTA_RULE_CHAIN = 2;

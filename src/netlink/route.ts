@@ -44,12 +44,12 @@ import {
 import { decodeIp, encodeIp, familyOf, ipAttribute } from "./octets.ts";
 
 /** struct rtmsg, and where its fields are */
-const RTMSG = 12;
+export const RTMSG = 12;
 const RTM_FAMILY = 0;
 const RTM_DST_LEN = 1;
 const RTM_TOS = 3;
 const RTM_TABLE = 4;
-const RTM_PROTOCOL = 5;
+export const PROTOCOL_AT = 5;
 const RTM_FLAGS = 8;
 
 /** struct rtnexthop */
@@ -160,11 +160,11 @@ export function decodeRoute(buffer: Buffer, message: Message, dev: LinkName): Ro
     via: gatewayOf(attributes),
     onlink: (u32(buffer, message.start + RTM_FLAGS) & RTNH_F_ONLINK) !== 0,
     metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0,
-    protocol: buffer.readUInt8(message.start + RTM_PROTOCOL) as RouteProtocol,
+    protocol: buffer.readUInt8(message.start + PROTOCOL_AT) as RouteProtocol,
   };
 }
 
-function destinationOf(attributes: Attributes, buffer: Buffer, message: Message): Prefix {
+export function destinationOf(attributes: Attributes, buffer: Buffer, message: Message): Prefix {
   const any = buffer[message.start + RTM_FAMILY] === AF_INET ? "0.0.0.0" : "::";
   return `${ipAttribute(attributes, RTA_DST) ?? any}/${buffer[message.start + RTM_DST_LEN]}` as Prefix;
 }

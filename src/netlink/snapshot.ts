@@ -15,6 +15,7 @@ import {
 } from "../net/objects.ts";
 import type { NetScope } from "../net/plan.ts";
 import { decodeAddress, IFADDRMSG, requestAddresses, VOLATILE_OF_ADDRESS } from "./address.ts";
+import { decodeBlackholes, readBlackholes } from "./blackhole.ts";
 import { HEADER_LENGTH, type Message, messagesOf, type Request, walkAttributes } from "./codec.ts";
 import { type Connection, refusedTo } from "./connection.ts";
 import { decodeFdbEntry, requestFdb } from "./fdb.ts";
@@ -88,6 +89,8 @@ function mask(buffer: Buffer, message: Message, fixedPart: number, types: readon
   });
 }
 
+const NONE = Buffer.alloc(0);
+
 /** A device that does not exist, or goes while we look, has nothing. */
 const NO_DEVICE: readonly string[] = ["ENODEV", "ENOENT"];
 
@@ -105,7 +108,11 @@ export function readSnapshot(scope: NetScope, connection: Connection): NetSnapsh
   }
   const others = scope.routeDevices.filter((name) => !scope.devices.includes(name));
   for (const record of existing(others, connection)) read(record, [OUR_ROUTES, INHERITED_ROUTES]);
-  return { digest: digestOf(links, sections), objects: () => [...links, ...sections.flatMap(decodeSection)] };
+  const blackholes = scope.kinds.includes("blackhole") ? condense(readBlackholes(connection), () => true) : NONE;
+  return {
+    digest: digestOf(links, sections, blackholes),
+    objects: () => [...links, ...sections.flatMap(decodeSection), ...decodeBlackholes(blackholes)],
+  };
 }
 
 function existing(names: readonly LinkName[], connection: Connection): readonly LinkRecord[] {
@@ -133,9 +140,10 @@ export function condense(messages: Buffer, keep: (message: Message) => boolean):
   return messages.subarray(0, end);
 }
 
-function digestOf(links: readonly Link[], sections: readonly Section[]): string {
+function digestOf(links: readonly Link[], sections: readonly Section[], blackholes: Buffer): string {
   const hash = createHash("sha256").update(JSON.stringify(links));
   for (const { table, dev, messages } of sections) hash.update(`\n${table.kind} ${dev}\n`).update(messages);
+  hash.update("\nblackhole\n").update(blackholes);
   return hash.digest("hex");
 }
 

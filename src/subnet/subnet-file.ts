@@ -4,10 +4,10 @@
 
 import { readFile } from "node:fs/promises";
 import { FlannelError, isError, messageOf } from "../base/errors.ts";
-import type { Prefix4 } from "../base/ip.ts";
+import type { Prefix, Prefix4 } from "../base/ip.ts";
 import { hostAddress4, parsePrefix4, prefixLength } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
-import { ipv6FromNumber, ipv6Number } from "../base/ipv6.ts";
+import { ipv6FromNumber, ipv6Number, parsePrefix6 } from "../base/ipv6.ts";
 import type { Random } from "../base/random.ts";
 import { writeWholeFile } from "../base/whole-file.ts";
 import type { Subnet } from "./lease.ts";
@@ -57,6 +57,16 @@ export function parsePreviousSubnet(text: string): PreviousSubnet {
   return { kind: "found", subnet };
 }
 
+/** The networks of an earlier run, of both families. Never throws: what is no network is left out. */
+export function parsePreviousNetworks(text: string): readonly Prefix[] {
+  const items = (key: string) => (dotenvValue(text, key) ?? "").split(",").map((item) => item.trim());
+  const networks: readonly (Prefix | null)[] = [
+    ...items("FLANNEL_NETWORK").map((item) => prefixOrNull(item)),
+    ...items("FLANNEL_IPV6_NETWORK").map((item) => prefixOrNull(item, parsePrefix6)),
+  ];
+  return networks.filter((network) => network !== null);
+}
+
 /** KEY=value or KEY: value, with or without `export`, quotes and a comment; the last line of the key wins. */
 function dotenvValue(text: string, key: string): string | null {
   const pattern = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${key}[ \\t]*[=:][ \\t]*(.*)$`, "gm");
@@ -66,9 +76,11 @@ function dotenvValue(text: string, key: string): string | null {
   return quoted ? (quoted[2] ?? "") : value.replace(/(^|\s)#.*$/, "").trim();
 }
 
-function prefixOrNull(text: string): Prefix4 | null {
+function prefixOrNull(text: string): Prefix4 | null;
+function prefixOrNull<T>(text: string, parse: (text: string) => T): T | null;
+function prefixOrNull(text: string, parse: (text: string) => Prefix = parsePrefix4): Prefix | null {
   try {
-    return parsePrefix4(text);
+    return parse(text);
   } catch (error) {
     if (isError(error, "address.invalid")) return null;
     throw error;

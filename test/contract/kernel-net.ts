@@ -7,6 +7,7 @@ import type { Mac } from "../../src/base/mac.ts";
 import { diff, type NetOp } from "../../src/net/diff.ts";
 import { BOOT_PROTOCOL, KERNEL_PROTOCOL, type LinkName, type NetObject, type Route } from "../../src/net/objects.ts";
 import type { NetScope, Plan } from "../../src/net/plan.ts";
+import { blackholeContract } from "./kernel-net-blackhole.ts";
 import {
   assertSame,
   create,
@@ -306,5 +307,6 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
   });
 
   describe(`KernelNet: ${name}: others`, () => hintsContract(open));
+  describe(`KernelNet: ${name}: blackhole routes`, () => blackholeContract(open));
   describe(`KernelNet: ${name}: TUN`, () => tunContract(open));
 }

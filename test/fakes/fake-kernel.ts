@@ -113,6 +113,7 @@ export function createFakeKernel(initial: readonly NetObject[] = []): FakeKernel
 
 function hintFor(object: NetObject): NetHint {
   if (object.kind === "link") return { reason: "link", dev: object.name };
+  if (object.kind === "blackhole") return { reason: "route", dev: null };
   return { reason: object.kind === "fdb" ? "neighbour" : object.kind, dev: object.dev };
 }
 
@@ -139,6 +140,7 @@ function failureOf(op: NetOp, errno: string, present: readonly NetObject[]): OpF
 function isInScope(object: NetObject, scope: NetScope): boolean {
   if (!scope.kinds.includes(object.kind)) return false;
   if (object.kind === "link") return scope.devices.includes(object.name);
+  if (object.kind === "blackhole") return true;
   if (scope.devices.includes(object.dev)) return true;
   if (object.kind !== "route" || !scope.routeDevices.includes(object.dev)) return false;
   return object.protocol === FLANNEL_PROTOCOL || object.protocol === BOOT_PROTOCOL;

@@ -7,6 +7,7 @@ import type { Mac } from "../../src/base/mac.ts";
 import type { NetOp } from "../../src/net/diff.ts";
 import {
   type Address,
+  type Blackhole,
   belongsToAnother,
   FLANNEL_PROTOCOL,
   KERNEL_PROTOCOL,
@@ -44,6 +45,10 @@ export function createKernelState(): KernelState {
   function perform(op: NetOp): string | null {
     const { object } = op;
     if (object.kind === "link") return performOnLink(op, object);
+    return object.kind === "blackhole" ? performOnBlackhole(op, object) : performOnDevice(op, object);
+  }
+
+  function performOnDevice(op: NetOp, object: Exclude<Entry, Blackhole>): string | null {
     if (!links.has(object.dev)) return op.op === "delete" ? null : "ENODEV";
     switch (op.op) {
       case "delete":
@@ -54,6 +59,15 @@ export function createKernelState(): KernelState {
         if (object.kind !== "route" || op.previous.kind !== "route") return add(object);
         return appendRoute(object) ?? remove(op.previous);
     }
+  }
+
+  function performOnBlackhole(op: NetOp, object: Blackhole): string | null {
+    if (op.op === "delete") return remove(object);
+    const present = entries.findIndex((entry) => keyOf(entry) === keyOf(object));
+    if (present === -1) entries.push(object);
+    else if (op.op === "replace") entries[present] = object;
+    else if (!entries.some((entry) => sameObject(entry, object))) return "EEXIST";
+    return null;
   }
 
   function performOnLink(op: NetOp, link: Link): string | null {
@@ -92,7 +106,7 @@ export function createKernelState(): KernelState {
 
   function deleteLink(name: LinkName): null {
     if (!links.delete(name)) return null;
-    without(({ dev }) => dev === name);
+    without((entry) => isOn(entry, name));
     // Kernel: a vxlan device goes with the device it runs over.
     const upper = [...links.values()].filter(({ link }) => link.type === "vxlan" && link.lower === name);
     for (const { link } of upper) deleteLink(link.name);
@@ -106,7 +120,7 @@ export function createKernelState(): KernelState {
     const { mtu, up } = link;
     const mac = link.mac ?? present.link.mac;
     // Kernel: another MAC takes the neighbours away.
-    if (mac !== present.link.mac) without((entry) => entry.dev === link.name && entry.kind === "neighbour");
+    if (mac !== present.link.mac) without((entry) => entry.kind === "neighbour" && entry.dev === link.name);
     links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac, ...tunChanges(link) } });
     return null;
   }
@@ -116,7 +130,7 @@ export function createKernelState(): KernelState {
     if (!present || present.link.up === up) return;
     links.set(dev, { index: present.index, link: { ...present.link, up } });
     // Kernel: down takes routes and neighbours; addresses and forwarding entries stay, connected routes come back.
-    if (!up) without((entry) => entry.dev === dev && (entry.kind === "route" || entry.kind === "neighbour"));
+    if (!up) without((entry) => (entry.kind === "route" || entry.kind === "neighbour") && entry.dev === dev);
     else for (const address of entries.filter(isAddress).filter((entry) => entry.dev === dev)) connect(address);
   }
 
@@ -198,6 +212,10 @@ function tunChanges(link: Link): Partial<Pick<TunLink, "alias" | "acceptLocal">>
   if (link.type !== "tun") return {};
   const { alias, acceptLocal } = link;
   return alias === null ? { acceptLocal } : { alias, acceptLocal };
+}
+
+function isOn(entry: Entry, dev: LinkName): boolean {
+  return entry.kind !== "blackhole" && entry.dev === dev;
 }
 
 function isAddress(entry: Entry): entry is Address {

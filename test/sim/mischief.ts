@@ -164,7 +164,7 @@ function toggle(what: "deaf" | "blind"): Mischief["run"] {
 function overlayObjects({ kernel }: Host): readonly NetObject[] {
   const isOurs = (object: NetObject) => object.kind === "route" && object.protocol === FLANNEL_PROTOCOL;
   const isOn = (dev: string) => dev === FLANNEL0 || dev === FLANNEL1;
-  return kernel.objects().filter((object) => object.kind !== "link" && (isOn(object.dev) || isOurs(object)));
+  return kernel.objects().filter((object) => ("dev" in object && isOn(object.dev)) || isOurs(object));
 }
 
 /** The one that the host has, or would have with vxlan. */
@@ -196,6 +196,7 @@ function changed(object: NetObject, random: Random): NetObject {
         return random.integer(0, 1) === 0 ? { ...object, mtu: 1400 } : { ...object, alias: "x" };
       return random.integer(0, 1) === 0 ? { ...object, mtu: 1400 } : { ...object, mac };
     case "address":
+    case "blackhole":
       return object;
     case "route":
       return { ...object, via: (object.onlink ? "10.5.200.0" : "192.168.64.250") as Ip };

@@ -22,6 +22,7 @@ import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
+import { createFakeRuleHints } from "../fakes/fake-rule-hints.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
 import { bareHost, MARK, NETWORK, underlayAt } from "../support/vxlan-host.ts";
@@ -86,6 +87,8 @@ const OPTIONS: Options = {
   renewMargin: minutes(60),
   stalePeerGrace: minutes(15),
   ipMasq: false,
+  firewall: { forward: true, random: true, resync: seconds(5) },
+  blackholeRoute: false,
   healthz: { ip: "127.0.0.1" as never, port: 8080 },
   log: { format: "text", debug: false },
 };
@@ -185,6 +188,9 @@ function createHost(
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
+    runTool: async () => ({ kind: "missing" }),
+    hasBridgeFilter: async () => true,
+    watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,
     notify: () => {},
     openStateDirectory: () => state,

@@ -84,8 +84,8 @@ export const VXLAN: BackendProfile = {
   ],
   goRoute: ({ base }) => `${base}/24 via ${base} dev flannel.1 onlink`,
   deviceLoss: {
-    // Its lower device has another name.
-    take: ["ip link set eth0 down", "ip link set eth0 name gone0", "ip link del flannel.1"],
+    // Its lower device has another name; the daemon may have deleted it for that already.
+    take: ["ip link set eth0 down", "ip link set eth0 name gone0", "ip link del flannel.1 2>/dev/null || true"],
     giveBack: [
       "ip link set gone0 name eth0",
       "ip link set eth0 up",

@@ -40,6 +40,8 @@ describe("parseCommandLine()", () => {
       renewMargin: 3_600_000,
       stalePeerGrace: 900_000,
       ipMasq: false,
+      firewall: { forward: true, random: true, resync: 5000 },
+      blackholeRoute: false,
       healthz: null,
       log: { format: "text", debug: false },
     });
@@ -56,7 +58,9 @@ describe("parseCommandLine()", () => {
     const underlay = "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4";
     const rest =
       "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -log-format=json -v=2";
-    assert.deepEqual(run(`${etcd} ${underlay} ${rest}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
+    const firewall =
+      "-ip-masq -ip-masq-fully-random-disable -iptables-forward-rules=false -iptables-resync=0x3c -ip-blackhole-route";
+    assert.deepEqual(run(`${etcd} ${underlay} ${rest} ${firewall}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
       etcd: {
         endpoints: ["https://a:1"],
         prefix: "/coreos.com/network",
@@ -73,7 +77,9 @@ describe("parseCommandLine()", () => {
       stateDirectory: "/d",
       renewMargin: 16 * 60_000,
       stalePeerGrace: 0,
-      ipMasq: false,
+      ipMasq: true,
+      firewall: { forward: false, random: false, resync: 60_000 },
+      blackholeRoute: true,
       healthz: { ip: "::1", port: 8081 },
       log: { format: "json", debug: true },
     });
@@ -153,6 +159,8 @@ describe("parseCommandLine() refuses", () => {
     ["-log-format=xml", "-log-format=xml: must be text or json"],
     ["-v=high", "-v=high: must be an integer"],
     ["-ip-masq=maybe", "-ip-masq=maybe: must be true or false"],
+    ["-iptables-resync=0", "-iptables-resync=0: must be between 1 and 86400 seconds"],
+    ["-iptables-resync=-5", "-iptables-resync=-5: must be between 1 and 86400 seconds"],
   ];
   for (const [argv, problem] of cases) it(argv, () => assert.deepEqual(problems(argv), [problem]));
 
@@ -171,12 +179,6 @@ describe("parseCommandLine() refuses", () => {
 
 describe("parseCommandLine() and functions that are not built", () => {
   const asking = [
-    "-ip-masq",
-    "-ip-masq=true",
-    "-ip-masq-fully-random-disable",
-    "-ip-blackhole-route=1",
-    "-iptables-forward-rules=true",
-    "-iptables-resync=5",
     "-kube-subnet-mgr",
     "-kube-api-url=https://k",
     "-kube-annotation-prefix=x",
@@ -196,11 +198,11 @@ describe("parseCommandLine() and functions that are not built", () => {
   }
 
   it("refuses them from the environment, too", () => {
-    assert.match(problems("", { FLANNELD_IP_MASQ: "true" }).join(), /^FLANNELD_IP_MASQ=true: /);
+    assert.match(problems("", { FLANNELD_KUBE_SUBNET_MGR: "true" }).join(), /^FLANNELD_KUBE_SUBNET_MGR=true: /);
   });
 
   it("lets a flag pass that asks for nothing", () => {
-    run("-ip-masq=false -ip-blackhole-route=false -iptables-forward-rules=false -kube-subnet-mgr=false");
+    run("-kube-subnet-mgr=false");
     run("-set-node-network-unavailable=false -kubeconfig-file= -public-ipv6= -vmodule= -log_backtrace_at=:0");
   });
 });

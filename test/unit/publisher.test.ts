@@ -51,6 +51,9 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     onReportRequest: unused,
     onReloadRequest: unused,
     hasCapability: unused,
+    runTool: unused,
+    hasBridgeFilter: unused,
+    watchRules: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;
   const published = { network: NETWORK, underlay: underlayAt(SELF.attrs.publicIp), subnet: SELF.subnet };

@@ -55,7 +55,7 @@ describe("the udp plan", () => {
     const device = "flannel7" as LinkName;
     const plan = createUdp({}).plan(udpView({ device }));
     assert.deepEqual(
-      plan.want.map((object) => (object.kind === "link" ? object.name : object.dev)),
+      plan.want.map((object) => (object.kind === "link" ? object.name : "dev" in object && object.dev)),
       [device, device, device],
     );
     assert.deepEqual(plan.scope.devices, [device]);

@@ -3,7 +3,14 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { isError } from "../../../src/base/errors.ts";
-import { ipv6FromNumber, ipv6Number, ipv6Octets, parseIpv6, parsePrefix6 } from "../../../src/base/ipv6.ts";
+import {
+  ipv6FromNumber,
+  ipv6Number,
+  ipv6Octets,
+  parseIpv6,
+  parsePrefix6,
+  prefix6Overlaps,
+} from "../../../src/base/ipv6.ts";
 
 /** Groups with many zeros, so that the compression rules are met. */
 const groups = fc.array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 });
@@ -69,6 +76,15 @@ describe("IPv6 prefixes", () => {
         assert.equal(parsePrefix6(text), `${network.toRFC5952String()}/${length}`);
       }),
     );
+  });
+
+  test("overlap when they are equal under the shorter mask", () => {
+    const overlaps = (a: string, b: string) => prefix6Overlaps(parsePrefix6(a), parsePrefix6(b));
+    assert.equal(overlaps("fd00:5::/48", "fd00:5:0:7::/64"), true);
+    assert.equal(overlaps("fd00:5:0:7::/64", "fd00:5::/48"), true);
+    assert.equal(overlaps("fd00:5::/48", "fd00:6::/48"), false);
+    assert.equal(overlaps("fd00:5:0:8000::/49", "fd00:5::/49"), false);
+    assert.equal(overlaps("::/0", "fd00:5::/48"), true);
   });
 
   test("what is not address/length is refused", () => {

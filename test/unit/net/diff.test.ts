@@ -29,7 +29,7 @@ function planOf(want: readonly NetObject[], complete = true): Plan {
   return {
     scope: { devices: [DEV], routeDevices: [], kinds: ["route", "neighbour"] },
     want,
-    claims: (object) => object.kind !== "link" && object.dev === DEV,
+    claims: (object) => "dev" in object && object.dev === DEV,
     complete,
   };
 }

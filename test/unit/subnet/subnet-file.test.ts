@@ -10,6 +10,7 @@ import { systemRandom } from "../../../src/base/random.ts";
 import type { Subnet } from "../../../src/subnet/lease.ts";
 import {
   formatSubnetFile,
+  parsePreviousNetworks,
   parsePreviousSubnet,
   readSubnetFile,
   writeSubnetFile,
@@ -166,6 +167,22 @@ describe("writing subnet.env", () => {
     const random = { ...systemRandom, integer: () => 1234567890 };
     await assert.rejects(writeSubnetFile(path, "new\n", { random }), { code: "EEXIST" });
   });
+});
+
+describe("the networks of an earlier run", () => {
+  const cases: readonly (readonly [string, readonly string[]])[] = [
+    ["FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.72.1/24\n", ["10.5.0.0/16"]],
+    ["FLANNEL_NETWORK=10.5.0.0/16,10.6.7.8/16\n", ["10.5.0.0/16", "10.6.0.0/16"]],
+    ["FLANNEL_IPV6_NETWORK=2001:cafe:42::/56\nFLANNEL_NETWORK=10.5.0.0/16", ["10.5.0.0/16", "2001:cafe:42::/56"]],
+    ["export FLANNEL_NETWORK='10.5.0.0/16' # old", ["10.5.0.0/16"]],
+    ["FLANNEL_NETWORK=garbage\nFLANNEL_IPV6_NETWORK=10.5.0.0/16\n", []],
+    ["", []],
+  ];
+  for (const [text, networks] of cases) {
+    test(`of ${JSON.stringify(text)} are ${networks.join(" and ") || "not known"}`, () => {
+      assert.deepEqual(parsePreviousNetworks(text), networks);
+    });
+  }
 });
 
 describe("reading subnet.env", () => {

@@ -1,0 +1,229 @@
+// Keeps the host's firewall rules as they shall be: looks at them at an interval, when somebody pokes, and when the kernel
+// says that they may have changed; writes only what differs. Whatever goes wrong is tried again and never stops the rest.
+
+import { delays } from "../base/backoff.ts";
+import { type Millis, millis, minutes } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { createComplaint } from "../base/complaint.ts";
+import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
+import { isError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { runTasks, type Task } from "../base/tasks.ts";
+import { createWaiters } from "../base/waiters.ts";
+import { concernsOurRules, type WatchRules } from "./hints.ts";
+import type { FirewallTools } from "./open.ts";
+import type { Place } from "./place.ts";
+import { type Family, NO_RULES, type RuleSet } from "./rule.ts";
+import { createRuleLog, type RuleLog } from "./rule-log.ts";
+import type { IsOurs } from "./settle-chain.ts";
+
+export interface FirewallView {
+  /** The same object as long as the rules are the same. */
+  rules(family: Family): RuleSet;
+  readonly isOurs: IsOurs;
+}
+
+export interface FirewallStatus {
+  /** How often the rules were looked at, written, and among that put back after somebody else. */
+  readonly checks: number;
+  readonly written: number;
+  readonly repaired: number;
+}
+
+export interface Firewall {
+  /** What the rules follow from may have changed. */
+  poke(): void;
+  run: Task;
+  /** Resolves once the rules were tried for the first time, whatever came of it. */
+  tried(signal: AbortSignal): Promise<void>;
+  /** Why the rules are not as they shall be; null when they are. */
+  trouble(): string | null;
+  status(): FirewallStatus;
+}
+
+export interface FirewallDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly watchRules: WatchRules;
+}
+
+/** How soon what failed is tried again. */
+const RETRY = { first: millis(500), max: millis(30_000) };
+/** The same for rules that an earlier config has left elsewhere: they are in nobody's way. */
+const CLEAN_RETRY = { first: millis(1000), max: minutes(10) };
+/** After a hint: what changes at once is looked at once, but not later than this. */
+const SETTLE = millis(200);
+const SETTLE_LATEST = millis(1000);
+/** How often rules are looked at whose changes are announced. Each look is a process, and one might be missed. */
+const SWEEP = minutes(1);
+/** How often nothing is looked for where no rules are wanted. */
+const IDLE = minutes(60);
+
+export function createFirewall(view: FirewallView, tools: FirewallTools, resync: Millis, deps: FirewallDeps): Firewall {
+  const bell = createDoorbell();
+  const waiters = createWaiters();
+  const log = createRuleLog(deps.log);
+  let status: FirewallStatus = { checks: 0, written: 0, repaired: 0 };
+  const count = (outcome: "same" | "written" | "repaired") => {
+    status = {
+      checks: status.checks + 1,
+      written: status.written + (outcome === "same" ? 0 : 1),
+      repaired: status.repaired + (outcome === "repaired" ? 1 : 0),
+    };
+  };
+  let tried = false;
+  let trouble: string | null = null;
+  let listening = false;
+  const interval = (): Millis => {
+    if (tools.places.every(({ family }) => isEmpty(view.rules(family)))) return IDLE;
+    const announced = listening && tools.places.every((place) => place.announced);
+    return announced ? millis(Math.max(resync, SWEEP)) : resync;
+  };
+  const hear = (signal: AbortSignal) =>
+    listen(bell, deps, signal, () => {
+      listening = true;
+    });
+  const keep = async (signal: AbortSignal) => {
+    const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
+    const complaint = createComplaint(
+      { raised: "cannot keep the firewall rules", settled: "the firewall rules are kept again" },
+      deps,
+    );
+    let retry: Generator<Millis, never> | null = null;
+    for (;;) {
+      trouble = await firstTrouble(keepers, signal);
+      if (trouble === null) complaint.settle();
+      else complaint.raise(trouble);
+      tried = true;
+      waiters.check();
+      retry = trouble === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
+      const rung = await waitAtMost(retry?.next().value ?? interval(), bell, deps.clock, signal);
+      if (rung.has("hint")) await settle(bell, deps.clock, signal);
+    }
+  };
+  const clean = async (signal: AbortSignal) => {
+    await waiters.until(() => tried, signal);
+    await cleanFormer(view, tools, log, deps, signal);
+    await waiters.until(() => false, signal);
+  };
+  return {
+    poke: () => bell.ring("poke"),
+    run: (signal) => runTasks({ keep, clean, hear }, signal),
+    tried: (signal) => waiters.until(() => tried, signal),
+    trouble: () => trouble,
+    status: () => status,
+  };
+}
+
+/** Whoever reloads a firewall writes many rules; to put ours back in the middle of it would be in vain. */
+async function settle(bell: Doorbell, clock: Clock, signal: AbortSignal): Promise<void> {
+  const latest = clock.monotonic() + SETTLE_LATEST;
+  for (let left: number = SETTLE_LATEST; left > 0; left = latest - clock.monotonic()) {
+    const rung = await waitAtMost(millis(Math.min(SETTLE, left)), bell, clock, signal);
+    if (rung.has("timer")) return;
+  }
+}
+
+/** Without hints everything works, a resync later. */
+async function listen(
+  bell: Doorbell,
+  { watchRules, log }: FirewallDeps,
+  signal: AbortSignal,
+  onListening: () => void,
+): Promise<void> {
+  try {
+    const hints = watchRules(signal);
+    onListening();
+    for await (const hint of hints) {
+      if (concernsOurRules(hint)) bell.ring("hint");
+    }
+  } catch (error) {
+    if (!isError(error, "netlink.errno")) throw error;
+    log.info("changes of firewall rules are seen at the next check only", { reason: error.message });
+    await createWaiters().until(() => false, signal);
+  }
+}
+
+type Keeper = (signal: AbortSignal) => Promise<void>;
+
+/** Throws `firewall.failed`. */
+function createKeeper(
+  place: Place,
+  view: FirewallView,
+  count: (outcome: "same" | "written" | "repaired") => void,
+  log: RuleLog,
+): Keeper {
+  let kept: RuleSet | null = null;
+  return async (signal) => {
+    const want = view.rules(place.family);
+    const settled = await place.settle(want, view.isOurs, signal);
+    if (settled === null) return;
+    const repair = settled.changed && kept === want;
+    count(repair ? "repaired" : settled.changed ? "written" : "same");
+    log.settled(place.name, want, { ...settled, repair, first: kept === null });
+    kept = want;
+  };
+}
+
+/** Why one of the places is not as it shall be; the others are tried all the same. */
+async function firstTrouble(keepers: readonly Keeper[], signal: AbortSignal): Promise<string | null> {
+  let trouble: string | null = null;
+  for (const keep of keepers) {
+    const reason = await failureOf(() => keep(signal));
+    trouble ??= reason;
+  }
+  return trouble;
+}
+
+async function failureOf(work: () => Promise<void>): Promise<string | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    if (isError(error, "firewall.failed")) return error.message;
+    throw error;
+  }
+}
+
+/** Only after the new rules were tried, so that a host that changes its mode is not without rules in between. */
+async function cleanFormer(
+  view: FirewallView,
+  tools: FirewallTools,
+  log: RuleLog,
+  deps: FirewallDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const complaint = createComplaint(
+    {
+      raised: "cannot remove firewall rules of an earlier config",
+      settled: "firewall rules of an earlier config are gone",
+    },
+    deps,
+  );
+  let places: readonly Place[] | null = null;
+  for (const delay of delays({ ...CLEAN_RETRY, random: deps.random })) {
+    const left: Place[] = [];
+    const trouble = await failureOf(async () => {
+      places ??= await tools.former(signal);
+      for (const place of places) {
+        const reason = await failureOf(async () => {
+          const settled = await place.settle(NO_RULES, view.isOurs, signal);
+          if (settled?.changed) log.cleaned(place.name);
+        });
+        if (reason === null) continue;
+        left.push(place);
+        complaint.raise(reason, { tool: place.name });
+      }
+      places = left;
+    });
+    if (trouble !== null) complaint.raise(trouble);
+    else if (left.length === 0) return complaint.settle();
+    await deps.clock.sleep(delay, signal);
+  }
+}
+
+function isEmpty({ masquerade, forward }: RuleSet): boolean {
+  return masquerade.length === 0 && forward.length === 0;
+}

@@ -1,0 +1,48 @@
+// Running iptables and nft: the only place in the program that starts another one.
+
+import { spawn } from "node:child_process";
+import { FlannelError, messageOf } from "../base/errors.ts";
+
+export type ToolResult =
+  | { readonly kind: "ended"; readonly status: number; readonly stdout: string; readonly stderr: string }
+  /** There is no such program in the PATH. */
+  | { readonly kind: "missing" };
+
+/** Rejects with the signal's reason on abort, and with `firewall.failed` when the program cannot be started. */
+export type RunTool = (command: readonly string[], input: string, signal: AbortSignal) => Promise<ToolResult>;
+
+export const runTool: RunTool = async (command, input, signal) => {
+  signal.throwIfAborted();
+  const [program = "", ...args] = command;
+  const child = spawn(program, args, { env: environment(process.env), signal, killSignal: "SIGKILL" });
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  // It may end without having read its input; its status says what came of it.
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  const failures: NodeJS.ErrnoException[] = [];
+  child.on("error", (error) => failures.push(error));
+  const status = await new Promise<number>((done) => {
+    child.on("close", (code) => done(code ?? 255));
+  });
+  signal.throwIfAborted();
+  const [failure] = failures;
+  if (failure?.code === "ENOENT") return { kind: "missing" };
+  if (failure) throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(failure) });
+  return { kind: "ended", status, stdout: stdout(), stderr: stderr() };
+};
+
+/**
+ * Nothing of ours but the PATH and where xtables looks for its parts: our environment may hold etcd's password. Root's
+ * tools are not in everybody's PATH, and what we read must not be translated.
+ */
+function environment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const xtables = Object.entries(own).filter(([name]) => name.startsWith("XTABLES_"));
+  return { ...Object.fromEntries(xtables), PATH: `${own["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: "C" };
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, describe, it } from "node:test";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
+import { type RuleHint, ruleHintsOf, watchRules } from "../../src/netlink/rule-hints.ts";
+import { whyNotHere } from "../support/namespace.ts";
+import { openNative } from "../support/native.ts";
+
+const { signal } = new AbortController();
+
+describe("hints about rules", { skip: whyNotHere() }, () => {
+  const stop = new AbortController();
+  let seen: RuleHint[] = [];
+  let ended: Promise<void>;
+  // Waiting for hints does not keep a process alive, on purpose.
+  const alive = setInterval(() => {}, 1000);
+
+  before(() => {
+    const hints = watchRules(openNative(), stop.signal);
+    const read = async () => {
+      for await (const hint of hints) seen.push(hint);
+    };
+    ended = read();
+  });
+  after(async () => {
+    clearInterval(alive);
+    stop.abort();
+    await ended;
+  });
+
+  const has = (wanted: RuleHint) => {
+    const isIt = ({ table, chain }: RuleHint) => table === wanted.table && chain === wanted.chain;
+    return waitFor(JSON.stringify(wanted), () => (seen.some(isIt) ? true : null), seconds(10), signal);
+  };
+
+  const changes: readonly (readonly [string, RuleHint])[] = [
+    ["nft add table ip flannel-ipv4", { table: "flannel-ipv4", chain: null }],
+    ["nft add chain ip flannel-ipv4 forward", { table: "flannel-ipv4", chain: "forward" }],
+    ["nft add rule ip flannel-ipv4 forward accept", { table: "flannel-ipv4", chain: "forward" }],
+    ["nft flush chain ip flannel-ipv4 forward", { table: "flannel-ipv4", chain: "forward" }],
+    ["nft delete table ip flannel-ipv4", { table: "flannel-ipv4", chain: null }],
+    ["iptables-nft -A FORWARD -j ACCEPT", { table: "filter", chain: "FORWARD" }],
+    ["iptables-nft -F FORWARD", { table: "filter", chain: "FORWARD" }],
+    ["iptables-nft -t nat -N FLANNEL-POSTRTG", { table: "nat", chain: "FLANNEL-POSTRTG" }],
+    ["nft flush ruleset", { table: "nat", chain: null }],
+  ];
+  for (const [command, hint] of changes) {
+    it(`come after ${command}`, async () => {
+      seen = [];
+      execFileSync("sh", ["-c", command]);
+      await has(hint);
+    });
+  }
+
+  it("are about everything when they cannot be read", () => {
+    assert.deepEqual(ruleHintsOf(Buffer.from([255, 255, 255, 255])), [{ table: null, chain: null }]);
+  });
+});

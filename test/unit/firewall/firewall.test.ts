@@ -1,0 +1,299 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { seconds } from "../../../src/base/brand.ts";
+import { FlannelError } from "../../../src/base/errors.ts";
+import { createFirewall } from "../../../src/firewall/firewall.ts";
+import type { WatchRules } from "../../../src/firewall/hints.ts";
+import type { Place, Settled } from "../../../src/firewall/place.ts";
+import { NO_RULES, type RuleSet } from "../../../src/firewall/rule.ts";
+import { createCapturedLog } from "../../fakes/captured-log.ts";
+import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { createFakeRuleHints } from "../../fakes/fake-rule-hints.ts";
+import { createSeededRandom } from "../../fakes/seeded-random.ts";
+import { BOTH, rulesOf } from "../../support/firewall.ts";
+
+const RESYNC = seconds(5);
+
+/** A place that holds a set of rules, and may be out of order. */
+class FakePlace implements Place {
+  readonly name: string;
+  readonly family = "ipv4";
+  holds: RuleSet | null = null;
+  broken: string | null = null;
+  missing = false;
+  shadow: string | null = null;
+  announced = false;
+  /** Settling waits for it. */
+  gate: Promise<void> = Promise.resolve();
+  checks = 0;
+  /** Every place appends its name when it is settled. */
+  readonly order: string[];
+
+  constructor(name: string, order: string[] = []) {
+    this.name = name;
+    this.order = order;
+  }
+
+  async settle(want: RuleSet): Promise<Settled | null> {
+    this.checks += 1;
+    this.order.push(this.name);
+    await this.gate;
+    if (this.missing) return null;
+    if (this.broken) throw new FlannelError("firewall.failed", { tool: this.name, reason: this.broken });
+    const changed = this.holds !== want;
+    this.holds = want;
+    return { changed, shadow: this.shadow };
+  }
+}
+
+interface StartOptions {
+  readonly want?: RuleSet;
+  readonly former?: readonly FakePlace[];
+  readonly prepare?: (place: FakePlace) => void;
+  readonly watchRules?: WatchRules;
+}
+
+function start(options: StartOptions = {}) {
+  const clock = createFakeClock();
+  const log = createCapturedLog();
+  const place = new FakePlace("iptables");
+  options.prepare?.(place);
+  const host = { want: options.want ?? rulesOf(BOTH) };
+  const hints = createFakeRuleHints();
+  const { watchRules } = { ...hints, ...options };
+  const stop = new AbortController();
+  const firewall = createFirewall(
+    { rules: () => host.want, isOurs: () => true },
+    { places: [place], random: true, former: async () => options.former ?? [] },
+    RESYNC,
+    { clock, log, random: createSeededRandom(1), watchRules },
+  );
+  const running = firewall.run(stop.signal);
+  return {
+    clock,
+    log,
+    place,
+    host,
+    hints,
+    firewall,
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+describe("the firewall", () => {
+  it("installs its rules, says so once, and looks again at every resync without writing", async () => {
+    await using host = start();
+    await host.firewall.tried(new AbortController().signal);
+    await host.clock.advance(20_000);
+    assert.deepEqual(host.log.messages(), ["firewall rules are in place"]);
+    assert.deepEqual(host.firewall.status(), { checks: 5, written: 1, repaired: 0 });
+    assert.equal(host.firewall.trouble(), null);
+  });
+
+  it("repairs what somebody else has changed within a resync, and counts it once", async () => {
+    await using host = start();
+    await host.clock.advance(6000);
+    host.place.holds = null;
+    await host.clock.advance(20_000);
+    assert.deepEqual(host.log.messages().slice(1), ["firewall rules were changed by somebody else and are repaired"]);
+    assert.equal(host.firewall.status().repaired, 1);
+  });
+
+  it("looks once a minute where changes are announced, and at every resync that is longer", async () => {
+    const prepare = (place: FakePlace) => {
+      place.announced = true;
+    };
+    await using host = start({ prepare });
+    await host.clock.advance(600_000);
+    assert.equal(host.place.checks, 11);
+    const silent: WatchRules = () => {
+      throw new FlannelError("netlink.errno", { op: "a netlink socket", errno: "EPROTONOSUPPORT", message: null });
+    };
+    await using deaf = start({ prepare, watchRules: silent });
+    await deaf.clock.advance(60_000);
+    assert.equal(deaf.place.checks, 13, "nobody announces anything");
+  });
+
+  it("looks soon when the kernel says that something of ours has changed, once for many hints", async () => {
+    await using host = start();
+    await host.clock.advance(1000);
+    host.place.holds = null;
+    for (const chain of ["FLANNEL-POSTRTG", "POSTROUTING", "FLANNEL-POSTRTG"]) {
+      host.hints.tell({ table: "nat", chain });
+      await host.clock.advance(50);
+    }
+    assert.equal(host.place.checks, 1, "a burst is let end");
+    await host.clock.advance(300);
+    assert.deepEqual([host.place.checks, host.firewall.status().repaired], [2, 1]);
+  });
+
+  it("looks once a second at most however long a burst lasts, and is not kept from looking by it", async () => {
+    await using host = start();
+    for (let time = 0; time < 4000; time += 50) {
+      host.hints.tell({ table: null, chain: null });
+      await host.clock.advance(50);
+    }
+    assert.ok(host.place.checks >= 4 && host.place.checks <= 6, `${host.place.checks} checks in four seconds`);
+  });
+
+  it("does not look for the rules of others", async () => {
+    await using host = start();
+    await host.clock.advance(1000);
+    for (const chain of ["KUBE-SERVICES", "DOCKER", "INPUT"]) host.hints.tell({ table: "nat", chain });
+    host.hints.tell({ table: "mangle", chain: "FORWARD" });
+    host.hints.tell({ table: "firewalld", chain: null });
+    await host.clock.advance(2000);
+    assert.equal(host.place.checks, 1);
+    const ours = [
+      { table: "flannel-ipv4", chain: "forward" },
+      { table: "flannel-ipv6", chain: null },
+      { table: "filter", chain: "FORWARD" },
+      { table: "nat", chain: null },
+    ];
+    for (const [at, hint] of ours.entries()) {
+      host.hints.tell(hint);
+      await host.clock.advance(250);
+      assert.equal(host.place.checks, at + 2, JSON.stringify(hint));
+    }
+  });
+
+  it("goes on without hints where there are none", async () => {
+    const watchRules: WatchRules = () => {
+      throw new FlannelError("netlink.errno", { op: "a netlink socket", errno: "EPROTONOSUPPORT", message: null });
+    };
+    await using host = start({ watchRules });
+    await host.clock.advance(20_000);
+    assert.equal(host.place.checks, 5);
+    const told = host.log.messages().filter((message) => message.includes("at the next check only"));
+    assert.equal(told.length, 1);
+  });
+
+  it("tells a quarrel with another agent once, however long it lasts", async () => {
+    await using host = start();
+    for (let round = 0; round < 10; round++) {
+      await host.clock.advance(5000);
+      host.place.holds = null;
+    }
+    assert.deepEqual(host.log.messages().slice(1), [
+      "firewall rules were changed by somebody else and are repaired",
+      "firewall rules were changed by somebody else and are repaired",
+      "another agent keeps changing our firewall rules; they are repaired at every check",
+    ]);
+  });
+
+  it("follows other rules at once when it is poked, and does not take that for a repair", async () => {
+    await using host = start();
+    await host.clock.advance(1000);
+    host.host.want = rulesOf({ masquerade: true, forward: false });
+    host.firewall.poke();
+    await host.clock.advance(0);
+    assert.equal(host.place.holds, host.host.want);
+    assert.deepEqual(host.firewall.status(), { checks: 2, written: 2, repaired: 0 });
+  });
+
+  it("is in trouble while rules cannot be written, tries again ever more slowly, and goes on", async () => {
+    await using host = start({
+      prepare: (place) => {
+        place.broken = "the lock is held";
+      },
+    });
+    await host.clock.advance(0);
+    assert.equal(host.firewall.trouble(), "iptables failed: the lock is held");
+    await host.clock.advance(120_000);
+    const { checks } = host.place;
+    assert.ok(checks >= 7 && checks <= 25, `${checks} tries in two minutes`);
+    assert.equal(host.log.messages().filter((message) => message === "cannot keep the firewall rules").length, 2);
+    host.place.broken = null;
+    await host.clock.advance(30_000);
+    assert.equal(host.firewall.trouble(), null);
+    assert.deepEqual(host.log.messages().slice(-2), [
+      "firewall rules are in place",
+      "the firewall rules are kept again",
+    ]);
+  });
+
+  it("is tried, and not in trouble, where the tool is missing, and begins when it comes", async () => {
+    await using host = start({
+      prepare: (place) => {
+        place.missing = true;
+      },
+    });
+    await host.firewall.tried(new AbortController().signal);
+    await host.clock.advance(30_000);
+    assert.deepEqual([host.firewall.trouble(), host.log.messages()], [null, []]);
+    host.place.missing = false;
+    await host.clock.advance(5000);
+    assert.deepEqual(host.log.messages(), ["firewall rules are in place"]);
+  });
+
+  it("removes what was there when no rules are wanted, and then hardly ever looks", async () => {
+    await using host = start({ want: NO_RULES });
+    await host.clock.advance(600_000);
+    assert.deepEqual(host.log.messages(), ["firewall rules that are not wanted any more are removed"]);
+    assert.equal(host.place.checks, 1);
+  });
+
+  it("says once that a rule before ours leaves it no packet", async () => {
+    await using host = start({
+      prepare: (place) => {
+        place.shadow = "-A FORWARD -j DROP";
+      },
+    });
+    await host.clock.advance(30_000);
+    const told = host.log.lines.filter(({ message }) => message === "a rule before ours leaves no packet for it");
+    assert.deepEqual(
+      told.map(({ fields }) => fields?.rule),
+      ["-A FORWARD -j DROP"],
+    );
+  });
+
+  it("cleans no former place before its own rules were tried", async () => {
+    const former = new FakePlace("nft ip");
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    await using host = start({
+      former: [former],
+      prepare: (place) => {
+        place.gate = gate;
+      },
+    });
+    await host.clock.advance(1000);
+    assert.equal(former.checks, 0);
+    open();
+    await host.clock.advance(0);
+    assert.equal(former.checks, 1);
+  });
+
+  it("cleans every former place once, after its own rules were tried, however long that takes", async () => {
+    const order: string[] = [];
+    const [nft, legacy] = [new FakePlace("nft ip", order), new FakePlace("iptables-legacy", order)];
+    legacy.broken = "the lock is held";
+    await using host = start({
+      former: [nft, legacy],
+      prepare: (place) => void Object.assign(place, { order }),
+    });
+    await host.clock.advance(60_000);
+    assert.deepEqual(order.slice(0, 3), ["iptables", "nft ip", "iptables-legacy"]);
+    assert.deepEqual([nft.holds, nft.checks], [NO_RULES, 1]);
+    assert.equal(host.firewall.trouble(), null, "it is in nobody's way");
+    legacy.broken = null;
+    await host.clock.advance(600_000);
+    const { checks } = legacy;
+    await host.clock.advance(6_000_000);
+    assert.deepEqual([legacy.holds, legacy.checks], [NO_RULES, checks]);
+    assert.deepEqual(
+      host.log.messages().filter((message) => message.includes("earlier config")),
+      [
+        "firewall rules of an earlier config are removed",
+        "cannot remove firewall rules of an earlier config",
+        "firewall rules of an earlier config are removed",
+        "firewall rules of an earlier config are gone",
+      ],
+    );
+  });
+});
