@@ -13,6 +13,7 @@ import type { LinkName } from "./net/objects.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { createPlanner } from "./planner.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
+import { describeState } from "./status-board.ts";
 import type { Acquired } from "./subnet/acquire-lease.ts";
 import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.ts";
 import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
@@ -20,6 +21,7 @@ import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
 import { LEASE_TTL } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import type { Remembered } from "./subnet/remembered.ts";
+import { createPulse } from "./watchdog.ts";
 
 /** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
 const RECOUNT_INTERVAL = minutes(10);
@@ -105,7 +107,12 @@ function reconcile(
   plane: DataPlane | null,
   means: Means,
 ): Reconciler {
-  const onView = (view: NetworkView) => plane?.follow(view);
+  let peers = 0;
+  const onView = (view: NetworkView) => {
+    peers = view.peers.length;
+    plane?.follow(view);
+  };
+  means.board.describe(() => describeState(holder.lease(), config.overlay().backend, peers));
   const planner = createPlanner({
     ...learned,
     device,
@@ -122,6 +129,7 @@ function reconcile(
       plane?.check();
       return planner.plan();
     },
+    pulse: createPulse(means),
   });
 }
 
