@@ -60,8 +60,7 @@ Summary: ${SUMMARY[0]?.toUpperCase()}${SUMMARY.slice(1)}
 License: Apache-2.0
 Group: System Environment/Daemons
 Packager: ${MAINTAINER}
-Provides: flannel = ${edition.version}
-Conflicts: flannel
+Obsoletes: flannel < 1
 Recommends: iproute, iptables-nft
 Requires(post): systemd
 Requires(preun): systemd
