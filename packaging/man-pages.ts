@@ -16,10 +16,11 @@ export interface Edition {
 }
 
 export const EXIT_STATUS: readonly (readonly [string, string])[] = [
-  ["0", "Stopped by a signal; \\-\\-help, \\-\\-version."],
+  ["0", "Stopped by a signal; a command is done; \\-\\-help, \\-\\-version."],
   ["1", "A bug: report it with the trace."],
   ["64", "Wrong command line or FLANNELD_* variable. Every problem is listed."],
-  ["75", "Lease lost to another host, no free subnet, the kernel or etcd refused for good. Restarting may help."],
+  ["65", "A command was refused: it does not fit what is in etcd, and nothing was changed."],
+  ["75", "The kernel or etcd refused for good; a command got no answer, or was overtaken. Trying again may help."],
   ["77", "CAP_NET_ADMIN is missing."],
   ["78", "Wrong configuration: network config, certificate file, interface, port. Restarting does not help."],
 ];
@@ -109,6 +110,7 @@ function daemonPage({ flags, commands }: Surface, edition: Edition): string {
         "SIGTERM, SIGINT",
         "End in order. Devices, routes and the lease stay, so that pods go on. A second one ends at once.",
       ),
+      term("SIGHUP", "Read the certificates for etcd again."),
       term("SIGUSR1", "Log the counters."),
     ),
     section("EXIT STATUS", ...EXIT_STATUS.map(([status, text]) => term(status, text))),

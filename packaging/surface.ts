@@ -2,6 +2,7 @@
 // cannot say something else than the program.
 
 import { FLAGS, type Flag } from "../src/cli/flags.ts";
+import { VERBS } from "../src/operator/verbs.ts";
 
 export interface Command {
   /** One word or two: "config get". */
@@ -17,7 +18,7 @@ export interface Surface {
   readonly commands: readonly Command[];
 }
 
-export const SURFACE: Surface = { flags: FLAGS, commands: [] };
+export const SURFACE: Surface = { flags: FLAGS, commands: VERBS };
 
 /** What a flag's value is, as far as a shell can help with it. */
 export type ValueHint =

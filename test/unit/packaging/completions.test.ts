@@ -7,13 +7,14 @@ import { FLAGS, type Flag } from "../../../src/cli/flags.ts";
 
 const { signal } = new AbortController();
 const built = (FLAGS as readonly Flag[]).filter(({ notBuilt }) => notBuilt === null);
+const DAEMON: Surface = { flags: FLAGS, commands: [] };
 const COMMANDS: Surface = {
   flags: FLAGS,
   commands: ["config get", "config set", "leases"].map((name) => ({ name, summary: `${name}'s`, flags: [] })),
 };
 
 /** What a real bash offers after these words; the last is the one to complete. */
-async function offered(words: readonly string[], surface: Surface = SURFACE): Promise<readonly string[]> {
+async function offered(words: readonly string[], surface: Surface = DAEMON): Promise<readonly string[]> {
   const call = `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _flanneld; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const script = `${bashCompletion(surface)}\n${call}`;
   const { stdout } = await run(["bash", "-c", script, "bash", "flanneld", ...words], {}, signal);
@@ -44,6 +45,7 @@ describe("the completion for bash", () => {
   });
 
   it("offers the words of commands", async () => {
+    assert.ok((await offered(["con"], SURFACE)).includes("config"));
     assert.deepEqual(await offered([""], COMMANDS), ["config", "leases"]);
     assert.deepEqual(await offered(["config", "g"], COMMANDS), ["get"]);
   });
