@@ -72,6 +72,8 @@ const inlineEtcdApi = {
 
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 const bundled = build({
+  // Names of modules are in the bundle, relative to this: the same bytes from whatever directory it is made.
+  absWorkingDir: ROOT,
   entryPoints: [join(ROOT, "src/main.ts")],
   outfile: join(process.argv[2] ?? join(ROOT, "dist"), "flanneld.cjs"),
   bundle: true,

@@ -1,6 +1,6 @@
 // npm test: all tiers one after another, then one line with the sums. Tests are compiled before (scripts/build).
 //   npm test                                        everything
-//   npm test -- --tier unit --tier etcd             these tiers: check, unit, native, etcd, kernel, e2e
+//   npm test -- --tier unit --tier etcd             these tiers: check, unit, native, etcd, kernel, e2e, install
 //   npm test -- test/unit/net test/etcd/x.test.ts   these files and directories, in the way of their tier
 // A run in which no test was executed has failed, and so has a file without a test.
 
@@ -23,6 +23,7 @@ const TIERS = {
   etcd: { launcher: [], options: [], seconds: 300, each: false },
   kernel: { launcher: ["unshare", "-n"], options: [], seconds: 300, each: true },
   e2e: { launcher: [], options: ["--test-concurrency=1"], seconds: 900, each: false },
+  install: { launcher: [], options: ["--test-concurrency=1"], seconds: 1500, each: false },
 };
 const TIER_NAMES = ["check", ...Object.keys(TIERS)];
 

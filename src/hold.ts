@@ -17,6 +17,7 @@ import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createPlanner } from "./planner.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
+import { describeState } from "./status-board.ts";
 import type { Acquired } from "./subnet/acquire-lease.ts";
 import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.ts";
 import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
@@ -24,6 +25,7 @@ import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
 import { LEASE_TTL } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import type { Remembered } from "./subnet/remembered.ts";
+import { createPulse } from "./watchdog.ts";
 
 /** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
 const RECOUNT_INTERVAL = minutes(10);
@@ -126,7 +128,12 @@ function reconcile(
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
-  const onView = (view: NetworkView) => plane?.follow(view);
+  let peers = 0;
+  const onView = (view: NetworkView) => {
+    peers = view.peers.length;
+    plane?.follow(view);
+  };
+  means.board.describe(() => describeState(holder.lease(), config.overlay().backend, peers));
   const planner = createPlanner({
     ...learned,
     device,
@@ -145,6 +152,7 @@ function reconcile(
       plane?.check();
       return withBlackhole(planner.plan());
     },
+    pulse: createPulse(means),
   });
 }
 

@@ -1,6 +1,6 @@
 // The process edge: argv, environment, signals, exit status. The only file that may end the process.
 
-import { realpathSync } from "node:fs";
+import { realpathSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { exitStatusOf, FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
@@ -28,6 +28,7 @@ async function main(): Promise<number> {
 
 async function runDaemonWith(options: Options): Promise<number> {
   const log = createJournal(options.log);
+  nameProcess();
   log.info("starting flanneld", { version: VERSION });
   const signal = stopOnSignals(log);
   try {
@@ -39,6 +40,15 @@ async function runDaemonWith(options: Options): Promise<number> {
   }
   log.info("stopped; the kernel's state stays as it is");
   return 0;
+}
+
+/** Kernel: ps and the OOM killer show this and not the arguments. Node calls its main thread by a name of its own. */
+function nameProcess(): void {
+  try {
+    writeFileSync("/proc/self/comm", "flanneld");
+  } catch {
+    // Without /proc nobody looks, either.
+  }
 }
 
 type Task = Extract<CommandLine<Verb>, { kind: "run" | "verb" }> | { readonly kind: "ended"; readonly status: number };

@@ -1,5 +1,6 @@
 // The doors to the world that the daemon is given: main.ts opens the real ones, tests open others.
 
+import type { Millis } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
 import type { Logger } from "./base/log.ts";
@@ -28,6 +29,8 @@ export interface Ports {
   readonly watchRules: WatchRules;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */
   readonly notify: (state: string) => void;
+  /** systemd restarts a daemon that has not said WATCHDOG=1 for this long; null when nobody watches. */
+  readonly watchdog: Millis | null;
   /** Calls back whenever somebody asks for the counters, until disposed of. */
   readonly onReportRequest: (listener: () => void) => Disposable;
   /** Calls back whenever somebody asks to have the files read again that were replaced, until disposed of. */

@@ -16,6 +16,7 @@ import type { Ports } from "./ports.ts";
 import { hasCapability } from "./privilege.ts";
 import { openStateDirectory, readMachineId } from "./state-directory.ts";
 import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
+import { takeWatchdog } from "./watchdog.ts";
 
 /** Throws `native.unavailable` when the addon in the install directory cannot be loaded. */
 export function openPorts(log: Logger, installDirectory: string): Ports {
@@ -35,6 +36,7 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     notify: systemdNotifier(native, log),
     onReportRequest: createSignalRequests("SIGUSR1"),
     onReloadRequest: createSignalRequests("SIGHUP"),
+    watchdog: takeWatchdog(process.env, process.pid),
     openStateDirectory: (path) => openStateDirectory(path, { random: systemRandom }),
     readMachineId,
     readSubnetFile,

@@ -1,7 +1,9 @@
 // Where every part of the daemon says what keeps it from working. Readiness and systemd's STATUS= are read off here, so
 // they cannot disagree.
 
+import type { Backend } from "./backends/backend.ts";
 import type { Readiness } from "./health.ts";
+import type { Lease } from "./subnet/lease.ts";
 
 /** In the order in which a start gets them done. */
 const TOPICS = ["config", "lease", "device", "subnet-file"] as const;
@@ -14,16 +16,32 @@ export interface StatusBoard {
   watch(topic: Topic, reason: () => string | null): void;
   /** What is not as it should be although the host does its work: asked for whenever somebody looks. */
   degrade(name: string, reason: () => string | null): void;
+  /** What is told while every topic is fine, in a few words. */
+  describe(state: () => string): void;
+  /** Tells systemd when what there is to say has changed; for whoever changes something that is only asked for. */
+  announce(): void;
   readiness(): Readiness;
+}
+
+/** "10.5.52.0/24 by vxlan, 12 peers" */
+export function describeState(
+  { subnet }: Pick<Lease, "subnet">,
+  { type }: Pick<Backend, "type">,
+  peers: number,
+): string {
+  return `${subnet.v4} by ${type}, ${peers} ${peers === 1 ? "peer" : "peers"}`;
 }
 
 export function createStatusBoard(notify: (state: string) => void): StatusBoard {
   const sources = new Map<Topic, () => string | null>(TOPICS.map((topic) => [topic, () => "not yet"]));
   const degraded = new Map<string, () => string | null>();
+  let state = () => "running";
   let announced = "";
+  const flaws = () => checksOf(degraded).flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`]));
   const announce = () => {
     const [topic, source] = [...sources].find(([, reason]) => reason() !== null) ?? [];
-    const status = topic && source ? `STATUS=waiting: ${topic}: ${source()}` : "STATUS=running";
+    const status =
+      topic && source ? `STATUS=waiting: ${topic}: ${source()}` : `STATUS=${[state(), ...flaws()].join("; ")}`;
     if (status !== announced) notify(status);
     announced = status;
   };
@@ -35,6 +53,10 @@ export function createStatusBoard(notify: (state: string) => void): StatusBoard 
     watch: (topic, reason) => sources.set(topic, reason),
     degrade: (name, reason) => degraded.set(name, reason),
     readiness: () => ({ checks: checksOf(sources), degraded: checksOf(degraded) }),
+    describe: (describe) => {
+      state = describe;
+    },
+    announce,
   };
 }
 

@@ -81,9 +81,9 @@ export function readOptions(settings: Settings): ReadOptions {
   const options: Options = {
     etcd: readEtcd(reader),
     underlay: readUnderlay(reader),
-    subnetFile: reader.required("subnet-file", "a path such as /run/flannel/subnet.env"),
+    subnetFile: reader.text("subnet-file"),
     renewMargin: minutes(reader.integer("subnet-lease-renew-margin", { min: 1, max: 1439, unit: " minutes" })),
-    stateDirectory: reader.required("state-dir", "a path such as /var/lib/flannel"),
+    stateDirectory: reader.text("state-dir"),
     stalePeerGrace: minutes(reader.integer("stale-peer-grace", { min: 0, max: 1440, unit: " minutes" })),
     ipMasq: isOn("ip-masq", reader),
     firewall: {
@@ -120,7 +120,6 @@ interface Reader {
   text(name: FlagName): string;
   /** Null when empty. */
   optional(name: FlagName): string | null;
-  required(name: FlagName, wanted: string): string;
   integer(name: FlagName, range: Range): number;
   /** Null when empty, or not what it should be, which is then a problem. */
   parsed<T>(name: FlagName, wanted: string, parse: (text: string) => T | null): T | null;
@@ -140,10 +139,6 @@ function createReader(settings: Settings): Reader {
     text,
     complain,
     optional: (name) => text(name) || null,
-    required(name, wanted) {
-      if (text(name) === "") complain(name, `must not be empty; set it to ${wanted}`);
-      return text(name);
-    },
     integer(name, { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, unit = "" }) {
       const value = parseGoInteger(text(name));
       if (value !== null && value >= min && value <= max) return value;
@@ -174,7 +169,7 @@ function readEtcd(reader: Reader): EtcdOptions {
   const password = reader.optional("etcd-password");
   return {
     endpoints,
-    prefix: reader.required("etcd-prefix", "the key of your network, such as /coreos.com/network"),
+    prefix: reader.text("etcd-prefix"),
     tls,
     auth: username !== null && password !== null ? { username, password } : null,
   };

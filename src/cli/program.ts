@@ -30,7 +30,11 @@ variable, and an empty variable counts as unset.
 Exit status: 0 stopped or help, 64 bad flag, 75 restart may help, 77 missing
 privilege, 78 bad config or host, 1 bug.`;
 
-/** Command line before environment before default. Compat: an empty variable is unset, a list from one has one element. */
+/**
+ * Command line before environment before default. Compat: an empty variable is unset, a list from one has one element.
+ * Unlike in Go flanneld an empty text on the command line is unset, too: -etcd-prefix=${FLANNEL_ETCD_PREFIX} in a unit
+ * becomes one when nobody has set the variable, and must not stand in the way of FLANNELD_ETCD_PREFIX or the default.
+ */
 export function resolveSettings(given: readonly GivenFlag[], env: Environment): Settings {
   return resolveFlags<FlagName>(FLAGS, given, env);
 }
@@ -43,7 +47,7 @@ export function resolveFlags<Name extends string>(
 ): Readonly<Record<Name, Setting>> {
   const program = createProgram({ name: "flanneld", usage: "", description: "", flags });
   program.parse(
-    given.map(({ name, value }) => `--${name}=${value}`),
+    given.filter(({ value }) => value !== "").map(({ name, value }) => `--${name}=${value}`),
     { from: "user" },
   );
   for (const flag of flags) {

@@ -1,7 +1,7 @@
 // The one loop that writes to the kernel. Level-triggered: whatever rings the bell, a pass makes the kernel look like
 // the plan. There is no retry anywhere below this file and no "added/removed" handler anywhere.
 
-import { millis } from "../base/brand.ts";
+import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
@@ -43,6 +43,15 @@ export interface ReconcileDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly pulse?: Pulse;
+}
+
+/** For whoever watches over the loop. */
+export interface Pulse {
+  /** The loop comes round at least this often, also when there is nothing to do. */
+  readonly interval: Millis;
+  /** It has come round. */
+  readonly beat: () => void;
 }
 
 export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions = RECONCILE_DEFAULTS): Reconciler {
@@ -70,7 +79,9 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
         await act(kind, plan, signal);
         waiters.check();
       }
-      const rung = await waitAtMost(plan ? progress.untilRead() : options.resync, bell, deps.clock, signal);
+      deps.pulse?.beat();
+      const limit = Math.min(plan ? progress.untilRead() : options.resync, deps.pulse?.interval ?? options.resync);
+      const rung = await waitAtMost(millis(limit), bell, deps.clock, signal);
       if (!rung.has(TIMER)) await settle(bell, deps.clock, options, signal);
     }
   };

@@ -63,6 +63,11 @@ function suite(profile: BackendProfile): void {
     assert.equal(listener.received.filter(({ text }) => text.includes("READY=1")).length, 1);
   });
 
+  it("tell systemd in a line what they do, and are flanneld in the list of processes", async () => {
+    await listener.waitFor(/^STATUS=10\.5\.\d+\.0\/24 by [a-z-]+, 2 peers$/, signal);
+    assert.equal(readFileSync(`/proc/${daemons[0]?.pid}/comm`, "utf8"), "flanneld\n");
+  });
+
   it("write to etcd byte for byte what the Go daemon writes, and behind that the id of the host", async () => {
     const value = await cluster.etcdctl("get", "--print-value-only", host.ownKey());
     const [, id] = /,"NodeID":"([0-9a-f]{32})"\}\n$/.exec(value) ?? [];

@@ -195,6 +195,7 @@ function createHost(
     notify: () => {},
     openStateDirectory: () => state,
     readMachineId: async () => null,
+    watchdog: null,
     readSubnetFile: async () => file,
     writeSubnetFile: async (_, text) => {
       file = text;

@@ -5,7 +5,7 @@ import { diff } from "../../src/net/diff.ts";
 import type { KernelNet, NetSnapshot } from "../../src/net/kernel-net.ts";
 import { type NetObject, sameObject } from "../../src/net/objects.ts";
 import type { Plan } from "../../src/net/plan.ts";
-import { createReconciler } from "../../src/net/reconciler.ts";
+import { createReconciler, type Pulse } from "../../src/net/reconciler.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
@@ -19,16 +19,18 @@ interface Start {
   readonly plan?: Plan | null;
   /** What the reconciler is given instead of the fake itself. */
   readonly wrap?: (kernel: FakeKernel) => KernelNet;
+  readonly pulse?: Pulse;
 }
 
-export function startReconciler({ plan = planFor([PEER_A, PEER_B]), wrap = (kernel) => kernel }: Start = {}) {
+export function startReconciler(start: Start = {}) {
+  const { plan = planFor([PEER_A, PEER_B]), wrap = (kernel) => kernel, pulse } = start;
   const clock = createFakeClock();
   const kernel = createFakeKernel(bareHost("192.168.64.2"));
   const log = createCapturedLog();
   const stop = new AbortController();
   let current = plan;
   const deps = { plan: () => current, kernel: wrap(kernel), clock, random: createSeededRandom(1), log };
-  const reconciler = createReconciler(deps);
+  const reconciler = createReconciler(pulse ? { ...deps, pulse } : deps);
   const running = reconciler.run(stop.signal);
   return {
     clock,

@@ -139,11 +139,6 @@ describe("parseCommandLine() refuses", () => {
     ["-subnet-lease-renew-margin=1h", "-subnet-lease-renew-margin=1h: must be between 1 and 1439 minutes"],
     ["-etcd-endpoint=x", "unknown flag -etcd-endpoint (did you mean -etcd-endpoints?)"],
     ["-etcd-endpoints=http://a", '-etcd-endpoints: "http://a" needs a port, such as http://a:2379'],
-    [
-      "-etcd-prefix=",
-      "-etcd-prefix=: must not be empty; set it to the key of your network, such as /coreos.com/network",
-    ],
-    ["-subnet-file=", "-subnet-file=: must not be empty; set it to a path such as /run/flannel/subnet.env"],
     ["-etcd-certfile=/c", "-etcd-certfile needs -etcd-keyfile: set both or none"],
     ["-etcd-keyfile=/k", "-etcd-keyfile needs -etcd-certfile: set both or none"],
     ["-etcd-username=u", "-etcd-username needs -etcd-password: set both or none"],

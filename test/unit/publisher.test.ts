@@ -50,6 +50,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openDatapath: unused,
     onReportRequest: unused,
     onReloadRequest: unused,
+    watchdog: null,
     hasCapability: unused,
     runTool: unused,
     hasBridgeFilter: unused,

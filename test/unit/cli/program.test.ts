@@ -36,9 +36,16 @@ describe("resolveSettings()", () => {
     }
   });
 
-  it("takes an empty text on the command line for a value, but an empty variable for unset", () => {
-    assert.deepEqual(resolveSettings([{ name: "etcd-prefix", value: "" }], {})["etcd-prefix"].values, [""]);
-    assert.deepEqual(resolveSettings([], { FLANNELD_ETCD_PREFIX: "" })["etcd-prefix"].given, false);
+  it("takes an empty text for unset, on the command line as in a variable", () => {
+    const empty = [{ name: "etcd-prefix", value: "" }];
+    const unset = { values: ["/coreos.com/network"], given: false, written: "-etcd-prefix" };
+    assert.deepEqual(resolveSettings(empty, {})["etcd-prefix"], unset);
+    assert.deepEqual(resolveSettings([], { FLANNELD_ETCD_PREFIX: "" })["etcd-prefix"], unset);
+    assert.deepEqual(resolveSettings(empty, { FLANNELD_ETCD_PREFIX: "/k" })["etcd-prefix"].values, ["/k"]);
+    assert.deepEqual(
+      resolveSettings([...empty, { name: "etcd-prefix", value: "/c" }, ...empty], {})["etcd-prefix"].values,
+      ["/c"],
+    );
   });
 
   it("lets the last of a repeated flag win and collects a list", () => {

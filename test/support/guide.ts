@@ -1,0 +1,80 @@
+// The steps of docs/install.md that are not flanneld's own: certificates, and an etcd of three members that asks for
+// them, on machines that are still off.
+
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../../lab/run.ts";
+import type { Machine } from "../../lab/topology.ts";
+
+const KEY = { algo: "rsa", size: 2048 };
+const EXPIRY = "87600h";
+const PROFILE = { usages: ["signing", "key encipherment", "server auth", "client auth"], expiry: EXPIRY };
+
+/** ca, etcd and flanneld, each with NAME.pem and NAME-key.pem. */
+export async function makeCertificates(
+  directory: string,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const write = (name: string, value: object) => writeFileSync(join(directory, name), JSON.stringify(value));
+  mkdirSync(directory, { recursive: true });
+  write("ca-config.json", { signing: { default: { expiry: EXPIRY }, profiles: { cluster: PROFILE } } });
+  write("ca-csr.json", { CN: "cluster", key: KEY, names: [{ O: "cluster" }] });
+  write("etcd-csr.json", { CN: "etcd", hosts: ["127.0.0.1", ...addresses], key: KEY });
+  write("flanneld-csr.json", { CN: "flanneld", hosts: [], key: KEY });
+  const make = (command: string) => run(["sh", "-c", `cd "$1" && ${command}`, "sh", directory], {}, signal);
+  await make("cfssl gencert -initca ca-csr.json | cfssljson -bare ca");
+  for (const name of ["etcd", "flanneld"]) {
+    const sign = "cfssl gencert -ca=ca.pem -ca-key=ca-key.pem -config=ca-config.json -profile=cluster";
+    await make(`${sign} ${name}-csr.json | cfssljson -bare ${name}`);
+  }
+}
+
+/** Puts certificates and etcd's settings into the root of a machine, as its administrator would. */
+export function configureEtcd(
+  root: string,
+  own: Machine,
+  all: readonly Machine[],
+  certificates: string,
+  base: string,
+): void {
+  const copy = (names: readonly string[], directory: string) => {
+    mkdirSync(join(root, directory), { recursive: true });
+    for (const name of names) cpSync(join(certificates, name), join(root, directory, name));
+  };
+  copy(["ca.pem", "flanneld.pem", "flanneld-key.pem"], "etc/flanneld/ssl");
+  copy(["ca.pem", "etcd.pem", "etcd-key.pem"], "etc/etcd/ssl");
+  mkdirSync(join(root, "etc/default"), { recursive: true });
+  writeFileSync(join(root, "etc/default/etcd"), etcdSettings(own, all));
+  // etcd runs as a user of its own, who must be able to read its key.
+  const [, , uid = "0", gid = "0"] = (
+    /^etcd:.*$/m.exec(readFileSync(join(base, "etc/passwd"), "utf8"))?.[0] ?? ""
+  ).split(":");
+  const prepare = join(root, "etc/systemd/system/etcd.service.d");
+  mkdirSync(prepare, { recursive: true });
+  const owner = `[Service]\nExecStartPre=+/bin/chown -R ${uid}:${gid} /etc/etcd/ssl\n`;
+  writeFileSync(join(prepare, "certificates.conf"), owner);
+}
+
+function etcdSettings({ name, address }: Machine, all: readonly Machine[]): string {
+  const settings = {
+    NAME: name,
+    LISTEN_PEER_URLS: `https://${address}:2380`,
+    INITIAL_ADVERTISE_PEER_URLS: `https://${address}:2380`,
+    LISTEN_CLIENT_URLS: `https://${address}:2379,https://127.0.0.1:2379`,
+    ADVERTISE_CLIENT_URLS: `https://${address}:2379`,
+    INITIAL_CLUSTER: all.map((member) => `${member.name}=https://${member.address}:2380`).join(","),
+    CLIENT_CERT_AUTH: "true",
+    PEER_CLIENT_CERT_AUTH: "true",
+    TRUSTED_CA_FILE: "/etc/etcd/ssl/ca.pem",
+    PEER_TRUSTED_CA_FILE: "/etc/etcd/ssl/ca.pem",
+    CERT_FILE: "/etc/etcd/ssl/etcd.pem",
+    KEY_FILE: "/etc/etcd/ssl/etcd-key.pem",
+    PEER_CERT_FILE: "/etc/etcd/ssl/etcd.pem",
+    PEER_KEY_FILE: "/etc/etcd/ssl/etcd-key.pem",
+    UNSAFE_NO_FSYNC: "true",
+  };
+  return Object.entries(settings)
+    .map(([key, value]) => `ETCD_${key}="${value}"\n`)
+    .join("");
+}
