@@ -1,5 +1,6 @@
-// Gets this host its subnet: decides on a fresh list of all leases, acts by compare-and-put, and decides again when
-// somebody was faster. The decision itself is in acquire.ts.
+// Gets this host its subnet: decides on a list of all leases, acts by compare-and-put, and decides again when somebody
+// was faster: at first on the same list and what the loss has told, then on a fresh one. The decision itself is in
+// acquire.ts.
 
 import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
@@ -58,8 +59,10 @@ export async function acquireLease(request: AcquireRequest, deps: AcquireDeps, s
     short: delays({ ...SHORT_PAUSES, random: deps.random }),
     long: delays({ ...LONG_PAUSES, random: deps.random }),
   };
+  let picture: Picture | null = null;
   for (;;) {
-    const outcome = await attemptOnce(defended, request, deps, signal);
+    const outcome = await attemptOnce(picture, defended, request, deps, signal);
+    picture = outcome.kind === "overtaken" ? outcome.picture : null;
     if (outcome.kind === "leased") {
       complaint.settle();
       return outcome.acquired;
@@ -75,20 +78,35 @@ export async function acquireLease(request: AcquireRequest, deps: AcquireDeps, s
 
 type Outcome =
   | { readonly kind: "leased"; readonly acquired: Acquired }
-  /** To be decided anew: somebody was faster, or has answered. */
-  | { readonly kind: "overtaken" }
+  /** To be decided anew: somebody was faster, or has answered. Without a picture, on a fresh list. */
+  | { readonly kind: "overtaken"; readonly picture: Picture | null }
   | { readonly kind: "failed"; readonly error: FlannelError };
 
+/** What a decision is made on. */
+interface Picture {
+  readonly list: LeaseList;
+  /** Subnets that others have claimed since. */
+  readonly lost: readonly Prefix4[];
+}
+
+/**
+ * One loss says little of the others who choose right now, and a list of thousands of leases for each of a thousand
+ * losers would be what etcd has to carry. Several say that the list is old.
+ */
+const MOST_LOST = 2;
+
 async function attemptOnce(
+  known: Picture | null,
   defended: Set<SubnetKey>,
   request: AcquireRequest,
   deps: AcquireDeps,
   signal: AbortSignal,
 ): Promise<Outcome> {
   try {
-    const list = await deps.store.list(signal);
-    const lease = await attempt(list, defended, request, deps, signal);
-    return lease ? { kind: "leased", acquired: { lease, list, fresh: true } } : { kind: "overtaken" };
+    const picture = known ?? { list: await deps.store.list(signal), lost: [] };
+    const outcome = await attempt(picture, defended, request, deps, signal);
+    if (outcome.kind === "lost") return { kind: "overtaken", picture: afterLoss(picture, outcome.subnet) };
+    return { kind: "leased", acquired: { lease: outcome.lease, list: picture.list, fresh: true } };
   } catch (error) {
     if (!isRetryable(error)) throw error;
     if (request.remembered && isStoreError(error)) return { kind: "leased", acquired: request.remembered };
@@ -100,27 +118,42 @@ function isStoreError(error: FlannelError): boolean {
   return isError(error, "etcd.unavailable") || isError(error, "etcd.denied");
 }
 
-/** Null when somebody was faster, or has answered. */
+/** The picture for the next choice; null when only a fresh list helps. */
+function afterLoss({ list, lost }: Picture, subnet: Prefix4 | null): Picture | null {
+  return subnet === null || lost.length === MOST_LOST ? null : { list, lost: [...lost, subnet] };
+}
+
+type Attempt =
+  | { readonly kind: "held"; readonly lease: Lease }
+  /** `subnet` was to be claimed; null when it was about a record that is there. */
+  | { readonly kind: "lost"; readonly subnet: Prefix4 | null };
+
+function attemptOf(lease: Lease | null, subnet: Prefix4 | null): Attempt {
+  return lease ? { kind: "held", lease } : { kind: "lost", subnet };
+}
+
 async function attempt(
-  list: LeaseList,
+  { list, lost }: Picture,
   defended: Set<SubnetKey>,
   request: AcquireRequest,
   deps: AcquireDeps,
   signal: AbortSignal,
-): Promise<Lease | null> {
+): Promise<Attempt> {
   const { network, self, previous } = request;
-  const spoilt = list.bad.flatMap(({ key }) => subnetOf(key));
+  const spoilt = [...list.bad.flatMap(({ key }) => subnetOf(key)), ...lost];
   const { leases } = list;
   const decision = decideAcquire({ network, leases, spoilt, self, defended, previous, random: deps.random });
   switch (decision.kind) {
     case "exhausted":
+      // Nothing is given up on an old picture.
+      if (lost.length > 0) return { kind: "lost", subnet: null };
       throw new FlannelError("lease.exhausted", { network: network.network, subnets: decision.subnets });
     case "reuse":
-      return reuse(decision.lease, request, deps, signal);
+      return attemptOf(await reuse(decision.lease, request, deps, signal), null);
     case "challenge":
-      return settleDispute(decision.lease, defended, request, deps, signal);
+      return attemptOf(await settleDispute(decision.lease, defended, request, deps, signal), null);
     case "claim":
-      return claim(decision, request, deps, signal);
+      return attemptOf(await claim(decision, request, deps, signal), decision.subnet.v4);
   }
 }
 

@@ -74,7 +74,7 @@ describe("acquiring a lease", () => {
     assert.equal((await acquire()).lease.subnet.v4, "10.5.77.0/24");
   });
 
-  it("decides again on a fresh list when another host was faster", async () => {
+  it("chooses another subnet without asking for the list again when another host was faster", async () => {
     const { clock, store, acquire, log } = start({ network: NARROW, previous: "10.5.2.0/24" as Prefix4 });
     let races = 0;
     store.before((call) => {
@@ -86,12 +86,41 @@ describe("acquiring a lease", () => {
     await clock.advance(1000);
     const { lease, list } = await acquired;
     assert.notEqual(lease.subnet.v4, "10.5.2.0/24");
-    assert.deepEqual(
-      list.leases.map(({ key }) => key),
-      ["10.5.2.0-24"],
-    );
-    assert.equal(store.count("list"), 2);
+    assert.deepEqual(list.leases, []);
+    assert.equal(store.count("list"), 1);
     assert.deepEqual(log.messages(), ["another host took the subnet first; choosing again", "leased a subnet"]);
+  });
+
+  it("lists again when it has lost three times in a row: then the list is old", async () => {
+    const { clock, store, acquire } = start();
+    store.before((call) => {
+      if (call !== "claim") return;
+      store.before(null);
+      for (let n = 1; n < 200; n++) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.65.${n}` }));
+      for (let n = 201; n < 256; n++) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.65.${n}` }));
+    });
+    const acquired = acquire();
+    await clock.advance(10_000);
+    assert.equal((await acquired).lease.subnet.v4, "10.5.200.0/24");
+    assert.deepEqual([store.count("list"), store.count("claim")], [2, 4]);
+  });
+
+  it("does not say that every subnet is taken before it has listed again", async () => {
+    const { clock, store, acquire } = start({ network: NARROW });
+    store.put(leaseOf({ subnet: "10.5.1.0/24", publicIp: "192.168.65.1" }));
+    store.before((call) => {
+      if (call === "claim") {
+        for (const n of [2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.65.${n}` }));
+      }
+      if (call === "list" && store.count("claim") > 0) {
+        store.before(null);
+        store.delete("10.5.1.0-24" as SubnetKey);
+      }
+    });
+    const acquired = acquire();
+    await clock.advance(10_000);
+    assert.equal((await acquired).lease.subnet.v4, "10.5.1.0/24");
+    assert.deepEqual([store.count("list"), store.count("claim")], [2, 3]);
   });
 
   it("waits while every subnet is taken, asks seldom, and has the first that is free", async () => {
