@@ -60,7 +60,7 @@ export interface EtcdServer extends AsyncDisposable {
 }
 
 /** Kernel: the server then dies with this process however that ends, also where no "exit" event comes. */
-const TIED_TO_PARENT = ["setpriv", "--pdeathsig", "KILL"];
+export const TIED_TO_PARENT = ["setpriv", "--pdeathsig", "KILL"];
 
 const START_LIMIT = seconds(30);
 const STOP_LIMIT = seconds(10);
@@ -90,7 +90,7 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
     child = null;
   };
   const start = async () => {
-    const server = launch(words, directory);
+    const server = launch(words, join(directory, "etcd.log"));
     child = server;
     await waitFor(
       `etcd at ${endpoint}`,
@@ -125,8 +125,8 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
 const never = new AbortController().signal;
 
 /** In a process group of its own: Ctrl-C is for whoever takes the lab down in order. */
-function launch([program = "", ...args]: readonly string[], directory: string): ChildProcess {
-  const log = openSync(join(directory, "etcd.log"), "a");
+export function launch([program = "", ...args]: readonly string[], logFile: string): ChildProcess {
+  const log = openSync(logFile, "a");
   try {
     return spawn(program, args, { detached: true, stdio: ["ignore", log, log], env: toolEnvironment() });
   } finally {
@@ -169,7 +169,7 @@ export function formatMembers(peers: EtcdMember["peers"]): string {
 }
 
 /** By a TCP connection: with TLS, or with auth, a request would need more than is known here. etcd listens when it serves. */
-async function answers(
+export async function answers(
   server: ChildProcess,
   namespace: string | undefined,
   hostAndPort: string,
@@ -182,7 +182,7 @@ async function answers(
   return status === 0 ? true : null;
 }
 
-function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
+export function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null || pid === undefined;
 }
 

@@ -74,8 +74,20 @@ export function isSameStore(
   return witness.kind === "put" && found.mod_revision === witness.revision;
 }
 
+/** etcd: in what its grpc-proxy answers for itself, which tells nothing of the store. */
+const NO_CLUSTER = "0";
+
+/**
+ * Whether the answer to a stream's request comes from another store than the position is of: it may have been replaced
+ * since the look at it, or since the list.
+ */
+export function isOfAnotherStore(header: IResponseHeader, position: WatchPosition): boolean {
+  return header.cluster_id !== NO_CLUSTER && !isSameStore({ ...position, witness: null }, { header, kvs: [] });
+}
+
 /** The position is of this store from now on. */
 export function seenAt(position: WatchPosition, { cluster_id, raft_term }: IResponseHeader): WatchPosition {
+  if (cluster_id === NO_CLUSTER) return { ...position, isDoubted: false };
   const term = BigInt(raft_term);
   return { ...position, cluster: cluster_id, term: term > position.term ? term : position.term, isDoubted: false };
 }

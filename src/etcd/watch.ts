@@ -13,6 +13,7 @@ import type { LeaseChange, StoreEvent } from "../subnet/lease-store.ts";
 import { type Keyspace, readRecord } from "./keyspace.ts";
 import type { EtcdTransport, WatchStream } from "./transport.ts";
 import {
+  isOfAnotherStore,
   isSameStore,
   type ListedStore,
   positionOf,
@@ -44,10 +45,14 @@ export async function* watchLeases(
   const pacing = createPacing(deps);
   let position = from;
   let connected = true;
+  // The list that the position is of has just found an endpoint that answers, and which store that is.
+  let isListed = from.cluster !== null;
   for (;;) {
     pacing.begin();
     try {
-      for await (const step of watchOnce(position, deps, signal)) {
+      const steps = isListed ? follow(position, deps, signal) : watchOnce(position, deps, signal);
+      isListed = false;
+      for await (const step of steps) {
         pacing.worked();
         position = yield* deliver(step, connected);
         connected = true;
@@ -106,21 +111,25 @@ function* deliver({ event, position }: Step, connected: boolean): Generator<Stor
   return position;
 }
 
-/** From a look at the store to the end of one stream: throws when that is lost, returns when the history is gone. */
+/** From a look at the store to the end of one stream. */
 async function* watchOnce(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): AsyncGenerator<Step> {
+  if (await isStillThere(from, deps, signal)) return yield* follow(from, deps, signal);
+  const step = await startAfresh(deps, signal);
+  yield step;
+  yield* follow(step.position, deps, signal);
+}
+
+/** One stream to its end: throws when it is lost, returns when the history is gone or is another store's. */
+async function* follow(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): AsyncGenerator<Step> {
   const { transport, keyspace } = deps;
   let position = from;
-  if (!(await isStillThere(from, deps, signal))) {
-    const step = await startAfresh(deps, signal);
-    position = step.position;
-    yield step;
-  }
   const range = { key: keyspace.subnets, range_end: keyspace.subnetsEnd };
   const request = { ...range, start_revision: position.next.toString(), progress_notify: true };
   using stream = await transport.openWatch(OP, request, signal);
   for await (const response of responsesUntilAbort(stream, signal)) {
     // etcd: the history before this revision was compacted away, and the watch has been cancelled for it.
     if (response.canceled) return yield await startAfresh(deps, signal);
+    if (response.created && isOfAnotherStore(response.header, position)) return yield await startAfresh(deps, signal);
     const step = stepOf(response, position, keyspace);
     position = step.position;
     yield step;
@@ -133,7 +142,7 @@ async function* responsesUntilAbort(stream: WatchStream, signal: AbortSignal): A
 }
 
 /**
- * One cheap request before every stream. It finds an endpoint that answers and gets a new token if ours has expired,
+ * One cheap request before every stream but the first. It finds an endpoint that answers and gets a new token if ours has expired,
  * which a stream does not; and it tells whether the store is still the one that we know.
  */
 async function isStillThere(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): Promise<boolean> {

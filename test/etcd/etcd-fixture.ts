@@ -40,10 +40,11 @@ export function openStore(
   );
 }
 
-export async function openEtcdFixture(server: EtcdServer): Promise<EtcdFixture> {
+/** The store asks `endpoint`; the administrator always asks the server itself. */
+export async function openEtcdFixture(server: EtcdServer, endpoint = server.endpoint): Promise<EtcdFixture> {
   const prefix = `/test/${prefixes++}`;
   const admin = new Etcd3({ hosts: server.endpoint });
-  const open = (options: Partial<EtcdOptions> = {}) => openStore({ endpoints: [server.endpoint], prefix, ...options });
+  const open = (options: Partial<EtcdOptions> = {}) => openStore({ endpoints: [endpoint], prefix, ...options });
   const store = await open();
   const recordKey = (key: string) => Buffer.from(`${prefix}/subnets/${key}`);
   const find = async (key: string) => (await admin.kv.range({ key: recordKey(key) })).kvs[0];

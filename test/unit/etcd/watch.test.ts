@@ -21,10 +21,14 @@ interface Script {
   away: boolean;
   /** The next list fails. */
   listFails: boolean;
+  /** What is special in the answer to a stream's request. */
+  created?: Partial<IWatchResponse>;
   /** One stream each: what it brings before it is lost. A stream that is not in the script stays silent. */
   readonly streams: (readonly Partial<IWatchResponse>[])[];
   /** What is there if it is asked for. */
   records: readonly IWatchResponse["events"][number][];
+  /** How often etcd was asked what it is. */
+  looks: number;
   /** Where each stream was asked to begin. */
   readonly starts: string[];
 }
@@ -49,18 +53,20 @@ function transportOf(script: Script, stop: AbortSignal): EtcdTransport {
     ...partial,
   });
   async function* play(responses: readonly Partial<IWatchResponse>[] | undefined) {
-    yield complete({ created: true });
+    yield complete({ created: true, ...script.created });
     for (const response of responses ?? []) yield complete(response);
     if (!responses) await new Promise((_, reject) => stop.addEventListener("abort", () => reject(stop.reason)));
     throw AWAY;
   }
   return {
     async range(_op, { key }) {
+      script.looks += 1;
       if (script.away) throw AWAY;
       const kvs = script.records.filter(({ kv }) => kv.key.equals(key as Buffer)).map(({ kv }) => kv);
       return { header: header(), kvs, more: false, count: "0" };
     },
     async openWatch(_op, { start_revision }) {
+      if (script.away) throw AWAY;
       script.starts.push(String(start_revision));
       return { responses: play(script.streams.shift()), [Symbol.dispose]: () => {} };
     },
@@ -96,7 +102,16 @@ describe("a watch", () => {
   let ended: Promise<void>;
 
   beforeEach(() => {
-    script = { cluster: "A", revision: 10, away: false, listFails: false, streams: [], records: [], starts: [] };
+    script = {
+      cluster: "A",
+      revision: 10,
+      away: false,
+      listFails: false,
+      streams: [],
+      records: [],
+      looks: 0,
+      starts: [],
+    };
     clock = createFakeClock();
     controller = new AbortController();
     seen = [];
@@ -160,15 +175,15 @@ describe("a watch", () => {
     script.listFails = false;
     await clock.advance(10_000);
     assert.deepEqual(seen.slice(seen.indexOf("connected") - 1), ["disconnected", "connected", "reset to 10000"]);
-    assert.deepEqual(script.starts, ["10001"]);
+    assert.deepEqual(script.starts, ["11", "10001"]);
   });
 
   it("gives everything afresh when etcd has been put back to an earlier state", async () => {
     script.revision = 9;
     start();
-    await clock.advance(0);
+    await clock.advance(1000);
     assert.deepEqual(seen, ["reset to 9"]);
-    assert.deepEqual(script.starts, ["10"]);
+    assert.deepEqual(script.starts, ["11", "10"]);
   });
 
   it("gives everything afresh when etcd was put back to an earlier state and has passed ours since", async () => {
@@ -182,6 +197,26 @@ describe("a watch", () => {
     await clock.advance(1000);
     assert.deepEqual(seen.slice(2), ["connected", "reset to 20"]);
     assert.deepEqual(script.starts, ["11", "21"]);
+  });
+
+  it("believes the list that it goes on from, and looks at the store before every later stream", async () => {
+    script.streams.push([{}], [{}]);
+    start();
+    await clock.advance(0);
+    assert.deepEqual([script.looks, script.starts.length], [0, 1]);
+    await clock.advance(10_000);
+    assert.deepEqual([script.looks, script.starts.length], [2, 3]);
+  });
+
+  it("takes a grpc-proxy's own answer, which names no cluster and another revision, for no other store", async () => {
+    const header = { cluster_id: "0", member_id: "0", revision: "0", raft_term: "0" };
+    script.revision = 500;
+    script.created = { header };
+    script.streams.push([{}], [{}]);
+    start();
+    await clock.advance(10_000);
+    assert.ok(!seen.some((what) => what.startsWith("reset")), seen.join());
+    assert.equal(script.starts.length, 3);
   });
 
   it("tells a loss of the connection for as long as it lasts, and asks again every three seconds at most", async () => {
