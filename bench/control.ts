@@ -2,7 +2,7 @@
 // The limits are the project's promises; a figure beyond one makes the exit status 1.
 
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type EtcdServer, startEtcd } from "../lab/etcd.ts";
@@ -12,7 +12,11 @@ import { run } from "../lab/run.ts";
 import { inNamespace, type Machine, openTopology, type Topology } from "../lab/topology.ts";
 import { type Millis, seconds } from "../src/base/brand.ts";
 import { systemClock } from "../src/base/clock.ts";
-import { openRouteMonitor } from "./route-monitor.ts";
+import { readEtcdMetrics, sum } from "./etcd-metrics.ts";
+import { openKernelMonitor } from "./kernel-monitor.ts";
+import { arrivals, NETWORK_CONFIG, PREFIX, writeOf } from "./peer-leases.ts";
+import { cpuMillis, residentMegabytes } from "./processes.ts";
+import { writeLeases } from "./writer.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -27,7 +31,6 @@ const BURST = Number(flags.burst);
 const IDLE: Millis = seconds(Number(flags.idle));
 const LONG = seconds(60);
 const LAUNCHER = join(import.meta.dirname, "../../bin/flanneld");
-const WRITER = join(import.meta.dirname, "write-leases.js");
 const STARTS = 15;
 
 interface Figure {
@@ -50,18 +53,14 @@ async function etcdctl({ topology, endpoint, signal }: Bench, ...args: string[])
   return (await run(inNamespace(topology.etcd.namespace, words), {}, signal)).stdout;
 }
 
-/** Returns the time of the last write. */
-async function writeLeases({ topology, endpoint, signal }: Bench, first: number, count: number): Promise<number> {
-  const words = [process.execPath, WRITER, endpoint, String(first), String(count)];
-  return Number((await run(inNamespace(topology.etcd.namespace, words), { limit: LONG }, signal)).stdout);
+/** Returns the time of the last answer. */
+async function writePeers({ topology, endpoint, signal }: Bench, first: number, count: number): Promise<number> {
+  const writes = arrivals(first, count).map((arrival) => writeOf(arrival, null));
+  return (await writeLeases(topology.etcd.namespace, endpoint, writes, signal)).answered;
 }
 
-/** RPCs that etcd has answered since it started, without those of streams that are still open. */
 async function countRequests({ topology, endpoint, signal }: Bench): Promise<number> {
-  const script = `fetch("${endpoint}/metrics").then((r) => r.text()).then(console.log)`;
-  const { stdout } = await run(inNamespace(topology.etcd.namespace, [process.execPath, "-e", script]), {}, signal);
-  const counts = [...stdout.matchAll(/^grpc_server_started_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count));
-  return counts.reduce((sum, count) => sum + count, 0);
+  return sum((await readEtcdMetrics(endpoint, topology.etcd.namespace, signal)).requests);
 }
 
 /** From exec to the first line, with an etcd that nobody runs. */
@@ -89,7 +88,7 @@ interface Start {
 async function measureStart(bench: Bench, peers: number): Promise<Start> {
   const { host, endpoint, signal } = bench;
   using listener = await listenForNotifications(host.directory, signal);
-  using monitor = await openRouteMonitor(host.namespace, "flannel.1", signal);
+  using monitor = await openKernelMonitor(host.namespace, "flannel.1", signal);
   const before = await countRequests(bench);
   const began = systemClock.now();
   const daemon = startFlanneld(host, {
@@ -104,24 +103,10 @@ async function measureStart(bench: Bench, peers: number): Promise<Start> {
 }
 
 async function measureBurst(bench: Bench, first: number): Promise<number> {
-  using monitor = await openRouteMonitor(bench.host.namespace, "flannel.1", bench.signal);
-  const written = writeLeases(bench, first, BURST);
+  using monitor = await openKernelMonitor(bench.host.namespace, "flannel.1", bench.signal);
+  const written = writePeers(bench, first, BURST);
   const programmed = await monitor.reached(BURST, LONG, bench.signal);
   return Math.max(0, programmed - (await written));
-}
-
-function residentMegabytes(pid: number): number {
-  const [, kilobytes = "0"] = /^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) / 1024;
-}
-
-/** Time on a processor of all threads, in milliseconds. Not from /proc/PID/stat, which counts in steps of 10 ms. */
-function cpuMillis(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const nanos = threads.map((thread) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
-  );
-  return nanos.reduce((sum, time) => sum + time, 0) / 1e6;
 }
 
 async function measureIdle(
@@ -138,7 +123,7 @@ async function measureIdle(
 async function clearHost(bench: Bench, daemon: Flanneld): Promise<void> {
   await daemon.stop(bench.signal);
   await run(["ip", "-n", bench.host.namespace, "link", "del", "flannel.1"], {}, bench.signal);
-  await etcdctl(bench, "del", "--prefix", "/coreos.com/network/subnets/");
+  await etcdctl(bench, "del", "--prefix", `${PREFIX}/subnets/`);
 }
 
 function say(text: string): void {
@@ -152,7 +137,7 @@ async function measureAll(bench: Bench): Promise<readonly Figure[]> {
   const empty = await measureStart(bench, 0);
   await clearHost(bench, empty.daemon);
   say(`a start with ${PEERS} peers`);
-  await writeLeases(bench, 256, PEERS);
+  await writePeers(bench, 256, PEERS);
   const full = await measureStart(bench, PEERS);
   say(`${Number(flags.idle) + 30} s of doing nothing`);
   const idle = await measureIdle(full.daemon, bench.signal);
@@ -190,12 +175,7 @@ async function main(): Promise<void> {
   const { namespace, address } = topology.etcd;
   await using etcd = await startEtcd({ namespace, address }, signal);
   const bench: Bench = { topology, host, etcd, endpoint: `http://${address}:2379`, signal };
-  await etcdctl(
-    bench,
-    "put",
-    "/coreos.com/network/config",
-    '{"Network":"10.0.0.0/8","SubnetMin":"10.128.0.0","Backend":{"Type":"vxlan"}}',
-  );
+  await etcdctl(bench, "put", `${PREFIX}/config`, NETWORK_CONFIG);
   const figures = await measureAll(bench);
   if (flags.json) console.log(JSON.stringify(figures, null, 2));
   else printTable(figures);

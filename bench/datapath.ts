@@ -1,23 +1,19 @@
 // npm run bench:datapath: what the data path costs, between the pods of two hosts, over each backend and over the same
 // kernel objects made by hand. This file is the process edge: arguments, signals, what is printed, exit status.
 
-import { setMaxListeners } from "node:events";
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, release } from "node:os";
 import { dirname, resolve } from "node:path";
-import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { createStyle } from "../src/base/terminal-text.ts";
+import { type Progress, runBenchmark, USAGE } from "./command.ts";
 import { drawChart } from "./datapath/chart.ts";
 import { toJson } from "./datapath/json.ts";
 import { type DatapathCommand, type DatapathOptions, HELP, parseDatapathCommand } from "./datapath/options.ts";
-import { formatFigures, formatVerdicts } from "./datapath/report.ts";
+import { formatFigures } from "./datapath/report.ts";
 import { runRounds } from "./datapath/rounds.ts";
 import { exitStatus, judge } from "./datapath/targets.ts";
-
-const FAILED = 2;
-const USAGE = 64;
-const INTERRUPTED = 130;
+import { formatVerdicts } from "./tables.ts";
 
 async function main(): Promise<number> {
   const command = readCommand();
@@ -28,7 +24,7 @@ async function main(): Promise<number> {
       console.log(HELP);
       return 0;
     case "run":
-      return await bench(command.options);
+      return await runBenchmark((progress, signal) => measureAndReport(command.options, progress, signal));
   }
 }
 
@@ -53,31 +49,7 @@ function findProgram(path: string): string {
   return program;
 }
 
-async function bench(options: DatapathOptions): Promise<number> {
-  const start = systemClock.monotonic();
-  const style = createStyle(process.stderr, process.env);
-  const progress = (line: string) => {
-    const elapsed = ((systemClock.monotonic() - start) / 1000).toFixed(0).padStart(4);
-    console.error(`${style.faint(`[${elapsed} s]`)} ${line}`);
-  };
-  const signal = abortOnSignals();
-  try {
-    return await measureAndReport(options, progress, signal);
-  } catch (error) {
-    if (signal.aborted) {
-      progress("stopped; all of it is taken down");
-      return INTERRUPTED;
-    }
-    console.error(`bench failed: ${messageOf(error)}`);
-    return FAILED;
-  }
-}
-
-async function measureAndReport(
-  options: DatapathOptions,
-  progress: (line: string) => void,
-  signal: AbortSignal,
-): Promise<number> {
+async function measureAndReport(options: DatapathOptions, progress: Progress, signal: AbortSignal): Promise<number> {
   const { rounds, seconds, chart, json } = options;
   const conditions = describeConditions(options);
   progress(conditions);
@@ -102,14 +74,6 @@ function describeConditions({ rounds, seconds, congestion }: DatapathOptions): s
   const machine = `${availableParallelism()} processors, kernel ${release()}, TCP ${control}`;
   const method = `median of ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${seconds} s a measurement`;
   return `two hosts on one machine (${machine}); ${method}`;
-}
-
-/** npm passes a signal on that the terminal has sent already, so a second one means nothing. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  setMaxListeners(0, controller.signal);
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort());
-  return controller.signal;
 }
 
 void main().then((status) => process.exit(status));

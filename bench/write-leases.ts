@@ -1,32 +1,52 @@
-// Writes leases of hosts that do not exist, as fast as etcd takes them. Run inside the lab, where etcd can be reached:
-// node write-leases.js ENDPOINT FIRST COUNT. Prints the time of the last answer, in milliseconds since the epoch.
+// Writes leases into etcd. Run inside a lab, where etcd can be reached: node write-leases.js ENDPOINT, with a WriteJob on
+// standard input. Prints a WriteReport.
 
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import { Etcd3 } from "etcd3";
 
-const PREFIX = "/coreos.com/network/subnets/";
-const IN_FLIGHT = 64;
-
-const [endpoint = "", first = "", count = ""] = process.argv.slice(2);
-const client = new Etcd3({ hosts: endpoint });
-let next = Number(first);
-const end = next + Number(count);
-
-/** The n-th lease of 10.0.0.0/8 with a public IP and a MAC of its own. */
-function record(n: number): { readonly key: string; readonly value: string } {
-  const [high, low] = [n >> 8, n & 255];
-  const mac = `02:42:00:00:${[high, low].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
-  const data = { VNI: 1, VtepMAC: mac };
-  const attrs = { PublicIP: `172.20.${high}.${low}`, PublicIPv6: null, BackendType: "vxlan", BackendData: data };
-  return { key: `${PREFIX}10.${high}.${low}.0-24`, value: JSON.stringify(attrs) };
+export interface LeaseWrite {
+  /** The whole key. */
+  readonly key: string;
+  /** Null deletes it. */
+  readonly value: string | null;
+  /** Milliseconds after the first; null for as soon as possible. */
+  readonly at: number | null;
 }
 
+export type WriteJob = readonly LeaseWrite[];
+
+/** Times in milliseconds since the epoch. */
+export interface WriteReport {
+  /** When each write was sent, in the order of the job. */
+  readonly sent: readonly number[];
+  /** When the last answer came. */
+  readonly answered: number;
+}
+
+const IN_FLIGHT = 64;
+
+const job: WriteJob = JSON.parse(await text(process.stdin));
+const client = new Etcd3({ hosts: process.argv[2] ?? "" });
+const sent: number[] = [];
+let next = 0;
+
+// The connection is made before the clock starts.
+await client.maintenance.status();
+const began = Date.now();
+
 async function write(): Promise<void> {
-  while (next < end) {
-    const { key, value } = record(next++);
-    await client.put(key).value(value);
+  for (let index = next++; index < job.length; index = next++) {
+    const { key = "", value = null, at = null } = job[index] ?? {};
+    const wait = at === null ? 0 : began + at - Date.now();
+    if (wait > 0) await delay(wait);
+    sent[index] = Date.now();
+    if (value === null) await client.delete().key(key);
+    else await client.put(key).value(value);
   }
 }
 
 await Promise.all(Array.from({ length: IN_FLIGHT }, write));
-console.log(Date.now());
+const report: WriteReport = { sent, answered: Date.now() };
+console.log(JSON.stringify(report));
 client.close();

@@ -11,6 +11,7 @@ import { waitFor } from "./wait.ts";
 export interface GrpcProxy extends AsyncDisposable {
   /** For clients, in place of the etcd's own: "http://127.0.0.1:23790" */
   readonly endpoint: string;
+  pid(): number;
   /** Ends the proxy as a crash would, and starts another in its place. */
   restart(): Promise<void>;
 }
@@ -45,6 +46,7 @@ export async function startGrpcProxy(etcd: Pick<EtcdServer, "endpoint">, signal:
   process.on("exit", end);
   const proxy: GrpcProxy = {
     endpoint: `http://${listen}`,
+    pid: () => child?.pid ?? 0,
     restart: async () => {
       await stop();
       await start();

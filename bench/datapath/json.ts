@@ -1,8 +1,8 @@
 // The figures for programs. Pure.
 
+import type { Verdict } from "../tables.ts";
 import { findResult, type Measure, type PathResult, ratioOf, type Spread, summarise } from "./figures.ts";
 import { REFERENCE } from "./paths.ts";
-import type { Verdict } from "./targets.ts";
 
 export interface DatapathRun {
   readonly conditions: string;

@@ -1,6 +1,7 @@
 // The figures for a person at a terminal of 120 columns. Pure: results in, lines out.
 
 import type { Style } from "../../src/base/terminal-text.ts";
+import { alignRight, wrap } from "../tables.ts";
 import {
   type Figures,
   findResult,
@@ -12,7 +13,6 @@ import {
   type Trouble,
 } from "./figures.ts";
 import { REFERENCE } from "./paths.ts";
-import type { Verdict } from "./targets.ts";
 
 /** Tells a cell from the results of all paths and of the row's own. */
 interface Column {
@@ -24,8 +24,6 @@ interface Section {
   readonly title: string;
   readonly columns: readonly Column[];
 }
-
-const COLUMNS = 120;
 
 const count = (value: number) => Math.round(value).toLocaleString("en");
 const digits = (places: number) => (value: number) => value.toFixed(places);
@@ -125,14 +123,6 @@ export function formatFigures(results: readonly PathResult[], style: Style): rea
   return [...(measured.length > 0 ? lines : []), ...formatTroubles(results, style)];
 }
 
-/** The first column is words, the others are figures. */
-function alignRight(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const align = (cell: string, column: number) =>
-    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
-  return rows.map((row) => row.map(align).join("  ").trimEnd());
-}
-
 function formatTroubles(results: readonly PathResult[], style: Style): readonly string[] {
   const lines = results.flatMap(({ path, trouble }) =>
     trouble ? wrap(`${path.name}: ${formatTrouble(trouble)}`, 2) : [],
@@ -140,36 +130,8 @@ function formatTroubles(results: readonly PathResult[], style: Style): readonly 
   return lines.length === 0 ? [] : ["", style.heading("Not measured"), ...lines];
 }
 
-/** Lines of whole words; those after the first are indented further. */
-function wrap(content: string, indent: number): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of content.split(/\s+/)) {
-    const start = " ".repeat(lines.length === 0 ? indent : indent + 2);
-    const longer = line === "" ? `${start}${word}` : `${line} ${word}`;
-    if (longer.length > COLUMNS && line !== "") {
-      lines.push(line);
-      line = `${" ".repeat(indent + 2)}${word}`;
-    } else {
-      line = longer;
-    }
-  }
-  return [...lines, line];
-}
-
 export function formatTrouble(trouble: Trouble): string {
   return `${trouble.kind}: ${trouble.reason}`;
-}
-
-export function formatVerdicts(verdicts: readonly Verdict[], style: Style): readonly string[] {
-  if (verdicts.length === 0) return [];
-  const width = Math.max(...verdicts.map(({ target }) => target.length));
-  const words = { met: style.good("met    "), missed: style.heading("MISSED "), unknown: style.faint("unknown") };
-  const lines = verdicts.flatMap(({ target, outcome, detail, information }) => [
-    `  ${words[outcome]}  ${target.padEnd(width)}  ${detail}`,
-    ...(information === null ? [] : wrap(information, 11).map(style.faint)),
-  ]);
-  return ["", style.heading("Targets"), ...lines];
 }
 
 /** One path in one round, in half a line. */

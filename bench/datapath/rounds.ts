@@ -1,15 +1,13 @@
 // All paths, in turns, round after round. A path that cannot be measured does not keep the others from it.
 
 import { messageOf } from "../../src/base/errors.ts";
+import type { Progress } from "../command.ts";
 import type { Figures, PathResult, Trouble } from "./figures.ts";
 import { measureAll } from "./measure.ts";
 import { openPath, PathRefused } from "./open-path.ts";
 import type { DatapathOptions } from "./options.ts";
 import { type DataPath, orderOf } from "./paths.ts";
 import { formatRound, formatTrouble } from "./report.ts";
-
-/** Tells of what has been done. */
-export type Progress = (line: string) => void;
 
 /** Throws only the signal's reason, when aborted. */
 export async function runRounds(

@@ -1,5 +1,6 @@
 // What the project has promised of its data path, and whether a run has kept it. Pure.
 
+import type { Verdict } from "../tables.ts";
 import {
   compareRounds,
   type Figures,
@@ -12,15 +13,6 @@ import {
   summarise,
 } from "./figures.ts";
 import { REFERENCE } from "./paths.ts";
-
-export interface Verdict {
-  readonly target: string;
-  /** `unknown`: what it speaks of has not been measured. */
-  readonly outcome: "met" | "missed" | "unknown";
-  readonly detail: string;
-  /** What a reader may want to know and what decides nothing. */
-  readonly information: string | null;
-}
 
 /** Of a path's figure over another's of the same round. */
 interface RatioTarget {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ratioOf, spreadOf, summarise } from "../../../bench/datapath/figures.ts";
 import { toJson } from "../../../bench/datapath/json.ts";
-import { exitStatus, judge, type Verdict } from "../../../bench/datapath/targets.ts";
+import { exitStatus, judge } from "../../../bench/datapath/targets.ts";
+import type { Verdict } from "../../../bench/tables.ts";
 import { measured, troubled } from "./results.ts";
 
 const tcp = (...values: readonly number[]) => values.map((tcpGigabitsPerSecond) => ({ tcpGigabitsPerSecond }));

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { PathResult } from "../../../bench/datapath/figures.ts";
-import { formatFigures, formatRound, formatVerdicts } from "../../../bench/datapath/report.ts";
+import { formatFigures, formatRound } from "../../../bench/datapath/report.ts";
 import { judge } from "../../../bench/datapath/targets.ts";
+import { formatVerdicts } from "../../../bench/tables.ts";
 import { createStyle } from "../../../src/base/terminal-text.ts";
 import { measured, troubled } from "./results.ts";
 

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { describe, it } from "node:test";
+import type { Figure } from "../../bench/scale/figures.ts";
+
+const MAIN = join(import.meta.dirname, "../../bench/scale.js");
+const TINY = [
+  ...["--leases", "30", "--present", "20", "--bursts", "40", "--rate", "20", "--churn", "2"],
+  ...["--joiners", "15", "--watchers", "10", "--settle", "1", "--seconds", "3"],
+];
+
+interface Bench {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly progress: readonly string[];
+  /** Namespaces and directories of its run that are still there. */
+  readonly remains: readonly string[];
+}
+
+/** Runs it to its end. Calls `onLine` for each line of progress. */
+async function runBench(
+  args: readonly string[],
+  onLine: (line: string, pid: number) => void = () => {},
+): Promise<Bench> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const pid = child.pid ?? 0;
+  let stdout = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  const progress: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    progress.push(line);
+    onLine(line, pid);
+  });
+  const status = await new Promise<number | null>((done) => child.on("close", done));
+  return { status, stdout, progress, remains: listRemains(pid) };
+}
+
+/** What a run leaves that was ended in the middle: its namespaces, the lab's files, processes that it has started. */
+function listRemains(pid: number): readonly string[] {
+  const run = `fl${pid.toString(36)}`;
+  const files = ["/run/netns", "/run/flannel-lab"].flatMap((parent) =>
+    existsSync(parent)
+      ? readdirSync(parent).filter((name) => name === run || name.startsWith(`${run}-`) || name.startsWith(`${run}.`))
+      : [],
+  );
+  return files;
+}
+
+function listTemporary(): ReadonlySet<string> {
+  return new Set(readdirSync(tmpdir()).filter((name) => /^flanneld-(etcd|grpc-proxy)-/.test(name)));
+}
+
+describe("bench:scale", () => {
+  it("measures every part, keeps the promises that do not depend on the size, and leaves nothing behind", async () => {
+    const bench = await runBench([...TINY, "--json"]);
+    assert.ok(bench.status === 0 || bench.status === 1, bench.progress.join("\n"));
+    const { figures }: { figures: readonly Figure[] } = JSON.parse(bench.stdout);
+    const value = (section: string, what: string | RegExp) => {
+      const found = figures.filter((figure) => figure.section === section && figure.what.match(what));
+      assert.equal(found.length > 0, true, `${section}: ${what} is not there`);
+      return found.map(({ measured }) => measured);
+    };
+    for (const { section, what, measured } of figures) assert.ok(Number.isFinite(measured), `${section}: ${what}`);
+    for (const section of ["start", "burst", "churn"]) assert.deepEqual(value(section, /^differences/), [0]);
+    assert.deepEqual(value("start", /^requests/), [5]);
+    assert.deepEqual([value("burst", /^requests/), value("churn", /^requests/)], [[0], [0]]);
+    assert.deepEqual(value("join", /^subnets given twice/), [0]);
+    assert.deepEqual(
+      value("join", /^requests/).map((each) => each >= 5 && each <= 6),
+      [true],
+    );
+    assert.deepEqual(value("steady", /^requests of a census/), [1]);
+    assert.deepEqual(value("steady", /^requests of a renewal/), [2]);
+    const [direct = 0, merged = 0] = value("proxy", /^watches/);
+    assert.ok(direct === 10 && merged < direct, `${direct} and ${merged} watches`);
+    assert.deepEqual(bench.remains, []);
+  });
+
+  it("prints tables for a person, and says which promise is broken", async () => {
+    const bench = await runBench([...TINY, "--only", "start"]);
+    assert.equal(bench.status, 0, bench.progress.join("\n"));
+    assert.match(bench.stdout, /^Start of a daemon with leases in etcd\n +30 leases\nto all programmed +[\d,]+ ms$/m);
+    assert.match(bench.stdout, /^ {2}met +start, 30 leases: differences between kernel and leases at most 0 +0$/m);
+    assert.match(bench.progress.at(-1) ?? "", /start: 30 leases/);
+  });
+
+  for (const part of ["burst", "join"]) {
+    it(`ends in order when it is interrupted in the middle of ${part}`, async () => {
+      const before = listTemporary();
+      const interrupt = (line: string, pid: number) => line.includes(`${part}: `) && process.kill(pid, "SIGINT");
+      const bench = await runBench([...TINY, "--only", part], interrupt);
+      assert.equal(bench.status, 130, bench.progress.join("\n"));
+      assert.match(bench.progress.at(-1) ?? "", /stopped; all of it is taken down/);
+      assert.deepEqual(bench.remains, []);
+      assert.deepEqual(
+        [...listTemporary()].filter((name) => !before.has(name)),
+        [],
+      );
+    });
+  }
+
+  it("refuses what it does not understand", async () => {
+    const bench = await runBench(["--only", "brust"]);
+    assert.equal(bench.status, 64);
+    assert.match(bench.progress.join("\n"), /^bench: there is no part "brust": there are start, /);
+  });
+});
