@@ -2,7 +2,15 @@
 
 import * as structs from "netlink/dist/rt/structs.js";
 import { writeU32 } from "netlink/dist/structs.js";
-import { type Ip, type Prefix, prefixLength } from "../base/ip.ts";
+import {
+  type Ip,
+  ipv4Number,
+  type Prefix,
+  type Prefix4,
+  prefix4Address,
+  prefix4Size,
+  prefixLength,
+} from "../base/ip.ts";
 import type { LinkName, Route, RouteProtocol } from "../net/objects.ts";
 import {
   type Attributes,
@@ -103,9 +111,24 @@ export function deleteRoute(route: Route, index: number): Request {
   return { type: RTM_DELROUTE, flags: 0, body: bodyFor(route, index, RT_SCOPE_NOWHERE, {}) };
 }
 
-/** Compat: also a route without a gateway is of global scope, as the Go daemon's through its TUN device is. */
 function newBody(route: Route, index: number): Buffer {
-  return bodyFor(route, index, RT_SCOPE_UNIVERSE, route.onlink ? { __unknown: RTNH_F_ONLINK } : {});
+  return bodyFor(route, index, scopeOf(route), route.onlink ? { __unknown: RTNH_F_ONLINK } : {});
+}
+
+/** Kernel: from 200 on they have names and meanings. */
+const INTERIOR_SCOPES = 199;
+
+/**
+ * Kernel: routes whose protocol, scope, metric and device are the same hang in one list, whatever their gateways, and a
+ * new one is compared with all of it: the 20,000th costs 0.5 ms. A lookup asks only whether the scope is narrower than
+ * its own, which for every scope up to `link` comes to the same (facts.test.ts), so neighbouring subnets are given
+ * different ones (decision 14).
+ * Compat: other routes are of global scope, also one without a gateway, as the Go daemon's through its TUN device is.
+ */
+function scopeOf({ dst, onlink }: Route): number {
+  if (!onlink || familyOf(dst) !== AF_INET) return RT_SCOPE_UNIVERSE;
+  const first = ipv4Number(prefix4Address(dst as Prefix4));
+  return 1 + (Math.floor(first / prefix4Size(prefixLength(dst))) % INTERIOR_SCOPES);
 }
 
 function bodyFor(

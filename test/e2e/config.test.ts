@@ -97,7 +97,7 @@ describe("the underlay", () => {
       signal,
     );
     assert.match(routes, /^10\.5\.201\.0\/24 via 192\.168\.77\.201 dev eth0 proto 70\s*$/m);
-    assert.match(routes, /^10\.5\.202\.0\/24 via 10\.5\.202\.0 dev flannel\.1 proto 70 onlink\s*$/m);
+    assert.match(routes, /^10\.5\.202\.0\/24 via 10\.5\.202\.0 dev flannel\.1 proto 70 scope \d+ onlink\s*$/m);
   });
 
   it("gives the device the VNI, port and MTU of the config", async () => {

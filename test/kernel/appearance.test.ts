@@ -75,7 +75,7 @@ describe("what we make", { skip: whyNotHere() }, () => {
     assert.deepEqual(await kernel.apply(ops, signal), []);
   };
 
-  it("looks to ip(8) and bridge(8) like what the Go daemon makes, but for the protocol", async () => {
+  it("looks to ip(8) and bridge(8) like what the Go daemon makes, but for a route's protocol and scope", async () => {
     await make(...OBJECTS);
     const device = ip(`-d link show ${DEV}`);
     assert.match(device, /<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 /);
@@ -85,7 +85,7 @@ describe("what we make", { skip: whyNotHere() }, () => {
       /vxlan id 7 local 192\.168\.77\.1 dev und0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 /,
     );
     assert.match(ip(`address show dev ${DEV}`), /inet 10\.5\.1\.0\/32 scope global flannel\.7\n/);
-    assert.equal(ip(`route show dev ${DEV}`).trim(), "10.5.2.0/24 via 10.5.2.0 proto 70 onlink");
+    assert.equal(ip(`route show dev ${DEV}`).trim(), "10.5.2.0/24 via 10.5.2.0 proto 70 scope 142 onlink");
     assert.equal(ip(`neighbour show dev ${DEV} nud permanent`).trim(), `10.5.2.0 lladdr ${PEER_MAC} PERMANENT`);
     assert.match(bridge(`fdb show dev ${DEV}`), /02:00:00:00:02:02 dst 192\.168\.77\.2 self permanent/);
   });

@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
 import type { Mac } from "../../src/base/mac.ts";
-import { FLANNEL_PROTOCOL, type LinkName, type Route, type RouteProtocol } from "../../src/net/objects.ts";
+import {
+  FLANNEL_PROTOCOL,
+  type LinkName,
+  type Neighbour,
+  type Route,
+  type RouteProtocol,
+} from "../../src/net/objects.ts";
 import { deleteAddress, requestAddresses } from "../../src/netlink/address.ts";
 import { messagesOf, type Request } from "../../src/netlink/codec.ts";
 import { type Connection, dumpHead, openConnection } from "../../src/netlink/connection.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, RTM_NEWROUTE } from "../../src/netlink/constants.ts";
 import { createFdbEntry, requestFdb } from "../../src/netlink/fdb.ts";
 import { setLink } from "../../src/netlink/link.ts";
-import { requestNeighbours } from "../../src/netlink/neighbour.ts";
+import { createNeighbour, requestNeighbours } from "../../src/netlink/neighbour.ts";
 import { readLink } from "../../src/netlink/read-links.ts";
 import {
   createRoute,
@@ -192,6 +199,35 @@ describe("the kernel", { skip: whyNotHere() }, () => {
       assert.deepEqual(connection.execute([deleteRoute({ ...tunnelRoute(4), via: null }, index)]), [null]);
     });
 
+    it("finds a route whatever its scope, up to that of a link, for its own packets and for forwarded ones", () => {
+      writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
+      ip(`address add 10.5.1.0/32 dev ${DEV}`);
+      for (const scope of [0, 1, 199, 252]) {
+        ip(`route add 10.5.2.0/24 via 10.5.2.0 dev ${DEV} onlink proto 70 scope ${scope}`);
+        assert.match(ip("route get 10.5.2.9"), /^10\.5\.2\.9 via 10\.5\.2\.0 dev flannel\.1 src 10\.5\.1\.0 /);
+        assert.match(
+          ip("route get 10.5.2.9 from 192.168.77.9 iif und0"),
+          /^10\.5\.2\.9 from 192\.168\.77\.9 via 10\.5\.2\.0 dev flannel\.1 /,
+        );
+        ip("route del 10.5.2.0/24");
+      }
+    });
+
+    it("takes routes of neighbouring subnets through a tunnel in scopes of their own, and replaces them by global ones", () => {
+      const index = indexOf(DEV);
+      const peers = [2, 3, 4];
+      assert.deepEqual(connection.execute(peers.map((peer) => createRoute(tunnelRoute(peer), index))), [
+        null,
+        null,
+        null,
+      ]);
+      const scopes = peers.map((peer) => / scope (\d+) /.exec(ip(`route show 10.5.${peer}.0/24`))?.[1]);
+      assert.equal(new Set(scopes.filter(Boolean)).size, 3, scopes.join());
+      // As the Go daemon does for every peer when it starts.
+      ip(`route replace 10.5.2.0/24 via 10.5.2.0 dev ${DEV} onlink`);
+      assert.deepEqual(routes("10.5.2.0/24"), [`10.5.2.0/24 via 10.5.2.0 dev ${DEV} onlink `]);
+    });
+
     it("filters dumps by device, protocol and table", () => {
       for (const peer of [2, 3]) addPeer(peer);
       ip("route add 10.9.0.0/24 via 192.168.77.9 dev und0 proto 186");
@@ -289,6 +325,27 @@ describe("the kernel", { skip: whyNotHere() }, () => {
     });
   });
 
+  it("takes more permanent neighbours than gc_thresh3, and leaves the room below it to all others", () => {
+    const limit = neighbourLimit();
+    const first = 10 * 2 ** 24 + 2 ** 22;
+    const address = (n: number) => [24, 16, 8, 0].map((bits) => ((first + n) >> bits) & 255).join(".") as Ipv4;
+    const mac = "02:00:00:00:02:02" as Mac;
+    const entries = Array.from({ length: limit + 500 }, (_, n) => ({
+      kind: "neighbour",
+      dev: DEV,
+      ip: address(n),
+      mac,
+    }));
+    const index = indexOf(DEV);
+    const refusals = connection.execute(entries.map((entry) => createNeighbour(entry as Neighbour, index)));
+    assert.deepEqual(
+      refusals.filter((refusal) => refusal !== null),
+      [],
+    );
+    assert.equal(neighbours().length, limit + 500);
+    ip("neighbour add 192.168.77.9 lladdr 02:00:00:00:00:09 dev und0 nud reachable");
+  });
+
   it("carries out a batch in order and reports each error, whether an answer was asked for or not", () => {
     const index = indexOf(DEV);
     const good = replaceRoute(tunnelRoute(2), index);
@@ -303,6 +360,11 @@ describe("the kernel", { skip: whyNotHere() }, () => {
     assert.equal(routes("10.5.2.0/24").length, 1);
   });
 });
+
+/** gc_thresh3, which holds for all network namespaces together. */
+function neighbourLimit(): number {
+  return Number(/arp_cache[\s\S]*?thresh3 (\d+)/.exec(ip("ntable show"))?.[1]);
+}
 
 function lines(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");

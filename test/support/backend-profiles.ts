@@ -65,7 +65,7 @@ export const VXLAN: BackendProfile = {
     new RegExp(`inet ${base}/32 scope global`),
   ],
   peerLines: ({ base, ip, mac }) => [
-    new RegExp(`^${base}/24 via ${base} proto 70 onlink\\s*$`, "m"),
+    new RegExp(`^${base}/24 via ${base} proto 70 scope \\d+ onlink\\s*$`, "m"),
     new RegExp(`^${base} lladdr ${mac} PERMANENT\\s*$`, "m"),
     new RegExp(`^${mac} dst ${ip} self permanent\\s*$`, "m"),
   ],
