@@ -199,7 +199,7 @@ describe("the kernel", { skip: whyNotHere() }, () => {
       assert.deepEqual(connection.execute([deleteRoute({ ...tunnelRoute(4), via: null }, index)]), [null]);
     });
 
-    it("finds a route whatever its scope, up to that of a link, for its own packets and for forwarded ones", () => {
+    it("cannot tell scopes up to that of a link apart: not for packets, not for forwarded ones, not for gateways", () => {
       writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
       ip(`address add 10.5.1.0/32 dev ${DEV}`);
       for (const scope of [0, 1, 199, 252]) {
@@ -209,6 +209,7 @@ describe("the kernel", { skip: whyNotHere() }, () => {
           ip("route get 10.5.2.9 from 192.168.77.9 iif und0"),
           /^10\.5\.2\.9 from 192\.168\.77\.9 via 10\.5\.2\.0 dev flannel\.1 /,
         );
+        assert.throws(() => ip("route add 10.99.0.0/16 via 10.5.2.9"), /Nexthop has invalid gateway/);
         ip("route del 10.5.2.0/24");
       }
     });
