@@ -5,7 +5,7 @@ import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { createStyle } from "../src/base/terminal-text.ts";
 
-const FAILED = 2;
+export const FAILED = 2;
 export const USAGE = 64;
 const INTERRUPTED = 130;
 

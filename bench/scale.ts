@@ -3,8 +3,7 @@
 
 import { availableParallelism, release } from "node:os";
 import { messageOf } from "../src/base/errors.ts";
-import { createStyle } from "../src/base/terminal-text.ts";
-import { type Progress, runBenchmark, USAGE } from "./command.ts";
+import { FAILED, type Progress, runBenchmark, USAGE } from "./command.ts";
 import { measureSections } from "./scale/measure.ts";
 import { HELP, parseScaleCommand, type ScaleCommand, type ScaleOptions } from "./scale/options.ts";
 import { formatSections } from "./scale/report.ts";
@@ -36,7 +35,7 @@ function readCommand(): ScaleCommand | null {
 async function measureAndReport(options: ScaleOptions, progress: Progress, signal: AbortSignal): Promise<number> {
   const conditions = `${availableParallelism()} processors, kernel ${release()}, Node ${process.version}`;
   progress(conditions);
-  const figures = await measureSections(options, progress, signal);
+  const { figures, failures } = await measureSections(options, progress, signal);
   const verdicts = judge(figures);
   if (options.json) {
     console.log(JSON.stringify({ conditions, figures, targets: verdicts }, null, 2));
@@ -44,7 +43,7 @@ async function measureAndReport(options: ScaleOptions, progress: Progress, signa
     const style = createStyle(process.stdout, process.env);
     for (const line of [...formatSections(figures, style), ...formatVerdicts(verdicts, style)]) console.log(line);
   }
-  return exitStatus(verdicts);
+  return failures > 0 ? FAILED : exitStatus(verdicts);
 }
 
 void main().then((status) => process.exit(status));

@@ -20,6 +20,8 @@ export type WriteJob = readonly LeaseWrite[];
 export interface WriteReport {
   /** When each write was sent, in the order of the job. */
   readonly sent: readonly number[];
+  /** Of the store after each write. */
+  readonly revisions: readonly string[];
   /** When the last answer came. */
   readonly answered: number;
 }
@@ -29,6 +31,7 @@ const IN_FLIGHT = 64;
 const job: WriteJob = JSON.parse(await text(process.stdin));
 const client = new Etcd3({ hosts: process.argv[2] ?? "" });
 const sent: number[] = [];
+const revisions: string[] = [];
 let next = 0;
 
 // The connection is made before the clock starts.
@@ -41,12 +44,12 @@ async function write(): Promise<void> {
     const wait = at === null ? 0 : began + at - Date.now();
     if (wait > 0) await delay(wait);
     sent[index] = Date.now();
-    if (value === null) await client.delete().key(key);
-    else await client.put(key).value(value);
+    const { header } = await (value === null ? client.delete().key(key) : client.put(key).value(value));
+    revisions[index] = header.revision;
   }
 }
 
 await Promise.all(Array.from({ length: IN_FLIGHT }, write));
-const report: WriteReport = { sent, answered: Date.now() };
+const report: WriteReport = { sent, revisions, answered: Date.now() };
 console.log(JSON.stringify(report));
 client.close();

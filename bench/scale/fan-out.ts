@@ -1,6 +1,5 @@
 // What it costs etcd to tell many daemons of a lease: directly, and behind a grpc-proxy that merges their watches.
 
-import { Etcd3 } from "etcd3";
 import { startGrpcProxy } from "../../lab/grpc-proxy.ts";
 import { millis, seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -8,13 +7,14 @@ import { NETWORK_CONFIG, peerLease, writeOf } from "../peer-leases.ts";
 import { cpuMillis } from "../processes.ts";
 import { figure, type Measured, spread } from "./figures.ts";
 import { type Fleet, openFleet } from "./fleet.ts";
-import { fleetOptions, metricsOf, startLoopbackEtcd } from "./loopback.ts";
 import type { ScaleOptions } from "./options.ts";
+import { fleetOptions, openStage, type Stage } from "./stage.ts";
 
 export const FAN_OUTS = ["direct", "grpc-proxy"] as const;
 export type FanOut = (typeof FAN_OUTS)[number];
 
 const WRITES = 100;
+const PROXY_PORT = 23790;
 /** Slow enough that each write has reached all before the next comes, on a machine that carries all the daemons, too. */
 const WRITE_EVERY = millis(200);
 const LIMIT = seconds(900);
@@ -26,20 +26,22 @@ export async function measureFanOut(
   { watchers }: ScaleOptions,
   signal: AbortSignal,
 ): Promise<readonly Measured[]> {
-  await using etcd = await startLoopbackEtcd(NETWORK_CONFIG, [], signal);
-  await using proxy = way === "direct" ? null : await startGrpcProxy(etcd, signal);
-  const endpoint = (proxy ?? etcd).endpoint;
-  await using fleet = await openFleet(fleetOptions(watchers, endpoint), signal);
-  const empty = await metricsOf(etcd, signal);
+  await using stage = await openStage(NETWORK_CONFIG, [], signal);
+  const { namespace, endpoint } = stage;
+  await using proxy = way === "direct" ? null : await startGrpcProxy({ endpoint, namespace, port: PROXY_PORT }, signal);
+  const options = proxy ? fleetOptions(watchers, PROXY_PORT) : fleetOptions(watchers);
+  await using fleet = await openFleet(namespace, options, signal);
+  const empty = await stage.metrics(signal);
   await fleet.join(LIMIT, signal);
-  using admin = openAdmin(etcd.endpoint);
-  await fleet.delivered(await writeOne(admin.client, 0), LIMIT, signal);
+  await fleet.following(LIMIT, signal);
+  await writeMany(stage, fleet, [0], signal);
   await systemClock.sleep(REST, signal);
 
-  const before = await metricsOf(etcd, signal);
+  const before = await stage.metrics(signal);
   const proxyBefore = proxy && cpuMillis(proxy.pid());
-  const delays = await writeMany(admin.client, fleet, signal);
-  const after = await metricsOf(etcd, signal);
+  const peers = Array.from({ length: WRITES }, (_, n) => n + 1);
+  const delays = await writeMany(stage, fleet, peers, signal);
+  const after = await stage.metrics(signal);
   const proxyAfter = proxy && cpuMillis(proxy.pid());
   return [
     figure("watches of etcd's", before.watchers, ""),
@@ -57,25 +59,18 @@ export async function measureFanOut(
   ];
 }
 
-function openAdmin(endpoint: string): { readonly client: Etcd3 } & Disposable {
-  const client = new Etcd3({ hosts: endpoint });
-  return { client, [Symbol.dispose]: () => client.close() };
-}
-
-/** Returns the revision. */
-async function writeOne(client: Etcd3, n: number): Promise<string> {
-  const { key, value } = writeOf({ before: null, after: peerLease(n) }, null);
-  return (await client.put(key).value(value ?? "")).header.revision;
-}
-
 /** How long each of the writes took to reach the last daemon, in milliseconds. */
-async function writeMany(client: Etcd3, fleet: Fleet, signal: AbortSignal): Promise<readonly number[]> {
+async function writeMany(
+  stage: Stage,
+  fleet: Fleet,
+  peers: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const job = peers.map((n, index) => writeOf({ before: null, after: peerLease(n) }, index * WRITE_EVERY));
+  const { sent, revisions } = await stage.write(job, signal);
   const delays: number[] = [];
-  for (let n = 1; n <= WRITES; n++) {
-    const sent = systemClock.now();
-    const revision = await writeOne(client, n);
-    await systemClock.sleep(WRITE_EVERY, signal);
-    delays.push((await fleet.delivered(revision, LIMIT, signal)) - sent);
+  for (const [index, revision] of revisions.entries()) {
+    delays.push((await fleet.delivered(revision, LIMIT, signal)) - (sent[index] ?? Number.NaN));
   }
   return delays;
 }

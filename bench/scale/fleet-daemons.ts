@@ -16,9 +16,16 @@ import { createLeaseHolder } from "../../src/subnet/hold-lease.ts";
 import type { LeaseAttrs } from "../../src/subnet/lease.ts";
 import type { LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
 import { peerLease } from "../peer-leases.ts";
+import { openCountingProxy } from "./counting-proxy.ts";
 import type { FleetCommand, FleetMessage, FleetOptions } from "./fleet.ts";
 
 const QUIET: Logger = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
+
+/**
+ * Of what each host would do on processors of its own and this process cannot do a thousand times at once within the
+ * deadlines of a daemon: connecting, and taking in what all the others have written.
+ */
+const AT_A_TIME = 20;
 
 const controller = new AbortController();
 setMaxListeners(0, controller.signal);
@@ -41,12 +48,11 @@ function createDeliveries(daemons: number): (event: StoreEvent) => void {
   };
 }
 
-async function runDaemon(
-  number: number,
-  store: LeaseStore,
-  options: FleetOptions,
-  onEvent: (event: StoreEvent) => void,
-): Promise<void> {
+type Follow = (onEvent: (event: StoreEvent) => void) => Promise<void>;
+
+/** Returns what the daemon does from then on. */
+async function joinOne(number: number, store: LeaseStore, options: FleetOptions): Promise<Follow> {
+  const { ttl, margin, recount } = options;
   const deps = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {} };
   const began = systemClock.monotonic();
   const { ipv4: network } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
@@ -59,51 +65,83 @@ async function runDaemon(
     backendData: { VNI: 1, VtepMAC: mac },
     backendV6Data: null,
   };
-  const ttl = options.ttl;
-  const acquired = await acquireLease(
-    { network, publicIp: attrs.publicIp, previous: null, advertise: () => attrs, ttl },
-    deps,
-    signal,
-  );
-  const millis = systemClock.monotonic() - began;
-  tell({ kind: "acquired", subnet: acquired.lease.subnet.v4, millis });
-  const holder = createLeaseHolder(acquired.lease, { ttl, margin: options.margin }, { ...deps, onChange: () => {} });
-  const onChange = (event: StoreEvent) => {
-    holder.observe(event);
-    onEvent(event);
+  const request = { network, publicIp: attrs.publicIp, previous: null, advertise: () => attrs, ttl };
+  const { lease, list } = await acquireLease(request, deps, signal);
+  tell({ kind: "acquired", subnet: lease.subnet.v4, millis: systemClock.monotonic() - began });
+  return async (onEvent) => {
+    const holder = createLeaseHolder(lease, { ttl, margin }, { ...deps, onChange: () => {} });
+    const onChange = (event: StoreEvent) => {
+      holder.observe(event);
+      onEvent(event);
+    };
+    const follower = createLeaseFollower(list, { recount }, { ...deps, self: holder.lease, onChange });
+    await runTasks({ hold: holder.run, follow: follower.run }, signal);
   };
-  const follower = createLeaseFollower(
-    acquired.list,
-    { recount: options.recount },
-    { ...deps, self: holder.lease, onChange },
-  );
-  await runTasks({ hold: holder.run, follow: follower.run }, signal);
+}
+
+/** Side by side, so many at a time. */
+async function inParts<T, R>(items: readonly T[], size: number, work: (item: T, index: number) => Promise<R>) {
+  const results: R[] = [];
+  for (let first = 0; first < items.length; first += size) {
+    const part = items.slice(first, first + size);
+    results.push(...(await Promise.all(part.map((item, index) => work(item, first + index)))));
+  }
+  return results;
+}
+
+/** Resolves at the first event: there is one for every daemon, its own record, which is newer than its list. */
+function startFollowing(follow: Follow, onEvent: (event: StoreEvent) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    follow((event) => {
+      resolve();
+      onEvent(event);
+    }).catch((error: unknown) => {
+      fail(error);
+      reject(error);
+    });
+  });
+}
+
+function fail(error: unknown): void {
+  if (!signal.aborted) tell({ kind: "failed", reason: messageOf(error) });
+}
+
+/** Node: all channels of a process to one address share a connection; each daemon has an address of its own for etcd. */
+function endpointFor(number: number, port: number): string {
+  return `http://127.1.${number >> 8}.${number & 255}:${port}`;
 }
 
 async function runFleet(options: FleetOptions): Promise<void> {
-  const etcd = {
-    endpoints: [options.endpoint],
-    prefix: options.prefix,
-    tls: { caFile: null, certFile: null, keyFile: null },
-    auth: null,
-  };
+  const proxy = options.isCounted ? await openCountingProxy(options.port) : null;
+  process.on("message", ({ kind }: FleetCommand) => {
+    if (kind === "count") tell({ kind: "carried", bytes: proxy?.bytes() ?? 0 });
+  });
   const deps = { clock: systemClock, random: systemRandom };
-  const stores = await Promise.all(Array.from({ length: options.daemons }, () => openEtcdLeaseStore(etcd, deps)));
+  const open = (number: number) =>
+    openEtcdLeaseStore(
+      {
+        endpoints: [endpointFor(number, proxy?.port ?? options.port)],
+        prefix: options.prefix,
+        tls: { caFile: null, certFile: null, keyFile: null },
+        auth: null,
+      },
+      deps,
+    );
+  const numbers = Array.from({ length: options.daemons }, (_, number) => number);
+  const stores = await inParts(numbers, AT_A_TIME, async (number) => {
+    const store = await open(number);
+    await store.networkConfig(signal);
+    return store;
+  });
   tell({ kind: "ready" });
   await new Promise((go) => process.once("message", go));
+  const joined = await Promise.all(stores.map((store, number) => joinOne(number, store, options)));
   const onEvent = createDeliveries(options.daemons);
-  await Promise.all(
-    stores.map(async (store, number) => {
-      try {
-        await runDaemon(number, store, options, onEvent);
-      } catch (error) {
-        if (!signal.aborted) tell({ kind: "failed", reason: messageOf(error) });
-      }
-    }),
-  );
+  await inParts(joined, AT_A_TIME, (follow) => startFollowing(follow, onEvent));
+  tell({ kind: "following" });
 }
 
 process.on("disconnect", () => process.exit());
 process.on("message", (command: FleetCommand) => {
-  if (command.kind === "open") void runFleet(command.options);
+  if (command.kind === "open") runFleet(command.options).catch(fail);
 });

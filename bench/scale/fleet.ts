@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { toolEnvironment } from "../../lab/run.ts";
+import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Millis, seconds } from "../../src/base/brand.ts";
 
@@ -14,7 +15,10 @@ export interface FleetOptions {
   readonly daemons: number;
   /** The number of the first one's public IP and MAC. */
   readonly first: number;
-  readonly endpoint: string;
+  /** Where etcd, or a grpc-proxy, listens on every address of the namespace. */
+  readonly port: number;
+  /** Whether the traffic goes through a proxy that counts bytes. */
+  readonly isCounted: boolean;
   readonly prefix: string;
   /** As in HoldOptions and in the follower's. */
   readonly ttl: Millis;
@@ -22,14 +26,19 @@ export interface FleetOptions {
   readonly recount: Millis;
 }
 
-export type FleetCommand = { readonly kind: "open"; readonly options: FleetOptions } | { readonly kind: "go" };
+export type FleetCommand =
+  | { readonly kind: "open"; readonly options: FleetOptions }
+  | { readonly kind: "go" }
+  | { readonly kind: "count" };
 
 export type FleetMessage =
   | { readonly kind: "ready" }
   /** `millis` since it began, its connection included. */
   | { readonly kind: "acquired"; readonly subnet: string; readonly millis: number }
+  | { readonly kind: "following" }
   /** All daemons have been told of what happened at this revision. */
   | { readonly kind: "delivered"; readonly revision: string; readonly at: number }
+  | { readonly kind: "carried"; readonly bytes: number }
   | { readonly kind: "failed"; readonly reason: string };
 
 export interface Acquired {
@@ -38,16 +47,21 @@ export interface Acquired {
 }
 
 export interface Fleet extends AsyncDisposable {
-  readonly pid: number;
-  /** All daemons start at once; resolves when each has its subnet. Throws when one has failed. */
+  /** All daemons, which are connected, begin at once; resolves when each has its subnet. Throws when one has failed. */
   join(limit: Millis, signal: AbortSignal): Promise<readonly Acquired[]>;
+  /** Resolves when all watch the leases. */
+  following(limit: Millis, signal: AbortSignal): Promise<void>;
   /** When the last daemon was told of the revision. */
   delivered(revision: string, limit: Millis, signal: AbortSignal): Promise<number>;
+  /** Bytes of all connections since they were opened, both ways, if they are counted. */
+  carried(signal: AbortSignal): Promise<number>;
 }
 
-/** Resolves when all stores are there; none has connected. */
-export async function openFleet(options: FleetOptions, signal: AbortSignal): Promise<Fleet> {
-  const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MEGABYTES}`, DAEMONS], {
+/** In a network namespace. Resolves when all have connected and asked once. */
+export async function openFleet(namespace: string, options: FleetOptions, signal: AbortSignal): Promise<Fleet> {
+  const command = [process.execPath, `--max-old-space-size=${HEAP_MEGABYTES}`, DAEMONS];
+  const [program = "", ...args] = inNamespace(namespace, command);
+  const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     env: toolEnvironment(),
@@ -56,7 +70,9 @@ export async function openFleet(options: FleetOptions, signal: AbortSignal): Pro
   process.on("exit", end);
   const acquired: Acquired[] = [];
   const delivered = new Map<string, number>();
+  let carried: number | null = null;
   let ready = false;
+  let following = false;
   let failure: string | null = null;
   child.on("message", (message: FleetMessage) => {
     switch (message.kind) {
@@ -68,6 +84,12 @@ export async function openFleet(options: FleetOptions, signal: AbortSignal): Pro
         break;
       case "delivered":
         delivered.set(message.revision, message.at);
+        break;
+      case "following":
+        following = true;
+        break;
+      case "carried":
+        carried = message.bytes;
         break;
       case "failed":
         failure ??= message.reason;
@@ -81,15 +103,22 @@ export async function openFleet(options: FleetOptions, signal: AbortSignal): Pro
   };
   const send = (command: FleetCommand) => void child.send(command);
   const fleet: Fleet = {
-    pid: child.pid ?? 0,
     async join(limit, until) {
       send({ kind: "go" });
       const all = () => alive(acquired.length === options.daemons ? acquired : null);
       return await waitFor(`the subnets of ${options.daemons} daemons`, all, limit, until);
     },
+    following: async (limit, until) => {
+      await waitFor("the watches of the fleet", () => alive(following || null), limit, until);
+    },
     delivered: (revision, limit, until) => {
       const look = () => alive(delivered.get(revision) ?? null);
       return waitFor(`revision ${revision} at all ${options.daemons} daemons`, look, limit, until);
+    },
+    carried: (until) => {
+      carried = null;
+      send({ kind: "count" });
+      return waitFor("the count of bytes", () => alive(carried), seconds(60), until);
     },
     [Symbol.asyncDispose]: async () => {
       end();
@@ -99,7 +128,7 @@ export async function openFleet(options: FleetOptions, signal: AbortSignal): Pro
   };
   try {
     send({ kind: "open", options });
-    await waitFor("the stores of the fleet", () => alive(ready || null), seconds(60), signal);
+    await waitFor("the connections of the fleet", () => alive(ready || null), seconds(300), signal);
     return fleet;
   } catch (error) {
     await fleet[Symbol.asyncDispose]();

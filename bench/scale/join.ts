@@ -1,12 +1,11 @@
 // Many daemons that join at the same moment: the whole lease code of each, with a connection of its own, in one process.
 
-import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { requestsBetween, sum } from "../etcd-metrics.ts";
 import { figure, type Measured, spread } from "./figures.ts";
 import { openFleet } from "./fleet.ts";
-import { fleetOptions, metricsOf, startLoopbackEtcd } from "./loopback.ts";
+import { fleetOptions, openStage } from "./stage.ts";
 
 /** On average, lost races included. */
 const MOST_REQUESTS = 6;
@@ -15,15 +14,14 @@ const LIMIT = seconds(900);
 const SUBNETS_EACH = 4;
 
 export async function measureJoin(daemons: number, signal: AbortSignal): Promise<readonly Measured[]> {
-  await using etcd = await startLoopbackEtcd(networkFor(daemons), [], signal);
-  await using fleet = await openFleet(fleetOptions(daemons, etcd.endpoint), signal);
-  const before = await metricsOf(etcd, signal);
+  await using stage = await openStage(networkFor(daemons), [], signal);
+  await using fleet = await openFleet(stage.namespace, fleetOptions(daemons), signal);
+  const before = await stage.metrics(signal);
   const began = systemClock.monotonic();
   const acquired = await fleet.join(LIMIT, signal);
   const took = systemClock.monotonic() - began;
-  const watching = async () => (await metricsOf(etcd, signal)).watchers >= daemons || null;
-  await waitFor("the watches of all daemons", watching, LIMIT, signal);
-  const after = await metricsOf(etcd, signal);
+  await fleet.following(LIMIT, signal);
+  const after = await stage.metrics(signal);
   const requests = requestsBetween(before, after);
   const subnets = new Set(acquired.map(({ subnet }) => subnet));
   return [

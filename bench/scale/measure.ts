@@ -1,5 +1,6 @@
 // All parts of a run, one after the other.
 
+import { messageOf } from "../../src/base/errors.ts";
 import type { Progress } from "../command.ts";
 import { measureBurst } from "./burst.ts";
 import { measureChurn } from "./churn.ts";
@@ -17,18 +18,31 @@ interface Measurement {
   readonly measure: (signal: AbortSignal) => Promise<readonly Measured[]>;
 }
 
+export interface ScaleRun {
+  readonly figures: readonly Figure[];
+  /** Measurements that could not be made; the others are there all the same. */
+  readonly failures: number;
+}
+
 export async function measureSections(
   options: ScaleOptions,
   progress: Progress,
   signal: AbortSignal,
-): Promise<readonly Figure[]> {
+): Promise<ScaleRun> {
   const figures: Figure[] = [];
+  let failures = 0;
   for (const { section, scenario, measure } of measurementsOf(options)) {
     if (!options.sections.includes(section)) continue;
     progress(`${section}: ${scenario}`);
-    figures.push(...figuresOf(section, scenario, await measure(signal)));
+    const measured = await measure(signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      progress(`${section}: ${scenario}: failed: ${messageOf(error)}`);
+      return null;
+    });
+    if (measured === null) failures += 1;
+    else figures.push(...figuresOf(section, scenario, measured));
   }
-  return figures;
+  return { figures, failures };
 }
 
 function measurementsOf(options: ScaleOptions): readonly Measurement[] {

@@ -2,18 +2,14 @@
 // with real lease code at a much shorter interval than a daemon's own, through a proxy that counts bytes; what it costs
 // once is what the traffic has beyond that of the pings alone, divided by how often it happened.
 
-import type { EtcdServer } from "../../lab/etcd.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { type Millis, minutes, seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { requestsBetween, sum } from "../etcd-metrics.ts";
 import { arrivals, NETWORK_CONFIG, writeOf } from "../peer-leases.ts";
-import { writeLeases } from "../writer.ts";
-import { openCountingProxy } from "./counting-proxy.ts";
 import { count, figure, type Measured } from "./figures.ts";
 import { openFleet } from "./fleet.ts";
-import { fleetOptions, HABITS, metricsOf, startLoopbackEtcd } from "./loopback.ts";
 import type { ScaleOptions } from "./options.ts";
+import { fleetOptions, HABITS, openStage } from "./stage.ts";
 
 const DAEMONS = 20;
 const HOSTS = [1000, 5000];
@@ -29,6 +25,8 @@ const PROGRESS_PER_HOUR = 6;
 /** Of one daemon in the time of the measurement. */
 interface Traffic {
   readonly bytes: number;
+  /** Until then: from the first request to the watch. */
+  readonly start: number;
   readonly requests: number;
   /** Of the censuses, and of the renewals. */
   readonly ranges: number;
@@ -57,6 +55,7 @@ export async function measureSteady(
     pingsPerHour + CENSUSES_PER_HOUR * census.bytes + RENEWALS_PER_HOUR * renewal.bytes + PROGRESS_PER_HOUR * progress;
   const requests = CENSUSES_PER_HOUR * census.requests + RENEWALS_PER_HOUR * renewal.requests;
   return [
+    figure("a start, up to its watch", pings.start, "bytes"),
     figure("a census", census.bytes, "bytes"),
     figure("requests of a census", census.requests, ""),
     figure("a renewal", renewal.bytes, "bytes"),
@@ -88,32 +87,24 @@ async function measureTraffic(
   present: number,
   signal: AbortSignal,
 ): Promise<Traffic> {
-  await using etcd = await startLoopbackEtcd(NETWORK_CONFIG, flags, signal);
-  await writeLeases(
-    null,
-    etcd.endpoint,
+  await using stage = await openStage(NETWORK_CONFIG, flags, signal);
+  await stage.write(
     arrivals(0, present).map((arrival) => writeOf(arrival, null)),
     signal,
   );
-  await using proxy = await openCountingProxy(etcd.endpoint);
-  await using fleet = await openFleet(fleetOptions(DAEMONS, proxy.endpoint, habits), signal);
+  const options = { ...fleetOptions(DAEMONS), ...habits, isCounted: true };
+  await using fleet = await openFleet(stage.namespace, options, signal);
   await fleet.join(LIMIT, signal);
-  await untilWatching(etcd, signal);
-  const before = { ...proxy.bytes(), metrics: await metricsOf(etcd, signal) };
+  await fleet.following(LIMIT, signal);
+  const before = { carried: await fleet.carried(signal), metrics: await stage.metrics(signal) };
   await systemClock.sleep(duration, signal);
-  const after = { ...proxy.bytes(), metrics: await metricsOf(etcd, signal) };
+  const after = { carried: await fleet.carried(signal), metrics: await stage.metrics(signal) };
   const requests = requestsBetween(before.metrics, after.metrics);
   return {
-    bytes: (after.sent + after.received - before.sent - before.received) / DAEMONS,
+    bytes: (after.carried - before.carried) / DAEMONS,
+    start: before.carried / DAEMONS,
     requests: sum(requests) / DAEMONS,
     ranges: (requests.get("KV/Range") ?? 0) / DAEMONS,
     transactions: (requests.get("KV/Txn") ?? 0) / DAEMONS,
   };
-}
-
-/** Everything that a start sends has then been sent. */
-async function untilWatching(etcd: EtcdServer, signal: AbortSignal): Promise<void> {
-  const all = async () => (await metricsOf(etcd, signal)).watchers >= DAEMONS || null;
-  await waitFor("the watches of all daemons", all, LIMIT, signal);
-  await systemClock.sleep(seconds(2), signal);
 }
