@@ -9,12 +9,13 @@ import type { Logger } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { runTasks } from "../../src/base/tasks.ts";
 import { openEtcdLeaseStore } from "../../src/etcd/lease-store.ts";
-import { acquireLease } from "../../src/subnet/acquire-lease.ts";
+import { type AcquireRequest, acquireLease } from "../../src/subnet/acquire-lease.ts";
 import { awaitNetworkConfig } from "../../src/subnet/await-config.ts";
 import { createLeaseFollower } from "../../src/subnet/follow-leases.ts";
 import { createLeaseHolder } from "../../src/subnet/hold-lease.ts";
-import type { LeaseAttrs } from "../../src/subnet/lease.ts";
+import type { Announcement } from "../../src/subnet/lease.ts";
 import type { LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
+import { parseNetworkConfig } from "../../src/subnet/network-config.ts";
 import { peerLease } from "../peer-leases.ts";
 import { openCountingProxy } from "./counting-proxy.ts";
 import type { FleetCommand, FleetMessage, FleetOptions } from "./fleet.ts";
@@ -53,29 +54,42 @@ type Follow = (onEvent: (event: StoreEvent) => void) => Promise<void>;
 /** Returns what the daemon does from then on. */
 async function joinOne(number: number, store: LeaseStore, options: FleetOptions): Promise<Follow> {
   const { ttl, margin, recount } = options;
-  const deps = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {} };
+  const shared = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {} };
+  const deps = { ...shared, recall: async () => null };
   const began = systemClock.monotonic();
-  const { ipv4: network } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
+  const { text } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
+  const { ipv4: network } = parseNetworkConfig(text);
   if (network === null) throw new Error("the network config has no IPv4 network");
   const { publicIp, mac } = peerLease(options.first + number);
-  const attrs: LeaseAttrs = {
+  const announcement: Announcement = {
     publicIp: parseIpv4(publicIp),
     publicIpv6: null,
     backendType: "vxlan",
     backendData: { VNI: 1, VtepMAC: mac },
     backendV6Data: null,
   };
-  const request = { network, publicIp: attrs.publicIp, previous: null, advertise: () => attrs, ttl };
-  const { lease, list } = await acquireLease(request, deps, signal);
+  const request: AcquireRequest = {
+    network,
+    self: { nodeId: null, publicIp: announcement.publicIp },
+    previous: null,
+    advertise: () => announcement,
+    ttl,
+    remembered: null,
+  };
+  const acquired = await acquireLease(request, deps, signal);
+  const { lease } = acquired;
   tell({ kind: "acquired", subnet: lease.subnet.v4, millis: systemClock.monotonic() - began });
   return async (onEvent) => {
-    const holder = createLeaseHolder(lease, { ttl, margin }, { ...deps, onChange: () => {} });
+    const holder = createLeaseHolder(acquired, { ttl, margin }, { ...deps, onChange: () => {} });
     const onChange = (event: StoreEvent) => {
       holder.observe(event);
       onEvent(event);
     };
-    const follower = createLeaseFollower(list, { recount }, { ...deps, self: holder.lease, onChange });
-    await runTasks({ hold: holder.run, follow: follower.run }, signal);
+    const follower = createLeaseFollower(acquired, { recount }, { ...deps, self: holder.lease, onChange });
+    const config = async () => {
+      for await (const _ of store.watchNetworkConfig(signal));
+    };
+    await runTasks({ hold: holder.run, follow: follower.run, config }, signal);
   };
 }
 

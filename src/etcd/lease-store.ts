@@ -15,7 +15,7 @@ import { startTlsUpkeep } from "./tls-upkeep.ts";
 import { openTransport } from "./transport.ts";
 import { readV2Value } from "./v2-config.ts";
 import { watchLeases } from "./watch.ts";
-import { watchConfig } from "./watch-config.ts";
+import { type ReadConfig, readConfig, watchConfig } from "./watch-config.ts";
 import { type ListedStore, positionAt } from "./watch-position.ts";
 
 export interface StoreDeps extends FailoverDeps {
@@ -39,20 +39,22 @@ export async function openEtcdLeaseStore(
   const upkeep = tls && startTlsUpkeep(options, tls, { ...deps, transport, prove });
   /** The newest list, which is where a watch begins. */
   let listed: ListedStore | null = null;
+  /** As last read, which is where its watch begins. */
+  let config: ReadConfig | null = null;
   const list = async (signal: AbortSignal) => {
     listed = await listLeases(means, signal);
     return listed;
   };
   return {
     async networkConfig(signal) {
-      const { kvs } = await transport.range("reading the network config", { key: keyspace.config }, signal);
-      return kvs[0]?.value.toString("utf8") ?? null;
+      config = await readConfig({ transport, key: keyspace.config }, signal, "reading the network config");
+      return config.text;
     },
     v2NetworkConfig: (signal) => {
       const v2 = { clock: deps.clock, tls: upkeep?.material() ?? null };
       return readV2Value(keyspace.config.toString("utf8"), options, v2, signal);
     },
-    watchNetworkConfig: (signal) => watchConfig({ ...means, key: keyspace.config }, signal),
+    watchNetworkConfig: (signal) => watchConfig(config, { ...means, key: keyspace.config }, signal),
     list: async (signal) => (await list(signal)).list,
     census: (since, signal) => takeCensus(since, means, signal),
     get: (key, signal) => getLease(key, means, signal),

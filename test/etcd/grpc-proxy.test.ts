@@ -100,7 +100,9 @@ describe("many hosts behind one grpc-proxy", () => {
       const keys = Array.from({ length: 100 }, (_, n) => peerNumber(first + n).key);
       await fixture.write(Object.fromEntries(keys.map((key) => [key, VALUE.padEnd(250)])));
     }
-    assert.equal((await fixture.store.list(signal)).leases.length, 10_000);
+    // On a machine with other work the first answer may come after the deadline.
+    const list = () => fixture.store.list(signal).catch(() => null);
+    assert.equal((await waitFor("the list", list, LIMIT, signal)).leases.length, 10_000);
   });
 });
 

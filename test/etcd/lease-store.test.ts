@@ -90,6 +90,22 @@ describe("the etcd lease store", () => {
     assert.equal(await countRequests(), before + 1);
   });
 
+  it("watches the network config from where it was read, without reading it again", async () => {
+    await fixture.writeConfig("one");
+    const before = await countRequests();
+    assert.equal(await fixture.store.networkConfig(signal), "one");
+    const stop = new AbortController();
+    const texts = fixture.store.watchNetworkConfig(stop.signal)[Symbol.asyncIterator]();
+    assert.equal((await texts.next()).value, "one");
+    const next = texts.next();
+    await fixture.writeConfig("two");
+    assert.equal((await next).value, "two");
+    // The reading, and the put of the other host.
+    assert.equal(await countRequests(), before + 2);
+    stop.abort();
+    await texts.return?.(undefined);
+  });
+
   it("extends the etcd lease when it renews, and sends no more than two requests", async () => {
     const lease = await claim();
     const { leaseId } = lease.version;
