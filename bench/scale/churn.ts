@@ -2,7 +2,7 @@
 
 import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { arrivals, churn } from "../peer-leases.ts";
+import { arrivals, churn, type PeerChange } from "../peer-leases.ts";
 import { cpuMillis, residentMegabytes, watchMemory } from "../processes.ts";
 import { figure, type Measured, spread } from "./figures.ts";
 import type { ScaleOptions } from "./options.ts";
@@ -26,6 +26,9 @@ export async function measureChurn(
   await overlay.loopDelay(daemon, signal);
   const { sent } = await overlay.write(changes, rate, signal);
   const times = await timesProgrammed(monitor, changes, sent, signal);
+  const delays = times.map((at, index) => at - (sent[index] ?? at));
+  const delaysOf = (isMeant: (change: PeerChange) => boolean) =>
+    changes.flatMap((change, index) => (isMeant(change) ? (delays[index] ?? Number.NaN) : []));
   const share = (cpuMillis(daemon.pid) - cpuBefore) / (systemClock.monotonic() - began);
   const stalled = await overlay.loopDelay(daemon, signal);
   const requests = requestsOfDaemons(before, await overlay.metrics(signal));
@@ -34,8 +37,14 @@ export async function measureChurn(
   const settled = residentMegabytes(daemon.pid);
   return [
     ...spread(
-      "a change sent to programmed",
-      times.map((at, index) => at - (sent[index] ?? at)),
+      "a host that comes or changes, sent to programmed",
+      delaysOf(({ after }) => after !== null),
+      "ms",
+    ),
+    // Of these, 2 s are the time that the daemon waits for others to go with it (departed-peers.ts).
+    ...spread(
+      "a host that goes, sent to removed",
+      delaysOf(({ after }) => after === null),
       "ms",
     ),
     figure("event loop held up at most", stalled, "ms"),

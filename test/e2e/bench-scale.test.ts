@@ -9,7 +9,7 @@ import type { Figure } from "../../bench/scale/figures.ts";
 
 const MAIN = join(import.meta.dirname, "../../bench/scale.js");
 const TINY = [
-  ...["--leases", "30", "--present", "20", "--bursts", "40", "--rate", "20", "--churn", "2"],
+  ...["--leases", "30", "--present", "60", "--bursts", "40", "--rate", "10", "--churn", "2"],
   ...["--joiners", "15", "--watchers", "10", "--settle", "1", "--seconds", "3"],
 ];
 
@@ -76,7 +76,7 @@ describe("bench:scale", () => {
     assert.deepEqual(value("steady", /^requests of a census/), [1]);
     assert.deepEqual(value("steady", /^requests of a renewal/), [2]);
     const [direct = 0, merged = 0] = value("proxy", /^watches/);
-    assert.ok(direct === 10 && merged < direct, `${direct} and ${merged} watches`);
+    assert.ok(direct === 20 && merged < direct, `${direct} and ${merged} watches`);
     assert.deepEqual(bench.remains, []);
   });
 
