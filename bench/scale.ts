@@ -3,6 +3,7 @@
 
 import { availableParallelism, release } from "node:os";
 import { messageOf } from "../src/base/errors.ts";
+import { createStyle } from "../src/base/terminal-text.ts";
 import { FAILED, type Progress, runBenchmark, USAGE } from "./command.ts";
 import { measureSections } from "./scale/measure.ts";
 import { HELP, parseScaleCommand, type ScaleCommand, type ScaleOptions } from "./scale/options.ts";

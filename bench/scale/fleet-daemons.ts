@@ -85,7 +85,11 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
       holder.observe(event);
       onEvent(event);
     };
-    const follower = createLeaseFollower(acquired, { recount }, { ...deps, self: holder.lease, onChange });
+    const follower = createLeaseFollower(
+      acquired,
+      { recount },
+      { ...deps, self: holder.lease, onChange, onConnected: () => {} },
+    );
     const config = async () => {
       for await (const _ of store.watchNetworkConfig(signal));
     };
@@ -130,7 +134,7 @@ async function runFleet(options: FleetOptions): Promise<void> {
   process.on("message", ({ kind }: FleetCommand) => {
     if (kind === "count") tell({ kind: "carried", bytes: proxy?.bytes() ?? 0 });
   });
-  const deps = { clock: systemClock, random: systemRandom };
+  const deps = { clock: systemClock, random: systemRandom, log: QUIET };
   const open = (number: number) =>
     openEtcdLeaseStore(
       {

@@ -80,7 +80,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
   return {
     networkConfig: (signal) => call("range")("reading the network config", {}, signal),
     v2NetworkConfig: async () => null,
-    watchNetworkConfig: (signal) => watchConfig({ ...means, key: keyspace.config }, signal),
+    watchNetworkConfig: (signal) => watchConfig(null, { ...means, key: keyspace.config }, signal),
     list,
     census: (_, signal) => list(signal),
     get: (_, signal) => list(signal),
