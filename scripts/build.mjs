@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const MODULES = ["src", "test", "lab", "demo", "bench", "packaging"];
+const MODULES = ["src", "test", "lab", "demo", "bench", "packaging", "soak"];
 const INPUTS = [...MODULES, "scripts", "package.json", "package-lock.json", "tsconfig.json"];
 
 /** Every file below the directories; paths are relative to `root`. */

@@ -8,6 +8,7 @@ import type { Plan } from "./net/plan.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
+import { ownershipOf } from "./subnet/identity.ts";
 import type { Lease, SubnetKey } from "./subnet/lease.ts";
 import type { LeaseTable } from "./subnet/lease-table.ts";
 
@@ -45,12 +46,14 @@ export function createPlanner(input: PlannerInput): Planner {
   );
   let last: { readonly basis: Basis; readonly plan: Plan } | null = null;
   let leftOut: readonly LeftOut[] = [];
+  let known: readonly Lease[] = [];
   return {
     leftOut: () => leftOut,
     plan() {
       const basis = basisOf(input);
       if (last && isSame(last.basis, basis)) return last.plan;
-      const { peers, unfit, unreachable } = admit(basis, input.underlay);
+      const { peers, unfit, unreachable } = admit(basis, input.underlay, known);
+      known = peers;
       leftOut = [...unfit, ...unreachable];
       tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
       tellUnreachable(unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })));
@@ -87,26 +90,43 @@ function viewOf(input: PlannerInput, { network, self, complete }: Basis, peers: 
 }
 
 interface Admitted {
+  /** Those to which the backend can send; where a record no longer says how, as it was known before. */
   readonly peers: readonly Lease[];
   /** Records that are no peers of ours. */
   readonly unfit: readonly LeftOut[];
-  /** Peers to which the backend cannot send. */
+  /** Peers to which the backend cannot send by their records. */
   readonly unreachable: readonly (LeftOut & { readonly peer: string })[];
 }
 
-function admit({ leases, bad, self, backend, network }: Basis, underlay: Underlay): Admitted {
+function admit({ leases, bad, self, backend, network }: Basis, underlay: Underlay, known: readonly Lease[]): Admitted {
   const admitted = admitPeers({ leases }, { network, self, backendType: backend.type });
   const faults = new Map<SubnetKey, Admitted["unreachable"][number]>();
+  const canReach = (peer: Lease) => backend.peerFault(peer, { self, underlay }) === null;
   for (const peer of admitted.peers) {
     const reason = backend.peerFault(peer, { self, underlay });
     if (reason !== null) faults.set(peer.key, { key: peer.key, peer: peer.attrs.publicIp, reason });
   }
   const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
-    peers: faults.size === 0 ? admitted.peers : admitted.peers.filter(({ key }) => !faults.has(key)),
+    peers: faults.size === 0 ? admitted.peers : withKnown(admitted.peers, faults, known, canReach),
     unfit: [...admitted.leftOut, ...unreadable],
     unreachable: [...faults.values()],
   };
+}
+
+/** A record that lost what the backend needs says nothing about its host, which is reached as before. */
+function withKnown(
+  peers: readonly Lease[],
+  faults: ReadonlyMap<SubnetKey, unknown>,
+  known: readonly Lease[],
+  canReach: (peer: Lease) => boolean,
+): readonly Lease[] {
+  const former = new Map(known.filter(({ key }) => faults.has(key)).map((lease) => [lease.key, lease]));
+  return peers.flatMap((peer) => {
+    if (!faults.has(peer.key)) return peer;
+    const before = former.get(peer.key);
+    return before && ownershipOf(peer.attrs, before.attrs) === "ours" && canReach(before) ? before : [];
+  });
 }
 
 type Condition = LogFields & { readonly key: string; readonly reason: string };

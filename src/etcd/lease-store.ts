@@ -8,7 +8,7 @@ import type { LeaseCensus, LeaseList, OpenLeaseStore } from "../subnet/lease-sto
 import type { OperatorStore } from "../subnet/operator-store.ts";
 import type { FailoverDeps } from "./failover.ts";
 import { createKeyspace, readLease, readRecord } from "./keyspace.ts";
-import { claimLease, removeLease, renewLease, until, type WriteDeps } from "./lease-writes.ts";
+import { claimLease, removeLease, renewLease, replaceBadRecord, until, type WriteDeps } from "./lease-writes.ts";
 import { operatorCalls } from "./operator-store.ts";
 import { readTlsMaterial } from "./tls.ts";
 import { startTlsUpkeep } from "./tls-upkeep.ts";
@@ -60,6 +60,7 @@ export async function openEtcdLeaseStore(
     get: (key, signal) => getLease(key, means, signal),
     watch: (from, signal) => watchLeases(positionAt(from, listed, keyspace), { ...means, list }, signal),
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
+    replaceBad: (subnet, attrs, ttl, signal) => replaceBadRecord(subnet, attrs, ttl, means, signal),
     renew: (lease, attrs, ttl, signal) => renewLease(lease, attrs, ttl, means, signal),
     remove: (lease, signal) => removeLease(lease, means, signal),
     ...operatorCalls(means),

@@ -28,10 +28,43 @@ export async function claimLease(
   deps: WriteDeps,
   signal: AbortSignal,
 ): Promise<ClaimOutcome> {
-  const key = formatSubnetKey(subnet);
-  const recordKey = deps.keyspace.recordKey(key);
+  const recordKey = deps.keyspace.recordKey(formatSubnetKey(subnet));
   const free: ICompare = { key: recordKey, target: "Version", result: "Equal", version: "0" };
-  const record = { op: "claiming a subnet", key: recordKey, value: encodeLeaseAttrs(attrs), compare: [free] };
+  return await claimIf(free, "claiming a subnet", recordKey, { subnet, attrs, ttl }, deps, signal);
+}
+
+export async function replaceBadRecord(
+  subnet: Subnet,
+  attrs: LeaseAttrs,
+  ttl: Millis,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<ClaimOutcome> {
+  const op = "replacing a record that is no lease";
+  const key = deps.keyspace.recordKey(formatSubnetKey(subnet));
+  const { kvs } = await deps.transport.range(op, { key }, signal);
+  const [found] = kvs;
+  if (!found || readLease(deps.keyspace, kvs) !== null) return { kind: "taken" };
+  const same: ICompare = { key, target: "Mod", result: "Equal", mod_revision: found.mod_revision };
+  return await claimIf(same, op, key, { subnet, attrs, ttl }, deps, signal);
+}
+
+interface Claim {
+  readonly subnet: Subnet;
+  readonly attrs: LeaseAttrs;
+  readonly ttl: Millis;
+}
+
+async function claimIf(
+  condition: ICompare,
+  op: string,
+  recordKey: Buffer,
+  { subnet, attrs, ttl }: Claim,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<ClaimOutcome> {
+  const key = formatSubnetKey(subnet);
+  const record = { op, key: recordKey, value: encodeLeaseAttrs(attrs), compare: [condition] };
   const { outcome, leaseId, term } = await putWithNewLease(record, ttl, deps, signal);
   if (outcome.kind === "refused") return { kind: "taken" };
   return {

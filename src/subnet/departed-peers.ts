@@ -1,7 +1,8 @@
 // Which peers are kept although their records are gone. A host that leaves takes its record with it, and its routes may
 // go; but when many records vanish at once, the store has lost them, not the network its hosts: they expire together
 // after a long outage, an etcd is wiped or restored. Their hosts write them again as soon as they can, and until then
-// their pods shall be reached. Pure: what time it is, is told.
+// their pods shall be reached. A record that became unreadable says nothing about its host, which is kept as it was known
+// until the record can be read again, or is gone. Pure: what time it is, is told.
 
 import { type Millis, millis, seconds } from "../base/brand.ts";
 import { prefix4Overlaps } from "../base/ip.ts";
@@ -20,6 +21,8 @@ interface Departed {
   readonly at: Millis;
   /** Vanished with others, so it is kept for the whole grace. Stays so when those have come back. */
   readonly withOthers: boolean;
+  /** Its record is there and is no lease: it is kept as long as that lasts, whatever the grace. */
+  readonly isUnreadable: boolean;
 }
 
 export interface Keeping {
@@ -62,7 +65,8 @@ export function keepDeparted(
   const together = isOlderStore || isMany(vanished, missing, table);
   const departed = new Map<SubnetKey, Departed>();
   for (const [key, one] of missing) {
-    const decided = together && now - one.at < WINDOW ? { ...one, withOthers: true } : one;
+    const isFlight = together && !one.isUnreadable && now - one.at < WINDOW;
+    const decided = isFlight ? { ...one, withOthers: true } : one;
     if (now < dueAt(decided, rules)) departed.set(key, decided);
   }
   return { table, departed, vanished };
@@ -70,7 +74,7 @@ export function keepDeparted(
 
 /** When `keepDeparted` is to be asked again although the table is the same; null when never. */
 export function nextDue({ departed }: Keeping, rules: KeepingRules): Millis | null {
-  const dues = [...departed.values()].map((one) => dueAt(one, rules));
+  const dues = [...departed.values()].map((one) => dueAt(one, rules)).filter(Number.isFinite);
   return dues.length === 0
     ? null
     : millis(dues.reduce((first: number, due) => Math.min(first, due), Number.POSITIVE_INFINITY));
@@ -89,7 +93,8 @@ export function tableWithDeparted({ table, departed }: Keeping): LeaseTable {
   return { ...table, leases };
 }
 
-function dueAt({ at, withOthers }: Departed, { grace }: KeepingRules): Millis {
+function dueAt({ at, withOthers, isUnreadable }: Departed, { grace }: KeepingRules): Millis {
+  if (isUnreadable) return millis(Number.POSITIVE_INFINITY);
   return millis(at + (withOthers ? grace : Math.min(SETTLING, grace)));
 }
 
@@ -103,17 +108,23 @@ function withMissing(before: Keeping, table: LeaseTable, now: Millis, self: Subn
   const missing = new Map(before.departed);
   for (const [key, lease] of before.table.leases) {
     if (key !== self && !table.leases.has(key) && !missing.has(key)) {
-      missing.set(key, { lease, at: now, withOthers: false });
+      missing.set(key, { lease, at: now, withOthers: false, isUnreadable: false });
     }
   }
   if (missing.size === 0) return missing;
   const leases = [...table.leases.values()];
   const addresses = new Set(leases.map(({ attrs }) => attrs.publicIp));
-  for (const [key, { lease }] of missing) {
-    const isBack = table.leases.has(key) || table.bad.has(key) || addresses.has(lease.attrs.publicIp);
-    if (isBack || isOverlapped(lease, leases)) missing.delete(key);
+  for (const [key, one] of missing) {
+    const isBack = table.leases.has(key) || addresses.has(one.lease.attrs.publicIp);
+    if (isBack || isOverlapped(one.lease, leases)) missing.delete(key);
+    else missing.set(key, withReadability(one, table.bad.has(key), now));
   }
   return missing;
+}
+
+/** A record that was unreadable and is gone has departed only now. */
+function withReadability(one: Departed, isUnreadable: boolean, now: Millis): Departed {
+  return one.isUnreadable === isUnreadable ? one : { ...one, isUnreadable, at: now, withOthers: false };
 }
 
 /** By a subnet of another length; one of the same length would have the same key. Mostly all have one length. */
@@ -131,7 +142,7 @@ function withVanished(
   const lately = new Map([...vanished].filter(([, at]) => now - at < WINDOW));
   for (const key of removed) lately.set(key, now);
   for (const key of former.leases.keys()) {
-    if (!table.leases.has(key) && !lately.has(key)) lately.set(key, now);
+    if (!table.leases.has(key) && !table.bad.has(key) && !lately.has(key)) lately.set(key, now);
   }
   return lately;
 }

@@ -193,11 +193,22 @@ async function reclaim(
 ): Promise<Lease> {
   doubt("the record of this host's lease is gone from etcd");
   const outcome = await deps.store.claim(held.subnet, held.attrs, ttl, signal);
+  if (outcome.kind === "taken") return await repair(held, ttl, deps, signal);
+  deps.log.warn(
+    "the record of this host's lease was gone from etcd; leased the same subnet again",
+    leaseFields(outcome.lease),
+  );
+  return outcome.lease;
+}
+
+/** What is no lease is nobody's: the subnet stays ours, and the record says so again. */
+async function repair(held: Lease, ttl: Millis, { store, log }: HoldDeps, signal: AbortSignal): Promise<Lease> {
+  const outcome = await store.replaceBad(held.subnet, held.attrs, ttl, signal);
   if (outcome.kind === "taken") {
     throw new FlannelError("etcd.unavailable", { op: "claim", reason: "the record is being changed" });
   }
-  deps.log.warn(
-    "the record of this host's lease was gone from etcd; leased the same subnet again",
+  log.warn(
+    "the record of this host's lease was overwritten with what is no lease; wrote it again",
     leaseFields(outcome.lease),
   );
   return outcome.lease;

@@ -124,15 +124,23 @@ function invalid(reason: string): FlannelError<"config.invalid"> {
   return new FlannelError("config.invalid", { at: "$", reason });
 }
 
+/** Compat: the Go daemon takes it for a host at 0.0.0.0. It names none, and so it takes no host's subnet away. */
+function isNobody({ publicIp, publicIpv6 }: LeaseAttrs): boolean {
+  return publicIp === NO_IPV4 && publicIpv6 === null;
+}
+
 /** Never throws, whatever the record holds. A peer's lease time is not known; see Lease.term. */
 export function decodeRecord({ key, value, modRevision, leaseId }: RawRecord): DecodedRecord {
   const bad = (reason: string): DecodedRecord => ({ kind: "bad", record: { key: key.slice(0, LONGEST_KEY), reason } });
   if (key.length > LONGEST_KEY) return bad(`its key is longer than ${LONGEST_KEY} characters`);
   try {
+    const subnet = parseSubnetKey(key);
+    const attrs = decodeLeaseAttrs(value);
+    if (isNobody(attrs)) return bad("its value is not a lease: it has no public IP");
     const lease: Lease = {
       key: key as SubnetKey,
-      subnet: parseSubnetKey(key),
-      attrs: decodeLeaseAttrs(value),
+      subnet,
+      attrs,
       term: { kind: leaseId === "0" ? "reserved" : "leased" },
       version: { modRevision, leaseId },
     };

@@ -70,6 +70,8 @@ export interface LeaseStore {
   watch(from: Revision, signal: AbortSignal): AsyncIterable<StoreEvent>;
   /** Creates the record if its key is free. A lost race leaves nothing behind. */
   claim(subnet: Subnet, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<ClaimOutcome>;
+  /** Writes the record over one that is no lease; `taken` when it is one, or is gone. A lost race leaves nothing behind. */
+  replaceBad(subnet: Subnet, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<ClaimOutcome>;
   /**
    * Makes the held record last `ttl` from now and carry `attrs`, if it still is the one we hold. With unchanged attrs
    * and a live etcd lease only that lease is extended, so that no other host wakes. A reservation stays one.

@@ -145,6 +145,26 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       assert.equal(await fixture.leaseCount(), leases);
     });
 
+    it("replaces a record that is no lease, for as long as was asked for", async () => {
+      await fixture.write({ [KEY]: "no lease" });
+      const before = fixture.clock.now();
+      const outcome = await store.replaceBad(SUBNET, ATTRS, TTL, signal);
+      assert.ok(outcome.kind === "claimed" && outcome.lease.term.kind === "until");
+      assert.ok(outcome.lease.term.at >= before + TTL && outcome.lease.term.at <= fixture.clock.now() + TTL);
+      assert.equal(await fixture.read(KEY), TEXT);
+      await renewed(outcome.lease, OTHER_ATTRS);
+    });
+
+    it("replaces neither a lease nor a record that is gone, and leaves nothing behind", async () => {
+      const leases = await fixture.leaseCount();
+      assert.deepEqual(await store.replaceBad(SUBNET, ATTRS, TTL, signal), { kind: "taken" });
+      assert.equal(await fixture.read(KEY), null);
+      await fixture.write({ [KEY]: OTHER_TEXT });
+      assert.deepEqual(await store.replaceBad(SUBNET, ATTRS, TTL, signal), { kind: "taken" });
+      assert.equal(await fixture.read(KEY), OTHER_TEXT);
+      assert.equal(await fixture.leaseCount(), leases);
+    });
+
     it("gives a subnet to exactly one of many who claim it at once", async () => {
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => store.claim(SUBNET, ATTRS, TTL, signal)));
       assert.equal(outcomes.filter(({ kind }) => kind === "claimed").length, 1);

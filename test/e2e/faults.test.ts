@@ -84,7 +84,30 @@ function suite(profile: BackendProfile): void {
       assert.match(await readiness(), /^200 /);
     });
 
+    it("of our own that are overwritten with what is no lease are written again", async () => {
+      const record = await cluster.etcdctl("get", host.ownKey());
+      await cluster.etcdctl("put", host.ownKey(), "{");
+      const look = async () => ((await cluster.etcdctl("get", host.ownKey())) === record ? true : null);
+      await waitFor("the record", look, LIMIT, signal);
+      await daemon.waitForLog(/overwritten with what is no lease; wrote it again/, LIMIT, signal);
+    });
+
     if (!showsPeers) return;
+    it("of a peer that become unreadable cost it no route until they are gone", async () => {
+      const peer = phantom(212);
+      await host.putPeer(peer);
+      const before = await host.shows(profile.peerLines(peer));
+      await cluster.etcdctl("put", `${PREFIX}/subnets/${peer.base}-24`, "{");
+      await daemon.waitForLog(/left out.*key=10\.5\.212\.0-24/, LIMIT, signal);
+      // What comes later has been dealt with, so the record has, too.
+      await host.putPeer(phantom(213));
+      await host.shows(profile.peerLines(phantom(213)));
+      await host.deletePeer(phantom(213));
+      await host.becomes(before);
+      await host.deletePeer(peer);
+      await host.forgets(peer.base);
+    });
+
     it("of a peer that change are followed", async () => {
       const before = phantom(210);
       const after = { ...phantom(211), base: before.base };

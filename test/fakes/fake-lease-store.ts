@@ -173,6 +173,12 @@ function portOf(state: State): LeaseStore {
       if (state.entries.has(key)) return { kind: "taken" };
       return { kind: "claimed", lease: writeLease(state, key, attrs, grant(state, ttl)) };
     },
+    async replaceBad(subnet, attrs, ttl, signal) {
+      await enter(state, "replaceBad", signal);
+      const key = formatSubnetKey(subnet);
+      if (!state.entries.has(key) || leaseAt(state, key)) return { kind: "taken" };
+      return { kind: "claimed", lease: writeLease(state, key, attrs, grant(state, ttl)) };
+    },
     async renew(lease, attrs, ttl, signal) {
       await enter(state, "renew", signal);
       if (!isStill(state, lease)) return { kind: "lost", found: leaseAt(state, lease.key) };

@@ -20,7 +20,16 @@ import type {
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
 import { createFollowedValue } from "../fakes/followed-value.ts";
 
-export type StoreCall = "networkConfig" | "v2NetworkConfig" | "list" | "census" | "get" | "claim" | "renew" | "remove";
+export type StoreCall =
+  | "networkConfig"
+  | "v2NetworkConfig"
+  | "list"
+  | "census"
+  | "get"
+  | "claim"
+  | "replaceBad"
+  | "renew"
+  | "remove";
 
 export interface ScriptedStore extends LeaseStore {
   /** Every call through the port, in order. */
@@ -211,6 +220,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     census: (since, signal) => call("census", signal, () => censusSince(Number(since))),
     get: (key, signal) => call("get", signal, () => records.get(key) ?? null),
     claim: (subnet, attrs, ttl, signal) => call("claim", signal, () => claim(subnet, attrs, ttl)),
+    replaceBad: (_subnet, _attrs, _ttl, signal) => call("replaceBad", signal, () => ({ kind: "taken" })),
     renew: (lease, attrs, ttl, signal) => call("renew", signal, () => renew(lease, attrs, ttl)),
     remove: (lease, signal) => call("remove", signal, () => remove(lease)),
     watch: (from, signal) => watchEvents(Number(from), watchers, deliver, signal),

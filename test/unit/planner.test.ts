@@ -68,6 +68,24 @@ describe("the planner", () => {
     assert.equal(routes(), 1);
   });
 
+  it("reaches a host as before whose record lost what the backend needs, until another has its subnet", () => {
+    const log = createCapturedLog();
+    const crippled = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", backendData: null, revision: 10 });
+    const other = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.9", backendData: null, revision: 11 });
+    let table = tableOf([SELF, PEER]);
+    const planner = plannerOf(() => table, log);
+    const { want } = planner.plan();
+    for (const round of [1, 2]) {
+      table = tableOf([SELF, { ...crippled }]);
+      assert.deepEqual(planner.plan().want, want, `round ${round}`);
+    }
+    assert.deepEqual(log.messages("warn"), ["a peer cannot be reached with this backend"]);
+    table = tableOf([SELF, other]);
+    assert.ok(!planner.plan().want.some(({ kind }) => kind === "route"));
+    table = tableOf([SELF, crippled]);
+    assert.ok(!planner.plan().want.some(({ kind }) => kind === "route"), "what was given up is not known any more");
+  });
+
   it("leaves out records that are no leases, lie outside the network or have no usable MAC, and plans the others", () => {
     const outside = leaseOf({ subnet: "10.6.1.0/24", publicIp: "192.168.64.6" });
     const dumb = leaseOf({ subnet: "10.5.7.0/24", publicIp: "192.168.64.7", backendData: { VNI: 1 } });

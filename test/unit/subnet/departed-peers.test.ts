@@ -18,8 +18,9 @@ import { leaseOf, peerNumber } from "../../support/leases.ts";
 const SELF = peerNumber(0);
 const RULES: KeepingRules = { grace: minutes(15), self: SELF.key };
 
-function tableOf(leases: readonly Lease[], revision = 100): LeaseTable {
-  return foldTable(EMPTY_TABLE, { kind: "reset", list: { revision: String(revision) as Revision, leases, bad: [] } });
+function tableOf(leases: readonly Lease[], revision = 100, unreadable: readonly Lease[] = []): LeaseTable {
+  const bad = unreadable.map(({ key }) => ({ key, reason: "is not valid JSON" }));
+  return foldTable(EMPTY_TABLE, { kind: "reset", list: { revision: String(revision) as Revision, leases, bad } });
 }
 
 /** Ourselves and n peers. */
@@ -147,5 +148,45 @@ describe("a peer whose record is gone", () => {
     assert.equal(keepDeparted(keeping, keeping.table, millis(5000), RULES), keeping);
     assert.equal(tableWithDeparted(keeping), keeping.table);
     assert.equal(nextDue(keeping, RULES), null);
+  });
+});
+
+describe("a peer whose record became unreadable", () => {
+  const peers = network(3);
+  const [spoilt] = peers.slice(-1) as [Lease];
+  const others = peers.slice(0, -1);
+  const unreadable = tableOf(others, 101, [spoilt]);
+  const spoil = (rules = RULES) => keepDeparted(startKeeping(tableOf(peers)), unreadable, millis(1000), rules);
+
+  it("is kept as it was known for as long as that lasts, whatever the grace", () => {
+    for (const grace of [RULES.grace, minutes(0)]) {
+      const rules = { ...RULES, grace };
+      const keeping = spoil(rules);
+      assert.equal(nextDue(keeping, rules), null);
+      const later = keepDeparted(keeping, tableOf(others, 102, [spoilt]), millis(10 * minutes(15)), rules);
+      assert.equal(tableWithDeparted(later).leases.get(spoilt.key), spoilt);
+    }
+  });
+
+  it("is let go a moment after the record is gone, and has then departed alone", () => {
+    const gone = keepDeparted(spoil(), tableOf(others, 102), millis(60_000), RULES, [spoilt.key]);
+    assert.equal(kept(gone), 1);
+    assert.equal(nextDue(gone, RULES), 60_000 + SETTLING);
+    assert.equal(countKept(gone), 0);
+  });
+
+  it("is the record's host again when it can be read, and gives way to whoever has its subnet", () => {
+    const other = leaseOf({ subnet: spoilt.subnet.v4, publicIp: "172.17.0.1", revision: 102 });
+    for (const lease of [spoilt, other]) {
+      const back = keepDeparted(spoil(), tableOf([...others, lease], 102), millis(2000), RULES);
+      assert.equal(kept(back), 0);
+      assert.equal(tableWithDeparted(back).leases.get(lease.key), lease);
+    }
+  });
+
+  it("is no sign that the store has lost others", () => {
+    const oneGone = tableOf(others.slice(0, -1), 102, [spoilt]);
+    const keeping = keepDeparted(spoil(), oneGone, millis(2000), RULES);
+    assert.equal(countKept(keeping), 0);
   });
 });

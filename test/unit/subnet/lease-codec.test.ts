@@ -155,12 +155,12 @@ describe("a record", () => {
     decodeRecord({ key, value: bytes(value), modRevision: "42" as Revision, leaseId });
 
   it("is a lease when key and value are", () => {
-    assert.deepEqual(record("10.5.52.0-24", "{}"), {
+    assert.deepEqual(record("10.5.52.0-24", '{"PublicIP":"10.0.0.2"}'), {
       kind: "lease",
       lease: {
         key: "10.5.52.0-24",
         subnet: { v4: "10.5.52.0/24", v6: null },
-        attrs: NOTHING,
+        attrs: { ...NOTHING, publicIp: "10.0.0.2" },
         term: { kind: "leased" },
         version: { modRevision: "42", leaseId: "7" },
       },
@@ -168,7 +168,7 @@ describe("a record", () => {
   });
 
   it("without an etcd lease is a reservation", () => {
-    const decoded = record("10.5.52.0-24", "{}", "0");
+    const decoded = record("10.5.52.0-24", '{"PublicIP":"10.0.0.2"}', "0");
     assert.deepEqual(decoded.kind === "lease" && decoded.lease.term, { kind: "reserved" });
   });
 
@@ -185,6 +185,12 @@ describe("a record", () => {
       "10.5.52.0-24",
       "its value is not a lease: $.PublicIP: must be an IPv4 address, but is null",
     ]);
+    for (const nobody of ["{}", '{"PublicIP":"0.0.0.0","PublicIPv6":null}']) {
+      assert.deepEqual(reasonOf("10.5.52.0-24", nobody), [
+        "10.5.52.0-24",
+        "its value is not a lease: it has no public IP",
+      ]);
+    }
     const [key, reason] = reasonOf("x".repeat(1000), "{}") || [];
     assert.equal(key?.length, 256);
     assert.equal(reason, "its key is longer than 256 characters");
