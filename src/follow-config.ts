@@ -36,7 +36,8 @@ export function createConfigFollower(first: Overlay, key: string, deps: FollowCo
         break;
       case "live":
         overlay = change.overlay;
-        log.info("the network config has changed and is followed", { key, changed: change.changed.join(", ") });
+        if (change.changed.length > 0)
+          log.info("the network config has changed and is followed", { key, changed: change.changed.join(", ") });
         break;
       case "restart":
         trouble = `the network config in etcd has changed; restart flanneld to follow ${change.changed.join(", ")}`;

@@ -22,7 +22,7 @@ import type { Acquired } from "./subnet/acquire-lease.ts";
 import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.ts";
 import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
 import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
-import { LEASE_TTL } from "./subnet/lease.ts";
+import { LEASE_TTL, type Lease } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import type { Remembered } from "./subnet/remembered.ts";
 import { createPulse } from "./watchdog.ts";
@@ -43,7 +43,9 @@ export async function hold(
     reconciler.poke();
     firewall.poke();
     publisher.touch();
-    memory.touch();
+    if (leases.holder.isHeld()) memory.touch();
+    else void memory.forget();
+    means.board.announce();
   };
   const leases = holdLeases(learned, acquired, options, means, onChange);
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
@@ -60,7 +62,7 @@ export async function hold(
   watchAll(parts, means);
   using _report = reportOnRequest(parts, means);
   memory.touch();
-  await runTasks(tasksOf(parts, memory), signal);
+  await runTasks(tasksOf(parts, memory, means), signal);
 }
 
 interface Parts {
@@ -71,7 +73,11 @@ interface Parts {
   readonly plane: DataPlane | null;
 }
 
-function tasksOf({ leases, reconciler, firewall, publisher, plane }: Parts, memory: Memory): Record<string, Task> {
+function tasksOf(
+  { leases, reconciler, firewall, publisher, plane }: Parts,
+  memory: Memory,
+  { clock }: Means,
+): Record<string, Task> {
   return {
     reconcile: reconciler.run,
     hold: leases.holder.run,
@@ -80,7 +86,7 @@ function tasksOf({ leases, reconciler, firewall, publisher, plane }: Parts, memo
     config: leases.config.run,
     guard: firewall.run,
     publish: publisher.run,
-    remember: (signal) => memory.run(() => worthRemembering(leases), signal),
+    remember: (signal) => memory.run(() => worthRemembering(leases, clock.now()), signal),
     ...(plane && { carry: (signal: AbortSignal) => plane.run(reconciler.ready, signal) }),
   };
 }
@@ -115,7 +121,7 @@ function holdLeases(
     },
   );
   const rules = { grace: options.stalePeerGrace, self: holder.lease().key };
-  const keeper = createPeerKeeper(rules, { ...means, table: follower.table, onChange });
+  const keeper = createPeerKeeper(rules, { ...means, before: learned.lately, table: follower.table, onChange });
   const config = createConfigFollower(learned.overlay, learned.configKey, { ...means, self: holder.lease, onChange });
   return { holder, follower, keeper, config };
 }
@@ -200,9 +206,15 @@ function reportOnRequest({ reconciler, firewall, plane }: Parts, { log, onReport
 }
 
 /** Nothing while another host has the lease: a start without etcd must not come up with it. */
-function worthRemembering({ holder, follower, config }: Leases): Omit<Remembered, "prefix"> | null {
+function worthRemembering(
+  { holder, keeper, config }: Leases,
+  now: EpochMillis,
+): Omit<Remembered, "prefix" | "writtenAt"> | null {
   if (!holder.isHeld()) return null;
-  const { leases, revision } = follower.table();
+  const { leases, revision } = keeper.table();
   const list = { revision, leases: [...leases.values()], bad: [] };
-  return { config: config.overlay().text, acquired: { lease: holder.lease(), list, fresh: true } };
+  const [held, remaining] = [holder.lease(), holder.remaining()];
+  const lease: Lease =
+    remaining === null ? held : { ...held, term: { kind: "until", at: (now + remaining) as EpochMillis } };
+  return { config: config.overlay().text, acquired: { lease, list, fresh: true } };
 }

@@ -16,8 +16,10 @@ import { learnNodeId } from "./node-id.ts";
 import { type Overlay, readOverlay } from "./overlay.ts";
 import { type Acquired, type AcquireRequest, acquireLease } from "./subnet/acquire-lease.ts";
 import { awaitNetworkConfig } from "./subnet/await-config.ts";
-import type { Identity } from "./subnet/identity.ts";
+import { type Identity, ownershipOf } from "./subnet/identity.ts";
 import { LEASE_TTL } from "./subnet/lease.ts";
+import type { LeaseList } from "./subnet/lease-store.ts";
+import { EMPTY_TABLE, foldTable, type LeaseTable } from "./subnet/lease-table.ts";
 import { type Remembered, unfitness } from "./subnet/remembered.ts";
 import { parsePreviousSubnet } from "./subnet/subnet-file.ts";
 
@@ -31,10 +33,12 @@ export interface Learned {
   readonly flannelDevices: readonly LinkName[];
   readonly firewall: LearnedFirewall;
   readonly memory: Memory;
-  /** What the last run has left, if this host can go on with it. */
-  readonly remembered: Acquired | null;
-  /** The subnet of the last run, whatever has changed since. */
-  readonly rememberedSubnet: Prefix4 | null;
+  /** etcd has not answered; the config is remembered. */
+  readonly isAway: boolean;
+  /** What the last run has left. */
+  readonly last: Remembered | null;
+  /** Its leases, if it has ended so recently that they were known then. */
+  readonly lately: LeaseTable | null;
 }
 
 /** Kernel: IFALIASZ, less the zero at its end. */
@@ -74,7 +78,6 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   const reason = overlay.backend.unsuitable(host);
   if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: overlay.backend.type, reason });
   const firewall = await learnFirewall(overlay.network, options, means, signal);
-  const isFit = last !== null && last.config === found.text && unfitness(last, self, means.clock.now()) === null;
   return {
     overlay,
     configKey,
@@ -84,8 +87,9 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     flannelDevices: flannelDevices(links),
     firewall,
     memory,
-    remembered: isFit ? last.acquired : null,
-    rememberedSubnet: last?.acquired.lease.subnet.v4 ?? null,
+    isAway: !found.fresh,
+    last,
+    lately: last && leasesOfLate(last, options, means),
   };
 }
 
@@ -102,7 +106,7 @@ function createRecall(
   { clock, log }: Means,
 ): () => Promise<string | null> {
   const complaint = createComplaint(
-    { raised: "etcd does not answer, and what was remembered of the last run is of no use", settled: "" },
+    { raised: "etcd cannot be used, and what was remembered of the last run is of no use", settled: "" },
     { clock, log },
   );
   return async () => {
@@ -110,7 +114,9 @@ function createRecall(
       const { self } = await identify();
       const reason = unfitness(last, self, clock.now());
       if (reason === null) {
-        log.warn("etcd does not answer; going on with what was remembered of the last run");
+        const { lease } = last.acquired;
+        const expires = lease.term.kind === "until" ? { expires: new Date(lease.term.at).toISOString() } : {};
+        log.warn("etcd cannot be used; going on with what was remembered", { subnet: lease.subnet.v4, ...expires });
         return last.config;
       }
       complaint.raise(reason);
@@ -122,6 +128,17 @@ function createRecall(
   };
 }
 
+/** While the config is the one that it was remembered with, and the lease has not ended. */
+function isUsable(last: Remembered, { overlay, self }: Learned, { clock }: Means): boolean {
+  return last.config === overlay.text && unfitness(last, self, clock.now()) === null;
+}
+
+function leasesOfLate({ writtenAt, acquired }: Remembered, options: Options, { clock }: Means): LeaseTable | null {
+  const age = clock.now() - writtenAt;
+  if (age < 0 || age > options.stalePeerGrace) return null;
+  return foldTable(EMPTY_TABLE, { kind: "reset", list: acquired.list });
+}
+
 export async function acquire(
   learned: Learned,
   options: Options,
@@ -129,19 +146,24 @@ export async function acquire(
   signal: AbortSignal,
 ): Promise<Acquired> {
   const { board, kernel, random } = means;
-  const { overlay, underlay, self, mark, remembered, rememberedSubnet } = learned;
+  const { overlay, underlay, self, mark, last, memory } = learned;
   const links = await kernel.links(signal);
   const request: AcquireRequest = {
     network: overlay.ipv4,
     self,
     // The file is gone after a reboot.
-    previous: (await previousSubnet(options.subnetFile, means)) ?? rememberedSubnet,
+    previous: (await previousSubnet(options.subnetFile, means)) ?? last?.acquired.lease.subnet.v4 ?? null,
     advertise: (own) => overlay.backend.advertise({ underlay, links, mark, own, random }),
     ttl: LEASE_TTL,
-    remembered,
+    isAway: learned.isAway,
+    recall: () => (last && isUsable(last, learned, means) ? last.acquired : null),
+  };
+  const onList = ({ leases }: LeaseList) => {
+    const record = leases.find(({ key }) => key === last?.acquired.lease.key);
+    if (last && (!record || ownershipOf(record.attrs, self) !== "ours")) void memory.forget();
   };
   const onWaiting = (reason: string) => board.set("lease", reason);
-  const acquired = await acquireLease(request, { ...means, onWaiting }, signal);
+  const acquired = await acquireLease(request, { ...means, onWaiting, onList }, signal);
   board.set("lease", null);
   return acquired;
 }

@@ -2,7 +2,7 @@
 // says at a start whether it is of use. A lease that another host has is forgotten.
 
 import { createHash } from "node:crypto";
-import { type Millis, seconds } from "./base/brand.ts";
+import { seconds } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { createDoorbell } from "./base/doorbell.ts";
@@ -22,8 +22,10 @@ export interface Memory {
   recall(): Promise<Remembered | null>;
   /** There may be something new to remember. */
   touch(): void;
+  /** At once: another host has what is remembered. Resolves when it is done, or has failed and been told. */
+  forget(): Promise<void>;
   /** Writes what `current` says after every touch, but not more often than every 30 s; null is to be forgotten. */
-  run(current: () => Omit<Remembered, "prefix"> | null, signal: AbortSignal): Promise<void>;
+  run(current: () => Omit<Remembered, "prefix" | "writtenAt"> | null, signal: AbortSignal): Promise<void>;
 }
 
 /** A burst of changes is one. */
@@ -39,37 +41,49 @@ export function createMemory(prefix: string, deps: MemoryDeps): Memory {
     { raised: "cannot remember the lease for the next start", settled: "the lease is remembered again" },
     deps,
   );
+  let writing: Promise<void> = Promise.resolve();
+  // One after another: what is forgotten must not be put back by a write that was on its way.
+  const write = (text: string): Promise<void> => {
+    writing = writing.then(async () => {
+      try {
+        await state.write(name, text);
+        complaint.settle();
+      } catch (error) {
+        complaint.raise(messageOf(error), { path });
+        bell.ring("not written");
+      }
+    });
+    return writing;
+  };
   return {
     touch: () => bell.ring("changed"),
-    async recall() {
-      try {
-        const text = await state.read(name);
-        if (!text) return null;
-        const found = decodeRemembered(text, prefix);
-        if (found.kind === "found") return found.remembered;
-        log.warn("what was remembered of the last run is of no use", { path, reason: found.reason });
-      } catch (error) {
-        log.warn("what was remembered of the last run is of no use", { path, reason: messageOf(error) });
-      }
-      return null;
-    },
+    forget: () => write(""),
+    recall: () => read({ state, log }, name, prefix),
     async run(current, signal) {
-      const pause = (duration: Millis) => clock.sleep(duration, signal);
       for (;;) {
         await bell.wait(signal);
-        await pause(SETTLE);
+        await clock.sleep(SETTLE, signal);
         const now = current();
-        try {
-          await state.write(name, now === null ? "" : encodeRemembered({ prefix, ...now }));
-          complaint.settle();
-        } catch (error) {
-          complaint.raise(messageOf(error), { path });
-          bell.ring("not written");
-        }
-        await pause(PAUSE);
+        await write(now === null ? "" : encodeRemembered({ prefix, writtenAt: clock.now(), ...now }));
+        await clock.sleep(PAUSE, signal);
       }
     },
   };
+}
+
+async function read({ state, log }: Pick<MemoryDeps, "state" | "log">, name: string, prefix: string) {
+  const useless = (reason: string) => {
+    log.warn("what was remembered of the last run is of no use", { path: `${state.path}/${name}`, reason });
+    return null;
+  };
+  try {
+    const text = await state.read(name);
+    if (!text) return null;
+    const found = decodeRemembered(text, prefix);
+    return found.kind === "found" ? found.remembered : useless(found.reason);
+  } catch (error) {
+    return useless(messageOf(error));
+  }
 }
 
 /** For people to find, and different for different prefixes. */

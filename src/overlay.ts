@@ -1,11 +1,11 @@
 // What the network config makes of this host: the network and the backend that carries it. And which changes of a config
 // a running daemon can follow. Pure.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Backend } from "./backends/backend.ts";
-import { createBackend } from "./backends/registry.ts";
+import { backendSettings, createBackend } from "./backends/registry.ts";
 import { FlannelError, isError } from "./base/errors.ts";
 import { prefix4Address, prefix4Contains, prefixLength } from "./base/ip.ts";
-import type { Json } from "./base/json.ts";
 import type { Subnet } from "./subnet/lease.ts";
 import { type Ipv4Network, isLeasable, type NetworkConfig, parseNetworkConfig } from "./subnet/network-config.ts";
 
@@ -86,20 +86,11 @@ function changesOfNetwork(before: Overlay, after: Overlay, own: Subnet): readonl
   ].filter(({ differs }) => differs);
 }
 
+/** By what the backend makes of them: a default that is written out changes nothing. */
 function changesOfBackend(before: Overlay, after: Overlay): readonly Change[] {
   if (before.backend.type !== after.backend.type) return [{ member: "Backend.Type", isSafe: false }];
-  const [old, now] = [foldNames(before.network), foldNames(after.network)];
-  const live = after.backend.liveOptions.map((name) => name.toLowerCase());
-  return [...new Set([...old.keys(), ...now.keys()])]
-    .filter((folded) => folded !== "type")
-    .filter((folded) => JSON.stringify(old.get(folded)?.value) !== JSON.stringify(now.get(folded)?.value))
-    .map((folded) => {
-      const { name } = now.get(folded) ?? old.get(folded) ?? { name: folded };
-      return { member: `Backend.${name}`, isSafe: live.includes(folded) };
-    });
-}
-
-/** Compat: names of members are read in any case. */
-function foldNames({ backend }: NetworkConfig): ReadonlyMap<string, { readonly name: string; readonly value: Json }> {
-  return new Map(Object.entries(backend.options).map(([name, value]) => [name.toLowerCase(), { name, value }]));
+  const [old, now] = [backendSettings(before.network.backend), backendSettings(after.network.backend)];
+  return Object.keys(now)
+    .filter((name) => !isDeepStrictEqual(old[name], now[name]))
+    .map((name) => ({ member: `Backend.${name}`, isSafe: after.backend.liveOptions.includes(name) }));
 }

@@ -54,7 +54,7 @@ type Follow = (onEvent: (event: StoreEvent) => void) => Promise<void>;
 /** Returns what the daemon does from then on. */
 async function joinOne(number: number, store: LeaseStore, options: FleetOptions): Promise<Follow> {
   const { ttl, margin, recount } = options;
-  const shared = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {} };
+  const shared = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {}, onList: () => {} };
   const deps = { ...shared, recall: async () => null };
   const began = systemClock.monotonic();
   const { text } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
@@ -74,7 +74,8 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
     previous: null,
     advertise: () => announcement,
     ttl,
-    remembered: null,
+    recall: () => null,
+    isAway: false,
   };
   const acquired = await acquireLease(request, deps, signal);
   const { lease } = acquired;

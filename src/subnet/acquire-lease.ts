@@ -11,7 +11,7 @@ import type { Prefix4 } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type AcquireDecision, decideAcquire } from "./acquire.ts";
-import { challenge } from "./challenge.ts";
+import { settleDispute } from "./dispute.ts";
 import type { Identity } from "./identity.ts";
 import type { Announcement, Lease, LeaseAttrs, SubnetKey } from "./lease.ts";
 import type { LeaseList, LeaseStore } from "./lease-store.ts";
@@ -26,8 +26,10 @@ export interface AcquireRequest {
   /** What to announce, given the record that this host already has. */
   readonly advertise: (own: Lease | null) => Announcement;
   readonly ttl: Millis;
-  /** What this host had when it last ran, to go on with if etcd does not answer. */
-  readonly remembered: Acquired | null;
+  /** What this host had when it last ran and may go on with while etcd has told nothing; null when there is none. */
+  readonly recall: () => Acquired | null;
+  /** etcd has not answered for long enough already. */
+  readonly isAway: boolean;
 }
 
 export interface AcquireDeps {
@@ -36,6 +38,8 @@ export interface AcquireDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly onWaiting: (reason: string) => void;
+  /** etcd has told all leases: what is remembered counts no more. */
+  readonly onList: (list: LeaseList) => void;
 }
 
 export interface Acquired {
@@ -45,6 +49,9 @@ export interface Acquired {
   /** False when both are remembered, not read: then nothing follows from what is not in the list. */
   readonly fresh: boolean;
 }
+
+/** An etcd that is only being restarted is given this long before what is remembered is used. */
+export const REMEMBER_AFTER = seconds(2);
 
 /** While etcd does not answer. */
 const SHORT_PAUSES = { first: millis(100), max: seconds(5) };
@@ -59,21 +66,43 @@ export async function acquireLease(request: AcquireRequest, deps: AcquireDeps, s
     short: delays({ ...SHORT_PAUSES, random: deps.random }),
     long: delays({ ...LONG_PAUSES, random: deps.random }),
   };
+  const substitute = createSubstitute(request, deps);
   let picture: Picture | null = null;
   for (;;) {
-    const outcome = await attemptOnce(picture, defended, request, deps, signal);
+    const outcome = await attemptOnce(picture, defended, request, { ...deps, onList: substitute.onList }, signal);
     picture = outcome.kind === "overtaken" ? outcome.picture : null;
     if (outcome.kind === "leased") {
       complaint.settle();
       return outcome.acquired;
     }
+    const isOthersTurn = outcome.kind === "failed" && !isStoreError(outcome.error);
     if (outcome.kind === "failed") {
+      const remembered = substitute.instead(outcome.error);
+      if (remembered) return remembered;
       deps.onWaiting(outcome.error.message);
       complaint.raise(outcome.error.message);
     }
-    const isOthersTurn = outcome.kind === "failed" && !isStoreError(outcome.error);
     await deps.clock.sleep(pauses[isOthersTurn ? "long" : "short"].next().value, signal);
   }
+}
+
+interface Substitute {
+  readonly onList: (list: LeaseList) => void;
+  /** What is remembered, if the store has told nothing for long enough; else null. */
+  instead(error: FlannelError): Acquired | null;
+}
+
+/** Once etcd has told who has what, that counts, whatever fails afterwards: another may have what we remember. */
+function createSubstitute({ recall, isAway }: AcquireRequest, { clock, onList }: AcquireDeps): Substitute {
+  const from = clock.monotonic() + (isAway ? 0 : REMEMBER_AFTER);
+  let isTold = false;
+  return {
+    onList(list) {
+      isTold = true;
+      onList(list);
+    },
+    instead: (error) => (isTold || !isStoreError(error) || clock.monotonic() < from ? null : recall()),
+  };
 }
 
 type Outcome =
@@ -103,15 +132,20 @@ async function attemptOnce(
   signal: AbortSignal,
 ): Promise<Outcome> {
   try {
-    const picture = known ?? { list: await deps.store.list(signal), lost: [] };
+    const picture = known ?? (await look(deps, signal));
     const outcome = await attempt(picture, defended, request, deps, signal);
     if (outcome.kind === "lost") return { kind: "overtaken", picture: afterLoss(picture, outcome.subnet) };
     return { kind: "leased", acquired: { lease: outcome.lease, list: picture.list, fresh: true } };
   } catch (error) {
     if (!isRetryable(error)) throw error;
-    if (request.remembered && isStoreError(error)) return { kind: "leased", acquired: request.remembered };
     return { kind: "failed", error };
   }
+}
+
+async function look({ store, onList }: AcquireDeps, signal: AbortSignal): Promise<Picture> {
+  const list = await store.list(signal);
+  onList(list);
+  return { list, lost: [] };
 }
 
 function isStoreError(error: FlannelError): boolean {
@@ -151,7 +185,7 @@ async function attempt(
     case "reuse":
       return attemptOf(await reuse(decision.lease, request, deps, signal), null);
     case "challenge":
-      return attemptOf(await settleDispute(decision.lease, defended, request, deps, signal), null);
+      return attemptOf(await dispute(decision, defended, request, deps, signal), null);
     case "claim":
       return attemptOf(await claim(decision, request, deps, signal), decision.subnet.v4);
   }
@@ -182,30 +216,17 @@ async function reuse(
   return outcome.lease;
 }
 
-/** A host that answers keeps its record. If it has our public IP, that is for a person to mend. */
-async function settleDispute(
-  record: Lease,
+async function dispute(
+  { lease, isUsable }: Extract<AcquireDecision, { kind: "challenge" }>,
   defended: Set<SubnetKey>,
   request: AcquireRequest,
   deps: AcquireDeps,
   signal: AbortSignal,
 ): Promise<Lease | null> {
-  const { nodeId, publicIp } = request.self;
-  if (nodeId === null) throw new Error("a host without an id has no disputes");
-  const fields = { subnet: record.subnet.v4, publicIp: record.attrs.publicIp };
-  deps.log.info("a lease may be this host's own of an earlier time; asking whether another host holds it", fields);
-  deps.onWaiting(`asking whether another host holds the lease of ${record.subnet.v4}`);
-  const outcome = await challenge(record, nodeId, request.ttl, deps, signal);
-  if (outcome.kind === "changed") return null;
-  if (outcome.kind === "undefended") return reuse(outcome.lease, request, deps, signal);
-  if (record.attrs.publicIp === publicIp) {
-    throw new FlannelError("host.duplicate", { publicIp, subnet: record.subnet.v4, node: record.attrs.nodeId ?? "" });
-  }
-  deps.log.warn("another host has the node id of this one, which may be a copy of its disk; leasing another subnet", {
-    ...fields,
-    hint: "delete the file node-id in the state directory of one of them",
-  });
-  defended.add(record.key);
+  const outcome = await settleDispute(lease, request, deps, signal);
+  if (outcome.kind === "ours" && isUsable) return await reuse(outcome.lease, request, deps, signal);
+  if (outcome.kind === "ours") await deps.store.remove(outcome.lease, signal);
+  if (outcome.kind === "another's") defended.add(lease.key);
   return null;
 }
 

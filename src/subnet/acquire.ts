@@ -26,7 +26,12 @@ export interface AcquireInput {
 export type AcquireDecision =
   | { readonly kind: "reuse"; readonly lease: Lease }
   /** Perhaps ours: its host is to be asked first. */
-  | { readonly kind: "challenge"; readonly lease: Lease }
+  | {
+      readonly kind: "challenge";
+      readonly lease: Lease;
+      /** False for a subnet that the config no longer allows: to be removed if nobody holds it. */
+      readonly isUsable: boolean;
+    }
   | {
       readonly kind: "claim";
       readonly subnet: Subnet;
@@ -45,8 +50,10 @@ export function decideAcquire(input: AcquireInput): AcquireDecision {
   const { own, disputed, others } = sortByOwner(input);
   const reused = choose(own, input);
   if (reused) return { kind: "reuse", lease: reused };
-  const doubtful = choose(disputed, input);
-  if (doubtful) return { kind: "challenge", lease: doubtful };
+  // First whoever may have our address, also with a subnet that the config no longer allows: two must not have one.
+  const rival = disputed.find(({ attrs }) => attrs.publicIp === input.self.publicIp);
+  const doubtful = rival ?? choose(disputed, input);
+  if (doubtful) return { kind: "challenge", lease: doubtful, isUsable: isUsable(doubtful, network) };
 
   // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full.
   const taken = [...others, ...disputed].map(({ subnet }) => subnet.v4).concat(spoilt);
@@ -76,8 +83,12 @@ function sortByOwner({ leases, self, defended = new Set() }: AcquireInput): ByOw
 
 /** Of those that the config allows the one with the subnet of our last run, or the first. */
 function choose(candidates: readonly Lease[], { network, previous }: AcquireInput): Lease | undefined {
-  const usable = candidates.filter(({ subnet }) => subnet.v6 === null && isLeasable(network, subnet.v4));
+  const usable = candidates.filter((lease) => isUsable(lease, network));
   return usable.find(({ subnet }) => subnet.v4 === previous) ?? usable[0];
+}
+
+function isUsable({ subnet }: Lease, network: Ipv4Network): boolean {
+  return subnet.v6 === null && isLeasable(network, subnet.v4);
 }
 
 function isFree(network: Ipv4Network, taken: readonly Prefix4[], subnet: Prefix4): boolean {

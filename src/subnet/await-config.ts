@@ -7,6 +7,7 @@ import { createComplaint } from "../base/complaint.ts";
 import { isError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { REMEMBER_AFTER } from "./acquire-lease.ts";
 import type { LeaseStore } from "./lease-store.ts";
 import { unknownConfigMembers } from "./network-config.ts";
 
@@ -27,9 +28,6 @@ export interface FoundConfig {
   /** False when etcd did not answer and it is remembered. */
   readonly fresh: boolean;
 }
-
-/** An etcd that is only being restarted is given this long before what is remembered is used. */
-const REMEMBER_AFTER = millis(2000);
 
 /**
  * Resolves with the first config that is there. A missing one is waited for, and so is an etcd that does not answer,

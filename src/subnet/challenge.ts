@@ -22,26 +22,39 @@ export type ChallengeOutcome =
 export const PATIENCE = seconds(20);
 const LOOK_AGAIN = seconds(1);
 
-/** Takes PATIENCE, or less when it is defended. */
+/** Takes PATIENCE, or less when it is defended; twice that when another host's challenge is waited for first. */
 export async function challenge(
   record: Lease,
   nodeId: NodeId,
   ttl: Millis,
-  { store, clock }: ChallengeDeps,
+  deps: ChallengeDeps,
   signal: AbortSignal,
 ): Promise<ChallengeOutcome> {
-  const written = await store.renew(record, { ...record.attrs, challenger: nodeId }, ttl, signal);
+  const { challenger } = record.attrs;
+  // Two who put their ids over each other's would both wait for ever.
+  const isAnothersTurn = challenger !== null && challenger !== nodeId;
+  if (isAnothersTurn && (await watchRecord(record, deps, signal)) !== "same") return { kind: "changed" };
+  const written = await deps.store.renew(record, { ...record.attrs, challenger: nodeId }, ttl, signal);
   if (written.kind === "lost") return { kind: "changed" };
-  const { lease } = written;
+  const found = await watchRecord(written.lease, deps, signal);
+  if (found === "same") return { kind: "undefended", lease: written.lease };
+  const isAnswered = found !== null && found.attrs.challenger === null && isSameHost(found, record);
+  return { kind: isAnswered ? "defended" : "changed" };
+}
+
+/** "same" after PATIENCE without a change, else the record as it is then, or null when it is gone. */
+async function watchRecord(
+  { key, version }: Lease,
+  { store, clock }: ChallengeDeps,
+  signal: AbortSignal,
+): Promise<Lease | null | "same"> {
   const end = clock.monotonic() + PATIENCE;
   for (let left: number = PATIENCE; left > 0; left = end - clock.monotonic()) {
     await clock.sleep(millis(Math.min(left, LOOK_AGAIN)), signal);
-    const found = await store.get(lease.key, signal);
-    if (found?.version.modRevision === lease.version.modRevision) continue;
-    const isAnswered = found !== null && found.attrs.challenger === null && isSameHost(found, record);
-    return { kind: isAnswered ? "defended" : "changed" };
+    const found = await store.get(key, signal);
+    if (found?.version.modRevision !== version.modRevision) return found;
   }
-  return { kind: "undefended", lease };
+  return "same";
 }
 
 function isSameHost(a: Lease, b: Lease): boolean {

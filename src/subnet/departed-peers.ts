@@ -114,9 +114,10 @@ function withMissing(before: Keeping, table: LeaseTable, now: Millis, self: Subn
   if (missing.size === 0) return missing;
   const leases = [...table.leases.values()];
   const addresses = new Set(leases.map(({ attrs }) => attrs.publicIp));
+  const isOverlapped = overlapsOf(leases, missing.values());
   for (const [key, one] of missing) {
     const isBack = table.leases.has(key) || addresses.has(one.lease.attrs.publicIp);
-    if (isBack || isOverlapped(one.lease, leases)) missing.delete(key);
+    if (isBack || isOverlapped(one.lease)) missing.delete(key);
     else missing.set(key, withReadability(one, table.bad.has(key), now));
   }
   return missing;
@@ -128,9 +129,17 @@ function withReadability(one: Departed, isUnreadable: boolean, now: Millis): Dep
 }
 
 /** By a subnet of another length; one of the same length would have the same key. Mostly all have one length. */
-function isOverlapped({ subnet: { v4 } }: Lease, leases: readonly Lease[]): boolean {
-  const length = v4.slice(v4.indexOf("/"));
-  return leases.some(({ subnet: other }) => !other.v4.endsWith(length) && prefix4Overlaps(other.v4, v4));
+function overlapsOf(leases: readonly Lease[], missing: Iterable<Departed>): (lease: Lease) => boolean {
+  const lengthOf = ({ subnet: { v4 } }: Lease) => v4.slice(v4.indexOf("/"));
+  const others = new Map<string, readonly Lease[]>();
+  for (const length of new Set([...missing].map(({ lease }) => lengthOf(lease)))) {
+    others.set(
+      length,
+      leases.filter((lease) => lengthOf(lease) !== length),
+    );
+  }
+  return (lease) =>
+    (others.get(lengthOf(lease)) ?? []).some(({ subnet }) => prefix4Overlaps(subnet.v4, lease.subnet.v4));
 }
 
 function withVanished(

@@ -27,6 +27,8 @@ export interface LeaseHolder {
   lease(): Lease;
   /** False while another host has our subnet: then we must carry none of its packets. */
   isHeld(): boolean;
+  /** Until the lease ends, by the clock that nobody sets; null when it does not end. Negative when it has. */
+  remaining(): Millis | null;
   /** Why the lease is in doubt, as a phrase; null while it is held. */
   trouble(): string | null;
   /** Looks whether the event is about the record that we hold. */
@@ -76,8 +78,14 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
     lease: holding.lease,
     isHeld: holding.isHeld,
     trouble: holding.trouble,
+    remaining() {
+      const span = holding.span();
+      return span && millis(span.end - clock.boottime());
+    },
     observe(event) {
-      if (!isNews(event, holding.lease())) return;
+      // Of another's record everything is news: what we held last may be of a store that is no more.
+      const isOf = holding.isHeld() ? isNews : isAbout;
+      if (!isOf(event, holding.lease())) return;
       suspect = true;
       bell.ring("record changed");
     },
@@ -108,6 +116,10 @@ function isNews(event: StoreEvent, { key, version }: Lease): boolean {
     case "disconnected":
       return false;
   }
+}
+
+function isAbout(event: StoreEvent, { key }: Lease): boolean {
+  return event.kind === "reset" || (event.kind === "changes" && event.changes.some((one) => changedKey(one) === key));
 }
 
 function changedKey(change: LeaseChange): string {

@@ -28,6 +28,8 @@ export interface PeerKeeper {
 }
 
 export interface KeepDeps {
+  /** What a run that has just ended knew; null when that is long ago. */
+  readonly before: LeaseTable | null;
   /** The leases as the store has them. */
   readonly table: () => LeaseTable;
   readonly clock: Clock;
@@ -42,7 +44,7 @@ const LONGEST_WAIT = minutes(60);
 export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeeper {
   const { clock, log } = deps;
   const bell = createDoorbell();
-  let keeping = startKeeping(deps.table());
+  let keeping = startKeeping(deps.before ?? deps.table());
   let effective = tableWithDeparted(keeping);
   let removed: SubnetKey[] = [];
   const look = () => {

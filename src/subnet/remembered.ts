@@ -11,6 +11,7 @@ import { decodeRecord, encodeLeaseAttrs } from "./lease-codec.ts";
 export interface Remembered {
   /** Where in etcd it is from. */
   readonly prefix: string;
+  readonly writtenAt: EpochMillis;
   /** The network config as it was written. */
   readonly config: string;
   /** Not fresh. */
@@ -22,7 +23,7 @@ export type Recollection =
   /** `reason` is a clause about the file. */
   | { readonly kind: "none"; readonly reason: string };
 
-const VERSION = 1;
+const VERSION = 2;
 
 interface Header {
   readonly version: number;
@@ -39,6 +40,8 @@ interface RecordText {
 
 interface Body {
   readonly prefix: string;
+  /** Milliseconds since the epoch. */
+  readonly writtenAt: number;
   readonly config: string;
   readonly revision: string;
   readonly own: RecordText;
@@ -47,10 +50,11 @@ interface Body {
   readonly leases: readonly RecordText[];
 }
 
-export function encodeRemembered({ prefix, config, acquired }: Remembered): string {
+export function encodeRemembered({ prefix, writtenAt, config, acquired }: Remembered): string {
   const { lease, list } = acquired;
   const body: Body = {
     prefix,
+    writtenAt,
     config,
     revision: list.revision,
     own: recordText(lease),
@@ -80,13 +84,16 @@ export function decodeRemembered(text: string, prefix: string): Recollection {
     bad: [],
   };
   const acquired: Acquired = { lease: { ...lease, term }, list, fresh: false };
-  return { kind: "found", remembered: { prefix, config: found.config, acquired } };
+  const writtenAt = found.writtenAt as EpochMillis;
+  return { kind: "found", remembered: { prefix, writtenAt, config: found.config, acquired } };
 }
 
 /** Why this host must not go on with it, as a clause; null when it may. */
-export function unfitness({ acquired }: Remembered, self: Identity, now: EpochMillis): string | null {
+export function unfitness({ acquired, writtenAt }: Remembered, self: Identity, now: EpochMillis): string | null {
   const { attrs, term } = acquired.lease;
   if (ownershipOf(attrs, self) !== "ours") return `its lease is of a host with the public IP ${attrs.publicIp}`;
+  // A machine without a clock of its own starts in the past, where nothing has ended yet.
+  if (now < writtenAt) return "it is of a later time than the clock shows, so its lease may have ended";
   // Somebody else may have the subnet by now.
   if (term.kind === "until" && term.at <= now) return `its lease ended at ${new Date(term.at).toISOString()}`;
   return null;

@@ -77,7 +77,7 @@ describe("the demo", () => {
       const tunnel = DEMO_BACKENDS.find((backend) => backend.type === type)?.tunnel;
       assert.match(text, new RegExp(`h1 .* 192\\.168\\.77\\.11 .* 10\\.42\\.\\d+\\.1/24 .* ${mtu} `));
       assert.match(text, /\/coreos\.com\/network\/subnets\/10\.42\.\d+\.0-24/);
-      assert.match(text, /from h2 +0\.\d+ +-/);
+      assert.match(text, /from h2 +\d+\.\d+ +-/);
       assert.equal(
         text.match(/ 1 packet /g)?.length,
         tunnel ? 12 : 8,

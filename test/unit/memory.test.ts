@@ -85,6 +85,17 @@ describe("the memory of a host", () => {
     assert.deepEqual(host.log.lines, []);
   });
 
+  it("forgets at once when it is told to, also while it is writing", async () => {
+    await using host = start();
+    host.have(acquired("7"));
+    await host.clock.advance(2000);
+    host.have(null);
+    await host.memory.forget();
+    assert.equal(await host.memory.recall(), null);
+    await host.clock.advance(60_000);
+    assert.equal(await host.memory.recall(), null);
+  });
+
   it("tells once that it cannot write, and writes as soon as it can", async () => {
     await using host = start();
     host.fill(true);

@@ -39,13 +39,14 @@ function start(changes: Partial<AcquireRequest> = {}) {
   const request: AcquireRequest = {
     network: WIDE,
     self: { nodeId: null, publicIp: underlay.publicIp },
-    remembered: null,
+    recall: () => null,
+    isAway: false,
     previous: null,
     advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
     ttl: DAY,
     ...changes,
   };
-  const deps = { store, clock, random, log, onWaiting: (reason: string) => waiting.push(reason) };
+  const deps = { store, clock, random, log, onWaiting: (reason: string) => waiting.push(reason), onList: () => {} };
   return { clock, store, log, stop, waiting, acquire: () => acquireLease(request, deps, stop.signal) };
 }
 
@@ -299,6 +300,65 @@ describe("a record of which it is not certain whose it is", () => {
     assert.match(log.messages("warn").at(-1) ?? "", /copy of its disk/);
   });
 
+  it("of a host that is gone goes to one of two who ask, and the other is told that it is taken", async () => {
+    const clock = createFakeClock();
+    const store = createScriptedStore({ clock });
+    store.put(leaseOf(sketch));
+    const waiting: string[] = [];
+    const stop = new AbortController();
+    const join = (id: string) => {
+      const underlay = underlayAt(OURS);
+      const random = createSeededRandom(Number(id));
+      const request: AcquireRequest = {
+        network: WIDE,
+        self: { nodeId: id as NodeId, publicIp: parseIpv4(OURS) },
+        previous: null,
+        advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
+        ttl: DAY,
+        recall: () => null,
+        isAway: false,
+      };
+      const onWaiting = (reason: string) => waiting.push(`${id}: ${reason}`);
+      return acquireLease(
+        request,
+        { store, clock, random, log: createCapturedLog(), onWaiting, onList: () => {} },
+        stop.signal,
+      );
+    };
+    const joined = ["1", "2"].map((id) => join(id).catch(() => null));
+    for (let second = 0; second < 300; second++) {
+      await clock.advance(1000);
+      // Whoever has it answers.
+      const [record] = store.leases();
+      if (record?.attrs.nodeId !== OTHER_ID && record?.attrs.challenger) {
+        store.put({ ...record, attrs: { ...record.attrs, challenger: null } });
+      }
+    }
+    stop.abort(new Error("stopped"));
+    const leases = (await Promise.all(joined)).filter((acquired) => acquired !== null);
+    assert.equal(leases.length, 1);
+    assert.ok(waiting.some((reason) => reason.includes("another running host")));
+    assert.ok(store.count("renew") < 40, `${store.count("renew")} writes`);
+  });
+
+  it("that has our address is settled first, also when the config no longer allows its subnet", async () => {
+    const { clock, store, acquire } = start({ self: SELF, previous: "10.5.60.0/24" as Prefix4 });
+    const former = leaseOf({ ...sketch, subnet: "10.5.60.0/24", publicIp: "192.168.64.77", nodeId: ID });
+    store.put(former);
+    const rival = store.put(leaseOf({ ...sketch, subnet: "10.6.1.0/24" }));
+    const acquired = acquire();
+    await clock.advance(500);
+    assert.equal(store.leases().find(({ key }) => key === rival.key)?.attrs.challenger, ID);
+    assert.equal(store.leases().find(({ key }) => key === former.key)?.attrs.challenger, null);
+    await clock.advance(60_000);
+    assert.equal((await acquired).lease.subnet.v4, "10.5.60.0/24", "then the next");
+    assert.deepEqual(
+      store.leases().map(({ key }) => key),
+      [former.key],
+      "nobody has the other",
+    );
+  });
+
   it("is decided anew when it changes otherwise meanwhile", async () => {
     const { clock, store, acquire } = start({ self: SELF });
     const record = store.put(leaseOf(sketch));
@@ -321,25 +381,52 @@ describe("a record of which it is not certain whose it is", () => {
 });
 
 describe("an etcd that does not answer", () => {
-  it("is not waited for when this host remembers what it had", async () => {
-    const remembered: Acquired = {
-      lease: leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }),
-      list: { revision: "7" as Revision, leases: [], bad: [] },
-      fresh: false,
-    };
-    const { store, acquire } = start({ remembered });
+  const remembered: Acquired = {
+    lease: leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }),
+    list: { revision: "7" as Revision, leases: [], bad: [] },
+    fresh: false,
+  };
+
+  it("is waited for a moment, and then this host goes on with what it remembers", async () => {
+    const { clock, store, acquire } = start({ recall: () => remembered });
     store.disconnect();
-    assert.equal(await acquire(), remembered);
+    const acquired = acquire();
+    await clock.advance(1900);
+    assert.ok(store.count("list") > 2);
+    await clock.advance(3000);
+    assert.equal(await acquired, remembered);
   });
 
-  it("but says that every subnet is taken is no reason to use what is remembered", async () => {
-    const lease = leaseOf({ subnet: "10.5.2.0/24", publicIp: OURS });
-    const list = { revision: "7" as Revision, leases: [], bad: [] };
-    const { clock, store, acquire, stop } = start({ network: NARROW, remembered: { lease, list, fresh: false } });
-    for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
-    const ended = assert.rejects(acquire(), /stopped/);
+  it("is not waited for again when that has been done", async () => {
+    const { store, acquire } = start({ recall: () => remembered, isAway: true });
+    store.disconnect("permission denied");
+    assert.equal(await acquire(), remembered);
+    assert.equal(store.count("list"), 1);
+  });
+
+  it("is waited for when nothing may be used that is remembered", async () => {
+    const { clock, store, acquire } = start({ recall: () => null, isAway: true });
+    store.disconnect();
+    const acquired = acquire();
+    await clock.advance(10_000);
+    store.connect();
+    await clock.advance(5000);
+    assert.equal((await acquired).fresh, true);
+  });
+
+  it("after it has told who has what counts, whatever is remembered: another may have our subnet", async () => {
+    const { clock, store, acquire } = start({ recall: () => remembered, isAway: true });
+    store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.9" }));
+    store.before((call) => {
+      if (call === "claim") store.disconnect();
+    });
+    const acquired = acquire();
     await clock.advance(60_000);
-    stop.abort(new Error("stopped"));
-    await ended;
+    store.before(null);
+    store.connect();
+    await clock.advance(10_000);
+    const { lease, fresh } = await acquired;
+    assert.equal(fresh, true);
+    assert.notEqual(lease.subnet.v4, "10.5.52.0/24");
   });
 });

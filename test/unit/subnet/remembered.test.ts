@@ -11,6 +11,7 @@ const END = Date.UTC(2024, 0, 2) as EpochMillis;
 const OWN = leaseOf({ subnet: "10.0.52.0/24", publicIp: "192.168.64.2", nodeId: "11" });
 const REMEMBERED: Remembered = {
   prefix: PREFIX,
+  writtenAt: Date.UTC(2024, 0, 1) as EpochMillis,
   config: '{"Network":"10.0.0.0/8"}',
   acquired: {
     lease: { ...OWN, term: { kind: "until", at: END } },
@@ -49,7 +50,7 @@ describe("what a host remembers", () => {
     const text = encodeRemembered(REMEMBERED);
     assert.equal(refused(""), "it is damaged");
     assert.equal(refused("null\nnull\n"), "it is damaged");
-    assert.equal(refused(text.replace('"version":1', '"version":2')), "its version is 2, not 1");
+    assert.equal(refused(text.replace('"version":2', '"version":1')), "its version is 1, not 2");
     assert.equal(refused(text.replace("10.0.52.0", "10.0.53.0")), "its checksum is wrong");
     assert.equal(refused(text, "/other"), "it is of another network");
   });
@@ -57,6 +58,7 @@ describe("what a host remembers", () => {
   it("is not to be used by another host, nor when the lease has ended", () => {
     const before = (END - 1) as EpochMillis;
     assert.equal(unfitness(REMEMBERED, SELF, before), null);
+    assert.match(unfitness(REMEMBERED, SELF, 0 as EpochMillis) ?? "", /of a later time than the clock shows/);
     assert.equal(unfitness(REMEMBERED, SELF, END), "its lease ended at 2024-01-02T00:00:00.000Z");
     assert.match(
       unfitness(REMEMBERED, { ...SELF, publicIp: parseIpv4("192.168.64.9") }, before) ?? "",
