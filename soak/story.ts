@@ -133,12 +133,14 @@ function tellLosses({ unexplained }: Judgement, began: EpochMillis): readonly st
   return describeLosses(unexplained, began).map((line) => `lost between pods: ${line}`);
 }
 
-/** What is still not as it was at the end of the limit; none as soon as all is. */
+/** What is still not as it was at the end of the limit; none as soon as all is. Nobody starts a daemon that has ended. */
 async function untilWell(limit: Millis, { world, start }: Scene, signal: AbortSignal): Promise<readonly string[]> {
   const end = systemClock.monotonic() + limit;
   for (;;) {
-    const troubles = listTroubles(start, await readCondition(world, signal));
-    if (troubles.length === 0 || systemClock.monotonic() >= end) return troubles;
+    const now = await readCondition(world, signal);
+    const troubles = listTroubles(start, now);
+    const isOver = systemClock.monotonic() >= end || now.hosts.some(({ running }) => !running);
+    if (troubles.length === 0 || isOver) return troubles;
     await systemClock.sleep(LOOK_EVERY, signal);
   }
 }
