@@ -33,6 +33,8 @@ export interface Learned {
   readonly flannelDevices: readonly LinkName[];
   readonly firewall: LearnedFirewall;
   readonly memory: Memory;
+  /** As it was when the config was read; null when it was not asked for then. */
+  readonly list: LeaseList | null;
   /** etcd has not answered; the config is remembered. */
   readonly isAway: boolean;
   /** What the last run has left. */
@@ -87,6 +89,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     flannelDevices: flannelDevices(links),
     firewall,
     memory,
+    list: found.list,
     isAway: !found.fresh,
     last,
     lately: last && leasesOfLate(last, options, means),
@@ -155,6 +158,7 @@ export async function acquire(
     previous: (await previousSubnet(options.subnetFile, means)) ?? last?.acquired.lease.subnet.v4 ?? null,
     advertise: (own) => overlay.backend.advertise({ underlay, links, mark, own, random }),
     ttl: LEASE_TTL,
+    list: learned.list,
     isAway: learned.isAway,
     recall: () => (last && isUsable(last, learned, means) ? last.acquired : null),
   };

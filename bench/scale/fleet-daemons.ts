@@ -57,7 +57,7 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
   const shared = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {}, onList: () => {} };
   const deps = { ...shared, recall: async () => null };
   const began = systemClock.monotonic();
-  const { text } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
+  const { text, list } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
   const { ipv4: network } = parseNetworkConfig(text);
   if (network === null) throw new Error("the network config has no IPv4 network");
   const { publicIp, mac } = peerLease(options.first + number);
@@ -75,6 +75,7 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
     advertise: () => announcement,
     ttl,
     recall: () => null,
+    list,
     isAway: false,
   };
   const acquired = await acquireLease(request, deps, signal);

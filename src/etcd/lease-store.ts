@@ -1,13 +1,14 @@
 // The lease store on etcd v3: the same keys and values as the Go daemon's. Reading is here; what is written is in
 // lease-writes.ts, what is followed in watch.ts, and what only operators do in operator-store.ts.
 
+import type { IKeyValue, IRangeRequest, IResponseHeader } from "etcd3";
 import type { Logger } from "../base/log.ts";
 import type { EtcdOptions } from "../cli/options.ts";
 import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
 import type { LeaseCensus, LeaseList, OpenLeaseStore } from "../subnet/lease-store.ts";
 import type { OperatorStore } from "../subnet/operator-store.ts";
 import type { FailoverDeps } from "./failover.ts";
-import { createKeyspace, readLease, readRecord } from "./keyspace.ts";
+import { createKeyspace, type Keyspace, readLease, readRecord } from "./keyspace.ts";
 import { claimLease, removeLease, renewLease, replaceBadRecord, until, type WriteDeps } from "./lease-writes.ts";
 import { operatorCalls } from "./operator-store.ts";
 import { readTlsMaterial } from "./tls.ts";
@@ -15,12 +16,15 @@ import { startTlsUpkeep } from "./tls-upkeep.ts";
 import { openTransport } from "./transport.ts";
 import { readV2Value } from "./v2-config.ts";
 import { watchLeases } from "./watch.ts";
-import { type ReadConfig, readConfig, watchConfig } from "./watch-config.ts";
+import { configOf, type ReadConfig, readConfig, watchConfig } from "./watch-config.ts";
 import { type ListedStore, positionAt } from "./watch-position.ts";
 
 export interface StoreDeps extends FailoverDeps {
   readonly log: Logger;
 }
+
+/** The first call of a start, and those that repeat it: whoever hears twice why it fails is told once. */
+const READING_CONFIG = "reading the network config";
 
 /** Connects at the first call. Throws `file.unreadable` for certificate files that are of no use. */
 export async function openEtcdLeaseStore(
@@ -46,8 +50,13 @@ export async function openEtcdLeaseStore(
     return listed;
   };
   return {
+    async survey(signal) {
+      const both = await survey(means, signal);
+      ({ listed, config } = both);
+      return { config: both.config.text, list: both.listed.list };
+    },
     async networkConfig(signal) {
-      config = await readConfig({ transport, key: keyspace.config }, signal, "reading the network config");
+      config = await readConfig({ transport, key: keyspace.config }, signal, READING_CONFIG);
       return config.text;
     },
     v2NetworkConfig: (signal) => {
@@ -76,9 +85,26 @@ export async function openEtcdLeaseStore(
   };
 }
 
+async function survey(
+  { transport, keyspace }: WriteDeps,
+  signal: AbortSignal,
+): Promise<{ readonly listed: ListedStore; readonly config: ReadConfig }> {
+  const ranges = [{ key: keyspace.config }, allRecords(keyspace)];
+  const { header, responses } = await transport.ranges(READING_CONFIG, ranges, signal);
+  const [config = [], leases = []] = responses.map(({ response_range }) => response_range.kvs);
+  return { listed: listOf(header, leases, keyspace), config: configOf(header, config) };
+}
+
+function allRecords({ subnets, subnetsEnd }: Keyspace): IRangeRequest {
+  return { key: subnets, range_end: subnetsEnd };
+}
+
 async function listLeases({ transport, keyspace }: WriteDeps, signal: AbortSignal): Promise<ListedStore> {
-  const range = { key: keyspace.subnets, range_end: keyspace.subnetsEnd };
-  const { header, kvs } = await transport.range("listing the leases", range, signal);
+  const { header, kvs } = await transport.range("listing the leases", allRecords(keyspace), signal);
+  return listOf(header, kvs, keyspace);
+}
+
+function listOf(header: IResponseHeader, kvs: readonly IKeyValue[], keyspace: Keyspace): ListedStore {
   const records = kvs.map((kv) => readRecord(keyspace, kv));
   const list: LeaseList = {
     revision: header.revision as Revision,
@@ -94,8 +120,7 @@ async function takeCensus(
   { transport, keyspace }: WriteDeps,
   signal: AbortSignal,
 ): Promise<LeaseCensus> {
-  const range = { key: keyspace.subnets, range_end: keyspace.subnetsEnd, keys_only: true };
-  const newest = { ...range, min_mod_revision: (BigInt(since) + 1n).toString() };
+  const newest = { ...allRecords(keyspace), keys_only: true, min_mod_revision: (BigInt(since) + 1n).toString() };
   const { header, kvs, count } = await transport.range("counting the leases", newest, signal);
   const newer = kvs.map((kv) => ({
     key: keyspace.relativeKey(kv.key) as SubnetKey,

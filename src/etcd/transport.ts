@@ -28,6 +28,8 @@ import { createWatches, type Watches } from "./watches.ts";
 /** `op` says what the call is made for, as it stands in an error. */
 export interface EtcdTransport extends Disposable {
   range(op: string, request: IRangeRequest, signal: AbortSignal): Promise<IRangeResponse>;
+  /** Several ranges as of one revision. */
+  ranges(op: string, requests: readonly IRangeRequest[], signal: AbortSignal): Promise<ITxnResponse>;
   txn(op: string, request: ITxnRequest, signal: AbortSignal): Promise<ITxnResponse>;
   /** `seconds` is what etcd has granted. */
   grantLease(
@@ -81,11 +83,14 @@ export async function openTransport(
           endpoint.unary<Response>({ service, method, headers: { ...headers, ...NEEDS_LEADER } }, request, scope),
         signal,
       );
+  const readTxn = unary<ITxnRequest, ITxnResponse>("KV", "txn", true);
   const grant = unary<object, ILeaseGrantResponse>("Lease", "leaseGrant", false);
   const revoke = unary<object, object>("Lease", "leaseRevoke", true);
   const timeToLive = unary<object, ILeaseTimeToLiveResponse>("Lease", "leaseTimeToLive", true);
   return {
     range: unary<IRangeRequest, IRangeResponse>("KV", "range", true),
+    ranges: (op, requests, signal) =>
+      readTxn(op, { success: requests.map((request) => ({ request_range: request })) }, signal),
     txn: unary<ITxnRequest, ITxnResponse>("KV", "txn", false),
     async grantLease(op, seconds, signal) {
       const { ID, TTL } = await grant(op, { TTL: seconds }, signal);

@@ -2,6 +2,7 @@
 // read again.
 
 import { addAbortListener } from "node:events";
+import type { IKeyValue, IResponseHeader } from "etcd3";
 import { delays } from "../base/backoff.ts";
 import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
@@ -62,10 +63,15 @@ export async function readConfig(
   op = OP,
 ): Promise<ReadConfig> {
   const { header, kvs } = await transport.range(op, { key }, signal);
+  return configOf(header, kvs);
+}
+
+/** What a range of its key has brought. */
+export function configOf(header: IResponseHeader, [found]: readonly IKeyValue[]): ReadConfig {
   const { cluster_id: cluster, raft_term } = header;
   const next = BigInt(header.revision) + 1n;
   const position = { next, cluster, term: BigInt(raft_term), witness: null, isDoubted: false };
-  return { text: kvs[0]?.value.toString("utf8") ?? null, position };
+  return { text: found?.value.toString("utf8") ?? null, position };
 }
 
 /** Until the stream is lost, or its history, or another store answers. */

@@ -28,6 +28,8 @@ export interface AcquireRequest {
   readonly ttl: Millis;
   /** What this host had when it last ran and may go on with while etcd has told nothing; null when there is none. */
   readonly recall: () => Acquired | null;
+  /** All leases as they were a moment ago; null when they have not been asked for yet. */
+  readonly list: LeaseList | null;
   /** etcd has not answered for long enough already. */
   readonly isAway: boolean;
 }
@@ -67,7 +69,8 @@ export async function acquireLease(request: AcquireRequest, deps: AcquireDeps, s
     long: delays({ ...LONG_PAUSES, random: deps.random }),
   };
   const substitute = createSubstitute(request, deps);
-  let picture: Picture | null = null;
+  if (request.list) substitute.onList(request.list);
+  let picture: Picture | null = request.list && { list: request.list, lost: [] };
   for (;;) {
     const outcome = await attemptOnce(picture, defended, request, { ...deps, onList: substitute.onList }, signal);
     picture = outcome.kind === "overtaken" ? outcome.picture : null;

@@ -8,7 +8,7 @@ import { isError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { REMEMBER_AFTER } from "./acquire-lease.ts";
-import type { LeaseStore } from "./lease-store.ts";
+import type { LeaseList, LeaseStore } from "./lease-store.ts";
 import { unknownConfigMembers } from "./network-config.ts";
 
 export interface AwaitConfigDeps {
@@ -27,6 +27,8 @@ export interface FoundConfig {
   readonly text: string;
   /** False when etcd did not answer and it is remembered. */
   readonly fresh: boolean;
+  /** All leases as of the same revision, when one look was enough; else null. */
+  readonly list: LeaseList | null;
 }
 
 /**
@@ -43,32 +45,48 @@ export async function awaitNetworkConfig(
     { raised: "waiting for the network config", settled: "found the network config" },
     deps,
   );
+  // Whoever waits for a config does not list thousands of leases each time.
+  let look = lookAtAll;
   for (const delay of delays({ first: millis(250), max: millis(2000), random: deps.random })) {
-    const found = await lookForConfig(key, deps, signal);
+    const found = await lookForConfig(key, look, deps, signal);
+    look = lookAtConfig;
     if (found.kind === "config") {
       complaint.settle();
       tellUnknownMembers(key, found.text, deps.log);
-      return { text: found.text, fresh: true };
+      return { text: found.text, fresh: true, list: found.list };
     }
     deps.onWaiting(found.reason);
     complaint.raise(found.reason, { key, ...(found.hint === null ? {} : { hint: found.hint }) });
     const isTime = found.isAway && deps.clock.monotonic() - start >= REMEMBER_AFTER;
     const text = isTime ? await deps.recall() : null;
-    if (text !== null) return { text, fresh: false };
+    if (text !== null) return { text, fresh: false, list: null };
     await deps.clock.sleep(delay, signal);
   }
   throw new Error("unreachable: delays() never ends");
 }
 
 type Look =
-  | { readonly kind: "config"; readonly text: string }
+  | { readonly kind: "config"; readonly text: string; readonly list: LeaseList | null }
   /** `isAway`: etcd has not said so. */
   | { readonly kind: "none"; readonly isAway: boolean; readonly reason: string; readonly hint: string | null };
 
-async function lookForConfig(key: string, { store }: AwaitConfigDeps, signal: AbortSignal): Promise<Look> {
+type LookAt = (
+  store: LeaseStore,
+  signal: AbortSignal,
+) => Promise<{ readonly config: string | null; readonly list: LeaseList | null }>;
+
+const lookAtAll: LookAt = (store, signal) => store.survey(signal);
+const lookAtConfig: LookAt = async (store, signal) => ({ config: await store.networkConfig(signal), list: null });
+
+async function lookForConfig(
+  key: string,
+  lookAt: LookAt,
+  { store }: AwaitConfigDeps,
+  signal: AbortSignal,
+): Promise<Look> {
   try {
-    const text = await store.networkConfig(signal);
-    return text === null ? await explainMissing(key, store, signal) : { kind: "config", text };
+    const { config, list } = await lookAt(store, signal);
+    return config === null ? await explainMissing(key, store, signal) : { kind: "config", text: config, list };
   } catch (error) {
     if (!isRetryable(error)) throw error;
     return { kind: "none", isAway: true, reason: error.message, hint: null };

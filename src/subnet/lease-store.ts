@@ -28,6 +28,12 @@ export interface LeaseCensus {
   readonly newer: readonly { readonly key: SubnetKey; readonly modRevision: Revision }[];
 }
 
+export interface Survey {
+  /** As `networkConfig` gives it. */
+  readonly config: string | null;
+  readonly list: LeaseList;
+}
+
 export type LeaseChange =
   | { readonly kind: "put"; readonly lease: Lease }
   | { readonly kind: "bad"; readonly record: BadRecord }
@@ -54,6 +60,8 @@ export type RenewOutcome =
 export type RemoveOutcome = { readonly kind: "removed" } | { readonly kind: "changed" };
 
 export interface LeaseStore {
+  /** The network config and all leases as of one revision, by one request: what a start begins with. */
+  survey(signal: AbortSignal): Promise<Survey>;
   /** The text at `<prefix>/config`, or null when there is none. */
   networkConfig(signal: AbortSignal): Promise<string | null>;
   /** The text that etcd's v2 API holds at `<prefix>/config`, or null: v2 data is invisible to v3. Never throws. */

@@ -90,6 +90,22 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       assert.equal(await store.networkConfig(signal), '{ "Network": "10.5.0.0/16" }\n');
     });
 
+    it("surveys the network config and the leases as of one revision, and watches go on from there", async () => {
+      await fixture.write({ "10.5.7.0-24": OTHER_TEXT, foo: "bar" });
+      assert.equal((await store.survey(signal)).config, null);
+      await fixture.writeConfig("{}");
+      const { config, list } = await store.survey(signal);
+      assert.equal(config, "{}");
+      assert.deepEqual(list, await store.list(signal));
+      const told = store.watchNetworkConfig(signal)[Symbol.asyncIterator]();
+      assert.equal((await told.next()).value, "{}");
+      const events = follow(list.revision);
+      await fixture.write({ "10.5.8.0-24": TEXT });
+      const keys = changesOf((await events.next()).value).map(describeChange);
+      assert.equal(keys.length, 1);
+      assert.match(keys[0] ?? "", /10\.5\.8\.0-24/);
+    });
+
     it("tells the network config as it is and each time that it is another", async () => {
       const told = store.watchNetworkConfig(signal)[Symbol.asyncIterator]();
       assert.deepEqual(await told.next(), { done: false, value: null });

@@ -133,7 +133,7 @@ describe("a network config that changes while daemons run", () => {
     await put(vxlan({ DirectRouting: true }));
     await shows("ip route", /^10\.5\.\d+\.0\/24 via 192\.168\.77\.12 dev eth0 proto 70/m);
     await put(vxlan({ DirectRouting: false, MTU: 1400 }));
-    await shows("ip route", /^10\.5\.\d+\.0\/24 via 10\.5\.\d+\.0 dev flannel\.1 proto 70 onlink/m);
+    await shows("ip route", /^10\.5\.\d+\.0\/24 via 10\.5\.\d+\.0 dev flannel\.1 proto 70 scope \d+ onlink/m);
     await shows("ip link show flannel.1", / mtu 1350 /);
     await shows(`cat ${daemon.subnetFile}`, /^FLANNEL_MTU=1350$/m);
     await put(vxlan({}, { Network: "10.4.0.0/15", SubnetMax: "10.5.199.0" }));

@@ -143,6 +143,10 @@ function controlsOf(state: State): Omit<FakeLeaseStore, keyof OperatorStore> {
 
 function portOf(state: State): LeaseStore {
   return {
+    async survey(signal) {
+      await enter(state, "survey", signal);
+      return { config: state.config.get(), list: listOf(state) };
+    },
     async networkConfig(signal) {
       await enter(state, "networkConfig", signal);
       return state.config.get();

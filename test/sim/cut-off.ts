@@ -34,6 +34,7 @@ export function createWay(): Way & { readonly over: (store: LeaseStore) => Lease
       bell.ring("mended");
     },
     over: (store) => ({
+      survey: guard("survey", store.survey),
       networkConfig: guard("config", store.networkConfig),
       v2NetworkConfig: store.v2NetworkConfig,
       list: guard("list", store.list),

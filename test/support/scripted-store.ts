@@ -21,6 +21,7 @@ import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
 import { createFollowedValue } from "../fakes/followed-value.ts";
 
 export type StoreCall =
+  | "survey"
   | "networkConfig"
   | "v2NetworkConfig"
   | "list"
@@ -132,7 +133,9 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     signal.throwIfAborted();
     calls.push(name);
     script?.(name);
-    if (outage !== null) throw new FlannelError("etcd.unavailable", { op: name, reason: outage });
+    // As on etcd: the first look for a config and those that repeat it fail in the same words.
+    const op = name === "survey" ? "networkConfig" : name;
+    if (outage !== null) throw new FlannelError("etcd.unavailable", { op, reason: outage });
     return work();
   }
 
@@ -213,6 +216,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     },
     leases: () => [...records.values()],
     isPrompt: () => outage === null && !held,
+    survey: (signal) => call("survey", signal, () => ({ config: config.get(), list: listNow() })),
     networkConfig: (signal) => call("networkConfig", signal, () => config.get()),
     watchNetworkConfig: (signal) => config.follow(() => outage !== null, signal),
     v2NetworkConfig: (signal) => call("v2NetworkConfig", signal, () => v2Config),

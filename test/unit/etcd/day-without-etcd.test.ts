@@ -63,6 +63,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
       );
   const transport: EtcdTransport = {
     range: call("range"),
+    ranges: call("range"),
     txn: call("txn"),
     grantLease: call("grant"),
     revokeLease: call("revoke"),
@@ -78,6 +79,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
   const means = { transport, keyspace, clock, random };
   const list = (signal: AbortSignal) => call("range")<never>("listing the leases", {}, signal);
   return {
+    survey: (signal) => call("range")("reading the network config", {}, signal),
     networkConfig: (signal) => call("range")("reading the network config", {}, signal),
     v2NetworkConfig: async () => null,
     watchNetworkConfig: (signal) => watchConfig(null, { ...means, key: keyspace.config }, signal),

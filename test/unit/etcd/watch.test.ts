@@ -70,6 +70,7 @@ function transportOf(script: Script, stop: AbortSignal): EtcdTransport {
       script.starts.push(String(start_revision));
       return { responses: play(script.streams.shift()), [Symbol.dispose]: () => {} };
     },
+    ranges: unused,
     txn: unused,
     grantLease: unused,
     revokeLease: unused,

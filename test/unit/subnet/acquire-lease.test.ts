@@ -40,6 +40,7 @@ function start(changes: Partial<AcquireRequest> = {}) {
     network: WIDE,
     self: { nodeId: null, publicIp: underlay.publicIp },
     recall: () => null,
+    list: null,
     isAway: false,
     previous: null,
     advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
@@ -68,6 +69,20 @@ describe("acquiring a lease", () => {
     const { lease } = await acquire();
     assert.notEqual(lease.subnet.v4, "10.5.9.0/24");
     assert.equal(store.count("claim"), 1);
+  });
+
+  it("begins with the list that is at hand, and asks for another when that is old", async () => {
+    const at = (n: number) => ({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` });
+    const list = { revision: "1" as Revision, leases: [leaseOf(at(1)), leaseOf(at(2))], bad: [] };
+    const fast = start({ network: NARROW, list });
+    assert.equal((await fast.acquire()).lease.subnet.v4, "10.5.3.0/24");
+    assert.deepEqual(fast.store.calls, ["claim"]);
+    const late = start({ network: NARROW, list });
+    late.store.put(leaseOf(at(3)));
+    const acquired = late.acquire();
+    await late.clock.advance(10_000);
+    assert.equal((await acquired).lease.subnet.v4.length, "10.5.1.0/24".length);
+    assert.ok(late.store.count("list") > 0);
   });
 
   it("claims the subnet of the last run while it is free", async () => {
@@ -316,6 +331,7 @@ describe("a record of which it is not certain whose it is", () => {
         advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
         ttl: DAY,
         recall: () => null,
+        list: null,
         isAway: false,
       };
       const onWaiting = (reason: string) => waiting.push(`${id}: ${reason}`);

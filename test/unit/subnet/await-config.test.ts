@@ -37,7 +37,9 @@ describe("waiting for the network config", () => {
   it("gives the config that is there", async () => {
     const { store, wait, log } = start();
     store.setConfig(CONFIG);
-    assert.deepEqual(await wait(), { text: CONFIG, fresh: true });
+    const { text, fresh, list } = await wait();
+    assert.deepEqual([text, fresh, list?.leases], [CONFIG, true, []]);
+    assert.deepEqual(store.calls, ["survey"]);
     assert.deepEqual(log.lines, []);
   });
 
@@ -120,7 +122,7 @@ describe("waiting for the network config", () => {
     await clock.advance(1999);
     assert.deepEqual(recalled, []);
     await clock.advance(3000);
-    assert.deepEqual(await found, { text: CONFIG, fresh: false });
+    assert.deepEqual(await found, { text: CONFIG, fresh: false, list: null });
     assert.equal(recalled.length, 1);
   });
 
@@ -141,7 +143,7 @@ describe("waiting for the network config", () => {
     store.setConfig(CONFIG);
     store.connect();
     await clock.advance(5000);
-    assert.deepEqual(await found, { text: CONFIG, fresh: true });
+    assert.deepEqual(await found, { text: CONFIG, fresh: true, list: null });
   });
 
   it("throws what waiting would not mend", async () => {
