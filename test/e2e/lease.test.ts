@@ -207,6 +207,8 @@ describe("a lease", () => {
     const look = async () => ((await remembered(cluster, directory)) === "" ? true : null);
     await waitFor("the lease to be forgotten", look, seconds(90), signal);
     await cluster.etcdctl("del", host.ownKey());
+    const isBack = async () => ((await scene.readiness()).startsWith("200 ") ? true : null);
+    await waitFor("the subnet to be its own again", isBack, LIMIT, signal);
   });
 
   it("that expires together with all others costs no host a route, and all have their subnets again", async () => {
