@@ -3,8 +3,8 @@
 
 import type { Json } from "../base/json.ts";
 import { judgeChange, readOverlay } from "../overlay.ts";
-import type { Lease } from "../subnet/lease.ts";
-import { isLeasable } from "../subnet/network-config.ts";
+import type { Lease, Subnet } from "../subnet/lease.ts";
+import { isLeasable, subnetAt } from "../subnet/network-config.ts";
 import type { ValidConfig } from "./check-config.ts";
 import { effectiveValues } from "./config-view.ts";
 
@@ -35,17 +35,19 @@ export interface Restarts {
   readonly hosts: readonly Lease[];
 }
 
-/** Both texts are valid configs. */
+/** Both texts are valid configs. Without leases, what a host with the first subnet would have to restart for. */
 export function restartsFor(before: string, after: string, leases: readonly Lease[]): Restarts {
   const inForce = readOverlay(before, "");
-  const members = new Set<string>();
-  const hosts = leases.filter(({ subnet }) => {
+  const membersFor = (subnet: Subnet) => {
     const change = judgeChange(inForce, after, "", subnet);
-    if (change.kind !== "restart") return false;
-    for (const member of change.changed) members.add(member);
-    return true;
-  });
-  return { members: [...members], hosts };
+    return change.kind === "restart" ? change.changed : [];
+  };
+  const first: Subnet = { v4: subnetAt(inForce.ipv4, 0), v6: null };
+  const subnets = leases.length === 0 ? [first] : leases.map(({ subnet }) => subnet);
+  return {
+    members: [...new Set(subnets.flatMap(membersFor))],
+    hosts: leases.filter(({ subnet }) => membersFor(subnet).length > 0),
+  };
 }
 
 /** Leases that fitted before and do not any more; without a config before, all that do not fit. */

@@ -8,7 +8,7 @@ import type { ConfigRecord } from "../subnet/operator-store.ts";
 import { INVALID_CONFIG, printProblems, readCandidate } from "./candidate.ts";
 import { checkConfig, type ValidConfig } from "./check-config.ts";
 import { type ConfigChange, diffConfigs, excludedLeases, type Restarts, restartsFor } from "./config-change.ts";
-import { configJson, describeConfig, formatUnread, formatValue } from "./config-view.ts";
+import { configJson, describeConfig, formatValue, formatWarnings } from "./config-view.ts";
 import { ATTEMPTS, type Look, lookAtStore } from "./look.ts";
 import { printJson, printLines, printPairs, printTable, printWarnings } from "./print.ts";
 import { configKey, type OperatorCalls, withStore } from "./session.ts";
@@ -107,15 +107,17 @@ function describeEffect({ before, changes, restarts, hosts }: Outcome): string |
   if (restarts === null) return null;
   const { members } = restarts;
   if (members.length === 0) return changes.length === 0 ? null : "running daemons follow it at once";
+  const reason = `because of ${members.join(", ")}`;
+  if (hosts === 0) return `no host has a lease; a daemon that runs all the same must be restarted, ${reason}`;
   const names = nameSome(restarts.hosts.map(({ attrs }) => attrs.publicIp));
   const where = restarts.hosts.length === hosts ? "every host" : names;
-  return `restart flanneld on ${where}: until then the old config stays in force there, because of ${members.join(", ")}`;
+  return `restart flanneld on ${where}: until then the old config stays in force there, ${reason}`;
 }
 
 function report(outcome: Outcome, check: ValidConfig, call: VerbCall, { out }: OperatorPorts): void {
   const key = configKey(call);
   if (call.json)
-    printJson(out, { key, ...outcomeJson(outcome), effective: configJson(check), warnings: formatUnread(check) });
+    printJson(out, { key, ...outcomeJson(outcome), effective: configJson(check), warnings: formatWarnings(check) });
   else printOutcome(out, outcome, check, key);
 }
 
@@ -147,7 +149,7 @@ function printOutcome(out: Screen, outcome: Outcome, check: ValidConfig, key: st
   if (before && validOrNull(before.text) === null) printLines(out, ["what stood there is no valid network config"]);
   if (before === null) printPairs(out, describeConfig(check));
   else printChanges(out, changes);
-  printWarnings(out, [...formatUnread(check), ...(excluded.length > 0 ? [describeExcluded(excluded)] : [])]);
+  printWarnings(out, [...formatWarnings(check), ...(excluded.length > 0 ? [describeExcluded(excluded)] : [])]);
   const effect = describeEffect(outcome);
   printLines(out, [
     ...(effect === null ? [] : [effect]),

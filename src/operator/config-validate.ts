@@ -4,7 +4,7 @@ import type { VerbCall } from "../cli/verbs.ts";
 import { type Candidate, INVALID_CONFIG, printProblems, readCandidate } from "./candidate.ts";
 import { type ConfigCheck, checkConfig } from "./check-config.ts";
 import { requireConfig } from "./config-get.ts";
-import { configJson, describeConfig, formatUnread } from "./config-view.ts";
+import { configJson, describeConfig, formatWarnings } from "./config-view.ts";
 import { printJson, printLines, printPairs, printWarnings } from "./print.ts";
 import { configKey, withStore } from "./session.ts";
 import type { OperatorPorts, Screen } from "./verb.ts";
@@ -29,12 +29,12 @@ async function readStored(call: VerbCall, ports: OperatorPorts, signal: AbortSig
 function printVerdict(out: Screen, source: string, check: Extract<ConfigCheck, { kind: "valid" }>): void {
   printLines(out, [`${source}: ${out.style.good("valid")}`]);
   printPairs(out, describeConfig(check));
-  printWarnings(out, formatUnread(check));
+  printWarnings(out, formatWarnings(check));
 }
 
 function checkJson(check: ConfigCheck) {
   return check.kind === "valid"
-    ? { valid: true, effective: configJson(check), warnings: formatUnread(check), problems: [] }
+    ? { valid: true, effective: configJson(check), warnings: formatWarnings(check), problems: [] }
     : {
         valid: false,
         effective: null,

@@ -46,7 +46,14 @@ export function configJson(config: ValidConfig): Json {
 }
 
 /** A sentence for each member that nobody reads. */
-export function formatUnread({ network, unread }: ValidConfig): readonly string[] {
+/** Compat: the Go daemon takes udp, too. */
+const NO_BACKEND =
+  '$.Backend: there is none, which means udp: flanneld itself then carries every packet; most networks want {"Type": "vxlan"}';
+
+export function formatWarnings({ network, unread }: ValidConfig): readonly string[] {
   const reader = (path: string) => (path.startsWith("$.Backend.") ? `the backend ${network.backend.type}` : "flanneld");
-  return unread.map((path) => `${path}: ${reader(path)} does not know this member and ignores it; is it misspelt?`);
+  const unknown = unread.map(
+    (path) => `${path}: ${reader(path)} does not know this member and ignores it; is it misspelt?`,
+  );
+  return Object.keys(network.backend.options).length > 0 ? unknown : [NO_BACKEND, ...unknown];
 }

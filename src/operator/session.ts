@@ -3,7 +3,7 @@
 
 import type { Millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { FlannelError } from "../base/errors.ts";
+import { FlannelError, isError } from "../base/errors.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { OperatorStore } from "../subnet/operator-store.ts";
@@ -45,13 +45,29 @@ function createLimit(limit: Millis, endpoints: readonly string[], clock: Clock) 
   return (op: string, doubt: string) =>
     async <T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> => {
       try {
-        return await withDeadline(limit, clock, signal, work);
+        return await withDeadline(limit, clock, signal, (scope) => untilAnswered(work, doubt === "", scope));
       } catch (error) {
         if (!(error instanceof DeadlineExceeded)) throw error;
         const reason = `no answer within ${limit / 1000} s from ${endpoints.join(", ")} (--timeout waits longer)${doubt}`;
         throw new FlannelError("etcd.unavailable", { op, reason });
       }
     };
+}
+
+/** An endpoint that says nothing is given up after some seconds; the person may have allowed more. */
+async function untilAnswered<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  isRepeatable: boolean,
+  signal: AbortSignal,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await work(signal);
+    } catch (error) {
+      const isSilent = isError(error, "etcd.unavailable") && error.info.reason.includes("no answer within");
+      if (!isSilent || !isRepeatable || signal.aborted) throw error;
+    }
+  }
 }
 
 /** The full key, for people. */

@@ -66,7 +66,7 @@ describe("bench:scale", () => {
     };
     for (const { section, what, measured } of figures) assert.ok(Number.isFinite(measured), `${section}: ${what}`);
     for (const section of ["start", "burst", "churn"]) assert.deepEqual(value(section, /^differences/), [0]);
-    assert.deepEqual(value("start", /^requests/), [6]);
+    assert.deepEqual(value("start", /^requests/), [5]);
     assert.deepEqual([value("burst", /^requests/), value("churn", /^requests/)], [[0], [0]]);
     assert.deepEqual(value("join", /^subnets given twice/), [0]);
     assert.deepEqual(

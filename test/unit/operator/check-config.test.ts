@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { createBackend } from "../../../src/backends/registry.ts";
 import type { Json } from "../../../src/base/json.ts";
 import { checkConfig } from "../../../src/operator/check-config.ts";
-import { describeConfig, formatUnread } from "../../../src/operator/config-view.ts";
+import { describeConfig, formatWarnings } from "../../../src/operator/config-view.ts";
 import { requireIpv4 } from "../../../src/overlay.ts";
 import { parseNetworkConfig } from "../../../src/subnet/network-config.ts";
 
@@ -140,11 +140,16 @@ describe("checking a network config", () => {
       const check = valid({ Network: "10.5.0.0/16", subnetLenght: 26, Backend: { Type, mtu: 1400, CIDR: 1 } });
       assert.deepEqual(check.unread, ["$.subnetLenght", "$.Backend.CIDR"]);
       assert.match(
-        formatUnread(check)[1] ?? "",
+        formatWarnings(check)[1] ?? "",
         new RegExp(`^\\$\\.Backend\\.CIDR: the backend ${Type} does not know`),
       );
     }
     assert.deepEqual(valid({ Network: "10.5.0.0/16", Backend: { Type: "host-gw", VNI: 1 } }).unread, ["$.Backend.VNI"]);
     assert.deepEqual(valid({ Network: "10.5.0.0/16" }).unread, []);
+  });
+
+  it("warns of a config without a Backend, which means udp", () => {
+    assert.match(formatWarnings(valid({ Network: "10.5.0.0/16" }))[0] ?? "", /\$\.Backend: there is none.*udp.*vxlan/);
+    assert.deepEqual(formatWarnings(valid({ Network: "10.5.0.0/16", Backend: { Type: "udp" } })), []);
   });
 });

@@ -70,6 +70,10 @@ describe("the hosts that have to restart flanneld", () => {
     assert.deepEqual(restarts(`${text} `), [[], []]);
   });
 
+  it("are told by their reason also where no host has a lease yet", () => {
+    assert.deepEqual(restartsFor(text, text.replace("vxlan", "host-gw"), []), { members: ["Backend.Type"], hosts: [] });
+  });
+
   it("are all for another backend, and those whose subnet has no place any more", () => {
     assert.deepEqual(restarts(text.replace("vxlan", "host-gw")), [["Backend.Type"], ["10.0.0.1", "10.0.0.9"]]);
     const narrow = text.replace("{", '{"SubnetMin": "10.5.2.0", "SubnetMax": "10.5.99.0",');
