@@ -70,7 +70,7 @@ describe("bench:scale", () => {
     assert.deepEqual([value("burst", /^requests/), value("churn", /^requests/)], [[0], [0]]);
     assert.deepEqual(value("join", /^subnets given twice/), [0]);
     assert.deepEqual(
-      value("join", /^requests/).map((each) => each >= 6 && each <= 8),
+      value("join", /^requests/).map((each) => each >= 5 && each <= 7),
       [true],
     );
     assert.deepEqual(value("steady", /^requests of a census/), [1]);
