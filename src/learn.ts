@@ -164,7 +164,7 @@ export async function acquire(
   };
   const onList = ({ leases }: LeaseList) => {
     const record = leases.find(({ key }) => key === last?.acquired.lease.key);
-    if (last && (!record || ownershipOf(record.attrs, self) !== "ours")) void memory.forget();
+    if (record && ownershipOf(record.attrs, self) !== "ours") void memory.forget();
   };
   const onWaiting = (reason: string) => board.set("lease", reason);
   const acquired = await acquireLease(request, { ...means, onWaiting, onList }, signal);

@@ -108,6 +108,10 @@ function suite(mode: Mode): void {
   const seen = (journey: Journey) => sourceSeen(journey, signal);
 
   it("lets pods speak with each other under their own addresses", async () => {
+    // Each host is ready for itself; of the other it hears a moment later.
+    const reach = async () =>
+      (await ping(one().namespace, two().address, { count: 1 }, signal)).received === 1 ? true : null;
+    await waitFor("the way to the other pod", reach, seconds(15), signal);
     assert.equal((await ping(one().namespace, two().address, { count: 5 }, signal)).received, 5);
     const journey = { from: one().namespace, to: two().namespace, address: two().address };
     assert.equal(await seen(journey), one().address);
