@@ -45,7 +45,6 @@ export async function hold(
     publisher.touch();
     if (leases.holder.isHeld()) memory.touch();
     else void memory.forget();
-    means.board.announce();
   };
   const leases = holdLeases(learned, acquired, options, means, onChange);
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
@@ -156,7 +155,10 @@ function reconcile(
     ...means,
     plan() {
       plane?.check();
-      return withBlackhole(planner.plan());
+      const plan = withBlackhole(planner.plan());
+      // Once for all that has come since the last pass: each event of the store would be too often.
+      means.board.announce();
+      return plan;
     },
     pulse: createPulse(means),
   });

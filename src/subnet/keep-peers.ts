@@ -46,13 +46,15 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
   const bell = createDoorbell();
   let keeping = startKeeping(deps.before ?? deps.table());
   let effective = tableWithDeparted(keeping);
+  let kept = 0;
   let removed: SubnetKey[] = [];
   const look = () => {
     const next = keepDeparted(keeping, deps.table(), clock.boottime(), rules, removed);
     removed = [];
     if (next === keeping) return;
-    tell(countKept(keeping), countKept(next), rules, log);
-    keeping = next;
+    const keptNow = countKept(next);
+    tell(kept, keptNow, rules, log);
+    [keeping, kept] = [next, keptNow];
     effective = tableWithDeparted(next);
     bell.ring("another table");
   };
@@ -66,7 +68,6 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
       for (const change of event.changes) if (change.kind === "removed") removed.push(change.key);
     },
     trouble() {
-      const kept = countKept(keeping);
       return kept === 0
         ? null
         : `the records of ${kept} hosts have vanished from etcd together; they are kept as peers`;

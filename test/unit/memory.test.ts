@@ -96,6 +96,18 @@ describe("the memory of a host", () => {
     assert.equal(await host.memory.recall(), null);
   });
 
+  it("writes once that it has forgotten, however often it is told", async () => {
+    await using host = start();
+    host.have(acquired("7"));
+    await host.clock.advance(3000);
+    const before = host.writes();
+    for (let times = 0; times < 100; times++) await host.memory.forget();
+    assert.equal(host.writes(), before + 1);
+    host.have(acquired("8"));
+    await host.clock.advance(60_000);
+    assert.equal((await host.memory.recall())?.acquired.list.revision, "8");
+  });
+
   it("tells once that it cannot write, and writes as soon as it can", async () => {
     await using host = start();
     host.fill(true);
