@@ -20,6 +20,8 @@ export interface FlanneldOptions {
   /** More flags, as on the command line. */
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** No --iface: the default route decides. */
+  readonly choosesInterface?: boolean;
   /** Instead of bin/flanneld. */
   readonly program?: string;
 }
@@ -53,7 +55,7 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
     [
       options.program ?? LAUNCHER,
       `--etcd-endpoints=${options.etcdEndpoints.join(",")}`,
-      "--iface=eth0",
+      ...(options.choosesInterface ? [] : ["--iface=eth0"]),
       `--subnet-file=${subnetFile}`,
       // Another flanneld need not know the flag.
       ...(options.program === undefined ? [`--state-dir=${join(host.directory, "state")}`] : []),

@@ -1,7 +1,8 @@
 // Keeps the packets of a userspace backend moving: opens its socket, attaches to its device whenever there is one, and
-// hands on the peers. The device itself, its address and its route are the reconciler's; a device that somebody deletes
+// hands on the peers. When the underlay has another address, or the device another MTU, it opens and attaches anew. The device itself, its address and its route are the reconciler's; a device that somebody deletes
 // is made anew by it and attached to here.
 
+import { isDeepStrictEqual } from "node:util";
 import type { NetworkView } from "./backends/backend.ts";
 import type { Userspace } from "./backends/userspace.ts";
 import { delays } from "./base/backoff.ts";
@@ -12,19 +13,20 @@ import {
   type Datapath,
   type DatapathCounters,
   type DatapathTunnel,
-  type OpenDatapath,
+  type ForwardRoute,
 } from "./base/datapath.ts";
 import { createDoorbell, type Doorbell } from "./base/doorbell.ts";
-import { FlannelError, messageOf } from "./base/errors.ts";
+import { messageOf } from "./base/errors.ts";
 import type { LogFields, Logger } from "./base/log.ts";
 import { createWaiters } from "./base/waiters.ts";
+import { openDatapathSocket, type SocketDeps } from "./datapath-socket.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
 
 export interface DataPlane extends Disposable {
   /** The peers and ourselves as of now. */
   follow(view: NetworkView): void;
-  /** Looks whether the device that is attached still is the one that is meant. */
+  /** Looks whether the device that is attached, and the address of the socket, still are those that are meant. */
   check(): void;
   /** Attaches, and attaches again, until aborted. `deviceReady` resolves while the device is as planned. */
   run(deviceReady: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void>;
@@ -32,6 +34,8 @@ export interface DataPlane extends Disposable {
   ready(signal: AbortSignal): Promise<void>;
   /** Why packets are not carried, or null. */
   trouble(): string | null;
+  /** Why they are carried from an address that is not the underlay's any more, or null. */
+  socketTrouble(): string | null;
   /** Logs what has been carried and dropped. */
   report(): void;
 }
@@ -43,130 +47,134 @@ const MISSING_DELAY = millis(100);
 const FIRST_DELAY = millis(50);
 const LONGEST_DELAY = seconds(5);
 
-type Deps = Pick<Ports, "clock" | "random" | "log"> & { readonly openDatapath: OpenDatapath };
+/** A reason to attach anew that is no errno: the next socket is open, or the device is to be used otherwise. */
+const OUTDATED = "outdated";
+
+type Deps = SocketDeps & Pick<Ports, "random">;
 
 /** Throws `listen.failed` or `backend.unsuitable`; nothing on the host has been changed then. */
 export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: Deps): DataPlane {
   const ended = createDoorbell();
-  const datapath = open(userspace, underlay, deps, (errno) => ended.ring(errno));
-  const attachment = createAttachment(datapath, userspace.options(underlay).port, ended, deps);
+  const socket = openDatapathSocket(userspace, underlay, deps, (errno) => ended.ring(errno));
+  const attachment = createAttachment(socket.current, userspace.options(underlay).port, ended, deps);
   let view: NetworkView | null = null;
+  let routes: readonly ForwardRoute[] = [];
+  const isOutdated = (tunnel: DatapathTunnel) =>
+    view !== null && (socket.prepare(view.underlay) || !isDeepStrictEqual(userspace.tunnel(view), tunnel));
+  const advance = () => {
+    socket.advance();
+    socket.current().setRoutes(routes);
+  };
   return {
     follow(next) {
       // Invariant: I2, what is not known completely takes no peer away. The first has none to take.
-      if (!next.complete && view !== null) return;
+      const isFirst = view === null;
       view = next;
-      datapath.setRoutes(userspace.routes(next));
+      if (next.complete || isFirst) {
+        routes = userspace.routes(next);
+        socket.current().setRoutes(routes);
+      }
+      attachment.check(isOutdated);
     },
-    check: attachment.check,
+    check: () => attachment.check(isOutdated),
     async run(deviceReady, signal) {
       let delay = newDelays(deps);
       for (;;) {
         await deviceReady(signal);
         const since = deps.clock.monotonic();
-        const outcome = view ? await attachment.carry(userspace.tunnel(view), signal) : "over";
+        advance();
+        const outcome = view ? await attachment.carry(userspace.tunnel(view), isOutdated, signal) : "over";
+        if (outcome === "changed") continue;
         if (deps.clock.monotonic() - since > LASTING) delay = newDelays(deps);
         await deps.clock.sleep(outcome === "missing" ? MISSING_DELAY : delay.next().value, signal);
       }
     },
     ready: attachment.ready,
     trouble: attachment.trouble,
-    report: () => reportCounters(datapath.counters(), deps.log),
+    socketTrouble: socket.trouble,
+    report: () => reportCounters(socket.counters(), deps.log),
     [Symbol.dispose]() {
       const carried = attachment.trouble() === null;
-      datapath[Symbol.dispose]();
+      socket[Symbol.dispose]();
       if (carried) deps.log.info("packets are not carried until flanneld runs again; the device stays");
     },
   };
 }
 
-interface Attachment extends Pick<DataPlane, "check" | "ready" | "trouble"> {
-  /** Returns when packets are no longer carried, or cannot be, because the device is missing or otherwise. */
-  carry(tunnel: DatapathTunnel, signal: AbortSignal): Promise<"missing" | "over">;
+interface Attachment extends Pick<DataPlane, "ready" | "trouble"> {
+  check(isOutdated: IsOutdated): void;
+  /**
+   * Returns when packets are no longer carried, because they are to be carried otherwise, or cannot be, because the
+   * device is missing or otherwise.
+   */
+  carry(tunnel: DatapathTunnel, isOutdated: IsOutdated, signal: AbortSignal): Promise<"changed" | "missing" | "over">;
 }
 
-function createAttachment(datapath: Datapath, port: number, ended: Doorbell, deps: Deps): Attachment {
+/** Whether packets of a device that is attached like this are to be carried otherwise. */
+type IsOutdated = (tunnel: DatapathTunnel) => boolean;
+
+function createAttachment(current: () => Datapath, port: number, ended: Doorbell, deps: Deps): Attachment {
   const waiters = createWaiters();
   const complaint = createComplaint(
     { raised: "cannot attach to the device", settled: "attached to the device again" },
     deps,
   );
   let trouble: string | null = "not attached to the device yet";
-  let device: string | null = null;
-  const set = (reason: string | null, attached: string | null) => {
+  let tunnel: DatapathTunnel | null = null;
+  const set = (reason: string | null, attached: DatapathTunnel | null) => {
     trouble = reason;
-    device = attached;
+    tunnel = attached;
     waiters.check();
   };
   return {
     trouble: () => trouble,
     ready: (signal) => waiters.until(() => trouble === null, signal),
-    check() {
+    check(isOutdated) {
+      if (tunnel === null) return;
       // Kernel: a descriptor stays with its device when that gets another name.
-      if (device !== null && datapath.device() !== device) ended.ring("ENODEV");
+      if (current().device() !== tunnel.device) ended.ring("ENODEV");
+      else if (isOutdated(tunnel)) ended.ring(OUTDATED);
     },
-    async carry(tunnel, signal) {
+    async carry(wanted, isOutdated, signal) {
+      const datapath = current();
+      const { device } = wanted;
       try {
-        datapath.attach(tunnel);
+        datapath.attach(wanted);
       } catch (error) {
-        const reason = describeAttachError(error, tunnel.device);
+        const reason = describeAttachError(error, device);
         set(reason, null);
-        complaint.raise(reason, { dev: tunnel.device });
+        complaint.raise(reason, { dev: device });
         return isMissing(error) ? "missing" : "over";
       }
       complaint.settle();
-      deps.log.info("packets are carried", { dev: tunnel.device, port, ...describeFeatures(datapath) });
-      set(null, tunnel.device);
-      const [errno = ""] = await ended.wait(signal);
+      deps.log.info("packets are carried", { dev: device, port, ...describeFeatures(datapath) });
+      set(null, wanted);
+      const errno = await untilEnded(ended, () => isOutdated(wanted), signal);
       datapath.detach();
-      set(`the device ${tunnel.device} was taken away (${errno})`, null);
-      deps.log.warn("packets are no longer carried", { dev: tunnel.device, errno });
+      if (errno === null) {
+        set("the device is attached to anew", null);
+        return "changed";
+      }
+      set(`the device ${device} was taken away (${errno})`, null);
+      deps.log.warn("packets are no longer carried", { dev: device, errno });
       return "over";
     },
   };
 }
 
+/** Resolves to the errno with which it ended, or to null once it is outdated. */
+async function untilEnded(ended: Doorbell, isOutdated: () => boolean, signal: AbortSignal): Promise<string | null> {
+  for (;;) {
+    const reasons = await ended.wait(signal);
+    const errno = [...reasons].find((reason) => reason !== OUTDATED);
+    if (errno !== undefined) return errno;
+    // It may have been mended meanwhile, or the bell have rung twice.
+    if (isOutdated()) return null;
+  }
+}
+
 function newDelays({ random }: Deps): Generator<Millis, never> {
   return delays({ first: FIRST_DELAY, max: LONGEST_DELAY, random });
-}
-
-function open(userspace: Userspace, underlay: Underlay, deps: Deps, onEnded: (errno: string) => void): Datapath {
-  const options = userspace.options(underlay);
-  const onFeatureLost = (feature: string, errno: string) =>
-    deps.log.warn("the kernel rejects what it has offered; it is off from now on", { feature, errno });
-  try {
-    return deps.openDatapath(options, { onEnded, onFeatureLost });
-  } catch (error) {
-    throw describeOpenError(error, `${options.address}:${options.port}`);
-  }
-}
-
-function describeOpenError(error: unknown, address: string): unknown {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case "EADDRINUSE": {
-      const reason =
-        "another process has this UDP port (ss -lunp shows which; a second flanneld?); stop it, or set another Port in the Backend of the network config";
-      return new FlannelError("listen.failed", { what: "packets of the udp backend", address, reason });
-    }
-    case "ENOENT":
-    case "ENODEV":
-    case "ENXIO": {
-      const reason =
-        "there is no /dev/net/tun: load the kernel module tun (modprobe tun), or give the container the device /dev/net/tun";
-      return new FlannelError("backend.unsuitable", { backend: "udp", reason });
-    }
-    case "EACCES":
-    case "EPERM": {
-      const reason = `/dev/net/tun or UDP ${address} may not be opened: run flanneld as root with CAP_NET_ADMIN, and allow the device`;
-      return new FlannelError("backend.unsuitable", { backend: "udp", reason });
-    }
-    default:
-      return new FlannelError("listen.failed", {
-        what: "packets of the udp backend",
-        address,
-        reason: messageOf(error),
-      });
-  }
 }
 
 function isMissing(error: unknown): boolean {

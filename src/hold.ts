@@ -1,6 +1,7 @@
 // Holds everything together until stopped: the lease, the peers, the kernel, the subnet file and what is remembered. Here
 // the parts are made and told of each other; each part that waits has one task.
 
+import { type AddressClaim, createAddressClaim } from "./address-claim.ts";
 import type { NetworkView } from "./backends/backend.ts";
 import { type EpochMillis, minutes } from "./base/brand.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
@@ -8,13 +9,15 @@ import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Firewall } from "./firewall/firewall.ts";
 import { type ConfigFollower, createConfigFollower } from "./follow-config.ts";
+import { createUnderlayFollower, type UnderlayFollower } from "./follow-underlay.ts";
 import { createHostFirewall } from "./host-firewall.ts";
-import type { Learned } from "./learn.ts";
+import { findUnderlay, type Learned } from "./learn.ts";
 import type { Means } from "./means.ts";
 import type { Memory } from "./memory.ts";
 import type { LinkName } from "./net/objects.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
+import { createOwnRecord } from "./own-record.ts";
 import { createPlanner } from "./planner.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
 import { describeState } from "./status-board.ts";
@@ -56,7 +59,7 @@ export async function hold(
     await plane?.ready(until);
     await firewall.tried(until);
   };
-  const publisher = publish(learned, leases, options, { ...means, ready });
+  const publisher = publish(leases, options, { ...means, ready });
   const parts: Parts = { leases, reconciler, firewall, publisher, plane };
   watchAll(parts, means);
   using _report = reportOnRequest(parts, means);
@@ -83,6 +86,7 @@ function tasksOf(
     follow: leases.follower.run,
     keep: leases.keeper.run,
     config: leases.config.run,
+    underlay: leases.underlays.run,
     guard: firewall.run,
     publish: publisher.run,
     remember: (signal) => memory.run(() => worthRemembering(leases, clock.now()), signal),
@@ -95,6 +99,7 @@ interface Leases {
   readonly follower: LeaseFollower;
   readonly keeper: PeerKeeper;
   readonly config: ConfigFollower;
+  readonly underlays: UnderlayFollower;
 }
 
 function holdLeases(
@@ -104,7 +109,15 @@ function holdLeases(
   means: Means,
   onChange: () => void,
 ): Leases {
-  const holder = createLeaseHolder(acquired, { ttl: LEASE_TTL, margin: options.renewMargin }, { ...means, onChange });
+  const wanted = createOwnRecord({
+    ...learned,
+    ...means,
+    backend: () => config.overlay().backend,
+    first: learned.underlay,
+    underlay: () => underlays.underlay(),
+  });
+  const terms = { ttl: LEASE_TTL, margin: options.renewMargin };
+  const holder = createLeaseHolder(acquired, terms, { ...means, wanted, onChange });
   const follower = createLeaseFollower(
     acquired,
     { recount: RECOUNT_INTERVAL },
@@ -114,6 +127,7 @@ function holdLeases(
       onChange: (event) => {
         holder.observe(event);
         keeper.observe(event);
+        underlays.recheck();
         onChange();
       },
       onConnected: holder.retry,
@@ -122,12 +136,36 @@ function holdLeases(
   const rules = { grace: options.stalePeerGrace, self: holder.lease().key };
   const keeper = createPeerKeeper(rules, { ...means, before: learned.lately, table: follower.table, onChange });
   const config = createConfigFollower(learned.overlay, learned.configKey, { ...means, self: holder.lease, onChange });
-  return { holder, follower, keeper, config };
+  const claim = createAddressClaim({ ...means, table: keeper.table, self: holder.lease });
+  const announce = () => {
+    holder.announce();
+    onChange();
+  };
+  const underlays = followUnderlay(learned, { config, holder }, claim, options, { ...means, onChange: announce });
+  return { holder, follower, keeper, config, underlays };
+}
+
+function followUnderlay(
+  { underlay, mark }: Learned,
+  { config, holder }: Pick<Leases, "config" | "holder">,
+  claim: AddressClaim,
+  options: Options,
+  deps: Means & { readonly onChange: () => void },
+): UnderlayFollower {
+  return createUnderlayFollower(underlay, {
+    ...deps,
+    choose: (signal) => findUnderlay(options, holder.lease().subnet.v4, deps, signal),
+    async objection(next, signal) {
+      const links = await deps.kernel.links(signal);
+      const unsuitable = config.overlay().backend.unsuitable({ underlay: next, links, mark });
+      return unsuitable ?? (await claim(next.publicIp, signal));
+    },
+  });
 }
 
 function reconcile(
   learned: Learned,
-  { holder, keeper, config }: Leases,
+  { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
   plane: DataPlane | null,
   { blackholeRoute }: Options,
@@ -143,6 +181,8 @@ function reconcile(
     ...learned,
     device,
     overlay: config.overlay,
+    underlay: underlays.underlay,
+    formerUnderlays: underlays.former,
     table: keeper.table,
     self: holder.lease,
     isHeld: holder.isHeld,
@@ -170,12 +210,16 @@ function guard(learned: Learned, { config, holder }: Leases, options: Options, m
 }
 
 function publish(
-  { underlay }: Learned,
-  { holder, config }: Leases,
+  { holder, config, underlays }: Leases,
   options: Options,
   deps: Means & { readonly ready: (signal: AbortSignal) => Promise<void> },
 ): Publisher {
-  return createPublisher(options, () => ({ ...config.overlay(), underlay, subnet: holder.lease().subnet }), deps);
+  const published = () => ({
+    ...config.overlay(),
+    underlay: underlays.underlay(),
+    subnet: holder.lease().subnet,
+  });
+  return createPublisher(options, published, deps);
 }
 
 /** What keeps the host from being ready, and what is not as it should be although packets flow. */
@@ -184,6 +228,7 @@ function watchAll({ leases, reconciler, firewall, plane }: Parts, { board, store
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   board.degrade("etcd", leases.follower.trouble);
   board.degrade("certificates", () => expiring(store.health().certificates, clock.now()));
+  board.degrade("underlay", () => leases.underlays.trouble() ?? plane?.socketTrouble() ?? null);
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);

@@ -12,6 +12,7 @@ import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
 import { type LinkName, MARK } from "./net/objects.ts";
 import { chooseUnderlay, type Underlay } from "./net/underlay.ts";
+import { withoutOwnSubnet } from "./net/underlay-change.ts";
 import { learnNodeId } from "./node-id.ts";
 import { type Overlay, readOverlay } from "./overlay.ts";
 import { type Acquired, type AcquireRequest, acquireLease } from "./subnet/acquire-lease.ts";
@@ -58,11 +59,11 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   const configKey = `${prefix}/config`;
   const memory = createMemory(prefix, means);
   const nodeId = await learnNodeId(means);
+  const last = await memory.recall();
   const identify = async (): Promise<{ readonly underlay: Underlay; readonly self: Identity }> => {
-    const underlay = await findUnderlay(options, means, signal);
+    const underlay = await findUnderlay(options, last?.acquired.lease.subnet.v4 ?? null, means, signal);
     return { underlay, self: { nodeId, publicIp: underlay.publicIp } };
   };
-  const last = await memory.recall();
   const recall = last ? createRecall(last, identify, means) : async () => null;
   const found = await awaitNetworkConfig(
     configKey,
@@ -96,10 +97,16 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   };
 }
 
-async function findUnderlay(options: Options, { kernel }: Means, signal: AbortSignal): Promise<Underlay> {
+/** `own` is this host's subnet, as far as it is known. Throws `interface.not-found`. */
+export async function findUnderlay(
+  options: Options,
+  own: Prefix4 | null,
+  { kernel }: Means,
+  signal: AbortSignal,
+): Promise<Underlay> {
   const { canReach } = options.underlay;
   const reach = canReach && (await kernel.lookup(canReach, signal));
-  return chooseUnderlay(await kernel.underlayFacts(signal), options.underlay, reach);
+  return chooseUnderlay(withoutOwnSubnet(await kernel.underlayFacts(signal), own), options.underlay, reach);
 }
 
 /** The config of the last run if this host can go on with what it remembers, else null, which is told once. */

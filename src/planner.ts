@@ -15,7 +15,8 @@ import type { LeaseTable } from "./subnet/lease-table.ts";
 export interface PlannerInput {
   readonly mark: string;
   readonly device: LinkName | null;
-  readonly underlay: Underlay;
+  readonly underlay: () => Underlay;
+  readonly formerUnderlays: () => readonly LinkName[];
   readonly flannelDevices: readonly LinkName[];
   /** The network and its backend, as now in force. */
   readonly overlay: () => Pick<Overlay, "network" | "backend">;
@@ -52,7 +53,7 @@ export function createPlanner(input: PlannerInput): Planner {
     plan() {
       const basis = basisOf(input);
       if (last && isSame(last.basis, basis)) return last.plan;
-      const { peers, unfit, unreachable } = admit(basis, input.underlay, known);
+      const { peers, unfit, unreachable } = admit(basis, known);
       known = peers;
       leftOut = [...unfit, ...unreachable];
       tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
@@ -67,6 +68,7 @@ export function createPlanner(input: PlannerInput): Planner {
 
 /** All that a plan follows from and that may change. */
 interface Basis extends Pick<Overlay, "network" | "backend"> {
+  readonly underlay: Underlay;
   readonly leases: LeaseTable["leases"];
   readonly bad: LeaseTable["bad"];
   readonly complete: boolean;
@@ -77,16 +79,22 @@ interface Basis extends Pick<Overlay, "network" | "backend"> {
 function basisOf(input: PlannerInput): Basis {
   const { network, backend } = input.overlay();
   const { leases, bad, complete } = input.table();
-  return { network, backend, leases, bad, complete, self: input.self(), isHeld: input.isHeld() };
+  const [underlay, self, isHeld] = [input.underlay(), input.self(), input.isHeld()];
+  return { network, backend, underlay, leases, bad, complete, self, isHeld };
 }
 
 function isSame(a: Basis, b: Basis): boolean {
   return (Object.keys(a) as (keyof Basis)[]).every((name) => a[name] === b[name]);
 }
 
-function viewOf(input: PlannerInput, { network, self, complete }: Basis, peers: readonly Lease[]): NetworkView {
-  const { underlay, mark, device, flannelDevices } = input;
-  return { network, underlay, mark, device, flannelDevices, self, peers, complete };
+function viewOf(
+  input: PlannerInput,
+  { network, underlay, self, complete }: Basis,
+  peers: readonly Lease[],
+): NetworkView {
+  const { mark, device, flannelDevices } = input;
+  const formerUnderlays = input.formerUnderlays();
+  return { network, underlay, mark, device, flannelDevices, formerUnderlays, self, peers, complete };
 }
 
 interface Admitted {
@@ -98,7 +106,7 @@ interface Admitted {
   readonly unreachable: readonly (LeftOut & { readonly peer: string })[];
 }
 
-function admit({ leases, bad, self, backend, network }: Basis, underlay: Underlay, known: readonly Lease[]): Admitted {
+function admit({ leases, bad, self, backend, network, underlay }: Basis, known: readonly Lease[]): Admitted {
   const admitted = admitPeers({ leases }, { network, self, backendType: backend.type });
   const faults = new Map<SubnetKey, Admitted["unreachable"][number]>();
   const canReach = (peer: Lease) => backend.peerFault(peer, { self, underlay }) === null;

@@ -24,6 +24,8 @@ export interface NetworkView {
   readonly device: LinkName | null;
   /** Devices that any backend may have made, ours or another, as of the start: routes may be left on them. */
   readonly flannelDevices: readonly LinkName[];
+  /** Interfaces that were the underlay before this one, since the start: routes may be left on them. */
+  readonly formerUnderlays: readonly LinkName[];
   readonly self: Lease;
   /** Admitted peers, self excluded. */
   readonly peers: readonly Lease[];

@@ -15,7 +15,7 @@ export function rememberByLease<T>(compute: (lease: Lease) => T): (lease: Lease)
   };
 }
 
-/** The same for what also depends on the underlay, which is one object for as long as the daemon runs. */
+/** The same for what also depends on the underlay, which is one object for as long as it is the same. */
 export function rememberByUnderlay<T>(
   compute: (lease: Lease, underlay: Underlay) => T,
 ): (lease: Lease, underlay: Underlay) => T {

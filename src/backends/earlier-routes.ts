@@ -25,17 +25,24 @@ export function flannelDevices(links: readonly Link[]): readonly LinkName[] {
   return links.filter(isOne).map(({ name }) => name);
 }
 
+/** Where such routes may be, for a plan's scope. */
+export function earlierRouteDevices({ underlay, formerUnderlays, flannelDevices }: NetworkView): readonly LinkName[] {
+  return [underlay.link, ...formerUnderlays, ...flannelDevices];
+}
+
 /**
  * Whether a route is ours by where it leads: inside the network and through a flannel device, or through the underlay to
  * a gateway. There, of the *boot* protocol only those of exactly one subnet are, which is what the Go daemon makes.
  */
-export function claimEarlierRoutes({ network, underlay, flannelDevices }: NetworkView): (route: Route) => boolean {
+export function claimEarlierRoutes(view: NetworkView): (route: Route) => boolean {
+  const { network, underlay, flannelDevices } = view;
   const { ipv4 } = network;
+  const underlays = [underlay.link, ...view.formerUnderlays];
   return (route) => {
     if (route.protocol !== FLANNEL_PROTOCOL && route.protocol !== BOOT_PROTOCOL) return false;
     if (!isInside(network, route.dst)) return false;
     if (flannelDevices.includes(route.dev)) return true;
-    if (route.dev !== underlay.link || route.via === null) return false;
+    if (!underlays.includes(route.dev) || route.via === null) return false;
     return route.protocol === FLANNEL_PROTOCOL || prefixLength(route.dst) === ipv4?.subnetLen;
   };
 }

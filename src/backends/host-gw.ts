@@ -6,7 +6,7 @@ import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { Backend, NetworkView } from "./backend.ts";
 import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
-import { claimEarlierRoutes } from "./earlier-routes.ts";
+import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
 import { overlayMtu, readMtu } from "./mtu.ts";
 
 const HOST_GW_TYPE = "host-gw";
@@ -46,10 +46,10 @@ function readHostGwMtu(rawOptions: { readonly [key: string]: Json }): number | n
 }
 
 function planHostGw(view: NetworkView, directRoute: DirectRoute): Plan {
-  const { underlay, flannelDevices } = view;
+  const { underlay } = view;
   const isOurs = claimEarlierRoutes(view);
   return {
-    scope: { devices: [], routeDevices: [underlay.link, ...flannelDevices], kinds: ["route"] },
+    scope: { devices: [], routeDevices: earlierRouteDevices(view), kinds: ["route"] },
     want: view.peers.map((peer) => directRoute(peer, underlay)).filter((route) => route !== null),
     claims: (object) => object.kind === "route" && isOurs(object),
     complete: view.complete,

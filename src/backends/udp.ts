@@ -14,7 +14,7 @@ import {
 import type { Plan } from "../net/plan.ts";
 import type { Json } from "../subnet/lease.ts";
 import type { Backend, HostView, NetworkView } from "./backend.ts";
-import { claimEarlierRoutes } from "./earlier-routes.ts";
+import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
 import { overlayMtu } from "./mtu.ts";
 import { OVERHEAD, readUdpOptions, type UdpOptions } from "./udp-options.ts";
 
@@ -74,7 +74,7 @@ function deviceOf({ device }: NetworkView): LinkName {
 }
 
 function planUdp(view: NetworkView, options: UdpOptions): Plan {
-  const { underlay, self, network, flannelDevices, mark } = view;
+  const { underlay, self, network, mark } = view;
   const dev = deviceOf(view);
   const want: NetObject[] = [
     {
@@ -98,7 +98,7 @@ function planUdp(view: NetworkView, options: UdpOptions): Plan {
   return {
     scope: {
       devices: [dev],
-      routeDevices: [underlay.link, ...flannelDevices],
+      routeDevices: earlierRouteDevices(view),
       kinds: ["link", "address", "route"],
     },
     want,

@@ -18,7 +18,7 @@ import type { Json, Lease } from "../subnet/lease.ts";
 import type { Backend, NetworkView } from "./backend.ts";
 import { rememberByLease } from "./by-lease.ts";
 import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
-import { claimEarlierRoutes } from "./earlier-routes.ts";
+import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
 import { overlayMtu } from "./mtu.ts";
 import { portConflict } from "./vxlan-conflict.ts";
 import { OVERHEAD, readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
@@ -67,7 +67,7 @@ interface Means {
 }
 
 function planVxlan(view: NetworkView, options: VxlanOptions, dev: LinkName, means: Means): Plan {
-  const { underlay, self, flannelDevices } = view;
+  const { underlay, self } = view;
   const want: NetObject[] = [deviceFor(view, options, dev), ownAddress(self, dev)];
   const announced = new Map<Mac, Lease>();
   for (const peer of view.peers) {
@@ -86,7 +86,7 @@ function planVxlan(view: NetworkView, options: VxlanOptions, dev: LinkName, mean
   return {
     scope: {
       devices: [dev],
-      routeDevices: [underlay.link, ...flannelDevices],
+      routeDevices: earlierRouteDevices(view),
       kinds: ["link", "address", "route", "neighbour", "fdb"],
     },
     want,

@@ -102,6 +102,11 @@ export function isUnicastIpv4(ip: Ipv4): boolean {
   return first > 0 && first < 224 && first !== 127;
 }
 
+/** Of 169.254.0.0/16, which a host gives itself when nobody gives it an address (RFC 3927). */
+export function isLinkLocalIpv4(ip: Ipv4): boolean {
+  return ip.startsWith("169.254.");
+}
+
 function networkNumber(value: number, length: number): number {
   const size = prefix4Size(length);
   return Math.floor(value / size) * size;

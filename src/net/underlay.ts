@@ -3,7 +3,7 @@
 
 import { FlannelError } from "../base/errors.ts";
 import type { Ip, Ipv4, Prefix4 } from "../base/ip.ts";
-import { isUnicastIpv4, prefix4Contains, prefixLength } from "../base/ip.ts";
+import { isLinkLocalIpv4, isUnicastIpv4, prefix4Contains, prefixLength } from "../base/ip.ts";
 import type { InterfaceAddress, InterfaceFacts, UnderlayFacts } from "./kernel-net.ts";
 import type { LinkName } from "./objects.ts";
 
@@ -115,7 +115,7 @@ function usableAddresses({ addresses }: InterfaceFacts): readonly InterfaceAddre
   const usable = addresses.filter(({ ip, deprecated }) => !deprecated && isUnicastIpv4(ip));
   return usable.toSorted(
     (a, b) =>
-      Number(isLinkLocal(a.ip)) - Number(isLinkLocal(b.ip)) ||
+      Number(isLinkLocalIpv4(a.ip)) - Number(isLinkLocalIpv4(b.ip)) ||
       standing(a, usable) - standing(b, usable) ||
       Number(b.permanent) - Number(a.permanent),
   );
@@ -154,10 +154,6 @@ function notFound(facts: UnderlayFacts, reason: string): FlannelError<"interface
     .filter(({ addresses }) => addresses.length > 0)
     .map(({ name, addresses }) => `${name} (${addresses.join(", ")})`);
   return new FlannelError("interface.not-found", { reason, existing });
-}
-
-function isLinkLocal(ip: Ipv4): boolean {
-  return ip.startsWith("169.254.");
 }
 
 function isIpv4(ip: Ip): ip is Ipv4 {

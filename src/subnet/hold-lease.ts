@@ -2,6 +2,7 @@
 // its record has changed. Level-triggered: whatever happened, the record is read and brought back to what we hold. While
 // another host has it, this one holds nothing, and waits until the record is free or an operator decides.
 
+import { isDeepStrictEqual } from "node:util";
 import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
@@ -13,7 +14,7 @@ import type { Random } from "../base/random.ts";
 import type { Acquired } from "./acquire-lease.ts";
 import { createHolding, leaseFields, type Span } from "./holding.ts";
 import { ownershipOf } from "./identity.ts";
-import type { Lease } from "./lease.ts";
+import type { Lease, LeaseAttrs } from "./lease.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
@@ -33,6 +34,8 @@ export interface LeaseHolder {
   trouble(): string | null;
   /** Looks whether the event is about the record that we hold. */
   observe(event: StoreEvent): void;
+  /** What the record must say may have changed. */
+  announce(): void;
   /** etcd answers again: what has failed is tried now and not later. */
   retry(): void;
   run(signal: AbortSignal): Promise<void>;
@@ -43,6 +46,8 @@ export interface HoldDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** What the record given must say; without it, what it says. */
+  readonly wanted?: (held: Lease) => LeaseAttrs;
   readonly onChange: () => void;
 }
 
@@ -53,14 +58,16 @@ const CONFLICT_NAP = minutes(5);
 
 export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps: HoldDeps): LeaseHolder {
   const bell = createDoorbell();
-  const { clock } = deps;
+  const { clock, wanted = ({ attrs }) => attrs } = deps;
   const holding = createHolding(acquired.lease, deps);
   // What is only remembered may long belong to another.
   let suspect = !acquired.fresh;
+  const isOutdated = () => holding.isHeld() && !isDeepStrictEqual(wanted(holding.lease()), holding.lease().attrs);
   const tend = async (signal: AbortSignal) => {
     const why = suspect ? "changed" : "due";
     suspect = false;
-    const outcome = await keepLease(why, holding.lease(), options, deps, holding.doubt, signal);
+    const held = holding.lease();
+    const outcome = await keepLease(why, { held, attrs: wanted(held) }, options, deps, holding.doubt, signal);
     if (outcome.kind === "kept") holding.hold(outcome.lease);
     else holding.yieldTo(outcome.found);
   };
@@ -89,10 +96,11 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
       suspect = true;
       bell.ring("record changed");
     },
+    announce: () => bell.ring("announce"),
     retry: () => bell.ring("connected"),
     async run(signal) {
       for (;;) {
-        if (suspect) await tendWithRetries(tend, bell, deps, signal);
+        if (suspect || isOutdated()) await tendWithRetries(tend, bell, deps, signal);
         else await rest(signal);
       }
     },
@@ -156,32 +164,47 @@ async function tendWithRetries(
 
 type Kept = { readonly kind: "kept"; readonly lease: Lease } | { readonly kind: "another's"; readonly found: Lease };
 
+/** Our record as we hold it, and what it must say. */
+interface Own {
+  readonly held: Lease;
+  readonly attrs: LeaseAttrs;
+}
+
 async function keepLease(
   why: "changed" | "due",
-  held: Lease,
+  own: Own,
   { ttl }: HoldOptions,
   deps: HoldDeps,
   doubt: (reason: string) => void,
   signal: AbortSignal,
 ): Promise<Kept> {
   const { store, log } = deps;
+  const { held, attrs } = own;
   if (why === "due") {
-    const outcome = await store.renew(held, held.attrs, ttl, signal);
+    const outcome = await store.renew(held, attrs, ttl, signal);
     if (outcome.kind === "renewed") {
       log.info("renewed the lease", leaseFields(outcome.lease));
       return { kind: "kept", lease: outcome.lease };
     }
   }
   const found = await store.get(held.key, signal);
-  if (found === null) return { kind: "kept", lease: await reclaim(held, ttl, deps, doubt, signal) };
-  if (ownershipOf(found.attrs, held.attrs) !== "ours") return { kind: "another's", found };
+  if (found === null) return { kind: "kept", lease: await reclaim(own, ttl, deps, doubt, signal) };
+  // What we wrote last may be there although its answer was lost.
+  const isOurs = [held.attrs, attrs].some((said) => ownershipOf(found.attrs, said) === "ours");
+  if (!isOurs) return { kind: "another's", found };
   if (found.version.modRevision === held.version.modRevision) return { kind: "kept", lease: found };
-  return { kind: "kept", lease: await adopt(found, held, ttl, deps, signal) };
+  return { kind: "kept", lease: await adopt(found, attrs, ttl, deps, signal) };
 }
 
 /** Somebody rewrote our record but left it ours (a renewal by the Go daemon's habits, an operator's reservation). */
-async function adopt(found: Lease, held: Lease, ttl: Millis, deps: HoldDeps, signal: AbortSignal): Promise<Lease> {
-  const outcome = await deps.store.renew(found, held.attrs, ttl, signal);
+async function adopt(
+  found: Lease,
+  attrs: LeaseAttrs,
+  ttl: Millis,
+  deps: HoldDeps,
+  signal: AbortSignal,
+): Promise<Lease> {
+  const outcome = await deps.store.renew(found, attrs, ttl, signal);
   if (outcome.kind === "lost")
     throw new FlannelError("etcd.unavailable", { op: "renew", reason: "the record is being changed" });
   if (found.attrs.challenger === null) {
@@ -197,15 +220,15 @@ async function adopt(found: Lease, held: Lease, ttl: Millis, deps: HoldDeps, sig
 }
 
 async function reclaim(
-  held: Lease,
+  { held, attrs }: Own,
   ttl: Millis,
   deps: HoldDeps,
   doubt: (reason: string) => void,
   signal: AbortSignal,
 ): Promise<Lease> {
   doubt("the record of this host's lease is gone from etcd");
-  const outcome = await deps.store.claim(held.subnet, held.attrs, ttl, signal);
-  if (outcome.kind === "taken") return await repair(held, ttl, deps, signal);
+  const outcome = await deps.store.claim(held.subnet, attrs, ttl, signal);
+  if (outcome.kind === "taken") return await repair({ held, attrs }, ttl, deps, signal);
   deps.log.warn(
     "the record of this host's lease was gone from etcd; leased the same subnet again",
     leaseFields(outcome.lease),
@@ -214,8 +237,13 @@ async function reclaim(
 }
 
 /** What is no lease is nobody's: the subnet stays ours, and the record says so again. */
-async function repair(held: Lease, ttl: Millis, { store, log }: HoldDeps, signal: AbortSignal): Promise<Lease> {
-  const outcome = await store.replaceBad(held.subnet, held.attrs, ttl, signal);
+async function repair(
+  { held, attrs }: Own,
+  ttl: Millis,
+  { store, log }: HoldDeps,
+  signal: AbortSignal,
+): Promise<Lease> {
+  const outcome = await store.replaceBad(held.subnet, attrs, ttl, signal);
   if (outcome.kind === "taken") {
     throw new FlannelError("etcd.unavailable", { op: "claim", reason: "the record is being changed" });
   }

@@ -59,59 +59,68 @@ export const NO_COUNTERS: DatapathCounters = {
   fallbacks: 0,
 };
 
+interface Opened {
+  readonly options: DatapathOptions;
+  readonly listener: DatapathListener;
+  tunnel: DatapathTunnel | null;
+  routes: readonly ForwardRoute[];
+}
+
+/** What is asked about it is answered for the one that was attached last, or else for the one that is open longest. */
 export function createFakeDatapath(): FakeDatapath {
-  let opened: { readonly options: DatapathOptions; readonly listener: DatapathListener } | null = null;
-  let tunnel: DatapathTunnel | null = null;
-  let routes: readonly ForwardRoute[] = [];
+  const open: Opened[] = [];
   let attempts = 0;
   let name: string | null = null;
   let off: ReadonlySet<DatapathFeature> = new Set();
+  const current = () => open.find(({ tunnel }) => tunnel !== null) ?? open[0] ?? null;
   const fake: FakeDatapath = {
     openError: null,
     attachError: null,
     counters: NO_COUNTERS,
-    options: () => opened?.options ?? null,
-    tunnel: () => tunnel,
-    routes: () => routes,
+    options: () => current()?.options ?? null,
+    tunnel: () => current()?.tunnel ?? null,
+    routes: () => current()?.routes ?? [],
     attempts: () => attempts,
     rename(wanted) {
       name = wanted;
     },
-    end: (errno) => opened?.listener.onEnded(errno),
+    end: (errno) => current()?.listener.onEnded(errno),
     loseFeature(feature, errno) {
       off = new Set([...off, feature]);
-      opened?.listener.onFeatureLost(feature, errno);
+      current()?.listener.onFeatureLost(feature, errno);
     },
     open(options, listener) {
       refuse(fake.openError);
-      opened = { options, listener };
-      return datapath;
+      const one: Opened = { options, listener, tunnel: null, routes: [] };
+      open.push(one);
+      return datapathOf(one);
     },
   };
-  const datapath: Datapath = {
+  const datapathOf = (one: Opened): Datapath => ({
     attach(wanted) {
       attempts += 1;
       refuse(fake.attachError);
-      refuse(tunnel === null ? null : "EALREADY");
-      tunnel = wanted;
+      refuse(open.some(({ tunnel }) => tunnel !== null) ? "EBUSY" : null);
+      one.tunnel = wanted;
       name = wanted.device;
     },
     detach() {
-      tunnel = null;
+      one.tunnel = null;
       name = null;
     },
     setRoutes(wanted) {
-      routes = wanted;
+      one.routes = wanted;
     },
     counters: () => fake.counters,
-    features: () => new Set(DATAPATH_FEATURES.filter((name) => opened?.options.features.has(name) && !off.has(name))),
+    features: () => new Set(DATAPATH_FEATURES.filter((name) => one.options.features.has(name) && !off.has(name))),
     device: () => name,
-    bufferSize: () => opened?.options.bufferSize ?? 0,
+    bufferSize: () => one.options.bufferSize,
     [Symbol.dispose]() {
-      opened = null;
-      tunnel = null;
+      one.tunnel = null;
+      const position = open.indexOf(one);
+      if (position !== -1) open.splice(position, 1);
     },
-  };
+  });
   return fake;
 }
 

@@ -276,7 +276,8 @@ async function differences(
   let forwarding: readonly ForwardRoute[] = [];
   const planner = createPlanner({
     overlay: () => ({ backend, network: NETWORK }),
-    underlay,
+    underlay: () => underlay,
+    formerUnderlays: () => [],
     mark: MARK,
     device: backend.device({ underlay, links, mark: MARK }),
     flannelDevices: flannelDevices(links),

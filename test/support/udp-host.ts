@@ -23,6 +23,7 @@ export function udpView(changes: Partial<NetworkView> = {}): NetworkView {
     mark: MARK,
     device: FLANNEL0,
     flannelDevices: [],
+    formerUnderlays: [],
     self: UDP_SELF,
     peers: [UDP_PEER],
     complete: true,

@@ -57,6 +57,7 @@ export function planFor(peers: readonly Lease[], { complete = true }: { readonly
     mark: MARK,
     device: FLANNEL1,
     flannelDevices: [],
+    formerUnderlays: [],
     self: SELF,
     peers,
     complete,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createUdp } from "../../src/backends/udp.ts";
 import { exitStatusOf, isError } from "../../src/base/errors.ts";
+import { parseIpv4 } from "../../src/base/ip.ts";
 import { type DataPlane, openDataPlane } from "../../src/data-plane.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
@@ -105,6 +106,66 @@ describe("the data plane", () => {
     datapath.attachError = null;
     await clock.advance(1000);
     assert.equal(ready, true);
+  });
+});
+
+describe("the socket of the data plane", () => {
+  const moved = { ...UDP_UNDERLAY, address: parseIpv4("192.168.64.3") };
+
+  it("is opened anew at another address before the old one is closed, with the same peers", async () => {
+    await run();
+    plane.follow(udpView({ underlay: moved }));
+    await clock.advance(0);
+    assert.equal(datapath.options()?.address, "192.168.64.3");
+    assert.equal(datapath.tunnel()?.device, "flannel0");
+    assert.equal(datapath.routes().length, 1);
+    assert.equal(datapath.attempts(), 2);
+    assert.deepEqual([plane.trouble(), plane.socketTrouble()], [null, null]);
+  });
+
+  it("stays as it is while the new address cannot be had, which is told once, and is tried again", async () => {
+    await run();
+    datapath.openError = "EADDRNOTAVAIL";
+    plane.follow(udpView({ underlay: moved }));
+    plane.check();
+    await clock.advance(1000);
+    assert.equal(datapath.options()?.address, "192.168.64.2");
+    assert.equal(datapath.attempts(), 1);
+    assert.match(plane.socketTrouble() ?? "", /192\.168\.64\.3:8285/);
+    assert.equal(log.messages().filter((message) => message.startsWith("cannot open the socket")).length, 1);
+    datapath.openError = null;
+    plane.check();
+    await clock.advance(0);
+    assert.equal(datapath.options()?.address, "192.168.64.3");
+    assert.equal(plane.socketTrouble(), null);
+  });
+
+  it("is closed again without having been used when the address comes back meanwhile", async () => {
+    let makeReady = () => {};
+    await run(() => new Promise((resolve) => (makeReady = resolve)));
+    plane.follow(udpView({ underlay: moved }));
+    plane.follow(udpView());
+    makeReady();
+    await clock.advance(0);
+    assert.equal(datapath.options()?.address, "192.168.64.2");
+    assert.ok(datapath.tunnel());
+  });
+
+  it("adds up what all have carried", async () => {
+    datapath.counters = { ...NO_COUNTERS, sentPackets: 5 };
+    await run();
+    plane.follow(udpView({ underlay: moved }));
+    await clock.advance(0);
+    plane.report();
+    assert.equal(log.lines.find(({ message }) => message === "sent to peers")?.fields.packets, 10);
+  });
+
+  it("is attached anew at once when the MTU of the device changes", async () => {
+    await run();
+    plane.follow(udpView({ underlay: { ...UDP_UNDERLAY, mtu: 1400 } }));
+    await clock.advance(0);
+    assert.equal(datapath.tunnel()?.mtu, 1372);
+    assert.equal(datapath.attempts(), 2);
   });
 });
 

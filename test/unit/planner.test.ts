@@ -14,6 +14,7 @@ import { MARK, underlayAt } from "../support/vxlan-host.ts";
 
 const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
 const NETWORK = networkOf({ Network: "10.5.0.0/16" });
+const UNDERLAY = underlayAt("192.168.64.2");
 const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20" });
 
 function tableOf(leases: readonly Lease[], bad: readonly BadRecord[] = []): LeaseTable {
@@ -28,7 +29,8 @@ function plannerOf(
 ) {
   return createPlanner({
     overlay: () => ({ backend, network: NETWORK }),
-    underlay: underlayAt("192.168.64.2"),
+    underlay: () => UNDERLAY,
+    formerUnderlays: () => [],
     mark: MARK,
     device: null,
     flannelDevices: [],

@@ -17,6 +17,7 @@ const claims = claimEarlierRoutes({
   mark: MARK,
   device: null,
   flannelDevices: ["flannel.1" as LinkName, "flannel0" as LinkName],
+  formerUnderlays: [],
   self: SELF,
   peers: [],
   complete: true,

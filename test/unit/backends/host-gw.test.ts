@@ -29,6 +29,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
     mark: MARK,
     device: null,
     flannelDevices: [],
+    formerUnderlays: [],
     self: SELF,
     peers: [PEER],
     complete: true,

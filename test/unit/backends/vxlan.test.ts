@@ -36,6 +36,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
     mark: MARK,
     device: "flannel.1" as LinkName,
     flannelDevices: [],
+    formerUnderlays: [],
     self: SELF,
     peers: [PEER],
     complete: true,

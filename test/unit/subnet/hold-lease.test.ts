@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EpochMillis, minutes, seconds } from "../../../src/base/brand.ts";
+import { parseIpv4 } from "../../../src/base/ip.ts";
 import { createLeaseHolder } from "../../../src/subnet/hold-lease.ts";
-import type { Lease, LeaseTerm, Revision } from "../../../src/subnet/lease.ts";
+import type { Lease, LeaseAttrs, LeaseTerm, Revision } from "../../../src/subnet/lease.ts";
 import type { LeaseStore, StoreEvent } from "../../../src/subnet/lease-store.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
@@ -19,11 +20,12 @@ interface Start {
   readonly reserved?: boolean;
   readonly fresh?: boolean;
   readonly nodeId?: string;
+  readonly wanted?: (held: Lease) => LeaseAttrs;
   readonly wrap?: (store: ScriptedStore) => LeaseStore;
 }
 
 /** A holder of a lease that was just acquired, and a watch that hands it every event. */
-function start({ reserved = false, fresh = true, nodeId, wrap = (store) => store }: Start = {}) {
+function start({ reserved = false, fresh = true, nodeId, wanted, wrap = (store) => store }: Start = {}) {
   const clock = createFakeClock();
   const store = createScriptedStore({ clock });
   const log = createCapturedLog();
@@ -35,7 +37,7 @@ function start({ reserved = false, fresh = true, nodeId, wrap = (store) => store
   const onChange = () => {
     changes += 1;
   };
-  const deps = { store: wrap(store), clock, random: createSeededRandom(1), log, onChange };
+  const deps = { store: wrap(store), clock, random: createSeededRandom(1), log, onChange, ...(wanted && { wanted }) };
   const holder = createLeaseHolder({ lease: acquired, list, fresh }, { ttl: TTL, margin: HOUR }, deps);
   const watch = async () => {
     for await (const event of store.watch("0" as Revision, stop.signal)) holder.observe(event);
@@ -278,6 +280,39 @@ describe("holding a lease", () => {
     await host.advance(1000);
     assert.deepEqual(host.store.calls, []);
     assert.equal(host.changes(), 0);
+  });
+
+  it("writes at once what its record must say, under the same key and lease, and looks after the new one", async () => {
+    let publicIp = parseIpv4(SKETCH.publicIp);
+    await using host = start({ nodeId: "aa", wanted: ({ attrs }) => ({ ...attrs, publicIp }) });
+    await host.advance(1000);
+    assert.deepEqual(host.store.calls, []);
+    publicIp = parseIpv4("192.168.64.3");
+    host.holder.announce();
+    await host.advance(100);
+    assert.equal(host.record()?.attrs.publicIp, publicIp);
+    assert.equal(host.record()?.version.leaseId, host.acquired.version.leaseId);
+    assert.equal(host.holder.lease().attrs.publicIp, publicIp);
+    host.store.delete(host.acquired.key);
+    await host.advance(1000);
+    assert.equal(host.record()?.attrs.publicIp, publicIp);
+    assert.equal(host.holder.isHeld(), true);
+  });
+
+  it("knows its record by what it wrote last, although the answer was lost", async () => {
+    const publicIp = parseIpv4("192.168.64.3");
+    let says = parseIpv4(SKETCH.publicIp);
+    await using host = start({ nodeId: "aa", wanted: ({ attrs }) => ({ ...attrs, publicIp: says }) });
+    await host.advance(1000);
+    host.store.disconnect();
+    says = publicIp;
+    host.holder.announce();
+    await host.advance(1000);
+    host.store.connect();
+    host.store.put({ ...host.acquired, attrs: { ...host.acquired.attrs, publicIp } });
+    await host.advance(60_000);
+    assert.equal(host.holder.isHeld(), true);
+    assert.equal(host.holder.lease().attrs.publicIp, publicIp);
   });
 
   it("looks after its record when a full list does not have it, even one of a store that was restored", async () => {

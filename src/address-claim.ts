@@ -1,0 +1,51 @@
+// Whether this host, while it runs, may announce another public IP than it did. An address that another host's record
+// has is that host's, unless it has left: then it is asked, as at a start, and does not answer.
+
+import { isRetryable } from "./base/errors.ts";
+import type { Ipv4 } from "./base/ip.ts";
+import { type ChallengeDeps, challenge } from "./subnet/challenge.ts";
+import { LEASE_TTL, type Lease, type Revision, type SubnetKey } from "./subnet/lease.ts";
+import type { LeaseTable } from "./subnet/lease-table.ts";
+
+export interface AddressClaimDeps extends ChallengeDeps {
+  readonly table: () => Pick<LeaseTable, "leases">;
+  readonly self: () => Lease;
+}
+
+/** Why the address must not be announced, as a phrase; null when it may be. A challenge takes 20 s. */
+export type AddressClaim = (address: Ipv4, signal: AbortSignal) => Promise<string | null>;
+
+export function createAddressClaim({ table, self, ...deps }: AddressClaimDeps): AddressClaim {
+  /** Records whose hosts have answered, as of which revision: they are not asked again until they change. */
+  const defended = new Map<SubnetKey, Revision>();
+  const contest = async (record: Lease, signal: AbortSignal): Promise<boolean> => {
+    const { nodeId } = self().attrs;
+    // Compat: a Go daemon knows its record by the address alone, and answers nothing.
+    if (nodeId === null || record.attrs.nodeId === null || record.attrs.nodeId === nodeId) return false;
+    if (defended.get(record.key) === record.version.modRevision) return false;
+    const outcome = await challenge(record, nodeId, LEASE_TTL, deps, signal);
+    if (outcome.kind !== "defended") return outcome.kind === "undefended";
+    const answered = await deps.store.get(record.key, signal);
+    if (answered) defended.set(record.key, answered.version.modRevision);
+    return false;
+  };
+  return async (address, signal) => {
+    const own = self();
+    if (address === own.attrs.publicIp) return null;
+    const isRival = ({ key, attrs }: Lease) => key !== own.key && attrs.publicIp === address;
+    for (const rival of [...table().leases.values()].filter(isRival)) {
+      try {
+        if (!(await contest(rival, signal))) return describe(rival);
+      } catch (error) {
+        if (!isRetryable(error)) throw error;
+        return `${describe(rival)}, and whether that has left is not known: ${error.message}`;
+      }
+    }
+    return null;
+  };
+}
+
+function describe({ attrs: { publicIp, nodeId }, subnet }: Lease): string {
+  const whose = nodeId === null ? "another host" : `another host (node id ${nodeId})`;
+  return `${publicIp} is the public IP of ${whose} with the lease of ${subnet.v4}`;
+}

@@ -1,0 +1,144 @@
+// Follows the interface that carries the overlay while the daemon runs: chooses again, as at the start, whenever the
+// kernel says that links, addresses or routes have changed, and at an interval. What is chosen is followed once it has
+// stayed the same for a moment. While nothing can be chosen, or the choice must not be followed, the last one stays in
+// force: a change never leads to less than there was.
+
+import { seconds } from "./base/brand.ts";
+import type { Clock } from "./base/clock.ts";
+import { createComplaint } from "./base/complaint.ts";
+import { createDoorbell, TIMER, waitAtMost } from "./base/doorbell.ts";
+import { isError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import { runTasks } from "./base/tasks.ts";
+import type { KernelNet, NetHint } from "./net/kernel-net.ts";
+import type { LinkName } from "./net/objects.ts";
+import type { Underlay } from "./net/underlay.ts";
+import { changesOfUnderlay, lossOf } from "./net/underlay-change.ts";
+
+export interface UnderlayFollower {
+  /** What is in force. The same object means that nothing has changed. */
+  underlay(): Underlay;
+  /** Interfaces that were in force before: routes may be left on them. */
+  former(): readonly LinkName[];
+  /** Why that is not what would be chosen now, as a phrase; null when it is. */
+  trouble(): string | null;
+  /** What the objection follows from may have changed. */
+  recheck(): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface FollowUnderlayDeps {
+  readonly kernel: Pick<KernelNet, "hints">;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Chooses as at the start. Throws `interface.not-found`. */
+  readonly choose: (signal: AbortSignal) => Promise<Underlay>;
+  /** Why a choice must not be followed, as a phrase; null when it may be. May take its time. */
+  readonly objection: (next: Underlay, signal: AbortSignal) => Promise<string | null>;
+  /** Another underlay is in force, or the trouble is another. */
+  readonly onChange: () => void;
+}
+
+/** How often is chosen again although nobody has heard of a change. */
+const INTERVAL = seconds(60);
+/** A burst of changes is looked at once: a DHCP client takes an address away before it gives the next. */
+const BURST = seconds(0.2);
+/** How long a choice must stay the same before it is followed; */
+const SETTLE = seconds(1);
+/** and one of another interface, with which the device is made anew and the host may get another public IP. */
+const SETTLE_OTHER_LINK = seconds(5);
+
+export function createUnderlayFollower(first: Underlay, deps: FollowUnderlayDeps): UnderlayFollower {
+  const { clock, kernel } = deps;
+  const bell = createDoorbell();
+  const state = createState(first, deps);
+  const chooseLoop = async (signal: AbortSignal) => {
+    for (;;) {
+      const pause = await state.look(signal);
+      const rung = await waitAtMost(pause, bell, clock, signal);
+      if (!rung.has(TIMER)) await clock.sleep(BURST, signal);
+    }
+  };
+  const listen = async (signal: AbortSignal) => {
+    for await (const hint of kernel.hints(signal)) if (concerns(hint)) bell.ring("hint");
+  };
+  return {
+    underlay: state.underlay,
+    former: state.former,
+    trouble: state.trouble,
+    recheck() {
+      if (state.trouble() !== null) bell.ring("recheck");
+    },
+    run: (signal) => runTasks({ hints: listen, choose: chooseLoop }, signal),
+  };
+}
+
+/** What happens to neighbours is the reconciler's business. */
+function concerns({ reason }: NetHint): boolean {
+  return reason !== "neighbour";
+}
+
+function createState(first: Underlay, deps: FollowUnderlayDeps) {
+  const { clock, log } = deps;
+  const complaint = createComplaint(
+    {
+      raised: "the underlay interface is not as it was, and the last choice stays in force",
+      settled: "the underlay interface can be used again",
+    },
+    deps,
+  );
+  let underlay = first;
+  let former: readonly LinkName[] = [];
+  let trouble: string | null = null;
+  let candidate: { readonly underlay: Underlay; readonly since: number } | null = null;
+
+  const refuse = (reason: string | null) => {
+    candidate = null;
+    if (reason === null) complaint.settle();
+    else complaint.raise(reason);
+    if (reason === trouble) return INTERVAL;
+    trouble = reason;
+    deps.onChange();
+    return INTERVAL;
+  };
+  const follow = (next: Underlay) => {
+    const changed = changesOfUnderlay(underlay, next).join(", ");
+    log.warn("the underlay interface has changed and is followed", {
+      dev: next.link,
+      mtu: next.mtu,
+      publicIp: next.publicIp,
+      changed,
+    });
+    if (next.link !== underlay.link) former = [...new Set([...former, underlay.link])];
+    former = former.filter((name) => name !== next.link);
+    [underlay, candidate, trouble] = [next, null, null];
+    complaint.settle();
+    deps.onChange();
+    return INTERVAL;
+  };
+  /** Returns after which time to look again at the latest. */
+  const look = async (signal: AbortSignal) => {
+    const choice = await attempt(deps, signal);
+    if (typeof choice === "string") return refuse(choice);
+    if (changesOfUnderlay(underlay, choice).length === 0) return refuse(null);
+    const now = clock.monotonic();
+    if (!candidate || changesOfUnderlay(candidate.underlay, choice).length > 0)
+      candidate = { underlay: choice, since: now };
+    const settle = choice.link === underlay.link ? SETTLE : SETTLE_OTHER_LINK;
+    const left = candidate.since + settle - now;
+    if (left > 0) return seconds(left / 1000);
+    const objection = lossOf(underlay, choice) ?? (await deps.objection(choice, signal));
+    return objection === null ? follow(choice) : refuse(objection);
+  };
+  return { look, underlay: () => underlay, former: () => former, trouble: () => trouble };
+}
+
+/** A choice, or why there is none. */
+async function attempt({ choose }: FollowUnderlayDeps, signal: AbortSignal): Promise<Underlay | string> {
+  try {
+    return await choose(signal);
+  } catch (error) {
+    if (isError(error, "interface.not-found") || isError(error, "netlink.errno")) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseIpv4, parsePrefix4 } from "../../../src/base/ip.ts";
+import type { InterfaceFacts, UnderlayFacts } from "../../../src/net/kernel-net.ts";
+import type { LinkName } from "../../../src/net/objects.ts";
+import { chooseUnderlay } from "../../../src/net/underlay.ts";
+import { changesOfUnderlay, lossOf, withoutOwnSubnet } from "../../../src/net/underlay-change.ts";
+import { underlayAt } from "../../support/vxlan-host.ts";
+
+const UNDERLAY = underlayAt("192.168.64.2");
+
+function interfaceOf(name: string, index: number, address: string): InterfaceFacts {
+  const ip = parseIpv4(address);
+  const one = { ip, prefix: parsePrefix4(`${address}/24`), permanent: true, secondary: false, deprecated: false };
+  return { name: name as LinkName, index, mtu: 1500, up: true, loopback: false, addresses: [one] };
+}
+
+describe("a change of the underlay", () => {
+  it("is none when only the order of the prefixes differs", () => {
+    const prefixes = ["10.0.0.0/8", "192.168.64.0/24"].map((text) => parsePrefix4(text));
+    const [a, b] = [prefixes, prefixes.toReversed()].map((onLink) => ({ ...UNDERLAY, onLink }));
+    assert.deepEqual(changesOfUnderlay(a ?? UNDERLAY, b ?? UNDERLAY), []);
+    assert.deepEqual(changesOfUnderlay(UNDERLAY, a ?? UNDERLAY), ["onLink"]);
+  });
+
+  it("from an address to one of 169.254.0.0/16 is a loss, and no other is", () => {
+    const own = underlayAt("169.254.1.1");
+    assert.match(lossOf(UNDERLAY, own) ?? "", /169\.254\.1\.1/);
+    assert.equal(lossOf(own, UNDERLAY), null);
+    assert.equal(lossOf(own, underlayAt("169.254.1.2")), null);
+  });
+});
+
+describe("choosing while the overlay is there", () => {
+  it("does not take its own devices for the underlay, when a pattern fits them and the interface came back behind them", () => {
+    const facts: UnderlayFacts = {
+      interfaces: [
+        interfaceOf("flannel.1", 3, "10.5.52.0"),
+        interfaceOf("cni0", 4, "10.5.52.1"),
+        interfaceOf("eth0", 9, "10.1.0.2"),
+      ],
+      defaultRoutes: [],
+    };
+    const request = { interfaces: [], regexes: [{ source: "10\\.", pattern: /10\./ }], canReach: null, publicIp: null };
+    const own = parsePrefix4("10.5.52.0/24");
+    assert.equal(chooseUnderlay(withoutOwnSubnet(facts, own), request, null).link, "eth0");
+    assert.equal(chooseUnderlay(withoutOwnSubnet(facts, null), request, null).link, "flannel.1");
+  });
+});
