@@ -39,6 +39,8 @@ export interface Flanneld extends AsyncDisposable {
   /** Resolves when the subnet file is there: for a program whose log we do not know. Throws at once when it has ended. */
   wroteSubnetFile(signal: AbortSignal): Promise<void>;
   running(): boolean;
+  /** Resolves to the exit status once it has ended by itself. */
+  ended(signal: AbortSignal): Promise<number>;
   /** SIGTERM; resolves to the exit status, as a shell counts it. */
   stop(signal: AbortSignal): Promise<number>;
   /** SIGKILL, as if the machine's memory had run out. */
@@ -97,6 +99,10 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
       await whileRunning(`the subnet file of flanneld on ${host.name}`, look, READY_LIMIT, signal);
     },
     running,
+    ended: async (signal) => {
+      await ended(STOP_LIMIT, signal);
+      return status();
+    },
     stop: async (signal) => {
       child.kill("SIGTERM");
       await ended(STOP_LIMIT, signal);

@@ -11,6 +11,7 @@ import { createStatusBoard } from "./status-board.ts";
 
 /** Runs until the signal aborts. Throws what a person or the supervisor must act on. */
 export async function runDaemon(options: Options, ports: Ports, signal: AbortSignal): Promise<void> {
+  using _lock = await ports.lockInstance(options.etcd.prefix);
   const board = createStatusBoard(ports.notify);
   const health = options.healthz && (await ports.openHealth(options.healthz, () => board.readiness()));
   await using _health = health;

@@ -22,6 +22,8 @@ export interface Ports {
   readonly openDatapath: OpenDatapath;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
+  /** Until disposed of, no other daemon of this network runs on the host. Throws `instance.running`. */
+  readonly lockInstance: (prefix: string) => Promise<Disposable>;
   /** Runs iptables or nft. */
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;

@@ -12,6 +12,12 @@ export async function hasCapability(capability: Capability): Promise<boolean> {
   return grantsCapability(await readFile("/proc/self/status", "utf8"), capability);
 }
 
+/** The same of another process; null when there is none. */
+export async function processHasCapability(pid: number, capability: Capability): Promise<boolean | null> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => null);
+  return status === null ? null : grantsCapability(status, capability);
+}
+
 /** Reads the text of /proc/PID/status: the effective set is what the kernel looks at. False when it is not there. */
 export function grantsCapability(procStatus: string, capability: Capability): boolean {
   const effective = /^CapEff:\s*([\da-f]+)$/im.exec(procStatus)?.[1];

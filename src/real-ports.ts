@@ -9,11 +9,12 @@ import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
 import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { runTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
+import { lockInstance } from "./instance-lock.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
 import type { Ports } from "./ports.ts";
-import { hasCapability } from "./privilege.ts";
+import { hasCapability, processHasCapability } from "./privilege.ts";
 import { openStateDirectory, readMachineId } from "./state-directory.ts";
 import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
 import { takeWatchdog } from "./watchdog.ts";
@@ -30,6 +31,7 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     openDatapath: native.openDatapath,
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
+    lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, log }),
     runTool,
     hasBridgeFilter,
     watchRules: (signal) => watchRules(native, signal),
@@ -43,6 +45,8 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };
 }
+
+const mayChangeNetwork = (pid: number) => processHasCapability(pid, "CAP_NET_ADMIN");
 
 /**
  * Whether anybody listens or not, the signal is never left to Node, which would open its debugger to every local user

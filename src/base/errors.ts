@@ -13,6 +13,8 @@ export interface ErrorInfo {
   "firewall.missing": { readonly flag: string; readonly tool: string; readonly remedy: string };
   "firewall.failed": { readonly tool: string; readonly reason: string };
   "privilege.missing": { readonly capability: string };
+  /** `pid` is 0 when it cannot be told. */
+  "instance.running": { readonly prefix: string; readonly pid: number };
   "etcd.unavailable": { readonly op: string; readonly reason: string };
   "etcd.denied": { readonly op: string; readonly reason: string };
   "etcd.full": { readonly op: string; readonly reason: string };
@@ -46,6 +48,7 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "firewall.missing": { disposition: "operator", exit: 78 },
   "firewall.failed": { disposition: "retry", exit: 75 },
   "privilege.missing": { disposition: "operator", exit: 77 },
+  "instance.running": { disposition: "operator", exit: 78 },
   "etcd.unavailable": { disposition: "retry", exit: 75 },
   "etcd.denied": { disposition: "retry", exit: 75 },
   "etcd.full": { disposition: "retry", exit: 75 },
@@ -73,6 +76,8 @@ const SENTENCES: Sentences = {
   "firewall.failed": ({ tool, reason }) => `${tool} failed: ${reason}`,
   "privilege.missing": ({ capability }) =>
     `flanneld needs the capability ${capability} to change the kernel's network state: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
+  "instance.running": ({ prefix, pid }) =>
+    `another flanneld (${pid > 0 ? `process ${pid}` : "a process of another container"}) already carries the network ${prefix} on this host: stop it, or give this one another --etcd-prefix`,
   "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,
   "etcd.denied": ({ op, reason }) => `etcd refused (${op}): ${reason}`,
   "etcd.full": ({ op, reason }) => `etcd has no room (${op}): ${reason}`,

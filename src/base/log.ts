@@ -28,6 +28,7 @@ export interface LogFields {
   readonly count?: number;
   /** Names, separated by commas. */
   readonly changed?: string;
+  readonly pid?: number;
   readonly signal?: string;
   readonly version?: string;
   /** Of a data path: what is used to be fast, and what is not. */

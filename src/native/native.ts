@@ -35,6 +35,10 @@ export interface NativeAddon {
   /** Makes a persistent TUN device, down. Throws with the code EEXIST when there is a device of that name. */
   createTun(name: string): void;
   readonly openDatapath: OpenDatapath;
+  /** Takes a name of the abstract name space, at most 107 bytes, until disposed of; null when it is taken. */
+  takeLock(name: string): Disposable | null;
+  /** The id of the process that has the name, 0 when that cannot be told, -1 when nobody has it. */
+  lockHolder(name: string): number;
   /** sd_notify(3): `path` as in NOTIFY_SOCKET, "@name" for an abstract address. */
   sdNotify(path: string, message: string): void;
 }
@@ -50,6 +54,9 @@ interface Exports extends DatapathExports {
   monitorOpen(protocol: number, groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
   monitorClose(handle: object): void;
   sdNotify(path: string, message: string): void;
+  lockTake(name: string): object | null;
+  lockRelease(handle: object): void;
+  lockHolder(name: string): number;
   tunCreate(name: string): void;
 }
 
@@ -61,6 +68,11 @@ export function loadNative(path: string): NativeAddon {
   return {
     sdNotify: addon.sdNotify,
     createTun: addon.tunCreate,
+    takeLock(name) {
+      const handle = addon.lockTake(name);
+      return handle && { [Symbol.dispose]: () => addon.lockRelease(handle) };
+    },
+    lockHolder: addon.lockHolder,
     openDatapath: (options, listener) => openDatapath(addon, options, listener),
     openNetlinkSocket(receiveBuffer) {
       const handle = addon.netlinkOpen(receiveBuffer);

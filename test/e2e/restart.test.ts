@@ -87,6 +87,30 @@ function suite(profile: BackendProfile): void {
     cluster.etcd.thaw();
   });
 
+  it("refuses to run beside another of its network, which it names, and not beside one of another network", async () => {
+    const running = cluster.start(0);
+    await running.ready(signal);
+    const state = await host.state();
+    const second = cluster.start(0);
+    const line = await second.waitForLog(/another flanneld/, seconds(20), signal);
+    assert.match(
+      line,
+      new RegExp(`process ${running.pid}\\) already carries the network ${PREFIX} on this host: stop it`),
+    );
+    assert.equal(await second.ended(signal), 78);
+    assert.equal(await host.state(), state);
+
+    const elsewhere = { flags: ["--etcd-prefix=/other/network", "--subnet-file=/dev/null"] };
+    const other = cluster.start(0, elsewhere);
+    await other.waitForLog(/there is no network config/, seconds(20), signal);
+    await other.stop(signal);
+
+    await running.kill(signal);
+    const again = cluster.start(0);
+    await again.ready(signal);
+    await again.stop(signal);
+  });
+
   const { goRoute } = profile;
   if (!goRoute) return;
   it("takes over the routes of the Go daemon in place, and deletes those of peers that are gone", async () => {

@@ -192,6 +192,7 @@ function createHost(
     hasBridgeFilter: async () => true,
     watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,
+    lockInstance: async () => ({ [Symbol.dispose]: () => {} }),
     notify: () => {},
     openStateDirectory: () => state,
     readMachineId: async () => null,

@@ -51,6 +51,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     onReportRequest: unused,
     onReloadRequest: unused,
     watchdog: null,
+    lockInstance: unused,
     hasCapability: unused,
     runTool: unused,
     hasBridgeFilter: unused,

@@ -56,6 +56,8 @@ type Script = (seq: number) => Buffer | Error;
 function connectionTo(...script: Script[]): { readonly connection: Connection; readonly opened: () => number } {
   let opened = 0;
   const native: NativeAddon = {
+    takeLock: () => assert.fail(),
+    lockHolder: () => assert.fail(),
     sdNotify: () => {},
     createTun: unused,
     openDatapath: unused,

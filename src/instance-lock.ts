@@ -1,0 +1,49 @@
+// No second daemon for one network on one host: two would undo each other's work. The lock is a name in the network
+// namespace, so that it ends with its process however that ends, needs no directory, and does not keep another namespace
+// or another network out.
+
+import { createHash } from "node:crypto";
+import { FlannelError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import type { NativeAddon } from "./native/native.ts";
+
+export interface LockDeps {
+  readonly native: Pick<NativeAddon, "takeLock" | "lockHolder">;
+  /** Whether a process may change the network; null when there is no such process any more. */
+  readonly mayChangeNetwork: (pid: number) => Promise<boolean | null>;
+  readonly log: Logger;
+}
+
+/** Kernel: an abstract name has up to 107 bytes. */
+const LONGEST_NAME = 100;
+/** A holder that has just ended frees the name; more often than this nobody ends. */
+const MOST_ATTEMPTS = 10;
+
+/** "@flanneld /coreos.com/network" in ss -xl. Of a very long prefix a digest. */
+export function lockName(prefix: string): string {
+  const name = `flanneld ${prefix}`;
+  if (Buffer.byteLength(name) <= LONGEST_NAME) return name;
+  return `flanneld ${createHash("sha256").update(prefix).digest("hex")}`;
+}
+
+/** Throws `instance.running`, which names the process. */
+export async function lockInstance(prefix: string, { native, mayChangeNetwork, log }: LockDeps): Promise<Disposable> {
+  const name = lockName(prefix);
+  let pid = 0;
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const lock = native.takeLock(name);
+    if (lock) return lock;
+    pid = native.lockHolder(name);
+    if (pid < 0) continue;
+    const isDaemon = pid === 0 || (await mayChangeNetwork(pid));
+    if (isDaemon === null) continue;
+    if (isDaemon) break;
+    // Any user may take a name. One who cannot change the network is no flanneld, and must not keep ours from running.
+    log.warn("another program has the name that tells a second flanneld; going on without it", {
+      pid,
+      hint: `stop it: ss -xlp shows it as @${name}`,
+    });
+    return { [Symbol.dispose]: () => {} };
+  }
+  throw new FlannelError("instance.running", { prefix, pid: Math.max(pid, 0) });
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
+import { whyNotHere } from "../support/namespace.ts";
+import { openNative } from "../support/native.ts";
+
+const { signal } = new AbortController();
+const NAME = "flanneld /test";
+
+/** A process that takes the lock, and a child of its own that outlives it. */
+async function holdElsewhere() {
+  const text = `import { openNative } from ${JSON.stringify(join(import.meta.dirname, "../support/native.js"))};
+    import { spawn } from "node:child_process";
+    const lock = openNative().takeLock(${JSON.stringify(NAME)});
+    const child = spawn("sleep", ["60"], { stdio: "ignore" });
+    console.log(lock ? child.pid : "taken");
+    setInterval(() => lock, 1000);`;
+  const holder = spawn(process.execPath, ["--input-type=module", "-e", text], { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = (await once(holder.stdout, "data")) as [Buffer];
+  return { holder, child: Number(line.toString()) };
+}
+
+describe("the lock", { skip: whyNotHere() }, () => {
+  it("is one process's until that lets go of it", () => {
+    const native = openNative();
+    const lock = native.takeLock(NAME) ?? assert.fail();
+    assert.equal(native.takeLock(NAME), null);
+    assert.equal(native.lockHolder(NAME), process.pid);
+    using _other = native.takeLock(`${NAME}2`) ?? assert.fail();
+    lock[Symbol.dispose]();
+    lock[Symbol.dispose]();
+    assert.equal(native.lockHolder(NAME), -1);
+    using _again = native.takeLock(NAME) ?? assert.fail();
+  });
+
+  it("names its process however often it is asked, without an answer of that process", () => {
+    const native = openNative();
+    using _lock = native.takeLock(NAME) ?? assert.fail();
+    for (let n = 0; n < 50; n++) assert.equal(native.lockHolder(NAME), process.pid);
+    for (let n = 0; n < 100; n++) assert.ok(native.lockHolder(NAME) >= 0);
+  });
+
+  it("ends with its process, also when that is killed and has children", async () => {
+    const native = openNative();
+    const { holder, child } = await holdElsewhere();
+    try {
+      assert.equal(native.lockHolder(NAME), holder.pid);
+      assert.equal(native.takeLock(NAME), null);
+      holder.kill("SIGKILL");
+      const lock = await waitFor("the lock", () => native.takeLock(NAME), seconds(10), signal);
+      process.kill(child, 0);
+      lock[Symbol.dispose]();
+    } finally {
+      holder.kill("SIGKILL");
+      process.kill(child, "SIGKILL");
+    }
+  });
+
+  it("refuses names that cannot be", () => {
+    const native = openNative();
+    assert.throws(() => native.takeLock(""), TypeError);
+    assert.throws(() => native.takeLock(undefined as never), TypeError);
+  });
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { isError } from "../../src/base/errors.ts";
+import { lockInstance, lockName } from "../../src/instance-lock.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
+
+const PREFIX = "/coreos.com/network";
+const LOCK: Disposable = { [Symbol.dispose]: () => {} };
+
+/** A name that each attempt finds free (null), or taken by this process id. */
+function start(holders: readonly (number | null)[], capable: (pid: number) => boolean | null) {
+  const log = createCapturedLog();
+  let attempt = -1;
+  const native = {
+    takeLock() {
+      attempt += 1;
+      return holders[attempt] === null ? LOCK : null;
+    },
+    lockHolder: () => holders[attempt] ?? assert.fail(),
+  };
+  return { log, lock: () => lockInstance(PREFIX, { native, mayChangeNetwork: async (pid) => capable(pid), log }) };
+}
+
+describe("the lock against a second daemon", () => {
+  it("is had when nobody has it", async () => {
+    assert.equal(await start([null], () => true).lock(), LOCK);
+  });
+
+  it("is refused with the process that has it, and what to do", async () => {
+    await assert.rejects(start([77], () => true).lock(), (error) => {
+      assert.ok(isError(error, "instance.running"));
+      assert.match(
+        error.message,
+        /^another flanneld \(process 77\) .*\/coreos\.com\/network.*stop it, or .*--etcd-prefix$/,
+      );
+      return true;
+    });
+  });
+
+  it("is refused, too, when the kernel cannot say whose it is", async () => {
+    await assert.rejects(start([0], () => assert.fail()).lock(), /a process of another container/);
+  });
+
+  it("is tried again when its holder ends meanwhile", async () => {
+    assert.equal(await start([-1, 77, null], () => null).lock(), LOCK);
+  });
+
+  it("is not believed when its holder cannot change the network: any user could keep the daemon from running", async () => {
+    const host = start([77], () => false);
+    using _lock = await host.lock();
+    assert.deepEqual([host.log.lines[0]?.level, host.log.lines[0]?.fields.pid], ["warn", 77]);
+  });
+
+  it("has a name of its own for each network, however long its prefix", () => {
+    const long = "/x".repeat(200);
+    assert.ok(Buffer.byteLength(lockName(long)) <= 107);
+    assert.notEqual(lockName(long), lockName(`${long}y`));
+    assert.equal(lockName(PREFIX), "flanneld /coreos.com/network");
+  });
+});
