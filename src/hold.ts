@@ -245,8 +245,9 @@ function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis):
 
 function reportOnRequest({ reconciler, firewall, plane }: Parts, { log, onReportRequest }: Means): Disposable {
   return onReportRequest(() => {
-    const { passes, applied, repaired } = reconciler.status();
-    log.info("kernel state", { passes, ops: applied, repaired });
+    const { passes, applied, repaired, repairedKinds } = reconciler.status();
+    const kinds = [...repairedKinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
+    log.info("kernel state", { passes, ops: applied, repaired, ...(kinds && { kinds }) });
     log.info("firewall rules", firewall.status());
     plane?.report();
   });

@@ -64,6 +64,8 @@ export interface LogFields {
   /** Of the reconciler: passes, and operations that undid what somebody else did. */
   readonly passes?: number;
   readonly repaired?: number;
+  /** What was repaired, as in "route 3, fdb 1". */
+  readonly kinds?: string;
   /** Of the firewall: the tool, how many rules, one of them as the tool writes it, and how often it looked and wrote. */
   readonly tool?: string;
   readonly rules?: number;

@@ -6,6 +6,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type Agenda, afterPass, duePass, FIGHT_LIMIT, FIRST_AGENDA, hinted, type ReconcileOptions } from "./agenda.ts";
+import type { NetOp } from "./diff.ts";
+import type { NetKind } from "./objects.ts";
 import { type Knowledge, NOTHING_KNOWN, type PassResult } from "./pass.ts";
 import { createPassLog, troubleOf } from "./pass-log.ts";
 import type { Plan } from "./plan.ts";
@@ -21,6 +23,8 @@ export interface ReconcileStatus {
   /** Operations applied since the start, and those of them that undid what somebody else did. */
   readonly applied: number;
   readonly repaired: number;
+  /** The latter by kind of object; a kind of which there was none is missing. */
+  readonly repairedKinds: ReadonlyMap<NetKind, number>;
 }
 
 const BEFORE_FIRST_PASS: ReconcileStatus = {
@@ -30,6 +34,7 @@ const BEFORE_FIRST_PASS: ReconcileStatus = {
   trouble: "nothing is programmed yet",
   applied: 0,
   repaired: 0,
+  repairedKinds: new Map(),
 };
 
 export interface Progress {
@@ -122,13 +127,22 @@ function createRetry(options: ReconcileOptions, random: Random): (failed: boolea
 }
 
 function statusAfter(status: ReconcileStatus, result: PassResult, passes: number): ReconcileStatus {
-  const done = result.ops.length - result.failures.length;
+  const failed = new Set(result.failures.map(({ op }) => op));
+  const done = result.ops.filter((op) => !failed.has(op));
+  const repairs = result.repair && result.kind === "read" ? done : [];
   return {
     ...status,
     passes,
     wanted: result.plan.want.length,
     trouble: troubleOf(result),
-    applied: status.applied + done,
-    repaired: status.repaired + (result.repair && result.kind === "read" ? done : 0),
+    applied: status.applied + done.length,
+    repaired: status.repaired + repairs.length,
+    repairedKinds: countKinds(status.repairedKinds, repairs),
   };
+}
+
+function countKinds(before: ReadonlyMap<NetKind, number>, ops: readonly NetOp[]): ReadonlyMap<NetKind, number> {
+  const counts = new Map(before);
+  for (const { object } of ops) counts.set(object.kind, (counts.get(object.kind) ?? 0) + 1);
+  return counts;
 }

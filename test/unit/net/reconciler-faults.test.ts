@@ -66,6 +66,14 @@ describe("the reconciler, when something goes wrong,", () => {
     }
     assert.equal(host.log.messages("warn").filter((message) => message === REPAIRED).length, 3);
     assert.equal(host.reconciler.status().repaired, 3);
+    assert.deepEqual(
+      [...host.reconciler.status().repairedKinds],
+      [
+        ["route", 1],
+        ["neighbour", 1],
+        ["fdb", 1],
+      ],
+    );
   });
 
   it("does not lose a hint that comes while a pass is under way", async () => {
