@@ -107,8 +107,8 @@ function open(options: DatapathOptions, deps: SocketDeps, onEnded: (errno: strin
 function describeOpenError(error: unknown, address: string): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case "EADDRINUSE": {
-      const reason =
-        "another process has this UDP port (ss -lunp shows which; a second flanneld?); stop it, or set another Port in the Backend of the network config";
+      const { holder = "another process" } = error as { readonly holder?: string };
+      const reason = `${holder} has this UDP port (ss -lunp); stop it, or set another Port in the Backend of the network config`;
       return new FlannelError("listen.failed", { what: "packets of the udp backend", address, reason });
     }
     case "ENOENT":

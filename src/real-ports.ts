@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
+import type { OpenDatapath } from "./base/datapath.ts";
 import { messageOf } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
@@ -11,8 +12,10 @@ import { runTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { lockInstance } from "./instance-lock.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
+import { codeOf } from "./netlink/errno.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
+import { udpPortHolder } from "./netlink/udp-port-holder.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability, processHasCapability } from "./privilege.ts";
 import { openStateDirectory, readMachineId } from "./state-directory.ts";
@@ -28,7 +31,7 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     log,
     openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log }),
     openKernel: () => openKernelNet(native),
-    openDatapath: native.openDatapath,
+    openDatapath: namingHolder(native.openDatapath),
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, log }),
@@ -47,6 +50,17 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
 }
 
 const mayChangeNetwork = (pid: number) => processHasCapability(pid, "CAP_NET_ADMIN");
+
+function namingHolder(open: OpenDatapath): OpenDatapath {
+  return (options, listener) => {
+    try {
+      return open(options, listener);
+    } catch (error) {
+      const holder = codeOf(error) === "EADDRINUSE" ? udpPortHolder(options.port) : null;
+      throw holder === null ? error : Object.assign(error as Error, { holder });
+    }
+  };
+}
 
 /**
  * Whether anybody listens or not, the signal is never left to Node, which would open its debugger to every local user

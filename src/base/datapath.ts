@@ -97,5 +97,8 @@ export interface Datapath extends Disposable {
   bufferSize(): number;
 }
 
-/** Binds the socket. Throws an error whose code is EADDRINUSE when the port is taken, ENOENT without /dev/net/tun. */
+/**
+ * Binds the socket. Throws an error whose code is EADDRINUSE when the port is taken (its `holder` says by whom, if that is
+ * known), ENOENT without /dev/net/tun.
+ */
 export type OpenDatapath = (options: DatapathOptions, listener: DatapathListener) => Datapath;

@@ -1,6 +1,7 @@
 // When the next pass is due and of which kind. Pure: the reconciler's loop asks, and acts.
 
 import type { Millis } from "../base/brand.ts";
+import { keyOf, type NetKey } from "./objects.ts";
 import type { PassResult } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 
@@ -24,14 +25,16 @@ export interface Agenda {
   readonly readAt: number;
   /** When the oldest change was made that no reading has verified yet. */
   readonly unverifiedSince: number | null;
-  /** Readings in a row that found a plan undone which was believed to be in the kernel. */
+  /** Readings since the last clean one that found something undone which had been repaired since then already. */
   readonly fights: number;
+  /** What has been repaired since the last clean reading. */
+  readonly repaired: ReadonlySet<NetKey>;
 }
 
-export const FIRST_AGENDA: Agenda = { readAt: 0, unverifiedSince: null, fights: 0 };
+export const FIRST_AGENDA: Agenda = { readAt: 0, unverifiedSince: null, fights: 0, repaired: new Set() };
 
 /** From this many fights on, another agent is undoing us on purpose; each further repair waits twice as long. */
-export const FIGHT_LIMIT = 4;
+export const FIGHT_LIMIT = 3;
 
 export function duePass(agenda: Agenda, plan: Plan, attempted: Plan | null, now: number): "read" | "delta" | null {
   if (now >= agenda.readAt) return "read";
@@ -52,16 +55,17 @@ export function afterPass(
   retry: Millis | null,
   options: ReconcileOptions,
 ): Agenda {
-  const fights = fightsAfter(agenda, result);
-  if (retry !== null) return { readAt: now + retry, unverifiedSince: null, fights };
+  const war = warAfter(agenda, result);
+  const { fights } = war;
+  if (retry !== null) return { readAt: now + retry, unverifiedSince: null, ...war };
   if (result.ops.length === 0 && result.kind === "read") {
-    return { readAt: now + options.resync, unverifiedSince: null, fights };
+    return { readAt: now + options.resync, unverifiedSince: null, ...war };
   }
-  if (result.ops.length === 0) return { ...agenda, fights };
-  if (fights >= FIGHT_LIMIT) return { readAt: now + truce(fights, options), unverifiedSince: null, fights };
+  if (result.ops.length === 0) return { ...agenda, ...war };
+  if (fights >= FIGHT_LIMIT) return { readAt: now + truce(fights, options), unverifiedSince: null, ...war };
   const since = agenda.unverifiedSince ?? now;
   const readAt = Math.min(now + options.verify, since + options.verifyLatest);
-  return { readAt, unverifiedSince: result.kind === "read" ? now : since, fights };
+  return { readAt, unverifiedSince: result.kind === "read" ? now : since, ...war };
 }
 
 /** A busy hour of an administrator costs a second or two this way, a real fight soon costs nothing. */
@@ -69,7 +73,14 @@ function truce(fights: number, { verify, resync }: ReconcileOptions): number {
   return Math.min(verify * 2 ** (fights - FIGHT_LIMIT + 1), resync);
 }
 
-function fightsAfter({ fights }: Agenda, result: PassResult): number {
-  if (result.kind === "delta") return fights;
-  return result.repair && result.ops.length > 0 && result.failures.length === 0 ? fights + 1 : 0;
+type War = Pick<Agenda, "fights" | "repaired">;
+
+/** Somebody who changes one thing after the other is an administrator at work; who changes one again and again is not. */
+function warAfter({ fights, repaired }: Agenda, result: PassResult): War {
+  if (result.kind === "delta") return { fights, repaired };
+  if (!result.repair || result.ops.length === 0 || result.failures.length > 0)
+    return { fights: 0, repaired: new Set() };
+  const keys = result.ops.map(({ object }) => keyOf(object));
+  const isAgain = keys.some((key) => repaired.has(key));
+  return { fights: isAgain ? fights + 1 : fights, repaired: new Set([...repaired, ...keys]) };
 }

@@ -8,7 +8,9 @@ import { belongsToAnother, type Link, type LinkName, linkChange, sameObject, typ
 import type { Request } from "./codec.ts";
 import type { Connection, Refusal } from "./connection.ts";
 import { createLink, deleteLink, setLink, setLinkUp } from "./link.ts";
+import { explainRefusal } from "./link-refusal.ts";
 import { readLink } from "./read-links.ts";
+import { udpPortHolder } from "./udp-port-holder.ts";
 
 export type LinkOp = NetOp & { readonly object: Link };
 
@@ -18,7 +20,12 @@ export interface LinkDeps {
 }
 
 /** Null when the link is as wanted. */
-export async function applyLinkOp(op: LinkOp, { connection, native }: LinkDeps): Promise<Refusal | null> {
+export async function applyLinkOp(op: LinkOp, deps: LinkDeps): Promise<Refusal | null> {
+  const refusal = await perform(op, deps);
+  return refusal && explainRefusal(op.object, refusal, { holderOf: udpPortHolder });
+}
+
+async function perform(op: LinkOp, { connection, native }: LinkDeps): Promise<Refusal | null> {
   switch (op.op) {
     case "create":
       return create(op.object, { connection, native });
@@ -39,13 +46,13 @@ async function create(link: Link, { connection, native }: LinkDeps): Promise<Ref
   const lower = link.type === "vxlan" ? link.lower : null;
   const lowerIndex = lower === null ? null : indexOf(lower, connection);
   if (lower !== null && lowerIndex === null) return noDevice(lower);
-  const refusal = perform(createLink(link, lowerIndex), connection);
+  const refusal = execute(createLink(link, lowerIndex), connection);
   if (refusal?.errno === "EEXIST") return isThere(link, connection) ? null : refusal;
   if (refusal) return refusal;
   await ignoreRouterAdvertisements(link.name);
   if (!link.up) return null;
   const index = indexOf(link.name, connection);
-  return index === null ? noDevice(link.name) : perform(setLinkUp(index), connection);
+  return index === null ? noDevice(link.name) : execute(setLinkUp(index), connection);
 }
 
 /** Kernel: a TUN device cannot be made through rtnetlink; what it is like can be set through it. */
@@ -83,12 +90,12 @@ async function ignoreRouterAdvertisements(name: LinkName): Promise<void> {
 
 function change(previous: Link, next: Link, connection: Connection): Refusal | null {
   const index = indexOf(next.name, connection);
-  return index === null ? noDevice(next.name) : perform(setLink(index, previous, next), connection);
+  return index === null ? noDevice(next.name) : execute(setLink(index, previous, next), connection);
 }
 
 function remove(name: LinkName, connection: Connection): Refusal | null {
   const index = indexOf(name, connection);
-  const refusal = index === null ? null : perform(deleteLink(index), connection);
+  const refusal = index === null ? null : execute(deleteLink(index), connection);
   return refusal?.errno === "ENODEV" ? null : refusal;
 }
 
@@ -96,7 +103,7 @@ function indexOf(name: LinkName, connection: Connection): number | null {
   return readLink({ name }, connection)?.index ?? null;
 }
 
-function perform(request: Request, connection: Connection): Refusal | null {
+function execute(request: Request, connection: Connection): Refusal | null {
   return connection.execute([request])[0] ?? null;
 }
 

@@ -146,7 +146,8 @@ describe("the host", () => {
   it("on which somebody else has the port of udp is told which, and what to do", async () => {
     const { namespace, address } = cluster.hosts[0] ?? assert.fail();
     using _holder = await openRawPeer(namespace, address, 8285, signal);
-    const says = /192\.168\.77\.11:8285: another process has this UDP port \(ss -lunp .*another Port in the Backend/;
+    const says =
+      /192\.168\.77\.11:8285: process \d+ \(.*\) has this UDP port \(ss -lunp\); stop it, or set another Port in the Backend/;
     await withConfig(UDP.config, () => refuses([], { status: 78, says }));
   });
 

@@ -318,7 +318,10 @@ describe("a data path that cannot be opened", () => {
   it("because the port is taken says which, how to find out by whom, and what to do", () => {
     const error = refusal("EADDRINUSE");
     assert.ok(isError(error, "listen.failed"));
-    assert.match(error.message, /192\.168\.64\.2:8285: another process has this UDP port \(ss -lunp .*another Port/);
+    assert.match(
+      error.message,
+      /192\.168\.64\.2:8285: another process has this UDP port \(ss -lunp\); stop it, or set another Port/,
+    );
     assert.equal(exitStatusOf(error), 78);
   });
 

@@ -65,14 +65,24 @@ describe("the agenda", () => {
     const undone = result({ ops: [OP], repair: true });
     let agenda = FIRST_AGENDA;
     const waits: number[] = [];
-    for (let fight = 0; fight < FIGHT_LIMIT + 9; fight++) {
+    for (let fight = 0; fight < FIGHT_LIMIT + 10; fight++) {
       agenda = afterPass(agenda, undone, 0, null, DEFAULTS);
       waits.push(agenda.readAt);
     }
-    assert.deepEqual(waits.slice(FIGHT_LIMIT - 1, FIGHT_LIMIT + 1), [2 * DEFAULTS.verify, 4 * DEFAULTS.verify]);
+    assert.deepEqual(waits.slice(FIGHT_LIMIT, FIGHT_LIMIT + 2), [2 * DEFAULTS.verify, 4 * DEFAULTS.verify]);
     assert.equal(waits.at(-1), DEFAULTS.resync);
     assert.equal(duePass(hinted(agenda, 5), PLAN, PLAN, 5), null);
     agenda = afterPass(agenda, result({}), 100, null, DEFAULTS);
     assert.equal(duePass(hinted(agenda, 105), PLAN, PLAN, 105), "read");
+  });
+
+  it("does not take somebody who changes one thing after the other for such an agent", () => {
+    let agenda = FIRST_AGENDA;
+    for (let n = 10; n < 30; n++) {
+      const object = { ...OP.object, mac: `02:00:00:00:00:${n}` } as NetOp["object"];
+      agenda = afterPass(agenda, result({ ops: [{ op: "create", object }], repair: true }), 0, null, DEFAULTS);
+      assert.equal(agenda.readAt, DEFAULTS.verify);
+    }
+    assert.equal(agenda.fights, 0);
   });
 });
