@@ -5,12 +5,14 @@
 import { createHash } from "node:crypto";
 import { FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
-import type { NativeAddon } from "./native/native.ts";
+import type { LockHolder, NativeAddon } from "./native/native.ts";
 
 export interface LockDeps {
   readonly native: Pick<NativeAddon, "takeLock" | "lockHolder">;
-  /** Whether a process may change the network; null when there is no such process any more. */
+  /** Whether a process may change the network; null when there is none, or it is hidden from us. */
   readonly mayChangeNetwork: (pid: number) => Promise<boolean | null>;
+  /** Whether a user may be the one as whom a daemon runs. */
+  readonly isTrusted: (uid: number) => boolean;
   readonly log: Logger;
 }
 
@@ -27,23 +29,26 @@ export function lockName(prefix: string): string {
 }
 
 /** Throws `instance.running`, which names the process. */
-export async function lockInstance(prefix: string, { native, mayChangeNetwork, log }: LockDeps): Promise<Disposable> {
+export async function lockInstance(
+  prefix: string,
+  { native, mayChangeNetwork, isTrusted, log }: LockDeps,
+): Promise<Disposable> {
   const name = lockName(prefix);
-  let pid = 0;
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  let holder: LockHolder = { pid: 0, uid: 0 };
+  let isDaemon: boolean | null = null;
+  for (let attempt = 0; isDaemon === null && attempt < MOST_ATTEMPTS; attempt++) {
     const lock = native.takeLock(name);
     if (lock) return lock;
-    pid = native.lockHolder(name);
-    if (pid < 0) continue;
-    const isDaemon = pid === 0 || (await mayChangeNetwork(pid));
-    if (isDaemon === null) continue;
-    if (isDaemon) break;
-    // Any user may take a name. One who cannot change the network is no flanneld, and must not keep ours from running.
-    log.warn("another program has the name that tells a second flanneld; going on without it", {
-      pid,
-      hint: `stop it: ss -xlp shows it as @${name}`,
-    });
-    return { [Symbol.dispose]: () => {} };
+    holder = native.lockHolder(name);
+    if (holder.pid < 0) continue;
+    isDaemon = holder.pid === 0 || (await mayChangeNetwork(holder.pid));
   }
-  throw new FlannelError("instance.running", { prefix, pid: Math.max(pid, 0) });
+  const { pid, uid } = holder;
+  if (isDaemon ?? isTrusted(uid)) throw new FlannelError("instance.running", { prefix, pid: Math.max(pid, 0) });
+  // Any user may take a name. One who cannot change the network is no flanneld, and must not keep ours from running.
+  log.warn("another program has the name that tells a second flanneld; going on without it", {
+    pid,
+    hint: `stop it: ss -xlp shows it as @${name}`,
+  });
+  return { [Symbol.dispose]: () => {} };
 }

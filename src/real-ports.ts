@@ -34,7 +34,7 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     openDatapath: namingHolder(native.openDatapath),
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
-    lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, log }),
+    lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
     runTool,
     hasBridgeFilter,
     watchRules: (signal) => watchRules(native, signal),
@@ -48,6 +48,8 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };
 }
+
+const isTrusted = (uid: number) => uid === 0 || uid === process.geteuid?.();
 
 const mayChangeNetwork = (pid: number) => processHasCapability(pid, "CAP_NET_ADMIN");
 

@@ -76,10 +76,11 @@ napi_value lock_release(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* lockHolder(name): the process id, 0 when that is not of our PID namespace or cannot be told, -1 when nobody holds it */
+/* lockHolder(name): [process id, user id]. The process id is 0 when it is not of our PID namespace or cannot be told, -1
+ * when nobody holds the lock. */
 napi_value lock_holder(napi_env env, napi_callback_info info) {
   struct sockaddr_un address;
-  struct ucred holder = {.pid = 0};
+  struct ucred holder = {.pid = 0, .uid = 0};
   socklen_t length = read_name(env, info, &address), size = sizeof holder;
   if (length == 0) return NULL;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -90,6 +91,11 @@ napi_value lock_holder(napi_env env, napi_callback_info info) {
     holder.pid = -1;
   }
   close(fd);
-  napi_value pid;
-  return napi_create_int32(env, holder.pid, &pid) == napi_ok ? pid : NULL;
+  napi_value pid, uid, both;
+  if (napi_create_int32(env, holder.pid, &pid) != napi_ok || napi_create_uint32(env, holder.uid, &uid) != napi_ok ||
+      napi_create_array_with_length(env, 2, &both) != napi_ok || napi_set_element(env, both, 0, pid) != napi_ok ||
+      napi_set_element(env, both, 1, uid) != napi_ok) {
+    return NULL;
+  }
+  return both;
 }

@@ -20,6 +20,11 @@ export interface NetlinkSocket extends Disposable {
 /** Gets every datagram that arrived, one after the other, and whether the kernel had to drop some. */
 export type NetlinkListener = (messages: Buffer, overrun: boolean) => void;
 
+export interface LockHolder {
+  readonly pid: number;
+  readonly uid: number;
+}
+
 export interface NativeAddon {
   openNetlinkSocket(receiveBuffer: number): NetlinkSocket;
   /**
@@ -37,8 +42,8 @@ export interface NativeAddon {
   readonly openDatapath: OpenDatapath;
   /** Takes a name of the abstract name space, at most 107 bytes, until disposed of; null when it is taken. */
   takeLock(name: string): Disposable | null;
-  /** The id of the process that has the name, 0 when that cannot be told, -1 when nobody has it. */
-  lockHolder(name: string): number;
+  /** The process that has the name: its id, 0 when that cannot be told, -1 when nobody has it; and its user. */
+  lockHolder(name: string): LockHolder;
   /** sd_notify(3): `path` as in NOTIFY_SOCKET, "@name" for an abstract address. */
   sdNotify(path: string, message: string): void;
 }
@@ -56,7 +61,7 @@ interface Exports extends DatapathExports {
   sdNotify(path: string, message: string): void;
   lockTake(name: string): object | null;
   lockRelease(handle: object): void;
-  lockHolder(name: string): number;
+  lockHolder(name: string): readonly [number, number];
   tunCreate(name: string): void;
 }
 
@@ -72,7 +77,10 @@ export function loadNative(path: string): NativeAddon {
       const handle = addon.lockTake(name);
       return handle && { [Symbol.dispose]: () => addon.lockRelease(handle) };
     },
-    lockHolder: addon.lockHolder,
+    lockHolder(name) {
+      const [pid, uid] = addon.lockHolder(name);
+      return { pid, uid };
+    },
     openDatapath: (options, listener) => openDatapath(addon, options, listener),
     openNetlinkSocket(receiveBuffer) {
       const handle = addon.netlinkOpen(receiveBuffer);

@@ -29,26 +29,27 @@ describe("the lock", { skip: whyNotHere() }, () => {
     const native = openNative();
     const lock = native.takeLock(NAME) ?? assert.fail();
     assert.equal(native.takeLock(NAME), null);
-    assert.equal(native.lockHolder(NAME), process.pid);
+    assert.deepEqual(native.lockHolder(NAME), { pid: process.pid, uid: process.getuid?.() });
     using _other = native.takeLock(`${NAME}2`) ?? assert.fail();
     lock[Symbol.dispose]();
     lock[Symbol.dispose]();
-    assert.equal(native.lockHolder(NAME), -1);
+    assert.equal(native.lockHolder(NAME).pid, -1);
     using _again = native.takeLock(NAME) ?? assert.fail();
   });
 
   it("names its process however often it is asked, without an answer of that process", () => {
     const native = openNative();
     using _lock = native.takeLock(NAME) ?? assert.fail();
-    for (let n = 0; n < 50; n++) assert.equal(native.lockHolder(NAME), process.pid);
-    for (let n = 0; n < 100; n++) assert.ok(native.lockHolder(NAME) >= 0);
+    for (let n = 0; n < 50; n++)
+      assert.deepEqual(native.lockHolder(NAME), { pid: process.pid, uid: process.getuid?.() });
+    for (let n = 0; n < 100; n++) assert.ok(native.lockHolder(NAME).pid >= 0);
   });
 
   it("ends with its process, also when that is killed and has children", async () => {
     const native = openNative();
     const { holder, child } = await holdElsewhere();
     try {
-      assert.equal(native.lockHolder(NAME), holder.pid);
+      assert.equal(native.lockHolder(NAME).pid, holder.pid);
       assert.equal(native.takeLock(NAME), null);
       holder.kill("SIGKILL");
       const lock = await waitFor("the lock", () => native.takeLock(NAME), seconds(10), signal);

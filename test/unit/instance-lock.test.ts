@@ -8,7 +8,7 @@ const PREFIX = "/coreos.com/network";
 const LOCK: Disposable = { [Symbol.dispose]: () => {} };
 
 /** A name that each attempt finds free (null), or taken by this process id. */
-function start(holders: readonly (number | null)[], capable: (pid: number) => boolean | null) {
+function start(holders: readonly (number | null)[], capable: (pid: number) => boolean | null, uid = 0) {
   const log = createCapturedLog();
   let attempt = -1;
   const native = {
@@ -16,9 +16,10 @@ function start(holders: readonly (number | null)[], capable: (pid: number) => bo
       attempt += 1;
       return holders[attempt] === null ? LOCK : null;
     },
-    lockHolder: () => holders[attempt] ?? assert.fail(),
+    lockHolder: () => ({ pid: holders[attempt] ?? assert.fail(), uid }),
   };
-  return { log, lock: () => lockInstance(PREFIX, { native, mayChangeNetwork: async (pid) => capable(pid), log }) };
+  const deps = { native, isTrusted: (user: number) => user === 0, log };
+  return { log, lock: () => lockInstance(PREFIX, { ...deps, mayChangeNetwork: async (pid) => capable(pid) }) };
 }
 
 describe("the lock against a second daemon", () => {
@@ -49,6 +50,12 @@ describe("the lock against a second daemon", () => {
     const host = start([77], () => false);
     using _lock = await host.lock();
     assert.deepEqual([host.log.lines[0]?.level, host.log.lines[0]?.fields.pid], ["warn", 77]);
+  });
+
+  it("is believed by its user when its holder is hidden from us", async () => {
+    const hidden = Array.from({ length: 20 }, () => 77);
+    await assert.rejects(start(hidden, () => null).lock(), /process 77/);
+    using _lock = await start(hidden, () => null, 1000).lock();
   });
 
   it("has a name of its own for each network, however long its prefix", () => {
