@@ -28,6 +28,7 @@ import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
 import { LEASE_TTL, type Lease } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import type { Remembered } from "./subnet/remembered.ts";
+import { createNeighbourWatch, type NeighbourWatch } from "./watch-neighbours.ts";
 import { createPulse } from "./watchdog.ts";
 
 /** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
@@ -52,7 +53,8 @@ export async function hold(
   const leases = holdLeases(learned, acquired, options, means, onChange);
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
-  const reconciler = reconcile(learned, leases, device, plane, options, means);
+  const neighbours = createNeighbourWatch(means);
+  const reconciler = reconcile(learned, leases, device, { plane, neighbours }, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
     await reconciler.ready(until);
@@ -60,7 +62,7 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = { leases, reconciler, firewall, publisher, plane };
+  const parts: Parts = { leases, reconciler, neighbours, firewall, publisher, plane };
   watchAll(parts, means);
   using _report = reportOnRequest(parts, means);
   memory.touch();
@@ -70,18 +72,20 @@ export async function hold(
 interface Parts {
   readonly leases: Leases;
   readonly reconciler: Reconciler;
+  readonly neighbours: NeighbourWatch;
   readonly firewall: Firewall;
   readonly publisher: Publisher;
   readonly plane: DataPlane | null;
 }
 
 function tasksOf(
-  { leases, reconciler, firewall, publisher, plane }: Parts,
+  { leases, reconciler, neighbours, firewall, publisher, plane }: Parts,
   memory: Memory,
   { clock }: Means,
 ): Record<string, Task> {
   return {
     reconcile: reconciler.run,
+    neighbours: neighbours.run,
     hold: leases.holder.run,
     follow: leases.follower.run,
     keep: leases.keeper.run,
@@ -167,7 +171,7 @@ function reconcile(
   learned: Learned,
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
-  plane: DataPlane | null,
+  { plane, neighbours }: Pick<Parts, "plane" | "neighbours">,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
@@ -198,6 +202,7 @@ function reconcile(
       const plan = withBlackhole(planner.plan());
       // Once for all that has come since the last pass: each event of the store would be too often.
       means.board.announce();
+      neighbours.follow(plan);
       return plan;
     },
     pulse: createPulse(means),
@@ -223,13 +228,14 @@ function publish(
 }
 
 /** What keeps the host from being ready, and what is not as it should be although packets flow. */
-function watchAll({ leases, reconciler, firewall, plane }: Parts, { board, store, clock }: Means): void {
+function watchAll({ leases, reconciler, neighbours, firewall, plane }: Parts, { board, store, clock }: Means): void {
   board.watch("lease", () => (leases.holder.isHeld() ? null : leases.holder.trouble()));
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   board.degrade("etcd", leases.follower.trouble);
   board.degrade("certificates", () => expiring(store.health().certificates, clock.now()));
   board.degrade("underlay", () => leases.underlays.trouble() ?? plane?.socketTrouble() ?? null);
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
+  board.degrade("neighbours", neighbours.trouble);
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network config", leases.config.trouble);

@@ -47,8 +47,17 @@ export interface KernelNet {
     destination: Ip,
     signal: AbortSignal,
   ): Promise<{ readonly dev: LinkName; readonly source: Ip | null; readonly via: Ip | null } | null>;
+  /** How full the IPv4 neighbour table is; null when the kernel does not tell. */
+  neighbourTable(signal: AbortSignal): Promise<NeighbourTable | null>;
   /** Every link of the namespace. */
   links(signal: AbortSignal): Promise<readonly Link[]>;
+}
+
+/** Of all interfaces and namespaces. */
+export interface NeighbourTable {
+  readonly entries: number;
+  /** gc_thresh3: a further entry that is not permanent is refused. */
+  readonly limit: number;
 }
 
 /** An IPv4 address of an interface with what decides whether it is usable. */

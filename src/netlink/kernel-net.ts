@@ -7,6 +7,7 @@ import type { KernelNet } from "../net/kernel-net.ts";
 import { applyOps } from "./apply.ts";
 import { openConnection } from "./connection.ts";
 import { watchHints } from "./hints.ts";
+import { readNeighbourTable } from "./neighbour-table.ts";
 import { readLinks } from "./read-links.ts";
 import { readSnapshot } from "./snapshot.ts";
 import { readUnderlayFacts, readWay } from "./underlay-facts.ts";
@@ -28,6 +29,10 @@ export function openKernelNet(native: NativeAddon): KernelNet & Disposable {
     async lookup(destination, signal) {
       signal.throwIfAborted();
       return readWay(destination, connection);
+    },
+    async neighbourTable(signal) {
+      signal.throwIfAborted();
+      return readNeighbourTable(connection);
     },
     async links(signal) {
       signal.throwIfAborted();

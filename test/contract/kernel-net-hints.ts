@@ -84,6 +84,11 @@ export function hintsContract(open: () => Promise<KernelFixture>): void {
       assert.deepEqual(facts.defaultRoutes, [{ dev: underlay, metric: 0 }]);
     });
 
+    it("say how full the neighbour table is, and how full it may be", async () => {
+      const table = await fixture.kernel.neighbourTable(signal);
+      assert.ok(table && table.limit >= 1 && table.entries >= 0, JSON.stringify(table));
+    });
+
     it("say which way a packet would take, and null when there is none", async () => {
       const { underlay } = fixture;
       const source = "192.168.77.1";

@@ -21,6 +21,7 @@ interface Scene extends AsyncDisposable {
   readonly host: OverlayHost;
   /** The daemon of the first host; tests replace it. */
   daemon: Flanneld;
+  readonly other: Flanneld;
   readiness(): Promise<string>;
   /** The etcd lease of the first host's record in hexadecimal, "0" for none. */
   leaseId(): Promise<string>;
@@ -39,6 +40,7 @@ async function openScene(profile: BackendProfile): Promise<Scene> {
     cluster,
     host,
     daemon: daemons[0] as Flanneld,
+    other: daemons[1] as Flanneld,
     readiness: () => {
       const script = `fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(r.status, await r.text()))`;
       return cluster.on(0, "node", "-e", script);
@@ -244,7 +246,8 @@ describe("two hosts with one public IP", () => {
   it("do not share a lease: the first keeps it, the second waits and says what to do", async () => {
     const { cluster, host } = scene;
     const [state, before] = [await host.state(), await owners(cluster)];
-    // Beside the daemon that runs there: it gets no further than to the lease.
+    // It gets no further than to the lease: what the daemon has made that ran there stays.
+    await scene.other.stop(signal);
     const second = cluster.start(1, {
       flags: ["--public-ip=192.168.77.11", `--state-dir=${cluster.hosts[1]?.directory}/other`],
     });
@@ -257,6 +260,7 @@ describe("two hosts with one public IP", () => {
     assert.equal(await owners(cluster), before);
     await scene.daemon.waitForLog(/another host asked whether this one holds its lease; it does/, LIMIT, signal);
     await second.stop(signal);
+    await cluster.start(1, { flags: FLAGS }).ready(signal);
   });
 
   it("are one when the first has gone and was installed anew: it has its subnet and MAC again", async () => {

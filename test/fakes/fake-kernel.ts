@@ -104,6 +104,10 @@ export function createFakeKernel(initial: readonly NetObject[] = []): FakeKernel
       signal.throwIfAborted();
       return wayTo(destination, state);
     },
+    async neighbourTable(signal) {
+      signal.throwIfAborted();
+      return { entries: state.entries().filter(({ kind }) => kind === "neighbour").length, limit: 1024 };
+    },
     async links(signal) {
       signal.throwIfAborted();
       return state.links().map(({ link }) => link);
