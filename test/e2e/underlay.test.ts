@@ -131,7 +131,8 @@ function suite(profile: BackendProfile): void {
     const capped = { ...profile.config, Backend: { Type: profile.type, MTU: 1450 } };
     await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(capped));
     const most = profile.mtu - 50;
-    await waitFor("the MTU of the config", () => (mtu() === most ? true : null), LIMIT, signal);
+    // The watch may still be on a connection of the address before: that is noticed within 30 s.
+    await waitFor("the MTU of the config", () => (mtu() === most ? true : null), seconds(60), signal);
     await shell("ip link set eth0 mtu 1480");
     await daemon.waitForLog(/is followed dev=eth0 mtu=1480/, LIMIT, signal);
     await reach();
