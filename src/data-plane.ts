@@ -1,6 +1,7 @@
 // Keeps the packets of a userspace backend moving: opens its socket, attaches to its device whenever there is one, and
-// hands on the peers. When the underlay has another address, or the device another MTU, it opens and attaches anew. The device itself, its address and its route are the reconciler's; a device that somebody deletes
-// is made anew by it and attached to here.
+// hands on the peers. When the underlay has another address, or the device another MTU, it opens and attaches anew. The
+// device itself, its address and its route are the reconciler's; a device that somebody deletes is made anew by it and
+// attached to here.
 
 import { isDeepStrictEqual } from "node:util";
 import type { NetworkView } from "./backends/backend.ts";
@@ -24,8 +25,8 @@ import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
 
 export interface DataPlane extends Disposable {
-  /** The peers and ourselves as of now. */
-  follow(view: NetworkView): void;
+  /** The peers and ourselves as of now, and what the config in force makes of them. */
+  follow(view: NetworkView, userspace: Userspace): void;
   /** Looks whether the device that is attached, and the address of the socket, still are those that are meant. */
   check(): void;
   /** Attaches, and attaches again, until aborted. `deviceReady` resolves while the device is as planned. */
@@ -58,20 +59,22 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
   const socket = openDatapathSocket(userspace, underlay, deps, (errno) => ended.ring(errno));
   const attachment = createAttachment(socket.current, userspace.options(underlay).port, ended, deps);
   let view: NetworkView | null = null;
+  let tunnel: DatapathTunnel | null = null;
   let routes: readonly ForwardRoute[] = [];
-  const isOutdated = (tunnel: DatapathTunnel) =>
-    view !== null && (socket.prepare(view.underlay) || !isDeepStrictEqual(userspace.tunnel(view), tunnel));
+  const isOutdated = (attached: DatapathTunnel) =>
+    view !== null && (socket.prepare(view.underlay) || !isDeepStrictEqual(tunnel, attached));
   const advance = () => {
     socket.advance();
     socket.current().setRoutes(routes);
   };
   return {
-    follow(next) {
+    follow(next, inForce) {
       // Invariant: I2, what is not known completely takes no peer away. The first has none to take.
       const isFirst = view === null;
       view = next;
+      tunnel = inForce.tunnel(next);
       if (next.complete || isFirst) {
-        routes = userspace.routes(next);
+        routes = inForce.routes(next);
         socket.current().setRoutes(routes);
       }
       attachment.check(isOutdated);
@@ -83,7 +86,7 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
         await deviceReady(signal);
         const since = deps.clock.monotonic();
         advance();
-        const outcome = view ? await attachment.carry(userspace.tunnel(view), isOutdated, signal) : "over";
+        const outcome = tunnel ? await attachment.carry(tunnel, isOutdated, signal) : "over";
         if (outcome === "changed") continue;
         if (deps.clock.monotonic() - since > LASTING) delay = newDelays(deps);
         await deps.clock.sleep(outcome === "missing" ? MISSING_DELAY : delay.next().value, signal);

@@ -178,7 +178,8 @@ function reconcile(
   let peers = 0;
   const onView = (view: NetworkView) => {
     peers = view.peers.length;
-    plane?.follow(view);
+    const { userspace } = config.overlay().backend;
+    if (userspace) plane?.follow(view, userspace);
   };
   means.board.describe(() => describeState(holder.lease(), config.overlay().backend, peers));
   const planner = createPlanner({

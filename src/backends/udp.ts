@@ -24,7 +24,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
   const options = readUdpOptions(rawOptions);
   return {
     type: UDP_TYPE,
-    liveOptions: [],
+    liveOptions: ["MTU"],
     mtu: (underlay) => overlayMtu(options.mtu, underlay, OVERHEAD),
     device: chooseDevice,
     userspace: {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import type { NetworkView } from "../../src/backends/backend.ts";
 import { createUdp } from "../../src/backends/udp.ts";
+import type { Userspace } from "../../src/backends/userspace.ts";
 import { exitStatusOf, isError } from "../../src/base/errors.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
 import { type DataPlane, openDataPlane } from "../../src/data-plane.ts";
@@ -30,9 +32,19 @@ afterEach(async () => {
   plane?.[Symbol.dispose]();
 });
 
-function open(options = {}): DataPlane {
+function userspaceOf(options = {}): Userspace {
   const { userspace } = createUdp(options);
   assert.ok(userspace);
+  return userspace;
+}
+
+/** What the plane is told of where nothing else is asked for. */
+function follow(view: NetworkView, options = {}): void {
+  plane.follow(view, userspaceOf(options));
+}
+
+function open(options = {}): DataPlane {
+  const userspace = userspaceOf(options);
   const random = createSeededRandom(1);
   plane = openDataPlane(userspace, UDP_UNDERLAY, { clock, random, log, openDatapath: datapath.open });
   return plane;
@@ -42,7 +54,8 @@ const always = async () => {};
 
 /** Opens it and lets it run on a device that is always ready. */
 async function run(deviceReady: (signal: AbortSignal) => Promise<void> = always): Promise<void> {
-  open().follow(udpView());
+  open();
+  follow(udpView());
   ended = plane.run(deviceReady, stop.signal);
   ended.catch(() => {});
   await clock.advance(0);
@@ -64,7 +77,8 @@ describe("the data plane", () => {
   });
 
   it("names what the config has switched off", async () => {
-    open({ TSO: false, UDPGRO: false }).follow(udpView());
+    open({ TSO: false, UDPGRO: false });
+    follow(udpView());
     ended = plane.run(always, stop.signal);
     ended.catch(() => {});
     await clock.advance(0);
@@ -91,7 +105,7 @@ describe("the data plane", () => {
     ended.catch(() => {});
     await clock.advance(10_000);
     assert.equal(datapath.attempts(), 0);
-    plane.follow(udpView());
+    follow(udpView());
     await clock.advance(10_000);
     assert.ok(datapath.tunnel());
   });
@@ -114,7 +128,7 @@ describe("the socket of the data plane", () => {
 
   it("is opened anew at another address before the old one is closed, with the same peers", async () => {
     await run();
-    plane.follow(udpView({ underlay: moved }));
+    follow(udpView({ underlay: moved }));
     await clock.advance(0);
     assert.equal(datapath.options()?.address, "192.168.64.3");
     assert.equal(datapath.tunnel()?.device, "flannel0");
@@ -126,7 +140,7 @@ describe("the socket of the data plane", () => {
   it("stays as it is while the new address cannot be had, which is told once, and is tried again", async () => {
     await run();
     datapath.openError = "EADDRNOTAVAIL";
-    plane.follow(udpView({ underlay: moved }));
+    follow(udpView({ underlay: moved }));
     plane.check();
     await clock.advance(1000);
     assert.equal(datapath.options()?.address, "192.168.64.2");
@@ -143,8 +157,8 @@ describe("the socket of the data plane", () => {
   it("is closed again without having been used when the address comes back meanwhile", async () => {
     let makeReady = () => {};
     await run(() => new Promise((resolve) => (makeReady = resolve)));
-    plane.follow(udpView({ underlay: moved }));
-    plane.follow(udpView());
+    follow(udpView({ underlay: moved }));
+    follow(udpView());
     makeReady();
     await clock.advance(0);
     assert.equal(datapath.options()?.address, "192.168.64.2");
@@ -154,7 +168,7 @@ describe("the socket of the data plane", () => {
   it("adds up what all have carried", async () => {
     datapath.counters = { ...NO_COUNTERS, sentPackets: 5 };
     await run();
-    plane.follow(udpView({ underlay: moved }));
+    follow(udpView({ underlay: moved }));
     await clock.advance(0);
     plane.report();
     assert.equal(log.lines.find(({ message }) => message === "sent to peers")?.fields.packets, 10);
@@ -162,37 +176,51 @@ describe("the socket of the data plane", () => {
 
   it("is attached anew at once when the MTU of the device changes", async () => {
     await run();
-    plane.follow(udpView({ underlay: { ...UDP_UNDERLAY, mtu: 1400 } }));
+    follow(udpView({ underlay: { ...UDP_UNDERLAY, mtu: 1400 } }));
     await clock.advance(0);
     assert.equal(datapath.tunnel()?.mtu, 1372);
     assert.equal(datapath.attempts(), 2);
+  });
+
+  it("is attached anew at once when the config says another MTU", async () => {
+    await run();
+    follow(udpView(), { MTU: 1300 });
+    await clock.advance(0);
+    assert.equal(datapath.tunnel()?.mtu, 1272);
+    follow(udpView());
+    await clock.advance(0);
+    assert.equal(datapath.tunnel()?.mtu, 1472);
+    assert.equal(datapath.attempts(), 3);
   });
 });
 
 describe("the peers of the data plane", () => {
   it("are handed on, and taken away when they are gone", () => {
-    open().follow(udpView());
+    open();
+    follow(udpView());
     assert.deepEqual(datapath.routes(), [{ subnet: "10.5.20.0/24", address: "192.168.64.4", port: 8285 }]);
-    plane.follow(udpView({ peers: [udpLease("10.5.9.0/24", "192.168.64.9"), UDP_PEER] }));
+    follow(udpView({ peers: [udpLease("10.5.9.0/24", "192.168.64.9"), UDP_PEER] }));
     assert.equal(datapath.routes().length, 2);
-    plane.follow(udpView({ peers: [] }));
+    follow(udpView({ peers: [] }));
     assert.deepEqual(datapath.routes(), []);
   });
 
   it("stay while not all are known", () => {
-    open().follow(udpView());
-    plane.follow(udpView({ peers: [], complete: false }));
+    open();
+    follow(udpView());
+    follow(udpView({ peers: [], complete: false }));
     assert.equal(datapath.routes().length, 1);
   });
 
   it("are those that are remembered while etcd has not answered", () => {
-    open().follow(udpView({ complete: false }));
+    open();
+    follow(udpView({ complete: false }));
     assert.equal(datapath.routes().length, 1);
   });
 
   it("are not what a device is attached to again for", async () => {
     await run();
-    plane.follow(udpView({ peers: [] }));
+    follow(udpView({ peers: [] }));
     await clock.advance(60_000);
     assert.equal(datapath.attempts(), 1);
   });
@@ -395,7 +423,7 @@ describe("the data plane's end", () => {
 describe("the tunnel of the data plane", () => {
   it("is that of the newest view when it attaches again", async () => {
     await run();
-    plane.follow(udpView({ self: udpLease("10.5.99.0/24", "192.168.64.2") }));
+    follow(udpView({ self: udpLease("10.5.99.0/24", "192.168.64.2") }));
     datapath.end("EBADFD");
     await clock.advance(1000);
     assert.equal(datapath.tunnel()?.address, "10.5.99.0");

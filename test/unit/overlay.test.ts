@@ -36,7 +36,7 @@ describe("a change of the network config", () => {
     [text({}), text({ VNI: 2, GBP: true }), "restart: Backend.VNI, Backend.GBP"],
     [text({}), text({ Type: "host-gw", MTU: 1400 }), "restart: Backend.Type"],
     [text({ Type: "host-gw" }), text({ Type: "host-gw", MTU: 1400 }), "live: Backend.MTU"],
-    [text({ Type: "udp" }), text({ Type: "udp", MTU: 1400 }), "restart: Backend.MTU"],
+    [text({ Type: "udp" }), text({ Type: "udp", MTU: 1400 }), "live: Backend.MTU"],
     [text({}), text({ VNI: 1, Port: 8472, Comment: "of ours" }), "live: "],
     [text({ Type: "udp" }), text({ Type: "udp", CheckSource: false }), "restart: Backend.CheckSource"],
     [text({}), text({}, { Network: "10.4.0.0/15" }), "live: Network, SubnetMin"],
