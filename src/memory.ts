@@ -42,19 +42,19 @@ export function createMemory(prefix: string, deps: MemoryDeps): Memory {
     deps,
   );
   let writing: Promise<void> = Promise.resolve();
-  /** The last that was to be written; null when that has failed, or nothing was yet. */
-  let wanted: string | null = null;
+  /** The last that was to be written was nothing, and has not failed. */
+  let isForgotten = false;
   // One after another: what is forgotten must not be put back by a write that was on its way.
   const write = (text: string): Promise<void> => {
     // A host without its subnet is told to forget by every event of the store.
-    if (text === wanted) return writing;
-    wanted = text;
+    if (text === "" && isForgotten) return writing;
+    isForgotten = text === "";
     writing = writing.then(async () => {
       try {
         await state.write(name, text);
         complaint.settle();
       } catch (error) {
-        wanted = null;
+        isForgotten = false;
         complaint.raise(messageOf(error), { path });
         bell.ring("not written");
       }
