@@ -69,6 +69,7 @@ export function createMemory(prefix: string, deps: MemoryDeps): Memory {
       for (;;) {
         await bell.wait(signal);
         await clock.sleep(SETTLE, signal);
+        bell.silence();
         const now = current();
         await write(now === null ? "" : encodeRemembered({ prefix, writtenAt: clock.now(), ...now }));
         await clock.sleep(PAUSE, signal);

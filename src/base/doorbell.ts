@@ -10,6 +10,8 @@ export interface Doorbell {
   ring(reason: string): void;
   /** Resolves with every reason rung since the last wait; rejects with the signal's reason on abort. */
   wait(signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Forgets what was rung until now: whoever is about to look sees that anyway. */
+  silence(): void;
 }
 
 export function createDoorbell(): Doorbell {
@@ -31,6 +33,9 @@ export function createDoorbell(): Doorbell {
       const rung = reasons;
       reasons = new Set();
       return rung;
+    },
+    silence() {
+      reasons.clear();
     },
   };
 }

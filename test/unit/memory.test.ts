@@ -75,6 +75,17 @@ describe("the memory of a host", () => {
     assert.ok(host.writes() >= 18 && host.writes() <= 21, `${host.writes()} writes in ten minutes`);
   });
 
+  it("writes a burst of touches once", async () => {
+    await using host = start();
+    for (const revision of ["7", "8", "9"]) {
+      host.have(acquired(revision));
+      await host.clock.advance(100);
+    }
+    await host.clock.advance(120_000);
+    assert.equal(host.writes(), 1);
+    assert.equal((await host.memory.recall())?.acquired.list.revision, "9");
+  });
+
   it("forgets a lease that is another host's now", async () => {
     await using host = start();
     host.have(acquired("7"));
