@@ -33,6 +33,8 @@ import { createPulse } from "./watchdog.ts";
 
 /** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
 const RECOUNT_INTERVAL = minutes(10);
+/** The same for the network config. */
+const RECHECK_INTERVAL = minutes(20);
 
 export async function hold(
   learned: Learned,
@@ -139,7 +141,8 @@ function holdLeases(
   );
   const rules = { grace: options.stalePeerGrace, self: holder.lease().key };
   const keeper = createPeerKeeper(rules, { ...means, before: learned.lately, table: follower.table, onChange });
-  const config = createConfigFollower(learned.overlay, learned.configKey, { ...means, self: holder.lease, onChange });
+  const watched = { key: learned.configKey, recheck: RECHECK_INTERVAL };
+  const config = createConfigFollower(learned.overlay, watched, { ...means, self: holder.lease, onChange });
   const claim = createAddressClaim({ ...means, table: keeper.table, self: holder.lease });
   const announce = () => {
     holder.announce();

@@ -1,4 +1,5 @@
-// Delays between attempts: doubling, capped, with jitter so that a cluster does not retry in step.
+// Pauses with jitter, so that a cluster does nothing in step: between attempts, doubling and capped, and between looks at
+// an interval.
 
 import { type Millis, millis } from "./brand.ts";
 import type { Random } from "./random.ts";
@@ -11,7 +12,12 @@ export function* delays(options: {
 }): Generator<Millis, never> {
   let upper: number = options.first;
   for (;;) {
-    yield millis(options.random.integer(Math.ceil(upper / 2), upper));
+    yield drawPause(millis(upper), options.random);
     upper = Math.min(upper * 2, options.max);
   }
+}
+
+/** Drawn from [d/2, d]: the time of its own that a host has for what all hosts do at an interval. */
+export function drawPause(interval: Millis, random: Random): Millis {
+  return millis(random.integer(Math.ceil(interval / 2), interval));
 }

@@ -3,7 +3,7 @@
 // the whole truth as far as this host knows it. It may begin with what was remembered from an earlier run; that is
 // incomplete until etcd has answered.
 
-import { delays } from "../base/backoff.ts";
+import { delays, drawPause } from "../base/backoff.ts";
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
@@ -12,6 +12,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
 import type { Acquired } from "./acquire-lease.ts";
+import { AWAY, unlessAway } from "./away.ts";
 import type { Lease, Revision } from "./lease.ts";
 import type { LeaseChange, LeaseList, LeaseStore, StoreEvent } from "./lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "./lease-table.ts";
@@ -71,8 +72,7 @@ export function createLeaseFollower(
   const recount = async (signal: AbortSignal) => {
     let checked = first.list.revision;
     for (;;) {
-      const half = Math.floor(options.recount / 2);
-      await deps.clock.sleep(millis(options.recount - half + deps.random.integer(0, half)), signal);
+      await deps.clock.sleep(drawPause(options.recount, deps.random), signal);
       const found = await unlessAway(() => findMissed(checked, book.table, deps, signal));
       if (found === AWAY) continue;
       // What the watch has overtaken was not taken, so what it had missed is still to be found.
@@ -134,18 +134,6 @@ function createLeaseBook({ list, fresh }: Pick<Acquired, "list" | "fresh">) {
       return true;
     },
   };
-}
-
-/** An etcd that is away is the watch's news, not ours. */
-const AWAY = Symbol("away");
-
-async function unlessAway<T>(ask: () => Promise<T>): Promise<T | typeof AWAY> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (isRetryable(error)) return AWAY;
-    throw error;
-  }
 }
 
 /** Up to which revision the table is checked, and a full list if it lacks a record or has one that is gone. */

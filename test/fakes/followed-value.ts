@@ -5,6 +5,8 @@ import { createDoorbell } from "../../src/base/doorbell.ts";
 export interface FollowedValue<T> {
   get(): T;
   set(value: T): void;
+  /** Nobody is told; the next value is told again. */
+  lose(value: T): void;
   /** Whoever follows looks again, although the value is the same. */
   wake(): void;
   /** Until the signal aborts. While `isAway` nothing is told, and afterwards only the last value. */
@@ -22,6 +24,9 @@ export function createFollowedValue<T>(first: T): FollowedValue<T> {
     set(next) {
       value = next;
       wake();
+    },
+    lose(next) {
+      value = next;
     },
     wake,
     async *follow(isAway, signal) {

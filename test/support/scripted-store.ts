@@ -37,6 +37,8 @@ export interface ScriptedStore extends LeaseStore {
   readonly calls: readonly StoreCall[];
   count(call: StoreCall): number;
   setConfig(text: string | null): void;
+  /** The config is another, and no watch tells of it. */
+  loseConfig(text: string | null): void;
   setV2Config(text: string | null): void;
   /** What another host or an operator does. Gives the record as it then is. */
   put(lease: Lease, term?: LeaseTerm): Lease;
@@ -168,6 +170,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     calls,
     count: (name) => calls.filter((made) => made === name).length,
     setConfig: (text) => config.set(text),
+    loseConfig: (text) => config.lose(text),
     setV2Config: (text) => {
       v2Config = text;
     },

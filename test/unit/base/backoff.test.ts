@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { delays } from "../../../src/base/backoff.ts";
+import { delays, drawPause } from "../../../src/base/backoff.ts";
 import { millis } from "../../../src/base/brand.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 
@@ -31,4 +31,11 @@ test("two hosts with different luck do not retry in step", () => {
     return Array.from({ length: 5 }, () => sequence.next().value);
   };
   assert.notDeepEqual(take(1), take(2));
+});
+
+test("a pause is drawn from half of the interval on", () => {
+  const random = createSeededRandom(7);
+  const pauses = Array.from({ length: 200 }, () => drawPause(millis(101), random));
+  assert.ok(Math.min(...pauses) >= 51 && Math.max(...pauses) <= 101);
+  assert.ok(new Set(pauses).size > 25);
 });
