@@ -138,7 +138,8 @@ function configPage({ flags }: Surface, edition: Edition): string {
     section(
       "DESCRIPTION",
       'Lines of NAME=value or NAME="value", as \\fBsystemd.exec\\fR(5) reads an EnvironmentFile: no shell and no',
-      "expansion. Both files are read if they are there; the second wins. After a change:",
+      "expansion. Both files are read if they are there; the second wins. The commands of \\fBflanneld\\fR(8) read them,",
+      "too, when they are not told where etcd is. After a change:",
       "\\fBsystemctl restart flanneld\\fR; traffic goes on meanwhile.",
       ".PP",
       "What decides, the strongest first: FLANNEL_OPTIONS; FLANNEL_ETCD_ENDPOINTS and FLANNEL_ETCD_PREFIX; FLANNELD_*;",

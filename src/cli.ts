@@ -7,6 +7,7 @@ import { FLAGS } from "./cli/flags.ts";
 import { parseGoBoolean, readGoFlags } from "./cli/go-flags.ts";
 import { type Options, readOptions } from "./cli/options.ts";
 import { type Environment, formatHelp, resolveSettings } from "./cli/program.ts";
+import type { ReadSettingsFiles } from "./cli/service-settings.ts";
 import {
   formatOverview,
   formatVerbHelp,
@@ -24,11 +25,15 @@ export type CommandLine<V extends VerbSyntax> =
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version"; readonly text: string };
 
-/** `argv` without node and script. Throws `usage.invalid`. Help comes before all else, the version before the values. */
+/**
+ * `argv` without node and script; `readFiles` gives commands the settings of the service. Throws `usage.invalid`. Help
+ * comes before all else, the version before the values.
+ */
 export function parseCommandLine<V extends VerbSyntax>(
   argv: readonly string[],
   env: Environment,
   verbs: readonly V[],
+  readFiles: ReadSettingsFiles,
 ): CommandLine<V> {
   const match = matchVerb(argv, verbs);
   switch (match.kind) {
@@ -39,12 +44,17 @@ export function parseCommandLine<V extends VerbSyntax>(
     case "help":
       return { kind: "help", text: match.verb ? formatVerbHelp(match.verb) : formatOverview(verbs) };
     case "verb":
-      return callVerb(match.verb, argv, env);
+      return callVerb(match.verb, argv, env, readFiles);
   }
 }
 
-function callVerb<V extends VerbSyntax>(verb: V, argv: readonly string[], env: Environment): CommandLine<V> {
-  const line = parseVerbLine(verb, argv, env);
+function callVerb<V extends VerbSyntax>(
+  verb: V,
+  argv: readonly string[],
+  env: Environment,
+  readFiles: ReadSettingsFiles,
+): CommandLine<V> {
+  const line = parseVerbLine(verb, argv, env, readFiles);
   switch (line.kind) {
     case "help":
       return { kind: "help", text: formatVerbHelp(verb) };

@@ -9,6 +9,7 @@ import { type CommandLine, parseCommandLine } from "./cli.ts";
 import { createJournal, printFailure } from "./journal.ts";
 import type { Verb } from "./operator/verb.ts";
 import { VERBS } from "./operator/verbs.ts";
+import { readSettingsFiles } from "./settings-files.ts";
 import { VERSION } from "./version.ts";
 
 /** Work that is still not done this long after the first SIGTERM is left undone; the kernel state stays either way. */
@@ -55,7 +56,7 @@ type Task = Extract<CommandLine<Verb>, { kind: "run" | "verb" }> | { readonly ki
 
 function readCommandLine(): Task {
   try {
-    const command = parseCommandLine(process.argv.slice(2), process.env, VERBS);
+    const command = parseCommandLine(process.argv.slice(2), process.env, VERBS, readSettingsFiles);
     if (command.kind === "run" || command.kind === "verb") return command;
     process.stdout.write(`${command.text}\n`);
     return { kind: "ended", status: 0 };

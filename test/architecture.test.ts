@@ -39,6 +39,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
       /^privilege\.ts$/,
       /^journal/,
       /^operator-ports\.ts$/,
+      /^settings-files\.ts$/,
     ],
   },
   { pattern: /^node:timers(\/promises)?$/, allowed: [/^base\/clock\.ts$/, /^netlink\//] },

@@ -5,7 +5,8 @@ import { type Millis, seconds } from "../base/brand.ts";
 import { FLAGS, type Flag, flag } from "./flags.ts";
 import { type GivenFlag, parseGoBoolean, parseGoInteger, readGoFlags } from "./go-flags.ts";
 import { type EtcdOptions, readEtcdOptions } from "./options.ts";
-import { type Environment, formatProgram, resolveFlags, resolveSettings, type Setting } from "./program.ts";
+import { type Environment, formatProgram, resolveFlags, type Setting } from "./program.ts";
+import { ETCD_FLAGS, type ReadSettingsFiles, resolveEtcdSettings, SETTINGS_FILES } from "./service-settings.ts";
 import { nearest } from "./spelling.ts";
 
 export interface VerbWord {
@@ -31,6 +32,10 @@ export interface VerbCall {
   /** As many as the syntax allows; optional ones may be missing at the end. */
   readonly words: readonly string[];
   readonly etcd: EtcdOptions;
+  /** What has named the endpoints, for people; null for the default. */
+  readonly namedBy: string | null;
+  /** A file of the service's settings that would say where etcd is and cannot be read; null when it is not needed. */
+  readonly unreadable: { readonly path: string; readonly reason: string } | null;
   readonly json: boolean;
   /** For each answer of etcd. */
   readonly timeout: Millis;
@@ -46,8 +51,6 @@ export function isOn({ settings }: VerbCall, name: string): boolean {
 export function textOf({ settings }: VerbCall, name: string): string | null {
   return settings[name]?.values[0] || null;
 }
-
-const ETCD_FLAGS: readonly Flag[] = FLAGS.filter(({ group }) => group === "etcd");
 
 const COMMON_FLAGS: readonly Flag[] = [
   flag("json", { group: "command", type: "bool", env: false, help: "Write JSON, for programs, instead of text." }),
@@ -115,11 +118,17 @@ export type VerbLine =
   | { readonly kind: "refused"; readonly problems: readonly string[] };
 
 /** The line of a command that matchVerb has found in it. */
-export function parseVerbLine(verb: VerbSyntax, argv: readonly string[], env: Environment): VerbLine {
+export function parseVerbLine(
+  verb: VerbSyntax,
+  argv: readonly string[],
+  env: Environment,
+  readFiles: ReadSettingsFiles,
+): VerbLine {
   const { given, help, words: all, problems: misread } = readGoFlags(argv, flagsOf(verb));
   if (help) return { kind: "help" };
   const isEtcd = ({ name }: GivenFlag) => ETCD_FLAGS.some((known) => known.name === name);
-  const etcd = readEtcdOptions(resolveSettings(given.filter(isEtcd), env));
+  const { settings: found, namedBy, unreadable } = resolveEtcdSettings(given.filter(isEtcd), env, readFiles);
+  const etcd = readEtcdOptions(found);
   const own = [...verb.flags, ...COMMON_FLAGS];
   const settings = resolveFlags(
     own,
@@ -138,7 +147,8 @@ export function parseVerbLine(verb: VerbSyntax, argv: readonly string[], env: En
   ];
   if (problems.length > 0) return { kind: "refused", problems };
   const json = parseGoBoolean(settings["json"]?.values[0] ?? "") === true;
-  return { kind: "call", call: { words, etcd: etcd.options, json, timeout: seconds(timeout), settings } };
+  const way = { etcd: etcd.options, namedBy, unreadable };
+  return { kind: "call", call: { words, ...way, json, timeout: seconds(timeout), settings } };
 }
 
 function countWords(verb: VerbSyntax, words: readonly string[]): readonly string[] {
@@ -159,13 +169,18 @@ function formatUsage({ words }: VerbSyntax): string {
   return [...words.map(({ name, optional }) => (optional ? `[${name}]` : name)), "[flags]"].join(" ");
 }
 
+const SETTINGS_NOTE = `
+Where neither -etcd-endpoints nor its variable is set, what is not given is
+taken from the settings of the service:
+${SETTINGS_FILES.join(", ")}.`;
+
 export function formatVerbHelp(verb: VerbSyntax): string {
   return formatProgram({
     name: `flanneld ${verb.name}`,
     usage: formatUsage(verb),
     description: `${verb.summary}\n\n${verb.details}`,
     flags: flagsOf(verb),
-  }).trimEnd();
+  }).concat(SETTINGS_NOTE);
 }
 
 /** A line for each command. */
@@ -178,8 +193,10 @@ export function formatOverview(verbs: readonly VerbSyntax[]): string {
   return [
     "Usage: flanneld COMMAND [flags]",
     "",
-    "Commands for operators. They talk to etcd, by the flags and FLANNELD_ETCD_*",
-    "variables that the daemon has, and need no root.",
+    "Commands for operators. They need no root, and find etcd by the flags and the",
+    "FLANNELD_ETCD_* variables that the daemon has. Where neither names endpoints,",
+    `the settings of the service on this host apply, if there are any:`,
+    `${SETTINGS_FILES.join(", ")}.`,
     "",
     ...listVerbs(verbs),
     "",

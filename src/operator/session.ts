@@ -15,14 +15,37 @@ export type OperatorCalls = Pick<
   "config" | "v2NetworkConfig" | "list" | "putConfig" | "reserve" | "setTerm" | "timeLeft" | "remove"
 >;
 
-/** Throws `etcd.unavailable` when an answer takes longer than the call allows. */
+/**
+ * Throws `etcd.unavailable` when an answer takes longer than the call allows, and `file.unreadable` rather than go to
+ * another etcd than the service's.
+ */
 export async function withStore<T>(
-  { etcd, timeout }: VerbCall,
+  call: VerbCall,
   { openStore, clock }: OperatorPorts,
   work: (store: OperatorCalls) => Promise<T>,
 ): Promise<T> {
+  const { etcd, timeout, unreadable } = call;
+  if (unreadable) {
+    const reason = `${unreadable.reason}; become root, or say with --etcd-endpoints where etcd is`;
+    throw new FlannelError("file.unreadable", { path: unreadable.path, purpose: "the service's settings in", reason });
+  }
   await using store = await openStore(etcd);
-  return await work(limited(store, timeout, etcd.endpoints, clock));
+  try {
+    return await work(limited(store, timeout, etcd.endpoints, clock));
+  } catch (error) {
+    throw withNamer(error, call);
+  }
+}
+
+/** Whoever has named no endpoints wonders which ones these are. */
+function withNamer(error: unknown, { namedBy }: VerbCall): unknown {
+  if (!isError(error, "etcd.unavailable")) return error;
+  const namer =
+    namedBy === null
+      ? "these endpoints are the default: --etcd-endpoints names others"
+      : `the endpoints are those of ${namedBy}`;
+  const { op, reason } = error.info;
+  return new FlannelError("etcd.unavailable", { op, reason: `${reason}; ${namer}` }, { cause: error });
 }
 
 function limited(store: OperatorStore, limit: Millis, endpoints: readonly string[], clock: Clock): OperatorCalls {

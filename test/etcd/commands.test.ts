@@ -307,6 +307,42 @@ describe("a reservation", () => {
   });
 });
 
+describe("a command on a host with the service", () => {
+  /** In a mount namespace of its own, where the file is what the package's would be. */
+  const withSettings = (text: string, line: string) => {
+    const lay = 'mount -t tmpfs none /etc/default && printf "%s" "$SETTINGS" >/etc/default/flanneld';
+    const script = `${lay} && chmod 600 /etc/default/flanneld && ${line}`;
+    return place.shell(`exec unshare -m bash -c '${script}'`, { env: { SETTINGS: text }, isRoot: true });
+  };
+
+  it("finds etcd by the service's settings", async () => {
+    await etcdctl(`put /elsewhere/config '${CONFIG}'`);
+    const file = `FLANNEL_ETCD_ENDPOINTS="${server.endpoint}"\nFLANNEL_OPTIONS="-etcd-prefix=/elsewhere -ip-masq"\n`;
+    const { key } = JSON.parse(await succeed(withSettings(file, "flanneld config get --json")));
+    assert.equal(key, "/elsewhere/config");
+    const own = await succeed(withSettings(file, "flanneld config get --json --etcd-prefix=/coreos.com/network"));
+    assert.equal(JSON.parse(own).key, "/coreos.com/network/config");
+  });
+
+  it("says which file and variable it goes by when nobody answers there", async () => {
+    const { status, stderr } = await withSettings("FLANNEL_ETCD_ENDPOINTS=http://127.0.0.1:1\n", "flanneld leases");
+    assert.equal(status, 75);
+    assert.match(stderr, /; the endpoints are those of FLANNEL_ETCD_ENDPOINTS in \/etc\/default\/flanneld\n$/);
+  });
+
+  it("guesses nothing when it may not read them", async () => {
+    const nobody = "setpriv --reuid=65534 --clear-groups flanneld leases";
+    const { status, stdout, stderr } = await withSettings("FLANNEL_ETCD_ENDPOINTS=http://127.0.0.1:1\n", nobody);
+    assert.deepEqual([status, stdout], [78, ""]);
+    assert.match(
+      stderr,
+      /^flanneld: cannot read the service's settings in \/etc\/default\/flanneld: permission denied; /,
+    );
+    const named = await withSettings("", `${nobody} --etcd-endpoints=${server.endpoint}`);
+    assert.equal(named.status, 0, named.stderr);
+  });
+});
+
 describe("etcd", () => {
   it("that is not there, or does not answer, is told with status 75", async () => {
     const away = await place.run(["leases", "--etcd-endpoints=http://127.0.0.1:1"]);

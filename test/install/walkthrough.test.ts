@@ -147,6 +147,12 @@ FLANNEL_OPTIONS="-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -
     assert.ok(!lines.some(({ PRIORITY }) => Number(PRIORITY) <= 4), journal);
   });
 
+  it("has commands that find etcd by the service's settings", async () => {
+    for (const index of machines.keys()) {
+      assert.match(await on(index, "flanneld", "leases"), /\n3 leases, 0 reserved, 252 free of 255\n$/);
+    }
+  });
+
   it("gives Docker its options", async () => {
     const subnet = /^FLANNEL_SUBNET=(.*)$/m.exec(subnetFile(0))?.[1];
     const docker = readFileSync(machine(0).path("/run/flannel/docker"), "utf8");

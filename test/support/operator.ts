@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
 import { createStyle } from "../../src/base/terminal-text.ts";
+import type { SettingsFile } from "../../src/cli/service-settings.ts";
 import { parseCommandLine } from "../../src/cli.ts";
 import type { OperatorPorts } from "../../src/operator/verb.ts";
 import { VERBS } from "../../src/operator/verbs.ts";
@@ -24,6 +25,8 @@ export interface OperatorDesk {
   /** What stands between the command and the store. */
   wrap: (store: FakeLeaseStore) => OperatorStore;
   isTerminal: boolean;
+  /** Of the service on this host. */
+  settings: readonly SettingsFile[];
   run(...argv: readonly string[]): Promise<Said>;
 }
 
@@ -37,6 +40,7 @@ export function openDesk(): OperatorDesk {
     files,
     wrap: (plain) => plain,
     isTerminal: false,
+    settings: [],
     run: (...argv) => runCommand(desk, argv),
   };
   return desk;
@@ -62,7 +66,7 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     out: screen("out"),
     err: screen("err"),
   };
-  const command = parseCommandLine(argv, {}, VERBS);
+  const command = parseCommandLine(argv, {}, VERBS, () => desk.settings);
   assert.equal(command.kind, "verb", argv.join(" "));
   try {
     const status = await command.verb.run(command.call, ports, new AbortController().signal);

@@ -9,14 +9,14 @@ import { VERSION } from "../../src/version.ts";
 type Env = Readonly<Record<string, string>>;
 
 function run(argv: string, env: Env = {}): Options {
-  const command = parseCommandLine(argv.split(" "), env, VERBS);
+  const command = parseCommandLine(argv.split(" "), env, VERBS, () => []);
   assert.equal(command.kind, "run");
   return command.options;
 }
 
 function problems(argv: string, env: Env = {}): readonly string[] {
   try {
-    parseCommandLine(argv.split(" "), env, VERBS);
+    parseCommandLine(argv.split(" "), env, VERBS, () => []);
   } catch (error) {
     assert.ok(isError(error, "usage.invalid"), String(error));
     assert.equal(exitStatusOf(error), 64);
@@ -117,16 +117,19 @@ describe("parseCommandLine()", () => {
   });
 
   it("answers help before anything else", () => {
-    const command = parseCommandLine(["-nope", "-version", "-help"], { FLANNELD_V: "x" }, VERBS);
+    const command = parseCommandLine(["-nope", "-version", "-help"], { FLANNELD_V: "x" }, VERBS, () => []);
     assert.equal(command.kind, "help");
     assert.match(command.text, /^Usage: flanneld/);
   });
 
   it("answers -version whatever the values of other flags are", () => {
     const expected = { kind: "version", text: `flanneld ${VERSION}` };
-    assert.deepEqual(parseCommandLine(["--version", "-v=x"], {}, VERBS), expected);
-    assert.throws(() => parseCommandLine(["--version", "-nope"], {}, VERBS), /unknown flag -nope/);
-    assert.equal(parseCommandLine(["-version=false"], {}, VERBS).kind, "run");
+    assert.deepEqual(
+      parseCommandLine(["--version", "-v=x"], {}, VERBS, () => []),
+      expected,
+    );
+    assert.throws(() => parseCommandLine(["--version", "-nope"], {}, VERBS, () => []), /unknown flag -nope/);
+    assert.equal(parseCommandLine(["-version=false"], {}, VERBS, () => []).kind, "run");
     assert.deepEqual(problems("-version=x"), ["-version=x: must be true or false"]);
   });
 });

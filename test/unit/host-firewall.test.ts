@@ -16,7 +16,7 @@ import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { goMasquerade, MASQ_JUMP, NETWORK, SUBNET } from "../support/firewall.ts";
 
 function optionsOf(argv: string): Options {
-  const command = parseCommandLine(argv.split(" "), {}, []);
+  const command = parseCommandLine(argv.split(" "), {}, [], () => []);
   assert.equal(command.kind, "run");
   return command.options;
 }

@@ -28,7 +28,7 @@ function parse(line: string, env: Readonly<Record<string, string>> = {}) {
   const argv = line.split(" ");
   const matched = matchVerb(argv, VERBS);
   assert.equal(matched.kind, "verb", line);
-  return parseVerbLine(matched.verb, argv, env);
+  return parseVerbLine(matched.verb, argv, env, () => []);
 }
 
 function call(line: string, env: Readonly<Record<string, string>> = {}): VerbCall {
@@ -83,7 +83,7 @@ describe("a command line", () => {
     fc.assert(
       fc.property(words, (argv) => {
         const found = matchVerb(argv, VERBS);
-        if (found.kind === "verb") parseVerbLine(found.verb, argv, {});
+        if (found.kind === "verb") parseVerbLine(found.verb, argv, {}, () => []);
         if (found.kind === "unknown") assert.ok(found.problems.length > 0);
       }),
     );

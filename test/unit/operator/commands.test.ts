@@ -411,6 +411,34 @@ describe("reserve and release", () => {
   });
 });
 
+describe("the service's settings", () => {
+  const locked = { kind: "unreadable", path: "/etc/default/flanneld", reason: "permission denied" } as const;
+
+  it("that cannot be read are not guessed by whoever asks etcd, and not missed by others", async () => {
+    desk.settings = [locked];
+    const refused = await desk.run("config", "set", CONFIG);
+    assert.equal(refused.status, 78);
+    assert.match(
+      refused.err,
+      /^cannot read the service's settings in \/etc\/default\/flanneld: permission denied; become root, or say with/,
+    );
+    assert.deepEqual(desk.store.calls(), []);
+    assert.equal((await desk.run("config", "validate", CONFIG)).status, 0);
+    assert.equal((await desk.run("config", "set", CONFIG, "--etcd-endpoints=http://a:1")).status, 0);
+  });
+
+  it("are named when etcd does not answer where they say", async () => {
+    desk.store.disconnect("connection refused");
+    desk.settings = [{ kind: "text", path: "/etc/sysconfig/flanneld", text: "FLANNEL_ETCD=http://a:1\n" }];
+    const found = await desk.run("leases");
+    assert.match(found.err, /refused; the endpoints are those of FLANNEL_ETCD in \/etc\/sysconfig\/flanneld$/m);
+    desk.settings = [];
+    assert.match((await desk.run("leases")).err, /refused; these endpoints are the default: --etcd-endpoints names/);
+    const named = await desk.run("leases", "--etcd-endpoints=http://a:1");
+    assert.match(named.err, /refused; the endpoints are those of -etcd-endpoints$/m);
+  });
+});
+
 describe("an etcd that does not answer", () => {
   it("is reported with status 75", async () => {
     desk.store.disconnect("connection refused");
