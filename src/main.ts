@@ -18,8 +18,11 @@ const DRAIN_MILLIS = 5000;
 async function main(): Promise<number> {
   const command = readCommandLine();
   switch (command.kind) {
-    case "ended":
+    case "refused":
       return command.status;
+    case "help":
+    case "version":
+      return await print(command.text);
     case "verb":
       return await runVerb(command);
     case "run":
@@ -52,17 +55,26 @@ function nameProcess(): void {
   }
 }
 
-type Task = Extract<CommandLine<Verb>, { kind: "run" | "verb" }> | { readonly kind: "ended"; readonly status: number };
+type Task = CommandLine<Verb> | { readonly kind: "refused"; readonly status: number };
 
 function readCommandLine(): Task {
   try {
-    const command = parseCommandLine(process.argv.slice(2), process.env, VERBS, readSettingsFiles);
-    if (command.kind === "run" || command.kind === "verb") return command;
-    process.stdout.write(`${command.text}\n`);
-    return { kind: "ended", status: 0 };
+    return parseCommandLine(process.argv.slice(2), process.env, VERBS, readSettingsFiles);
   } catch (error) {
     printFailure(error);
-    return { kind: "ended", status: exitStatusOf(error) };
+    return { kind: "refused", status: exitStatusOf(error) };
+  }
+}
+
+async function print(text: string): Promise<number> {
+  const { operatorPorts, flushOutput } = await import("./operator-ports.ts");
+  try {
+    operatorPorts.out.write(`${text}\n`);
+    await flushOutput();
+    return 0;
+  } catch (error) {
+    printFailure(error);
+    return exitStatusOf(error);
   }
 }
 

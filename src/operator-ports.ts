@@ -64,9 +64,13 @@ function reasonOf(error: unknown): string {
   }
 }
 
-/** A reader that has gone away (`flanneld leases | head -1`) is no error. */
+/** What writing to standard output has failed with; of standard error nobody is left to be told. */
+let failure: NodeJS.ErrnoException | null = null;
+
 function createScreen(stream: NodeJS.WriteStream): Screen {
-  stream.on("error", () => {});
+  stream.on("error", (error) => {
+    if (stream === process.stdout) failure ??= error;
+  });
   return {
     write: (text) => void stream.write(text),
     style: createStyle(stream, process.env),
@@ -74,9 +78,15 @@ function createScreen(stream: NodeJS.WriteStream): Screen {
   };
 }
 
-/** Node: what a pipe has no room for is written later, and lost when the process exits before. */
+/**
+ * Node: what a pipe has no room for is written later, and lost when the process exits before. Throws `output.failed`; a
+ * reader that has gone away (`flanneld leases | head -1`) is no failure.
+ */
 export async function flushOutput(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     await new Promise<void>((done) => stream.write("", () => done()));
   }
+  if (failure === null || failure.code === "EPIPE") return;
+  const reason = failure.code === "ENOSPC" ? "no space left on the device" : failure.message;
+  throw new FlannelError("output.failed", { reason }, { cause: failure });
 }

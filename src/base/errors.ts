@@ -22,6 +22,7 @@ export interface ErrorInfo {
   "host.duplicate": { readonly publicIp: string; readonly subnet: string; readonly node: string };
   "request.refused": { readonly reason: string };
   "request.overtaken": { readonly what: string };
+  "output.failed": { readonly reason: string };
   "netlink.errno": { readonly op: string; readonly errno: string; readonly message: string | null };
   "netlink.malformed": { readonly what: string; readonly offset: number };
   "native.unavailable": { readonly path: string; readonly reason: string };
@@ -56,6 +57,7 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "host.duplicate": { disposition: "retry", exit: 75 },
   "request.refused": { disposition: "operator", exit: 65 },
   "request.overtaken": { disposition: "restart", exit: 75 },
+  "output.failed": { disposition: "operator", exit: 74 },
   "netlink.errno": { disposition: "restart", exit: 75 },
   "netlink.malformed": { disposition: "restart", exit: 75 },
   "native.unavailable": { disposition: "operator", exit: 78 },
@@ -88,6 +90,7 @@ const SENTENCES: Sentences = {
   "request.refused": ({ reason }) => reason,
   "request.overtaken": ({ what }) =>
     `somebody else changed ${what} at the same time, and nothing was written: try again`,
+  "output.failed": ({ reason }) => `cannot write to standard output: ${reason}`,
   "netlink.errno": ({ op, errno, message }) => `the kernel refused ${op}: ${errno}${message ? ` (${message})` : ""}`,
   "netlink.malformed": ({ what, offset }) => `malformed netlink message: ${what} at byte ${offset}`,
   "native.unavailable": ({ path, reason }) => `cannot load the native addon ${path}: ${reason}; run npm run build`,

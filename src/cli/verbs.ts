@@ -204,6 +204,7 @@ export function formatOverview(verbs: readonly VerbSyntax[]): string {
     "runs when there is no command.",
     "",
     "Exit status: 0 done, 64 wrong command line, 65 refused, nothing was changed,",
-    "75 etcd does not answer, 78 no or bad network config.",
+    "74 the result cannot be written, 75 etcd does not answer, 78 no or bad network",
+    "config.",
   ].join("\n");
 }

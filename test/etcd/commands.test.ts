@@ -226,6 +226,14 @@ describe("the leases", () => {
     assert.equal(stderr, "");
     assert.ok(status === 0 || status === 141, String(status));
   });
+
+  it("that cannot be written down end with 74 and a sentence, as everything that is printed", async () => {
+    for (const words of ["leases", "leases --json", "config get", "help", "--help", "--version"]) {
+      const { status, stderr } = await shell(`flanneld ${words} >/dev/full`);
+      const expected = [74, "flanneld: cannot write to standard output: no space left on the device\n"];
+      assert.deepEqual([status, stderr], expected, words);
+    }
+  });
 });
 
 describe("a reservation", () => {
