@@ -12,7 +12,8 @@ export interface Keyspace {
   readonly subnets: Buffer;
   /** The first key after all records. */
   readonly subnetsEnd: Buffer;
-  recordKey(key: SubnetKey): Buffer;
+  /** `key` as relativeKey gives it. */
+  recordKey(key: SubnetKey | string): Buffer;
   /** The part of a record's key after the prefix. */
   relativeKey(key: Buffer): string;
 }

@@ -102,6 +102,18 @@ export async function removeLease(lease: Lease, deps: WriteDeps, signal: AbortSi
   return { kind: outcome.kind === "done" ? "removed" : "changed" };
 }
 
+export async function removeBadRecord(key: string, deps: WriteDeps, signal: AbortSignal): Promise<RemoveOutcome> {
+  const op = "removing a record that is no lease";
+  const recordKey = deps.keyspace.recordKey(key);
+  const { kvs } = await deps.transport.range(op, { key: recordKey }, signal);
+  const [found] = kvs;
+  if (!found || readLease(deps.keyspace, kvs) !== null) return { kind: "changed" };
+  const same: ICompare = { key: recordKey, target: "Mod", result: "Equal", mod_revision: found.mod_revision };
+  const removal = { op, key: recordKey, compare: [same] };
+  const outcome = await transact(removal, [{ request_delete_range: { key: recordKey } }], deps, signal);
+  return { kind: outcome.kind === "done" ? "removed" : "changed" };
+}
+
 /** What a renewal is about. */
 interface Held {
   /** With the attributes that it shall have. */

@@ -15,7 +15,16 @@ import type {
 } from "../subnet/operator-store.ts";
 import { formatSubnetKey } from "../subnet/subnet-key.ts";
 import { type Keyspace, readLease } from "./keyspace.ts";
-import { isStill, lost, NO_LEASE, put, putWithNewLease, until, type WriteDeps } from "./lease-writes.ts";
+import {
+  isStill,
+  lost,
+  NO_LEASE,
+  put,
+  putWithNewLease,
+  removeBadRecord,
+  until,
+  type WriteDeps,
+} from "./lease-writes.ts";
 
 export function operatorCalls(deps: WriteDeps): Omit<OperatorStore, keyof LeaseStore> {
   return {
@@ -23,6 +32,7 @@ export function operatorCalls(deps: WriteDeps): Omit<OperatorStore, keyof LeaseS
     putConfig: (text, view, signal) => putConfig(text, view, deps, signal),
     reserve: (subnet, attrs, view, signal) => reserveSubnet(subnet, attrs, view, deps, signal),
     setTerm: (lease, ttl, signal) => setTerm(lease, ttl, deps, signal),
+    removeBad: (key, signal) => removeBadRecord(key, deps, signal),
     timeLeft: (lease, signal) => timeLeft(lease, deps, signal),
   };
 }

@@ -4,7 +4,8 @@
 
 import type { Ipv4, Prefix4 } from "../base/ip.ts";
 import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
-import type { LeaseList } from "../subnet/lease-store.ts";
+import { shortKey } from "../subnet/lease-codec.ts";
+import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
 import type { ValidConfig } from "./check-config.ts";
 import { misfit, overlap, spoiltSubnets } from "./fit.ts";
 
@@ -71,28 +72,42 @@ export type ReleaseDecision =
   /** Back to a lease that its host renews, or that ends. */
   | { readonly kind: "lease"; readonly lease: Lease }
   | { readonly kind: "delete"; readonly lease: Lease }
+  /** A record that is no lease; its whole key. */
+  | { readonly kind: "delete-bad"; readonly key: string }
   | { readonly kind: "refused"; readonly reason: string };
 
+/** A record's key is for those that name no subnet. */
+export type ReleaseTarget =
+  | { readonly kind: "subnet"; readonly subnet: Prefix4 }
+  | { readonly kind: "key"; readonly key: string };
+
 export interface ReleaseRequest {
-  readonly subnet: Prefix4;
+  readonly target: ReleaseTarget;
   /** Delete the record rather than let it end. */
   readonly now: boolean;
   /** Also one that is no reservation. */
   readonly force: boolean;
 }
 
-export function decideRelease({ subnet, now, force }: ReleaseRequest, list: LeaseList): ReleaseDecision {
-  const lease = leaseOf(list, subnet);
-  if (!lease) {
-    const bad = list.bad.find(({ key }) => spoiltSubnets(key).includes(subnet));
-    if (bad) return refused(`the record of ${subnet} is no lease (${bad.reason}); delete it with etcdctl del`);
-    return refused(`there is no record of ${subnet}: nothing to release (flanneld leases lists what there is)`);
-  }
+export function decideRelease({ target, now, force }: ReleaseRequest, list: LeaseList): ReleaseDecision {
+  const lease = target.kind === "subnet" ? leaseOf(list, target.subnet) : undefined;
+  if (!lease) return decideBad(target, now && force, list);
   if (lease.term.kind === "reserved") return { kind: now ? "delete" : "lease", lease };
   if (force) return { kind: "delete", lease };
-  const { publicIp } = lease.attrs;
-  const facts = `${subnet} is not reserved but leased by the host ${publicIp}, and ends by itself 24 h after that host's last renewal`;
+  const { subnet, attrs } = lease;
+  const facts = `${subnet.v4} is not reserved but leased by the host ${attrs.publicIp}, and ends by itself 24 h after that host's last renewal`;
   return refused(`${facts}; --force deletes it now, and a flanneld that runs there leases a subnet anew`);
+}
+
+/** The list has only the beginning of a very long key. */
+function decideBad(target: ReleaseTarget, isWanted: boolean, list: LeaseList): ReleaseDecision {
+  const name = target.kind === "subnet" ? target.subnet : JSON.stringify(target.key);
+  const isMeant = ({ key }: BadRecord) =>
+    target.kind === "subnet" ? spoiltSubnets(key).includes(target.subnet) : key === shortKey(target.key);
+  const bad = list.bad.find(isMeant);
+  if (!bad) return refused(`there is no record of ${name}: nothing to release (flanneld leases lists what there is)`);
+  if (isWanted) return { kind: "delete-bad", key: target.kind === "key" ? target.key : bad.key };
+  return refused(`the record of ${name} is no lease (${bad.reason}); --now --force deletes it`);
 }
 
 /** Of the very subnet, whether it has an IPv6 side or not. */

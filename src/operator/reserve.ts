@@ -10,21 +10,27 @@ import { requireConfig } from "./config-get.ts";
 import { backendName } from "./lease-report.ts";
 import { ATTEMPTS, type Look, lookAtStore } from "./look.ts";
 import { printJson, printLines } from "./print.ts";
-import { decideRelease, decideReserve, type ReleaseRequest, type ReserveRequest } from "./reservation.ts";
+import {
+  decideRelease,
+  decideReserve,
+  type ReleaseRequest,
+  type ReleaseTarget,
+  type ReserveRequest,
+} from "./reservation.ts";
 import { configKey, type OperatorCalls, withStore } from "./session.ts";
 import type { OperatorPorts } from "./verb.ts";
 
 type Change = "created" | "kept" | "none" | "leased" | "deleted";
 
-interface Done {
-  readonly change: Change;
-  readonly lease: Lease;
-}
+type Done =
+  | { readonly change: Change; readonly lease: Lease }
+  /** A record that was no lease. */
+  | { readonly change: "deleted-bad"; readonly key: string };
 
 export async function reserveSubnet(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const request: ReserveRequest = { subnet: readSubnet(call), publicIp: readPublicIp(call) };
   const done = await withStore(call, ports, (store) =>
-    untilNotOvertaken(store, request.subnet, signal, async (look) => {
+    untilNotOvertaken(store, `the record of ${request.subnet}`, signal, async (look) => {
       if (!look.view.config) await requireConfig(configKey(call), store, signal);
       return await tryReserve(request, look, store, signal);
     }),
@@ -34,9 +40,12 @@ export async function reserveSubnet(call: VerbCall, ports: OperatorPorts, signal
 }
 
 export async function releaseSubnet(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
-  const request: ReleaseRequest = { subnet: readSubnet(call), now: isOn(call, "now"), force: isOn(call, "force") };
+  const [now, force] = [isOn(call, "now"), isOn(call, "force")];
+  const request: ReleaseRequest = { target: readTarget(call, now && force), now, force };
   const done = await withStore(call, ports, (store) =>
-    untilNotOvertaken(store, request.subnet, signal, (look) => tryRelease(request, look, store, signal)),
+    untilNotOvertaken(store, `the record of ${call.words[0]}`, signal, (look) =>
+      tryRelease(request, look, store, signal),
+    ),
   );
   report(done, call, ports);
   return 0;
@@ -45,7 +54,7 @@ export async function releaseSubnet(call: VerbCall, ports: OperatorPorts, signal
 /** Null from `attempt`: something came in between, and it is decided again on what there is now. */
 async function untilNotOvertaken(
   store: OperatorCalls,
-  subnet: Prefix4,
+  what: string,
   signal: AbortSignal,
   attempt: (look: Look) => Promise<Done | null>,
 ): Promise<Done> {
@@ -53,7 +62,7 @@ async function untilNotOvertaken(
     const done = await attempt(await lookAtStore(store, signal));
     if (done) return done;
   }
-  throw new FlannelError("request.overtaken", { what: `the record of ${subnet}` });
+  throw new FlannelError("request.overtaken", { what });
 }
 
 async function tryReserve(
@@ -99,6 +108,10 @@ async function tryRelease(
       const outcome = await store.remove(decision.lease, signal);
       return outcome.kind === "removed" ? { change: "deleted", lease: decision.lease } : null;
     }
+    case "delete-bad": {
+      const outcome = await store.removeBad(decision.key, signal);
+      return outcome.kind === "removed" ? { change: "deleted-bad", key: decision.key } : null;
+    }
   }
 }
 
@@ -118,6 +131,13 @@ function readSubnet({ words: [word = ""] }: VerbCall): Prefix4 {
   if (parsed === null) throw usage(`${JSON.stringify(word)} is not a subnet such as 10.5.52.0/24`);
   if (parsed !== word) throw usage(`${word} has a host part: did you mean ${parsed}?`);
   return parsed;
+}
+
+/** What is no subnet is taken for a record's key only where a key can be meant: a typing error is more likely. */
+function readTarget(call: VerbCall, mayBeKey: boolean): ReleaseTarget {
+  const [word = ""] = call.words;
+  const isSubnet = orNull(() => parsePrefix4(word)) !== null;
+  return mayBeKey && !isSubnet ? { kind: "key", key: word } : { kind: "subnet", subnet: readSubnet(call) };
 }
 
 function readPublicIp(call: VerbCall): Ipv4 | null {
@@ -142,14 +162,28 @@ function usage(problem: string): FlannelError {
   return new FlannelError("usage.invalid", { problems: [problem] });
 }
 
-function report({ change, lease }: Done, call: VerbCall, { out }: OperatorPorts): void {
-  if (call.json) printJson(out, doneJson(change, lease));
-  else printLines(out, [sentence(change, lease)]);
+function report(done: Done, call: VerbCall, { out }: OperatorPorts): void {
+  if (call.json) printJson(out, doneJson(done));
+  else printLines(out, [sentence(done)]);
 }
 
-function doneJson(change: Change, { subnet, attrs, term }: Lease): Json {
+function doneJson(done: Done): Json {
+  if (done.change === "deleted-bad") {
+    return {
+      key: done.key,
+      subnet: null,
+      publicIp: null,
+      backend: null,
+      kind: "deleted",
+      expires: null,
+      changed: true,
+    };
+  }
+  const { change, lease } = done;
+  const { key, subnet, attrs, term } = lease;
   const isDeleted = change === "deleted";
   return {
+    key,
     subnet: subnet.v4,
     publicIp: attrs.publicIp,
     backend: backendName(attrs.backendType),
@@ -159,7 +193,11 @@ function doneJson(change: Change, { subnet, attrs, term }: Lease): Json {
   };
 }
 
-function sentence(change: Change, { subnet: { v4 }, attrs: { publicIp } }: Lease): string {
+function sentence(done: Done): string {
+  if (done.change === "deleted-bad") return `deleted the record ${JSON.stringify(done.key)}, which was no lease`;
+  const { change, lease } = done;
+  const { v4 } = lease.subnet;
+  const { publicIp } = lease.attrs;
   switch (change) {
     case "created":
       return `reserved ${v4} for the host ${publicIp}, which gets it when flanneld starts there`;

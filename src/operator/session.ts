@@ -12,7 +12,7 @@ import type { OperatorPorts } from "./verb.ts";
 /** What commands ask of the store. */
 export type OperatorCalls = Pick<
   OperatorStore,
-  "config" | "v2NetworkConfig" | "list" | "putConfig" | "reserve" | "setTerm" | "timeLeft" | "remove"
+  "config" | "v2NetworkConfig" | "list" | "putConfig" | "reserve" | "setTerm" | "timeLeft" | "remove" | "removeBad"
 >;
 
 /**
@@ -60,6 +60,7 @@ function limited(store: OperatorStore, limit: Millis, endpoints: readonly string
     putConfig: (text, view, signal) => writing((scope) => store.putConfig(text, view, scope), signal),
     reserve: (subnet, attrs, view, signal) => writing((scope) => store.reserve(subnet, attrs, view, scope), signal),
     setTerm: (lease, ttl, signal) => writing((scope) => store.setTerm(lease, ttl, scope), signal),
+    removeBad: (key, signal) => writing((scope) => store.removeBad(key, scope), signal),
     remove: (lease, signal) => writing((scope) => store.remove(lease, scope), signal),
   };
 }

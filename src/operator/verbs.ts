@@ -74,11 +74,12 @@ export const VERBS: readonly Verb[] = [
     summary: "Make a reservation an ordinary lease again, or delete it.",
     details:
       "The lease lasts 24 h: flanneld on its host renews it, or it ends. A record that is deleted under a running " +
-      "flanneld is leased anew at once, so stop that first.",
+      "flanneld is leased anew at once, so stop that first. With --now and --force SUBNET may also be one whose record " +
+      "is no lease, or the key of such a record, as flanneld leases lists them.",
     words: [SUBNET],
     flags: [
       option("now", "Delete the record instead."),
-      option("force", "Delete the record also if it is not a reservation but a lease."),
+      option("force", "Delete the record also if it is not a reservation but a lease, or no lease at all."),
     ],
     run: async (...call) => (await import("./reserve.ts")).releaseSubnet(...call),
   },

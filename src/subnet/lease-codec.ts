@@ -129,9 +129,14 @@ function isNobody({ publicIp, publicIpv6 }: LeaseAttrs): boolean {
   return publicIp === NO_IPV4 && publicIpv6 === null;
 }
 
+/** As a bad record's key is told. */
+export function shortKey(key: string): string {
+  return key.slice(0, LONGEST_KEY);
+}
+
 /** Never throws, whatever the record holds. A peer's lease time is not known; see Lease.term. */
 export function decodeRecord({ key, value, modRevision, leaseId }: RawRecord): DecodedRecord {
-  const bad = (reason: string): DecodedRecord => ({ kind: "bad", record: { key: key.slice(0, LONGEST_KEY), reason } });
+  const bad = (reason: string): DecodedRecord => ({ kind: "bad", record: { key: shortKey(key), reason } });
   if (key.length > LONGEST_KEY) return bad(`its key is longer than ${LONGEST_KEY} characters`);
   try {
     const subnet = parseSubnetKey(key);

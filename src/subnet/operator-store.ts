@@ -3,7 +3,7 @@
 
 import type { Millis } from "../base/brand.ts";
 import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet } from "./lease.ts";
-import type { LeaseStore, RenewOutcome } from "./lease-store.ts";
+import type { LeaseStore, RemoveOutcome, RenewOutcome } from "./lease-store.ts";
 
 /** The network config as it stands in the store. */
 export interface ConfigRecord {
@@ -38,6 +38,11 @@ export interface OperatorStore extends LeaseStore {
    * stays byte for byte. The etcd lease that it leaves is not revoked, since other keys may hang on it: it ends by itself.
    */
   setTerm(lease: Lease, ttl: Millis | null, signal: AbortSignal): Promise<RenewOutcome>;
+  /**
+   * Deletes a record that is no lease; `key` is its whole text below the subnets prefix. `changed` when it is one, or is
+   * gone.
+   */
+  removeBad(key: string, signal: AbortSignal): Promise<RemoveOutcome>;
   /** How long the record lasts, by one small request; never `leased`. */
   timeLeft(lease: Lease, signal: AbortSignal): Promise<LeaseTerm>;
 }

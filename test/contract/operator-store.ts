@@ -139,6 +139,19 @@ export function testOperatorStore(name: string, open: () => Promise<StoreFixture
       assert.equal(await fixture.leaseCount(), leases);
     });
 
+    it("deletes a record that is no lease, whatever its key, and nothing else", async () => {
+      await fixture.write({ [KEY]: "no lease", "foo/bar baz": "x", foo: "y" }, TTL);
+      for (const key of [KEY, "foo/bar baz"]) {
+        assert.deepEqual(await store.removeBad(key, signal), { kind: "removed" });
+        assert.equal(await fixture.read(key), null);
+        assert.deepEqual(await store.removeBad(key, signal), { kind: "changed" });
+      }
+      assert.equal(await fixture.read("foo"), "y");
+      await written();
+      assert.deepEqual(await store.removeBad(KEY, signal), { kind: "changed" });
+      assert.equal(await fixture.read(KEY), TEXT);
+    });
+
     it("tells how long a record lasts", async () => {
       const lease = await written(TTL);
       const term = await store.timeLeft(lease, signal);

@@ -280,6 +280,16 @@ describe("a reservation", () => {
     }
   });
 
+  it("is no way around records that are no leases: those are deleted by force, as etcdctl would delete them", async () => {
+    for (const key of ["10.5.8.0-24", "foo bar"]) {
+      await etcdctl(`put "${SUBNETS}/${key}" bar`);
+      const asked = await flanneld("release", key, "--now");
+      assert.equal(asked.status, 64, asked.stderr);
+      assert.match(await succeed(flanneld("release", key, "--now", "--force")), /^deleted the record "/);
+      assert.equal(await etcdctl(`get --keys-only "${SUBNETS}/${key}"`), "");
+    }
+  });
+
   it("that cannot be is refused with a sentence, and nothing is changed", async () => {
     await putLease("10.5.23.0/24", "10.0.0.1");
     const before = await revision();

@@ -229,6 +229,12 @@ function operatorCallsOf(state: State): Omit<OperatorStore, keyof LeaseStore> {
       const version = { modRevision: String(state.revision) as Revision, leaseId };
       return { kind: "renewed", lease: { ...lease, term: termOf(state, leaseId), version } };
     },
+    async removeBad(key, signal) {
+      await enter(state, "removeBad", signal);
+      if (!state.entries.has(key) || leaseAt(state, key)) return { kind: "changed" };
+      commit(state, new Map([[key, null]]));
+      return { kind: "removed" };
+    },
     async timeLeft(lease, signal) {
       await enter(state, "timeLeft", signal);
       const { leaseId } = lease.version;

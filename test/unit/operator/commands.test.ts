@@ -17,7 +17,11 @@ beforeEach(() => {
 });
 
 /** Somebody else is faster, `times` times, whenever a command is about to do this. */
-function overtake(call: "putConfig" | "reserve" | "setTerm" | "remove", act: () => void, times = 1): void {
+function overtake(
+  call: "putConfig" | "reserve" | "setTerm" | "remove" | "removeBad",
+  act: () => void,
+  times = 1,
+): void {
   let left = times;
   desk.wrap = (store: FakeLeaseStore): OperatorStore => {
     const late = {
@@ -330,6 +334,7 @@ describe("reserve and release", () => {
     const { status, out } = await desk.run("reserve", "10.5.7.0/24", "--public-ip=10.0.0.7", "--json");
     assert.equal(status, 0);
     assert.deepEqual(JSON.parse(out), {
+      key: "10.5.7.0-24",
       subnet: "10.5.7.0/24",
       publicIp: "10.0.0.7",
       backend: "vxlan",
@@ -367,6 +372,26 @@ describe("reserve and release", () => {
       assert.deepEqual(world(), before);
     });
   }
+
+  it("delete what is no lease when told twice, by its subnet or its key, and nothing else", async () => {
+    desk.store.write({ "10.5.8.0-24": "x", "foo/bar": LEASE, foo: LEASE });
+    const bad = await desk.run("release", "10.5.8.0/24", "--now", "--force");
+    assert.deepEqual([bad.status, bad.out], [0, 'deleted the record "10.5.8.0-24", which was no lease\n']);
+    const named = JSON.parse((await desk.run("release", "foo/bar", "--now", "--force", "--json")).out);
+    assert.deepEqual([named.key, named.subnet, named.kind, named.changed], ["foo/bar", null, "deleted", true]);
+    assert.deepEqual([...desk.store.records().keys()], [KEY, "foo"]);
+    const half = await desk.run("release", "foo", "--now");
+    assert.equal(half.status, 64);
+    assert.match(half.err, /"foo" is not a subnet/);
+  });
+
+  it("delete no record that has become a lease meanwhile", async () => {
+    desk.store.write({ "10.5.8.0-24": "x" });
+    overtake("removeBad", () => desk.store.write({ "10.5.8.0-24": LEASE.replace("10.0.0.1", "10.0.0.8") }));
+    const { status } = await desk.run("release", "10.5.8.0-24", "--now", "--force");
+    assert.equal(status, 65);
+    assert.ok(desk.store.records().has("10.5.8.0-24"));
+  });
 
   it("refuse to judge a subnet without a config, or by one that daemons refuse", async () => {
     desk.store.writeConfig("{}");

@@ -19,10 +19,11 @@ const LARGE = leaseOf({ subnet: "10.5.4.0/23", publicIp: "10.0.0.4" });
 /** Of a host without IPv4: it takes no IPv4 subnet. */
 const IPV6_ONLY = leaseOf({ subnet: "0.0.0.0/0", publicIp: "0.0.0.0" });
 const SPOILT: BadRecord = { key: "10.5.8.0-24", reason: "its value is not a lease" };
+const LONG = "x".repeat(300);
 const LIST = {
   revision: "7" as Revision,
   leases: [IPV6_ONLY, LEASED, RESERVED, LARGE],
-  bad: [SPOILT, { key: "foo", reason: "x" }],
+  bad: [SPOILT, { key: "foo", reason: "x" }, { key: LONG.slice(0, 256), reason: "too long" }],
 };
 
 function reserve(subnet: string, publicIp: string | null = null, backend = "vxlan") {
@@ -31,7 +32,11 @@ function reserve(subnet: string, publicIp: string | null = null, backend = "vxla
 }
 
 function release(subnet: string, { now = false, force = false } = {}) {
-  return decideRelease({ subnet: parsePrefix4(subnet), now, force }, LIST);
+  return decideRelease({ target: { kind: "subnet", subnet: parsePrefix4(subnet) }, now, force }, LIST);
+}
+
+function releaseKey(key: string, { now = true, force = true } = {}) {
+  return decideRelease({ target: { kind: "key", key }, now, force }, LIST);
 }
 
 describe("reserving", () => {
@@ -110,6 +115,21 @@ describe("releasing", () => {
     };
     assert.match(reasonFor("10.5.9.0/24"), /no record of 10\.5\.9\.0\/24/);
     assert.match(reasonFor("10.5.5.0/24"), /no record of 10\.5\.5\.0\/24/);
-    assert.match(reasonFor("10.5.8.0/24"), /is no lease .*etcdctl del/);
+    assert.match(reasonFor("10.5.8.0/24"), /is no lease .*; --now --force deletes it/);
+  });
+
+  it("deletes what is no lease only now and by force, by its subnet or its key", () => {
+    const all = { now: true, force: true };
+    assert.deepEqual(release("10.5.8.0/24", all), { kind: "delete-bad", key: "10.5.8.0-24" });
+    for (const key of ["10.5.8.0-24", "foo", LONG]) assert.deepEqual(releaseKey(key), { kind: "delete-bad", key });
+    for (const half of [
+      { ...all, now: false },
+      { ...all, force: false },
+    ]) {
+      assert.equal(release("10.5.8.0/24", half).kind, "refused");
+      assert.equal(releaseKey("foo", half).kind, "refused");
+    }
+    for (const key of ["10.5.1.0-24", "10.5.2.0-24", "bar", "fo"]) assert.equal(releaseKey(key).kind, "refused", key);
+    assert.equal(release("10.5.9.0/24", all).kind, "refused");
   });
 });
