@@ -2,11 +2,13 @@
 
 import { realpathSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { exitStatusOf, FlannelError } from "./base/errors.ts";
+import { exitStatusOf, FlannelError, isError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
+import { asksForJson } from "./cli/verbs.ts";
 import { type CommandLine, parseCommandLine } from "./cli.ts";
 import { createJournal, printFailure } from "./journal.ts";
+import { failureJson } from "./operator/failure.ts";
 import type { Verb } from "./operator/verb.ts";
 import { VERBS } from "./operator/verbs.ts";
 import { readSettingsFiles } from "./settings-files.ts";
@@ -16,7 +18,7 @@ import { VERSION } from "./version.ts";
 const DRAIN_MILLIS = 5000;
 
 async function main(): Promise<number> {
-  const command = readCommandLine();
+  const command = await readCommandLine();
   switch (command.kind) {
     case "refused":
       return command.status;
@@ -57,12 +59,12 @@ function nameProcess(): void {
 
 type Task = CommandLine<Verb> | { readonly kind: "refused"; readonly status: number };
 
-function readCommandLine(): Task {
+async function readCommandLine(): Promise<Task> {
+  const argv = process.argv.slice(2);
   try {
-    return parseCommandLine(process.argv.slice(2), process.env, VERBS, readSettingsFiles);
+    return parseCommandLine(argv, process.env, VERBS, readSettingsFiles);
   } catch (error) {
-    printFailure(error);
-    return { kind: "refused", status: exitStatusOf(error) };
+    return { kind: "refused", status: await failCommand(error, asksForJson(argv, VERBS)) };
   }
 }
 
@@ -95,10 +97,15 @@ async function runVerb({ verb, call }: Extract<CommandLine<Verb>, { kind: "verb"
     await flushOutput();
     return done;
   } catch (error) {
-    if (controller.signal.aborted) return status;
-    printFailure(error);
-    return exitStatusOf(error);
+    return controller.signal.aborted ? status : await failCommand(error, call.json);
   }
+}
+
+/** A program that has asked for JSON gets some whatever happens. */
+async function failCommand(error: unknown, json: boolean): Promise<number> {
+  printFailure(error);
+  if (json && !isError(error, "output.failed")) await print(JSON.stringify(failureJson(error), null, 2));
+  return exitStatusOf(error);
 }
 
 function fail(error: unknown, log: Logger): number {

@@ -20,7 +20,8 @@ export interface ErrorInfo {
   "etcd.full": { readonly op: string; readonly reason: string };
   "lease.exhausted": { readonly network: string; readonly subnets: number };
   "host.duplicate": { readonly publicIp: string; readonly subnet: string; readonly node: string };
-  "request.refused": { readonly reason: string };
+  /** `hint`: what would be accepted, if there is anything. */
+  "request.refused": { readonly reason: string; readonly hint: string | null };
   "request.overtaken": { readonly what: string };
   "output.failed": { readonly reason: string };
   "netlink.errno": { readonly op: string; readonly errno: string; readonly message: string | null };
@@ -87,7 +88,7 @@ const SENTENCES: Sentences = {
     `out of subnets: all ${subnets} of ${network} are leased; free one (a lease ends 24 h after its host's last renewal), or widen Network, SubnetMin/SubnetMax or SubnetLen in the network config`,
   "host.duplicate": ({ publicIp, subnet, node }) =>
     `another running host (node id ${node}) has the public IP ${publicIp} of this one and holds ${subnet} with it; give each its own with -iface or -public-ip`,
-  "request.refused": ({ reason }) => reason,
+  "request.refused": ({ reason, hint }) => (hint === null ? reason : `${reason}; ${hint}`),
   "request.overtaken": ({ what }) =>
     `somebody else changed ${what} at the same time, and nothing was written: try again`,
   "output.failed": ({ reason }) => `cannot write to standard output: ${reason}`,

@@ -86,6 +86,13 @@ export function matchVerb<V extends VerbSyntax>(argv: readonly string[], verbs: 
   return help ? { kind: "help", verb: null } : { kind: "unknown", problems: strayWords(asked, verbs) };
 }
 
+/** Whether a command line asks for JSON that may be wrong in everything else. */
+export function asksForJson(argv: readonly string[], verbs: readonly VerbSyntax[]): boolean {
+  const { given, words } = readGoFlags(argv, [...FLAGS, ...verbs.flatMap(flagsOf)]);
+  const last = given.findLast(({ name }) => name === "json");
+  return words.length > 0 && parseGoBoolean(last?.value ?? "") === true;
+}
+
 /** For words that are no command: the first may be a misspelt one. */
 function strayWords([first = "", ...rest]: readonly string[], verbs: readonly VerbSyntax[]): readonly string[] {
   const members = verbs.flatMap(({ name }) => (name.startsWith(`${first} `) ? name.slice(first.length + 1) : []));

@@ -5,7 +5,7 @@ import type { Json } from "../base/json.ts";
 import { isOn, type VerbCall } from "../cli/verbs.ts";
 import type { Lease } from "../subnet/lease.ts";
 import type { ConfigRecord } from "../subnet/operator-store.ts";
-import { INVALID_CONFIG, printProblems, readCandidate } from "./candidate.ts";
+import { readCandidate, refuseCandidate } from "./candidate.ts";
 import { checkConfig, type ValidConfig } from "./check-config.ts";
 import { type ConfigChange, diffConfigs, excludedLeases, type Restarts, restartsFor } from "./config-change.ts";
 import { configJson, describeConfig, formatValue, formatWarnings } from "./config-view.ts";
@@ -18,10 +18,7 @@ export async function setConfig(call: VerbCall, ports: OperatorPorts, signal: Ab
   const { source, text: untrimmed } = await readCandidate(call.words[0] ?? "", ports, signal);
   const text = untrimmed.trim();
   const check = checkConfig(text);
-  if (check.kind === "invalid") {
-    printProblems(ports.err, source, check.problems);
-    return INVALID_CONFIG;
-  }
+  if (check.kind === "invalid") return refuseCandidate(source, check.problems, call, ports);
   const outcome = await withStore(call, ports, (store) => replaceConfig({ text, check }, call, store, signal));
   report(outcome, check, call, ports);
   return 0;
@@ -85,7 +82,8 @@ const MOST_NAMED = 5;
 
 function refusal(excluded: readonly Lease[]): FlannelError {
   return new FlannelError("request.refused", {
-    reason: `nothing was written: ${describeExcluded(excluded)}; --force writes it nevertheless`,
+    reason: `nothing was written: ${describeExcluded(excluded)}`,
+    hint: "--force writes it nevertheless",
   });
 }
 

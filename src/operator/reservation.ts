@@ -9,6 +9,13 @@ import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
 import type { ValidConfig } from "./check-config.ts";
 import { misfit, overlap, spoiltSubnets } from "./fit.ts";
 
+export interface Refusal {
+  readonly kind: "refused";
+  readonly reason: string;
+  /** What would be accepted, if there is anything. */
+  readonly hint: string | null;
+}
+
 export type ReserveDecision =
   /** Nobody has the subnet. */
   | { readonly kind: "create"; readonly attrs: LeaseAttrs }
@@ -16,7 +23,7 @@ export type ReserveDecision =
   | { readonly kind: "keep"; readonly lease: Lease }
   | { readonly kind: "reserved-already"; readonly lease: Lease }
   | { readonly kind: "needs-public-ip" }
-  | { readonly kind: "refused"; readonly reason: string };
+  | Refusal;
 
 export interface ReserveRequest {
   readonly subnet: Prefix4;
@@ -39,7 +46,7 @@ export function decideReserve(
   const other = list.leases.find(({ attrs }) => attrs.publicIp === publicIp);
   if (other) {
     const advice = `a host has one subnet: stop flanneld there and release that one first (flanneld release ${other.subnet.v4} --now --force)`;
-    return refused(`the host ${publicIp} has ${other.subnet.v4} already; ${advice}`);
+    return refused(`the host ${publicIp} has ${other.subnet.v4} already`, advice);
   }
   // Compat: records of the udp backend have no type.
   const backendType = network.backend.type === "udp" ? "" : network.backend.type;
@@ -63,7 +70,7 @@ function keep(lease: Lease, publicIp: Ipv4 | null): ReserveDecision {
   const state = term.kind === "reserved" ? "reserved for" : "leased by";
   if (publicIp !== null && publicIp !== attrs.publicIp) {
     const advice = `release it first, or leave --public-ip=${publicIp} out to keep it there`;
-    return refused(`${subnet.v4} is ${state} the host ${attrs.publicIp}; ${advice}`);
+    return refused(`${subnet.v4} is ${state} the host ${attrs.publicIp}`, advice);
   }
   return term.kind === "reserved" ? { kind: "reserved-already", lease } : { kind: "keep", lease };
 }
@@ -74,7 +81,7 @@ export type ReleaseDecision =
   | { readonly kind: "delete"; readonly lease: Lease }
   /** A record that is no lease; its whole key. */
   | { readonly kind: "delete-bad"; readonly key: string }
-  | { readonly kind: "refused"; readonly reason: string };
+  | Refusal;
 
 /** A record's key is for those that name no subnet. */
 export type ReleaseTarget =
@@ -96,7 +103,7 @@ export function decideRelease({ target, now, force }: ReleaseRequest, list: Leas
   if (force) return { kind: "delete", lease };
   const { subnet, attrs } = lease;
   const facts = `${subnet.v4} is not reserved but leased by the host ${attrs.publicIp}, and ends by itself 24 h after that host's last renewal`;
-  return refused(`${facts}; --force deletes it now, and a flanneld that runs there leases a subnet anew`);
+  return refused(facts, "--force deletes it now, and a flanneld that runs there leases a subnet anew");
 }
 
 /** The list has only the beginning of a very long key. */
@@ -105,9 +112,9 @@ function decideBad(target: ReleaseTarget, isWanted: boolean, list: LeaseList): R
   const isMeant = ({ key }: BadRecord) =>
     target.kind === "subnet" ? spoiltSubnets(key).includes(target.subnet) : key === shortKey(target.key);
   const bad = list.bad.find(isMeant);
-  if (!bad) return refused(`there is no record of ${name}: nothing to release (flanneld leases lists what there is)`);
+  if (!bad) return refused(`there is no record of ${name}: nothing to release`, "flanneld leases lists what there is");
   if (isWanted) return { kind: "delete-bad", key: target.kind === "key" ? target.key : bad.key };
-  return refused(`the record of ${name} is no lease (${bad.reason}); --now --force deletes it`);
+  return refused(`the record of ${name} is no lease (${bad.reason})`, "--now --force deletes it");
 }
 
 /** Of the very subnet, whether it has an IPv6 side or not. */
@@ -115,6 +122,6 @@ function leaseOf(list: LeaseList, subnet: Prefix4): Lease | undefined {
   return list.leases.find(({ subnet: { v4 } }) => v4 === subnet);
 }
 
-function refused(reason: string): { readonly kind: "refused"; readonly reason: string } {
-  return { kind: "refused", reason };
+function refused(reason: string, hint: string | null = null): Refusal {
+  return { kind: "refused", reason, hint };
 }

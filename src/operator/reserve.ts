@@ -74,7 +74,7 @@ async function tryReserve(
   const decision = decideReserve(request, list, validConfig(view.config?.text ?? ""));
   switch (decision.kind) {
     case "refused":
-      throw new FlannelError("request.refused", { reason: decision.reason });
+      throw new FlannelError("request.refused", decision);
     case "needs-public-ip":
       throw usage(`${request.subnet} is free: say for which host it shall be, with --public-ip=ADDRESS`);
     case "reserved-already":
@@ -99,7 +99,7 @@ async function tryRelease(
   const decision = decideRelease(request, list);
   switch (decision.kind) {
     case "refused":
-      throw new FlannelError("request.refused", { reason: decision.reason });
+      throw new FlannelError("request.refused", decision);
     case "lease": {
       const outcome = await store.setTerm(decision.lease, LEASE_TTL, signal);
       return outcome.kind === "renewed" ? { change: "leased", lease: outcome.lease } : null;

@@ -430,6 +430,25 @@ describe("etcd", () => {
   });
 });
 
+describe("a program", () => {
+  it("that asks for JSON gets one document, whatever happens, with the same statuses", async () => {
+    await putLease("10.5.23.0/24", "10.0.0.1");
+    const lines: readonly (readonly [number, string, string])[] = [
+      [64, "usage.invalid", "leases --nope"],
+      [64, "usage.invalid", "leeses"],
+      [65, "request.refused", "release 10.5.23.0/24 --now"],
+      [75, "etcd.unavailable", "leases --etcd-endpoints=http://127.0.0.1:1"],
+      [78, "config.invalid", "config get --etcd-prefix=/nowhere"],
+    ];
+    for (const [status, code, line] of lines) {
+      const said = await flanneld(...line.split(" "), "--json");
+      const { error } = JSON.parse(said.stdout);
+      assert.deepEqual([said.status, error.status, error.code], [status, status, code], line);
+      assert.equal(said.stderr, `${error.message}\n`.replaceAll(/^(?=.)/gm, "flanneld: "), line);
+    }
+  });
+});
+
 describe("the README's example", () => {
   it("is what the commands say", async () => {
     await putLease("10.5.23.0/24", "10.0.0.1", 86_000);

@@ -5,6 +5,8 @@ import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
 import { createStyle } from "../../src/base/terminal-text.ts";
 import type { SettingsFile } from "../../src/cli/service-settings.ts";
 import { parseCommandLine } from "../../src/cli.ts";
+import { failureJson } from "../../src/operator/failure.ts";
+import { printJson } from "../../src/operator/print.ts";
 import type { OperatorPorts } from "../../src/operator/verb.ts";
 import { VERBS } from "../../src/operator/verbs.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
@@ -73,6 +75,7 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     return { status, ...said };
   } catch (error) {
     if (!(error instanceof FlannelError)) throw error;
+    if (command.call.json) printJson(ports.out, failureJson(error));
     return { status: exitStatusOf(error), out: said.out, err: `${said.err}${error.message}\n` };
   }
 }

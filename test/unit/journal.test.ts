@@ -136,7 +136,7 @@ describe("formatFailure()", () => {
   });
 
   it("cannot steer a terminal by what it quotes", () => {
-    const error = new FlannelError("request.refused", { reason: "its reason is \u001b[2J\u009b1m" });
+    const error = new FlannelError("request.refused", { hint: null, reason: "its reason is \u001b[2J\u009b1m" });
     assert.equal(formatFailure(error), "flanneld: its reason is \\u001b[2J\\u009b1m");
   });
 

@@ -23,7 +23,7 @@ describe("the README", () => {
       new FlannelError("config.invalid", { at: "$", reason: "" }),
       new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" }),
       new FlannelError("netlink.malformed", { what: "", offset: 0 }),
-      new FlannelError("request.refused", { reason: "" }),
+      new FlannelError("request.refused", { hint: null, reason: "" }),
       new Error("a bug"),
     ];
     for (const status of errors.map(exitStatusOf)) assert.match(README, new RegExp(`^\\| ${status} \\|`, "m"));

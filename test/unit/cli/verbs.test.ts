@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { FLAGS, type Flag } from "../../../src/cli/flags.ts";
 import {
+  asksForJson,
   formatOverview,
   formatVerbHelp,
   isOn,
@@ -154,6 +155,17 @@ describe("the call of a command", () => {
     assert.deepEqual(problems("leases", { FLANNELD_ETCD_USERNAME: "u" }), [
       "FLANNELD_ETCD_USERNAME needs -etcd-password: set both or none",
     ]);
+  });
+});
+
+describe("a command line that is wrong", () => {
+  it("is known to ask for JSON, whatever else stands in it", () => {
+    for (const line of ["leases --json --nope", "leeses -json", "reserve -json=true", "config -json=0 -json"]) {
+      assert.equal(asksForJson(line.split(" "), VERBS), true, line);
+    }
+    for (const line of ["leases", "leases -json=0", "leases -etcd-prefix -json", "--json", "-log-format json x"]) {
+      assert.equal(asksForJson(line.split(" "), VERBS), false, line);
+    }
   });
 });
 

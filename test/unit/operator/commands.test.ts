@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { minutes, seconds } from "../../../src/base/brand.ts";
+import { FlannelError } from "../../../src/base/errors.ts";
+import { failureJson } from "../../../src/operator/failure.ts";
 import type { OperatorStore } from "../../../src/subnet/operator-store.ts";
 import type { FakeLeaseStore } from "../../fakes/fake-lease-store.ts";
 import { type OperatorDesk, openDesk } from "../../support/operator.ts";
@@ -433,6 +435,47 @@ describe("reserve and release", () => {
     const { status, err } = await desk.run("reserve", "10.5.1.0/24");
     assert.equal(status, 75);
     assert.match(err, /^somebody else changed the record of 10\.5\.1\.0\/24/);
+  });
+});
+
+describe("a command that is asked for JSON and fails", () => {
+  const failures: readonly (readonly [string, string, number, RegExp])[] = [
+    ["release 10.5.1.0/24 --now", "request.refused", 65, /^--force deletes it now/],
+    ["reserve 10.9.1.0/24", "request.refused", 65, /^null$/],
+    ["reserve 10.5.7.0/24", "usage.invalid", 64, /^null$/],
+    ["config validate none.json", "file.unreadable", 78, /^null$/],
+  ];
+  for (const [line, code, status, hint] of failures) {
+    it(`says why in JSON, with the same status and sentence: ${line}`, async () => {
+      desk.store.writeConfig(CONFIG);
+      desk.store.write({ [KEY]: LEASE }, minutes(10));
+      const said = await desk.run(...line.split(" "), "--json");
+      const { error } = JSON.parse(said.out);
+      assert.deepEqual([said.status, error.status, error.code], [status, status, code]);
+      assert.equal(said.err, `${error.message}\n`);
+      assert.match(String(error.hint), hint);
+    });
+  }
+
+  it("names every problem of a config and of a command line by its place", async () => {
+    const config = '{"Network": "10.5.0.0", "Backend": {"Type": "vxlan", "VNI": 0}}';
+    const { status, out, err } = await desk.run("config", "set", config, "--json");
+    const { error } = JSON.parse(out);
+    assert.deepEqual([status, error.code, err.split("\n").length], [78, "config.invalid", 3]);
+    assert.deepEqual(
+      error.problems.map(({ at }: { at: string }) => at),
+      ["$.Network", "$.Backend.VNI"],
+    );
+    const usage = failureJson(new FlannelError("usage.invalid", { problems: ["a", "b"] }));
+    assert.deepEqual(JSON.parse(JSON.stringify(usage)).error.problems, [
+      { at: null, reason: "a" },
+      { at: null, reason: "b" },
+    ]);
+  });
+
+  it("calls a bug one", () => {
+    const { error } = JSON.parse(JSON.stringify(failureJson(new TypeError("x"))));
+    assert.deepEqual([error.code, error.status, error.message], ["bug", 1, "x"]);
   });
 });
 
