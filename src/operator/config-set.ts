@@ -1,16 +1,24 @@
 // The command `config set`: writes a network config that the daemons accept, over the one that it has looked at.
 
-import { FlannelError } from "../base/errors.ts";
-import type { Json } from "../base/json.ts";
+import { exitStatusOf, FlannelError } from "../base/errors.ts";
 import { isOn, type VerbCall } from "../cli/verbs.ts";
 import type { Lease } from "../subnet/lease.ts";
 import type { ConfigRecord } from "../subnet/operator-store.ts";
 import { readCandidate, refuseCandidate } from "./candidate.ts";
 import { checkConfig, type ValidConfig } from "./check-config.ts";
-import { type ConfigChange, diffConfigs, excludedLeases, type Restarts, restartsFor } from "./config-change.ts";
+import {
+  type ConfigChange,
+  diffConfigs,
+  excludedLeases,
+  hostsOf,
+  type Restarts,
+  restartsFor,
+} from "./config-change.ts";
 import { configJson, describeConfig, formatValue, formatWarnings } from "./config-view.ts";
+import { CONSEQUENCE, describeExcluded, excludedJson, printExcluded } from "./excluded-leases.ts";
+import { failureJson } from "./failure.ts";
 import { ATTEMPTS, type Look, lookAtStore } from "./look.ts";
-import { printJson, printLines, printPairs, printTable, printWarnings } from "./print.ts";
+import { printJson, printLines, printPairs, printTable, printWarnings, tell } from "./print.ts";
 import { configKey, type OperatorCalls, withStore } from "./session.ts";
 import type { OperatorPorts, Screen } from "./verb.ts";
 
@@ -20,8 +28,27 @@ export async function setConfig(call: VerbCall, ports: OperatorPorts, signal: Ab
   const check = checkConfig(text);
   if (check.kind === "invalid") return refuseCandidate(source, check.problems, call, ports);
   const outcome = await withStore(call, ports, (store) => replaceConfig({ text, check }, call, store, signal));
+  if (outcome.kind === "refused") return refuse(outcome.excluded, check, call, ports);
   report(outcome, check, call, ports);
   return 0;
+}
+
+function refuse(
+  excluded: readonly Lease[],
+  { ipv4 }: ValidConfig,
+  { json }: VerbCall,
+  { out, err }: OperatorPorts,
+): number {
+  const hint = "--force writes it nevertheless";
+  const error = new FlannelError("request.refused", {
+    reason: `nothing was written: ${describeExcluded(excluded)}`,
+    hint,
+  });
+  tell(err, `${error.info.reason}:`);
+  printExcluded(err, excluded, ipv4);
+  tell(err, `${CONSEQUENCE}; ${hint}`);
+  if (json) printJson(out, { ...failureJson(error), excludedLeases: excludedJson(excluded, ipv4) });
+  return exitStatusOf(error);
 }
 
 interface Candidate {
@@ -30,13 +57,13 @@ interface Candidate {
 }
 
 interface Outcome {
-  readonly kind: "same" | "written" | "not-written";
+  readonly kind: "same" | "written" | "not-written" | "refused";
   /** What stood there before. */
   readonly before: ConfigRecord | null;
   readonly changes: readonly ConfigChange[];
   /** Null when there was no valid config, so that nobody knows by which one daemons go. */
   readonly restarts: Restarts | null;
-  /** How many hosts have a record. */
+  /** How many have a record. */
   readonly hosts: number;
   readonly excluded: readonly Lease[];
 }
@@ -53,7 +80,7 @@ async function replaceConfig(
     if (look.view.config?.modRevision !== first.view.config?.modRevision) break;
     const effects = compareWith(look, candidate);
     if (look.view.config?.text.trim() === candidate.text) return { kind: "same", ...effects };
-    if (effects.excluded.length > 0 && !isOn(call, "force")) throw refusal(effects.excluded);
+    if (effects.excluded.length > 0 && !isOn(call, "force")) return { kind: "refused", ...effects };
     if (isOn(call, "dry-run")) return { kind: "not-written", ...effects };
     const { kind } = await store.putConfig(candidate.text, look.view, signal);
     if (kind === "put") return { kind: "written", ...effects };
@@ -68,7 +95,7 @@ function compareWith({ view, list }: Look, { text, check }: Candidate): Omit<Out
     before: config,
     changes: diffConfigs(before, check),
     restarts: config && before && restartsFor(config.text, text, list.leases),
-    hosts: list.leases.length,
+    hosts: hostsOf(list.leases).length,
     excluded: excludedLeases(before, check, list.leases),
   };
 }
@@ -79,20 +106,6 @@ function validOrNull(text: string): ValidConfig | null {
 }
 
 const MOST_NAMED = 5;
-
-function refusal(excluded: readonly Lease[]): FlannelError {
-  return new FlannelError("request.refused", {
-    reason: `nothing was written: ${describeExcluded(excluded)}`,
-    hint: "--force writes it nevertheless",
-  });
-}
-
-function describeExcluded(excluded: readonly Lease[]): string {
-  const named = nameSome(excluded.map(({ subnet, attrs }) => `${subnet.v4} of host ${attrs.publicIp}`));
-  const consequence =
-    "when flanneld next starts there, it leases another subnet, and the containers must be started anew";
-  return `with this config ${named} would no longer fit: ${consequence}`;
-}
 
 function nameSome(names: readonly string[]): string {
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
@@ -107,25 +120,29 @@ function describeEffect({ before, changes, restarts, hosts }: Outcome): string |
   if (members.length === 0) return changes.length === 0 ? null : "running daemons follow it at once";
   const reason = `because of ${members.join(", ")}`;
   if (hosts === 0) return `no host has a lease; a daemon that runs all the same must be restarted, ${reason}`;
-  const names = nameSome(restarts.hosts.map(({ attrs }) => attrs.publicIp));
-  const where = restarts.hosts.length === hosts ? "every host" : names;
+  const where = restarts.hosts.length === hosts ? "every host" : nameSome(restarts.hosts);
   return `restart flanneld on ${where}: until then the old config stays in force there, ${reason}`;
 }
 
 function report(outcome: Outcome, check: ValidConfig, call: VerbCall, { out }: OperatorPorts): void {
   const key = configKey(call);
   if (call.json)
-    printJson(out, { key, ...outcomeJson(outcome), effective: configJson(check), warnings: formatWarnings(check) });
+    printJson(out, {
+      key,
+      ...outcomeJson(outcome, check),
+      effective: configJson(check),
+      warnings: formatWarnings(check),
+    });
   else printOutcome(out, outcome, check, key);
 }
 
-function outcomeJson({ kind, changes, restarts, excluded }: Outcome) {
+function outcomeJson({ kind, changes, restarts, excluded }: Outcome, { ipv4 }: ValidConfig) {
   return {
     written: kind === "written",
     same: kind === "same",
     changes: changes.map(({ member, from, to }) => ({ member, from: from ?? null, to: to ?? null })),
-    restart: restarts && { members: restarts.members, hosts: restarts.hosts.map(({ attrs }) => attrs.publicIp) },
-    excludedLeases: excluded.map(({ subnet, attrs }): Json => ({ subnet: subnet.v4, publicIp: attrs.publicIp })),
+    restart: restarts && { members: restarts.members, hosts: restarts.hosts },
+    excludedLeases: excludedJson(excluded, ipv4),
   };
 }
 
@@ -147,7 +164,11 @@ function printOutcome(out: Screen, outcome: Outcome, check: ValidConfig, key: st
   if (before && validOrNull(before.text) === null) printLines(out, ["what stood there is no valid network config"]);
   if (before === null) printPairs(out, describeConfig(check));
   else printChanges(out, changes);
-  printWarnings(out, [...formatWarnings(check), ...(excluded.length > 0 ? [describeExcluded(excluded)] : [])]);
+  printWarnings(out, formatWarnings(check));
+  if (excluded.length > 0) {
+    printWarnings(out, [`${describeExcluded(excluded)}: ${CONSEQUENCE}`]);
+    printExcluded(out, excluded, check.ipv4);
+  }
   const effect = describeEffect(outcome);
   printLines(out, [
     ...(effect === null ? [] : [effect]),

@@ -35,7 +35,7 @@ export function reportLeases(
   config: ValidConfig | null,
 ): LeaseReport {
   const leases = list.leases
-    .toSorted((a, b) => start(a) - start(b))
+    .toSorted((a, b) => startOf(a) - startOf(b))
     .map((lease) => ({ lease, term: terms.get(lease.key) ?? lease.term, problem: config && problemOf(lease, config) }));
   const taken = [...list.leases.map(({ subnet }) => subnet.v4), ...list.bad.flatMap(({ key }) => spoiltSubnets(key))];
   const reserved = leases.filter(({ term }) => term.kind === "reserved").length;
@@ -48,7 +48,8 @@ export function reportLeases(
   };
 }
 
-function start({ subnet }: Lease): number {
+/** What leases are sorted by. */
+export function startOf({ subnet }: Lease): number {
   return ipv4Number(prefix4Address(subnet.v4));
 }
 

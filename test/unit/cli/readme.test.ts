@@ -24,6 +24,7 @@ describe("the README", () => {
       new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" }),
       new FlannelError("netlink.malformed", { what: "", offset: 0 }),
       new FlannelError("request.refused", { hint: null, reason: "" }),
+      new FlannelError("output.failed", { reason: "" }),
       new Error("a bug"),
     ];
     for (const status of errors.map(exitStatusOf)) assert.match(README, new RegExp(`^\\| ${status} \\|`, "m"));

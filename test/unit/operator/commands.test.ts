@@ -202,16 +202,31 @@ describe("config set", () => {
     for (const more of [[], ["--dry-run"]]) {
       const { status, err } = await desk.run("config", "set", narrow, ...more);
       assert.equal(status, 65);
-      assert.match(
+      assert.equal(
         err,
-        /^nothing was written: with this config 10\.5\.1\.0\/24 of host 10\.0\.0\.1 would no longer fit/,
+        "flanneld: nothing was written: with this config 1 lease would no longer fit:\n" +
+          "SUBNET       PUBLIC IP  WHY IT DOES NOT FIT\n" +
+          "10.5.1.0/24  10.0.0.1   it is outside the range from 10.5.2.0 to 10.5.255.0 (SubnetMin, SubnetMax)\n" +
+          "flanneld: when flanneld next starts on these hosts, it leases another subnet there, " +
+          "and the containers must be started anew; --force writes it nevertheless\n",
       );
       assert.equal(await configIn(desk), CONFIG);
     }
     const { status, out } = await desk.run("config", "set", narrow, "--force");
     assert.equal(status, 0);
-    assert.match(out, /warning: with this config 10\.5\.1\.0\/24/);
+    assert.match(out, /warning: with this config 1 lease would no longer fit: [^\n]*\nSUBNET .*\n10\.5\.1\.0\/24 /);
     assert.equal(await configIn(desk), narrow);
+  });
+
+  it("gives programs the leases without a place in a refusal, too", async () => {
+    desk.store.writeConfig(CONFIG);
+    desk.store.write({ [KEY]: LEASE }, minutes(10));
+    const { out } = await desk.run("config", "set", CONFIG.replace("{", '{"SubnetMin": "10.5.2.0", '), "--json");
+    const { error, excludedLeases } = JSON.parse(out);
+    assert.deepEqual([error.code, error.hint], ["request.refused", "--force writes it nevertheless"]);
+    const [{ subnet, publicIp, reason }] = excludedLeases;
+    assert.deepEqual([subnet, publicIp, excludedLeases.length], ["10.5.1.0/24", "10.0.0.1", 1]);
+    assert.match(reason, /^it is outside the range/);
   });
 
   it("never overwrites the config of somebody who was faster", async () => {
@@ -230,7 +245,7 @@ describe("config set", () => {
     overtake("putConfig", () => desk.store.write({ "10.5.200.0-24": LEASE }));
     const { status, err } = await desk.run("config", "set", OTHER_CONFIG.replace("{", '{"SubnetMax": "10.5.100.0", '));
     assert.equal(status, 65);
-    assert.match(err, /10\.5\.200\.0\/24 of host/);
+    assert.match(err, /\n10\.5\.200\.0\/24 +10\.0\.0\.1 /);
     assert.equal(await configIn(desk), OTHER_CONFIG);
   });
 

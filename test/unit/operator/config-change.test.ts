@@ -61,8 +61,15 @@ describe("the hosts that have to restart flanneld", () => {
   ];
   const restarts = (after: string) => {
     const { members, hosts } = restartsFor(text, after, leases);
-    return [members, hosts.map(({ attrs }) => attrs.publicIp)];
+    return [members, hosts];
   };
+
+  it("are told once each, by address", () => {
+    const at = (subnet: string, publicIp: string) => leaseOf({ subnet, publicIp });
+    const unsorted = [at("10.5.3.0/24", "10.0.0.10"), at("10.5.2.0/24", "10.0.0.9"), at("10.5.4.0/24", "10.0.0.10")];
+    const { hosts } = restartsFor(text, text.replace("vxlan", "host-gw"), unsorted);
+    assert.deepEqual(hosts, ["10.0.0.9", "10.0.0.10"]);
+  });
 
   it("are none where all follow the change", () => {
     assert.deepEqual(restarts(text.replace("/16", "/15")), [[], []]);
@@ -103,8 +110,18 @@ describe("leases that have no place in another network config", () => {
     assert.deepEqual(excluded({ Network: "10.6.0.0/16" }), ["10.5.1.0/24", "10.5.9.0/24"]);
   });
 
+  it("are told by address", () => {
+    const [first, second] = leases as [(typeof leases)[0], (typeof leases)[0]];
+    const tenth = leaseOf({ subnet: "10.5.10.0/24", publicIp: "10.0.0.2" });
+    const order = excludedLeases(BEFORE, valid({ Network: "10.6.0.0/16" }), [tenth, second, first]);
+    assert.deepEqual(
+      order.map(({ subnet }) => subnet.v4),
+      ["10.5.1.0/24", "10.5.9.0/24", "10.5.10.0/24"],
+    );
+  });
+
   it("are all that do not fit where there was no valid config", () => {
-    assert.deepEqual(excluded({ Network: "10.5.0.0/16" }, null), ["10.6.1.0/24", "0.0.0.0/0"]);
+    assert.deepEqual(excluded({ Network: "10.5.0.0/16" }, null), ["0.0.0.0/0", "10.6.1.0/24"]);
   });
 
   it("do not count a record with an IPv6 side, which the daemon would not take, either", () => {
