@@ -81,6 +81,9 @@ export type ReleaseDecision =
   | { readonly kind: "delete"; readonly lease: Lease }
   /** A record that is no lease; its whole key. */
   | { readonly kind: "delete-bad"; readonly key: string }
+  /** Nothing has to be done: it is an ordinary lease, resp. there is no record. */
+  | { readonly kind: "released-already"; readonly lease: Lease }
+  | { readonly kind: "absent" }
   | Refusal;
 
 /** A record's key is for those that name no subnet. */
@@ -101,18 +104,25 @@ export function decideRelease({ target, now, force }: ReleaseRequest, list: Leas
   if (!lease) return decideBad(target, now && force, list);
   if (lease.term.kind === "reserved") return { kind: now ? "delete" : "lease", lease };
   if (force) return { kind: "delete", lease };
+  if (!now) return { kind: "released-already", lease };
   const { subnet, attrs } = lease;
   const facts = `${subnet.v4} is not reserved but leased by the host ${attrs.publicIp}, and ends by itself 24 h after that host's last renewal`;
   return refused(facts, "--force deletes it now, and a flanneld that runs there leases a subnet anew");
 }
 
+export function nameOf(target: ReleaseTarget): string {
+  return target.kind === "subnet" ? target.subnet : JSON.stringify(target.key);
+}
+
 /** The list has only the beginning of a very long key. */
 function decideBad(target: ReleaseTarget, isWanted: boolean, list: LeaseList): ReleaseDecision {
-  const name = target.kind === "subnet" ? target.subnet : JSON.stringify(target.key);
+  const name = nameOf(target);
   const isMeant = ({ key }: BadRecord) =>
     target.kind === "subnet" ? spoiltSubnets(key).includes(target.subnet) : key === shortKey(target.key);
   const bad = list.bad.find(isMeant);
-  if (!bad) return refused(`there is no record of ${name}: nothing to release`, "flanneld leases lists what there is");
+  const lease = target.kind === "key" && list.leases.find(({ key }) => key === target.key);
+  if (lease) return refused(`the record ${name} is a lease`, `name it by its subnet ${lease.subnet.v4}`);
+  if (!bad) return { kind: "absent" };
   if (isWanted) return { kind: "delete-bad", key: target.kind === "key" ? target.key : bad.key };
   return refused(`the record of ${name} is no lease (${bad.reason})`, "--now --force deletes it");
 }

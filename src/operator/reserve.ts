@@ -13,6 +13,7 @@ import { printJson, printLines } from "./print.ts";
 import {
   decideRelease,
   decideReserve,
+  nameOf,
   type ReleaseRequest,
   type ReleaseTarget,
   type ReserveRequest,
@@ -20,12 +21,13 @@ import {
 import { configKey, type OperatorCalls, withStore } from "./session.ts";
 import type { OperatorPorts } from "./verb.ts";
 
-type Change = "created" | "kept" | "none" | "leased" | "deleted";
+type Change = "created" | "kept" | "reserved-already" | "leased" | "released-already" | "deleted";
 
 type Done =
   | { readonly change: Change; readonly lease: Lease }
   /** A record that was no lease. */
-  | { readonly change: "deleted-bad"; readonly key: string };
+  | { readonly change: "deleted-bad"; readonly key: string }
+  | { readonly change: "absent"; readonly target: ReleaseTarget };
 
 export async function reserveSubnet(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const request: ReserveRequest = { subnet: readSubnet(call), publicIp: readPublicIp(call) };
@@ -78,7 +80,7 @@ async function tryReserve(
     case "needs-public-ip":
       throw usage(`${request.subnet} is free: say for which host it shall be, with --public-ip=ADDRESS`);
     case "reserved-already":
-      return { change: "none", lease: decision.lease };
+      return { change: "reserved-already", lease: decision.lease };
     case "keep": {
       const outcome = await store.setTerm(decision.lease, null, signal);
       return outcome.kind === "renewed" ? { change: "kept", lease: outcome.lease } : null;
@@ -108,6 +110,10 @@ async function tryRelease(
       const outcome = await store.remove(decision.lease, signal);
       return outcome.kind === "removed" ? { change: "deleted", lease: decision.lease } : null;
     }
+    case "released-already":
+      return { change: "released-already", lease: decision.lease };
+    case "absent":
+      return { change: "absent", target: request.target };
     case "delete-bad": {
       const outcome = await store.removeBad(decision.key, signal);
       return outcome.kind === "removed" ? { change: "deleted-bad", key: decision.key } : null;
@@ -167,17 +173,15 @@ function report(done: Done, call: VerbCall, { out }: OperatorPorts): void {
   else printLines(out, [sentence(done)]);
 }
 
+/** Where there is no lease to tell of. */
+const NO_LEASE = { key: null, subnet: null, publicIp: null, backend: null, expires: null };
+
 function doneJson(done: Done): Json {
-  if (done.change === "deleted-bad") {
-    return {
-      key: done.key,
-      subnet: null,
-      publicIp: null,
-      backend: null,
-      kind: "deleted",
-      expires: null,
-      changed: true,
-    };
+  if (done.change === "deleted-bad") return { ...NO_LEASE, key: done.key, kind: "deleted", changed: true };
+  if (done.change === "absent") {
+    const { target } = done;
+    const named = target.kind === "key" ? { key: target.key } : { subnet: target.subnet };
+    return { ...NO_LEASE, ...named, kind: "none", changed: false };
   }
   const { change, lease } = done;
   const { key, subnet, attrs, term } = lease;
@@ -189,13 +193,17 @@ function doneJson(done: Done): Json {
     backend: backendName(attrs.backendType),
     kind: isDeleted ? "deleted" : term.kind === "reserved" ? "reserved" : "leased",
     expires: !isDeleted && term.kind === "until" ? new Date(term.at).toISOString() : null,
-    changed: change !== "none",
+    changed: change !== "reserved-already" && change !== "released-already",
   };
 }
 
 function sentence(done: Done): string {
+  if (done.change === "absent") return `there is no record of ${nameOf(done.target)}; nothing was changed`;
   if (done.change === "deleted-bad") return `deleted the record ${JSON.stringify(done.key)}, which was no lease`;
-  const { change, lease } = done;
+  return sentenceOf(done);
+}
+
+function sentenceOf({ change, lease }: Extract<Done, { lease: Lease }>): string {
   const { v4 } = lease.subnet;
   const { publicIp } = lease.attrs;
   switch (change) {
@@ -203,10 +211,12 @@ function sentence(done: Done): string {
       return `reserved ${v4} for the host ${publicIp}, which gets it when flanneld starts there`;
     case "kept":
       return `reserved ${v4} for the host ${publicIp}: its lease does not end any more`;
-    case "none":
+    case "reserved-already":
       return `${v4} is reserved for the host ${publicIp} already; nothing was changed`;
     case "leased":
       return `released ${v4}: it is a lease again, which ends in 24 h unless flanneld on ${publicIp} renews it`;
+    case "released-already":
+      return `${v4} is an ordinary lease of the host ${publicIp} already; nothing was changed`;
     case "deleted":
       return `released ${v4}: its record is deleted; a flanneld that runs on ${publicIp} leases a subnet anew`;
   }

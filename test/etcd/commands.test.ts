@@ -303,9 +303,7 @@ describe("a reservation", () => {
       [64, "reserve 10.5.24.9/24 --public-ip=10.0.0.9"],
       [64, "reserve 10.5.24.0/24"],
       [64, "reserve"],
-      [65, "release 10.5.23.0/24"],
       [65, "release 10.5.23.0/24 --now"],
-      [65, "release 10.5.24.0/24"],
       [64, "release ten"],
     ];
     for (const [status, line] of cases) {
@@ -314,6 +312,16 @@ describe("a reservation", () => {
       assert.match(refused.stderr, /^flanneld: .+\n$/, line);
     }
     assert.deepEqual([await revision(), await etcdctl("lease list")], [before, leases]);
+  });
+
+  it("that is made or released twice is the second time left as it is, with status 0", async () => {
+    await putLease("10.5.23.0/24", "10.0.0.1");
+    for (const line of ["reserve 10.5.23.0/24", "release 10.5.23.0/24", "release 10.5.23.0/24 --force"]) {
+      await succeed(flanneld(...line.split(" ")));
+      const before = await revision();
+      assert.match(await succeed(flanneld(...line.split(" "))), /; nothing was changed\n$/, line);
+      assert.equal(await revision(), before, line);
+    }
   });
 
   it("goes to one of many hosts for which the subnet is asked for at once", async () => {

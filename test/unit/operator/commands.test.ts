@@ -376,9 +376,8 @@ describe("reserve and release", () => {
     [65, "reserve 10.9.7.0/24 --public-ip=10.0.0.7", /not inside the network/],
     [65, "reserve 10.5.7.0/25 --public-ip=10.0.0.7", /subnets of this network are \/24/],
     [65, "reserve 10.5.7.0/24 --public-ip=10.0.0.1", /a host has one subnet/],
-    [65, "release 10.5.1.0/24", /is not reserved but leased/],
-    [65, "release 10.5.1.0/24 --now", /--force deletes it now/],
-    [65, "release 10.5.7.0/24 --force", /no record of/],
+    [65, "release 10.5.1.0/24 --now", /is not reserved but leased .*; --force deletes it now/],
+    [65, "release 10.5.1.0-24 --now --force", /is a lease; name it by its subnet/],
   ];
   for (const [status, line, says] of refused) {
     it(`refuse with ${status} and change nothing: ${line}`, async () => {
@@ -389,6 +388,28 @@ describe("reserve and release", () => {
       assert.deepEqual(world(), before);
     });
   }
+
+  it("do nothing the second time, and call that done", async () => {
+    const lines: readonly (readonly [string, string])[] = [
+      ["reserve 10.5.1.0/24", "reserved"],
+      ["release 10.5.1.0/24", "leased"],
+      ["release 10.5.1.0/24 --now --force", "deleted"],
+      ["reserve 10.5.7.0/24 --public-ip=10.0.0.7", "reserved"],
+      ["release 10.5.7.0/24 --now", "deleted"],
+    ];
+    for (const [line, kind] of lines) {
+      const first = await desk.run(...line.split(" "), "--json");
+      const done = JSON.parse(first.out);
+      assert.deepEqual([first.status, done.kind, done.changed], [0, kind, true], line);
+      const before = world();
+      const second = await desk.run(...line.split(" "), "--json");
+      const again = JSON.parse(second.out);
+      const found = kind === "deleted" ? "none" : kind;
+      assert.deepEqual([second.status, again.kind, again.changed, again.subnet], [0, found, false, done.subnet], line);
+      assert.deepEqual(world(), before, line);
+      assert.match((await desk.run(...line.split(" "))).out, /; nothing was changed\n$/);
+    }
+  });
 
   it("delete what is no lease when told twice, by its subnet or its key, and nothing else", async () => {
     desk.store.write({ "10.5.8.0-24": "x", "foo/bar": LEASE, foo: LEASE });
@@ -427,7 +448,7 @@ describe("reserve and release", () => {
     overtake("setTerm", () => desk.store.write({ [KEY]: LEASE.replace("10.0.0.1", "10.0.0.99") }));
     assert.match((await desk.run("release", "10.5.1.0/24")).out, /unless flanneld on 10\.0\.0\.99 renews it/);
     overtake("remove", () => desk.store.write({ [KEY]: null }));
-    assert.match((await desk.run("release", "10.5.1.0/24", "--force")).err, /no record of/);
+    assert.match((await desk.run("release", "10.5.1.0/24", "--force")).out, /^there is no record of 10\.5\.1\.0\/24; /);
   });
 
   it("never take a subnet from a host that was faster", async () => {
