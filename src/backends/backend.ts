@@ -47,6 +47,8 @@ export interface Backend {
   unsuitable(host: HostView): string | null;
   /** What peers must know to reach us. The existing device and own record are given so that a restart keeps its MAC. */
   advertise(input: HostView & { readonly own: Lease | null; readonly random: Random }): Announcement;
+  /** What the record of a host of this backend lacks, whoever looks at it, as a clause; null when it has all. */
+  recordFault(lease: Lease): string | null;
   /**
    * Why packets cannot be sent to this peer, whatever the kernel does, and what to do about it; null when they can.
    * Nothing is planned for such a peer.

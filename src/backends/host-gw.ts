@@ -31,6 +31,7 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
       backendData: null,
       backendV6Data: null,
     }),
+    recordFault: () => null,
     peerFault: (peer, { underlay }) => (directRoute(peer, underlay) ? null : offLink(underlay)),
     plan: (view) => planHostGw(view, directRoute),
   };

@@ -52,6 +52,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
       backendData: null,
       backendV6Data: null,
     }),
+    recordFault: () => null,
     peerFault: () => null,
     plan: (view) => planUdp(view, options),
   };

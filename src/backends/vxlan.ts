@@ -51,10 +51,10 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
         backendV6Data: null,
       };
     },
+    recordFault,
     peerFault: (peer, { self }) => {
       const mac = vtepMac(peer);
-      if (mac === null) return "its BackendData has no usable VtepMAC";
-      return mac === vtepMac(self) ? `its VtepMAC ${mac} is our own` : null;
+      return mac !== null && mac === vtepMac(self) ? `its VtepMAC ${mac} is our own` : recordFault(peer);
     },
     plan: (view) => planVxlan(view, options, dev, means),
   };
@@ -165,6 +165,10 @@ function claimsFor(view: NetworkView, dev: LinkName): Plan["claims"] {
         return false;
     }
   };
+}
+
+function recordFault(lease: Lease): string | null {
+  return vtepMac(lease) === null ? "its BackendData has no usable VtepMAC" : null;
 }
 
 /** The VTEP MAC that a record announces; null when there is none that a host could have. */

@@ -1,11 +1,12 @@
 // All leases as an operator looks at them. Pure: from a list, the time that each has left and the config to rows, sums
 // and JSON.
 
+import { createBackend } from "../backends/registry.ts";
 import type { EpochMillis } from "../base/brand.ts";
-import { ipv4Number, prefix4Address } from "../base/ip.ts";
+import { type Ipv4, ipv4Number, isUnicastIpv4, prefix4Address } from "../base/ip.ts";
 import type { Json } from "../base/json.ts";
 import { countFreeSubnets } from "../subnet/acquire.ts";
-import type { Lease, LeaseTerm, SubnetKey } from "../subnet/lease.ts";
+import type { Lease, LeaseTerm, NodeId, SubnetKey } from "../subnet/lease.ts";
 import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
 import { countSubnets } from "../subnet/network-config.ts";
 import type { ValidConfig } from "./check-config.ts";
@@ -15,7 +16,7 @@ export interface ReportedLease {
   readonly lease: Lease;
   /** `leased` when nobody has asked how long. */
   readonly term: LeaseTerm;
-  /** Why daemons that go by the config make no use of it, as a clause. */
+  /** Why daemons that go by the config make no use of it, or send its packets to the wrong host, as a clause. */
   readonly problem: string | null;
 }
 
@@ -34,9 +35,10 @@ export function reportLeases(
   terms: ReadonlyMap<SubnetKey, LeaseTerm>,
   config: ValidConfig | null,
 ): LeaseReport {
+  const judge = config && createJudge(list.leases, config);
   const leases = list.leases
     .toSorted((a, b) => startOf(a) - startOf(b))
-    .map((lease) => ({ lease, term: terms.get(lease.key) ?? lease.term, problem: config && problemOf(lease, config) }));
+    .map((lease) => ({ lease, term: terms.get(lease.key) ?? lease.term, problem: judge?.(lease) ?? null }));
   const taken = [...list.leases.map(({ subnet }) => subnet.v4), ...list.bad.flatMap(({ key }) => spoiltSubnets(key))];
   const reserved = leases.filter(({ term }) => term.kind === "reserved").length;
   return {
@@ -53,10 +55,42 @@ export function startOf({ subnet }: Lease): number {
   return ipv4Number(prefix4Address(subnet.v4));
 }
 
-function problemOf({ subnet, attrs }: Lease, { ipv4, network }: ValidConfig): string | null {
+/** Why daemons that go by the config make no use of a record, or send its packets to the wrong host. */
+function createJudge(leases: readonly Lease[], { ipv4, network }: ValidConfig): (lease: Lease) => string | null {
   const { type } = network.backend;
-  const backend = backendName(attrs.backendType);
-  return misfit(ipv4, subnet.v4) ?? (backend === type ? null : `the config says ${type}`);
+  const backend = createBackend(network.backend);
+  const rivalOf = createRivals(leases);
+  return (lease) => {
+    const { subnet, attrs, term } = lease;
+    const outside = misfit(ipv4, subnet.v4);
+    if (outside !== null) return outside;
+    if (backendName(attrs.backendType) !== type) return `the config says ${type}`;
+    if (!isUnicastIpv4(attrs.publicIp)) return "its public IP is not an address that a packet can be sent to";
+    // A reservation for a host that has not started yet has nothing more.
+    const isForLater = term.kind === "reserved" && attrs.backendData === null;
+    const fault = isForLater ? null : backend.recordFault(lease);
+    if (fault !== null) return fault;
+    const rival = rivalOf(lease);
+    return (
+      rival && `its public IP is also that of ${rival.subnet.v4}, whose host is another (node ${rival.attrs.nodeId})`
+    );
+  };
+}
+
+/** Another host's record with the same public IP. Records without a node id may all be of one host. */
+function createRivals(leases: readonly Lease[]): (lease: Lease) => Lease | null {
+  const byAddress = new Map<Ipv4, Map<NodeId, Lease>>();
+  for (const lease of leases) {
+    const { publicIp, nodeId } = lease.attrs;
+    const hosts = byAddress.get(publicIp) ?? new Map<NodeId, Lease>();
+    byAddress.set(publicIp, hosts);
+    // Two are enough to tell either of the other.
+    if (nodeId !== null && hosts.size < 2 && !hosts.has(nodeId)) hosts.set(nodeId, lease);
+  }
+  return ({ attrs: { publicIp, nodeId } }) => {
+    const others = [...(byAddress.get(publicIp) ?? [])].filter(([id]) => id !== nodeId);
+    return nodeId === null ? null : (others[0]?.[1] ?? null);
+  };
 }
 
 /** Compat: records of the udp backend have no type. */

@@ -9,7 +9,7 @@ import {
   reportJson,
   reportLeases,
 } from "../../../src/operator/lease-report.ts";
-import type { Lease, LeaseTerm, Revision, SubnetKey } from "../../../src/subnet/lease.ts";
+import type { Json, Lease, LeaseTerm, Revision, SubnetKey } from "../../../src/subnet/lease.ts";
 import type { BadRecord } from "../../../src/subnet/lease-store.ts";
 import { leaseOf } from "../../support/leases.ts";
 
@@ -71,6 +71,42 @@ describe("the report of all leases", () => {
         "it is not inside the network 10.5.0.0/20",
       ],
     );
+  });
+
+  const problems = (...leases: readonly Lease[]) => report(leases).leases.map(({ problem }) => problem);
+
+  it("says which records announce nothing that vxlan can use, but for reservations of hosts that are to come", () => {
+    const at = (subnet: string, backendData: Json) => leaseOf({ subnet, publicIp: "10.0.0.6", backendData });
+    const multicast = { VNI: 1, VtepMAC: "01:00:00:00:00:01" };
+    const found = problems(at("10.5.6.0/24", null), at("10.5.7.0/24", multicast), reserved(at("10.5.8.0/24", null)));
+    const fault = "its BackendData has no usable VtepMAC";
+    assert.deepEqual(found, [fault, fault, null]);
+    assert.deepEqual(problems(reserved(at("10.5.8.0/24", multicast))), [fault]);
+  });
+
+  it("says which hosts have one public IP, unless they may be one host", () => {
+    const at = (subnet: string, publicIp: string, nodeId?: string) =>
+      leaseOf({ subnet, publicIp, ...(nodeId && { nodeId }) });
+    const twins = [
+      at("10.5.6.0/24", "10.0.0.6", "a"),
+      at("10.5.7.0/24", "10.0.0.6", "b"),
+      at("10.5.8.0/24", "10.0.0.6"),
+    ];
+    assert.deepEqual(problems(...twins), [
+      "its public IP is also that of 10.5.7.0/24, whose host is another (node b)",
+      "its public IP is also that of 10.5.6.0/24, whose host is another (node a)",
+      null,
+    ]);
+    const one = [
+      at("10.5.6.0/24", "10.0.0.6", "a"),
+      at("10.5.7.0/24", "10.0.0.6", "a"),
+      at("10.5.8.0/24", "10.0.0.8", "b"),
+    ];
+    assert.deepEqual(problems(...one), [null, null, null]);
+  });
+
+  it("says to which hosts no packet can be sent", () => {
+    assert.match(problems(leaseOf({ subnet: "10.5.6.0/24", publicIp: "127.0.0.1" }))[0] ?? "", /^its public IP is not/);
   });
 
   it("sums up what there is and what is free: bad records take their subnet, larger leases all of theirs", () => {
