@@ -18,6 +18,7 @@ import { ipv6FromNumber, ipv6Number, parseIpv6, parsePrefix6 } from "../base/ipv
 import type { Json, JsonObject } from "../base/json.ts";
 import { boolean, excerpt, integer, invalidMember, jsonObject, member, string, unknownMembers } from "../base/json.ts";
 import { parseJson } from "../base/json-text.ts";
+import { specialRangeIn } from "./special-ranges.ts";
 
 /** The IPv4 side. Total: every derived default is filled in. */
 export interface Ipv4Network {
@@ -223,7 +224,10 @@ function parseNetwork<A extends Ip, P extends Prefix>(config: JsonObject, family
     throw invalidMember(config, name, reason);
   }
   if (prefixLength(network) === 0) throw invalidMember(config, name, missing);
-  return network;
+  const special = specialRangeIn(network);
+  if (special === null) return network;
+  const reason = `no container can have an address in ${special.prefix} (${special.use}), which ${network} overlaps`;
+  throw invalidMember(config, name, reason);
 }
 
 function deriveSubnetLen<A extends Ip, P extends Prefix>(

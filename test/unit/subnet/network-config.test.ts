@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { isError } from "../../../src/base/errors.ts";
-import { prefix4Contains } from "../../../src/base/ip.ts";
+import { parsePrefix4, prefix4Contains } from "../../../src/base/ip.ts";
 import { integer } from "../../../src/base/json.ts";
 import {
   backendOptions,
@@ -15,6 +15,7 @@ import {
   subnetAt,
   unknownConfigMembers,
 } from "../../../src/subnet/network-config.ts";
+import { specialRangeIn } from "../../../src/subnet/special-ranges.ts";
 
 function ipv4Of(text: string): Ipv4Network {
   const { ipv4 } = parseNetworkConfig(text);
@@ -126,6 +127,28 @@ describe("the IPv4 network", () => {
     );
   });
 
+  test("is refused where no container can have an address, and not beside that", () => {
+    refused(
+      '{"Network":"127.5.0.0/16"}',
+      "$.Network: no container can have an address in 127.0.0.0/8 (loopback), which 127.5.0.0/16 overlaps",
+    );
+    refused('{"Network":"169.254.0.0/16"}', /^\$\.Network: .* in 169\.254\.0\.0\/16 \(link-local addresses\)/);
+    refused('{"Network":"169.254.8.0/22"}', /link-local/);
+    refused('{"Network":"169.0.0.0/8"}', /link-local/);
+    refused('{"Network":"224.0.0.0/8"}', /multicast/);
+    refused('{"Network":"239.255.0.0/16"}', /multicast/);
+    for (const network of [
+      "126.0.0.0/8",
+      "128.0.0.0/8",
+      "169.253.0.0/16",
+      "169.255.0.0/16",
+      "223.0.0.0/8",
+      "240.0.0.0/8",
+    ]) {
+      assert.equal(parseNetworkConfig(`{"Network":"${network}"}`).ipv4?.network, network);
+    }
+  });
+
   test("is refused when no subnet could ever be leased from it", () => {
     refused(
       with16('"SubnetMin":"10.3.20.0","SubnetMax":"10.3.10.0"'),
@@ -189,6 +212,9 @@ describe("the IPv6 network", () => {
     refused(net("null"), "$.IPv6Network: invalid CIDR address: null");
     refused(net('"10.3.0.0/16"'), /^\$\.IPv6Network: invalid IPv6 CIDR format/);
     refused(net('"fd00::/125"'), "$.IPv6Network: IPv6Network is too small. Minimum useful network prefix is /124");
+    refused(net('"fe80::/64"'), /no container can have an address in fe80::\/10 \(link-local addresses\)/);
+    refused(net('"ff05::/48"'), /multicast/);
+    refused(net('"::/48"'), /loopback/);
     refused(net('"fd00::/48","IPv6SubnetLen":127'), "$.IPv6SubnetLen: IPv6SubnetLen must be less than /127");
     refused(net('"fd00::/64","IPv6SubnetLen":65'), /network must be able to accommodate at least four subnets/);
     refused(
@@ -292,16 +318,16 @@ describe("the network config", () => {
 describe("the leasable subnets", () => {
   const network = fc
     .record({
-      length: fc.integer({ min: 1, max: 28 }),
+      length: fc.integer({ min: 2, max: 28 }),
       low: fc.nat(2 ** 32 - 1),
       extra: fc.integer({ min: 2, max: 29 }),
     })
-    .map(({ length, low, extra }) => {
-      const subnetLen = Math.min(30, length + extra);
-      return ipv4Of(
-        JSON.stringify({ Network: `${low >>> 24 || 1}.${(low >>> 16) & 255}.0.0/${length}`, SubnetLen: subnetLen }),
-      );
-    });
+    .map(({ length, low, extra }) => ({
+      Network: `${low >>> 24 || 1}.${(low >>> 16) & 255}.0.0/${length}`,
+      SubnetLen: Math.min(30, length + extra),
+    }))
+    .filter(({ Network }) => specialRangeIn(parsePrefix4(Network)) === null)
+    .map((config) => ipv4Of(JSON.stringify(config)));
 
   test("are found by index, inside the network, and all but the first of it", () => {
     fc.assert(
