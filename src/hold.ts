@@ -28,6 +28,7 @@ import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
 import { LEASE_TTL, type Lease } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import type { Remembered } from "./subnet/remembered.ts";
+import { createForwardingWatch, type ForwardingWatch } from "./watch-forwarding.ts";
 import { createNeighbourWatch, type NeighbourWatch } from "./watch-neighbours.ts";
 import { createPulse } from "./watchdog.ts";
 
@@ -56,6 +57,7 @@ export async function hold(
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
   const neighbours = createNeighbourWatch(means);
+  const forwarding = createForwardingWatch(means);
   const reconciler = reconcile(learned, leases, device, { plane, neighbours }, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
@@ -64,7 +66,7 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = { leases, reconciler, neighbours, firewall, publisher, plane };
+  const parts: Parts = { leases, reconciler, neighbours, forwarding, firewall, publisher, plane };
   watchAll(parts, means);
   using _report = reportOnRequest(parts, means);
   memory.touch();
@@ -75,19 +77,21 @@ interface Parts {
   readonly leases: Leases;
   readonly reconciler: Reconciler;
   readonly neighbours: NeighbourWatch;
+  readonly forwarding: ForwardingWatch;
   readonly firewall: Firewall;
   readonly publisher: Publisher;
   readonly plane: DataPlane | null;
 }
 
 function tasksOf(
-  { leases, reconciler, neighbours, firewall, publisher, plane }: Parts,
+  { leases, reconciler, neighbours, forwarding, firewall, publisher, plane }: Parts,
   memory: Memory,
   { clock }: Means,
 ): Record<string, Task> {
   return {
     reconcile: reconciler.run,
     neighbours: neighbours.run,
+    forwarding: forwarding.run,
     hold: leases.holder.run,
     follow: leases.follower.run,
     keep: leases.keeper.run,
@@ -232,7 +236,10 @@ function publish(
 }
 
 /** What keeps the host from being ready, and what is not as it should be although packets flow. */
-function watchAll({ leases, reconciler, neighbours, firewall, plane }: Parts, { board, store, clock }: Means): void {
+function watchAll(
+  { leases, reconciler, neighbours, forwarding, firewall, plane }: Parts,
+  { board, store, clock }: Means,
+): void {
   board.watch("lease", () => (leases.holder.isHeld() ? null : leases.holder.trouble()));
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   board.degrade("etcd", leases.follower.trouble);
@@ -240,6 +247,7 @@ function watchAll({ leases, reconciler, neighbours, firewall, plane }: Parts, { 
   board.degrade("underlay", () => leases.underlays.trouble() ?? plane?.socketTrouble() ?? null);
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
   board.degrade("neighbours", neighbours.trouble);
+  board.degrade("forwarding", forwarding.trouble);
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network config", leases.config.trouble);

@@ -27,6 +27,8 @@ export interface Ports {
   /** Runs iptables or nft. */
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;
+  /** Of IPv4 packets; null when it cannot be told. */
+  readonly isForwarding: () => Promise<boolean | null>;
   /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */
   readonly watchRules: WatchRules;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */

@@ -37,6 +37,8 @@ export interface Host {
   /** Whether its daemon hears of changes in the kernel, and its watch of changes in the store. */
   deaf: boolean;
   blind: boolean;
+  /** Whether its kernel forwards packets. */
+  forwards: boolean;
   running: boolean;
   /** Whether it is meant to be in the cluster: from its first start until it leaves. */
   member: boolean;
@@ -53,6 +55,8 @@ export interface Host {
   /** Whether another host has its subnet, which only an operator can settle. */
   isRobbed(): boolean;
   record(): Lease | undefined;
+  /** What it says of itself beside its work, as "name: reason". */
+  degraded(): readonly string[];
   /** Why this host is not as it should be; empty when it is. */
   faults(): Promise<readonly string[]>;
 }
@@ -190,6 +194,7 @@ function createHost(
     onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
+    isForwarding: async () => host.forwards,
     watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,
     lockInstance: async () => ({ [Symbol.dispose]: () => {} }),
@@ -219,6 +224,7 @@ function createHost(
     foreign: new Set(),
     deaf: false,
     blind: false,
+    forwards: true,
     running: false,
     member: false,
     record,
@@ -242,6 +248,10 @@ function createHost(
       const isHeld = host.running && lease?.reason === null;
       return isHeld ? (/^FLANNEL_SUBNET=(.*)$/m.exec(file ?? "")?.[1] ?? null) : null;
     },
+    degraded: () =>
+      (readiness?.().degraded ?? [])
+        .filter(({ reason }) => reason !== null)
+        .map(({ name, reason }) => `${name}: ${reason}`),
     isRobbed: () => readiness?.().checks.some(({ reason }) => reason?.includes("belongs to the host")) ?? false,
     async faults() {
       if (failure !== null) return [`the daemon failed: ${failure}`];

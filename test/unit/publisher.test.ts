@@ -55,6 +55,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     hasCapability: unused,
     runTool: unused,
     hasBridgeFilter: unused,
+    isForwarding: unused,
     watchRules: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { minutes } from "../../src/base/brand.ts";
+import { createWorld } from "./world.ts";
+
+it("a daemon on a host that does not forward is ready, and says what is missing for as long as it is", async () => {
+  const world = createWorld(1, 1, "vxlan");
+  const [host] = world.hosts;
+  assert.ok(host);
+  host.forwards = false;
+  host.start();
+  await world.clock.advance(minutes(3));
+  assert.deepEqual(await host.faults(), []);
+  assert.match(host.degraded().join(), /^forwarding: net\.ipv4\.ip_forward is 0/);
+  host.forwards = true;
+  await world.clock.advance(minutes(2));
+  assert.deepEqual(host.degraded(), []);
+  await world.end();
+});

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createForwardingWatch } from "../../src/watch-forwarding.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
+
+const MINUTE = 60_000;
+
+function start(first: boolean | null) {
+  const clock = createFakeClock();
+  const log = createCapturedLog();
+  const stop = new AbortController();
+  const host = { forwards: first };
+  const watch = createForwardingWatch({ isForwarding: async () => host.forwards, clock, log });
+  const running = watch.run(stop.signal).catch(() => {});
+  return {
+    clock,
+    log,
+    watch,
+    host,
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+describe("a host that does not forward", () => {
+  it("is told within two minutes, once, with the command that mends it, and when it forwards again", async () => {
+    await using place = start(false);
+    await place.clock.advance(MINUTE);
+    assert.match(place.watch.trouble() ?? "", /^net\.ipv4\.ip_forward is 0/);
+    await place.clock.advance(MINUTE / 2);
+    assert.deepEqual(place.log.messages(), ["this host does not forward packets"]);
+    assert.match(place.log.lines[0]?.fields.hint ?? "", /^sysctl -w net\.ipv4\.ip_forward=1/);
+    place.host.forwards = true;
+    await place.clock.advance(MINUTE);
+    assert.equal(place.watch.trouble(), null);
+    assert.deepEqual(place.log.messages("info"), ["this host forwards packets again"]);
+    place.host.forwards = false;
+    await place.clock.advance(2 * MINUTE);
+    assert.notEqual(place.watch.trouble(), null);
+  });
+
+  it("is given the time in which Docker or a CNI plugin switches it on after a boot", async () => {
+    await using place = start(false);
+    await place.clock.advance(MINUTE / 2);
+    place.host.forwards = true;
+    await place.clock.advance(10 * MINUTE);
+    assert.deepEqual([place.watch.trouble(), place.log.lines], [null, []]);
+  });
+
+  it("is not guessed where it cannot be told", async () => {
+    await using place = start(null);
+    await place.clock.advance(10 * MINUTE);
+    assert.deepEqual([place.watch.trouble(), place.log.lines], [null, []]);
+  });
+});
