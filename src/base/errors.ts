@@ -16,6 +16,8 @@ export interface ErrorInfo {
   /** `pid` is 0 when it cannot be told. */
   "instance.running": { readonly prefix: string; readonly pid: number };
   "etcd.unavailable": { readonly op: string; readonly reason: string };
+  /** No TLS connection: a certificate or the like, which is the cause; `endpoints` for people. */
+  "etcd.handshake": { readonly op: string; readonly reason: string; readonly endpoints: string };
   "etcd.denied": { readonly op: string; readonly reason: string };
   "etcd.full": { readonly op: string; readonly reason: string };
   "lease.exhausted": { readonly network: string; readonly subnets: number };
@@ -52,6 +54,7 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "privilege.missing": { disposition: "operator", exit: 77 },
   "instance.running": { disposition: "operator", exit: 78 },
   "etcd.unavailable": { disposition: "retry", exit: 75 },
+  "etcd.handshake": { disposition: "retry", exit: 75 },
   "etcd.denied": { disposition: "retry", exit: 75 },
   "etcd.full": { disposition: "retry", exit: 75 },
   "lease.exhausted": { disposition: "retry", exit: 75 },
@@ -82,6 +85,7 @@ const SENTENCES: Sentences = {
   "instance.running": ({ prefix, pid }) =>
     `another flanneld (${pid > 0 ? `process ${pid}` : "a process of another container"}) already carries the network ${prefix} on this host: stop it, or give this one another --etcd-prefix`,
   "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,
+  "etcd.handshake": ({ op, reason, endpoints }) => `${reason} (${op}, ${endpoints})`,
   "etcd.denied": ({ op, reason }) => `etcd refused (${op}): ${reason}`,
   "etcd.full": ({ op, reason }) => `etcd has no room (${op}): ${reason}`,
   "lease.exhausted": ({ network, subnets }) =>

@@ -1,7 +1,7 @@
-// What gRPC says when a call fails -> the two errors that the rest of the program knows, with a reason that a person can
+// What gRPC says when a call fails -> the few errors that the rest of the program knows, with a reason that a person can
 // read: no stack, no status number, no credentials.
 
-import { FlannelError } from "../base/errors.ts";
+import { FlannelError, isError } from "../base/errors.ts";
 
 /** The fields of grpc-js's ServiceError that count. */
 export interface GrpcFailure {
@@ -79,9 +79,22 @@ function isDenied({ code, details }: GrpcFailure): boolean {
   return code === INVALID_ARGUMENT && /authentication failed|user name is empty|auth store is old/.test(details);
 }
 
+/** The TLS handshake has failed: what OpenSSL or Node say of certificates, or of something that speaks no TLS. */
+function isHandshake({ code, details }: GrpcFailure): boolean {
+  return code === UNAVAILABLE && HANDSHAKE.test(details);
+}
+
+const HANDSHAKE = /SSL routines|\bcert(ificate)?\b|secure TLS connection|wrong version number|packet length too long/i;
+
 /** etcd: it answers, and takes no writes until a person has made room. */
 function isFull({ code, details }: GrpcFailure): boolean {
   return code === RESOURCE_EXHAUSTED && /database space exceeded/.test(details);
+}
+
+/** How it reads in a list of what each endpoint had to say. */
+export function reasonOfEndpoint(error: FlannelError): string {
+  if (isError(error, "etcd.handshake")) return `${error.info.endpoints}: ${error.info.reason}`;
+  return "reason" in error.info ? String(error.info.reason) : error.message;
 }
 
 /**
@@ -95,6 +108,9 @@ export function etcdError(
   advise: (failure: GrpcFailure, reason: string) => string = (_, reason) => reason,
 ): FlannelError {
   const reason = advise(failure, cleanReason(failure.details));
+  if (isHandshake(failure)) {
+    return new FlannelError("etcd.handshake", { op, reason, endpoints: endpoint }, { cause: failure });
+  }
   const authority = endpoint.replace(/^[a-z]+:\/\//, "");
   const info = { op, reason: reason.includes(authority) ? reason : `${endpoint}: ${reason}` };
   return new FlannelError(errorCode(failure), info, { cause: failure });

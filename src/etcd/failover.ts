@@ -3,11 +3,19 @@
 
 import { type Millis, millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { FlannelError } from "../base/errors.ts";
+import { FlannelError, isError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import type { Call, Endpoint, Pace } from "./endpoint.ts";
-import { etcdError, type GrpcFailure, isDefinitive, isGrpcFailure, isTokenFailure, wasNotSent } from "./etcd-error.ts";
+import {
+  etcdError,
+  type GrpcFailure,
+  isDefinitive,
+  isGrpcFailure,
+  isTokenFailure,
+  reasonOfEndpoint,
+  wasNotSent,
+} from "./etcd-error.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface Purpose {
@@ -21,7 +29,7 @@ export interface Purpose {
 export type Attempt<T> = (endpoint: Endpoint, headers: Call["headers"], signal: AbortSignal) => Promise<T>;
 
 export interface Failover {
-  /** Throws `etcd.denied`, or `etcd.unavailable` with what every endpoint had to say. */
+  /** Throws `etcd.denied`, or `etcd.unavailable` or `etcd.handshake` with what every endpoint had to say. */
   attempt<T>(purpose: Purpose, attempt: Attempt<T>, signal: AbortSignal): Promise<T>;
   /** The endpoint has failed: calls go elsewhere from now on, and to it by a new connection. */
   leave(endpoint: Endpoint): void;
@@ -161,6 +169,11 @@ function combined(op: string, failures: readonly FlannelError[]): FlannelError {
   const [first] = failures;
   if (!first) throw new Error("etcd was to be called without an endpoint");
   if (failures.length === 1) return first;
-  const reasons = failures.map((failure) => ("reason" in failure.info ? failure.info.reason : failure.message));
-  return new FlannelError("etcd.unavailable", { op, reason: [...new Set(reasons)].join("; ") });
+  const handshakes = failures.filter((failure) => isError(failure, "etcd.handshake"));
+  if (handshakes.length === failures.length) {
+    const distinct = new Set(handshakes.map(({ info }) => info.reason));
+    const endpoints = handshakes.map(({ info }) => info.endpoints).join(", ");
+    return new FlannelError("etcd.handshake", { op, reason: [...distinct].join("; "), endpoints });
+  }
+  return new FlannelError("etcd.unavailable", { op, reason: [...new Set(failures.map(reasonOfEndpoint))].join("; ") });
 }

@@ -39,13 +39,15 @@ export async function withStore<T>(
 
 /** Whoever has named no endpoints wonders which ones these are. */
 function withNamer(error: unknown, { namedBy }: VerbCall): unknown {
-  if (!isError(error, "etcd.unavailable")) return error;
   const namer =
     namedBy === null
       ? "these endpoints are the default: --etcd-endpoints names others"
       : `the endpoints are those of ${namedBy}`;
-  const { op, reason } = error.info;
-  return new FlannelError("etcd.unavailable", { op, reason: `${reason}; ${namer}` }, { cause: error });
+  for (const code of ["etcd.unavailable", "etcd.handshake"] as const) {
+    if (!isError(error, code)) continue;
+    return new FlannelError(code, { ...error.info, reason: `${error.info.reason}; ${namer}` }, { cause: error });
+  }
+  return error;
 }
 
 function limited(store: OperatorStore, limit: Millis, endpoints: readonly string[], clock: Clock): OperatorCalls {

@@ -152,7 +152,7 @@ async function look({ store, onList }: AcquireDeps, signal: AbortSignal): Promis
 }
 
 function isStoreError(error: FlannelError): boolean {
-  return isError(error, "etcd.unavailable") || isError(error, "etcd.denied");
+  return isError(error, "etcd.unavailable") || isError(error, "etcd.handshake") || isError(error, "etcd.denied");
 }
 
 /** The picture for the next choice; null when only a fresh list helps. */

@@ -104,7 +104,7 @@ describe("TLS", () => {
     const tls: TlsOptions = { caFile: file("ca.pem"), certFile: file("client.pem"), keyFile: file("client.key") };
     await useEverything({ endpoints: [server.endpoint], tls });
     await using stranger = await openStore({ endpoints: [server.endpoint], tls: { ...tls, certFile: null } });
-    assert.equal((await failureOf(stranger.list(signal))).code, "etcd.unavailable");
+    assert.equal((await failureOf(stranger.list(signal))).code, "etcd.handshake");
   });
 
   it("trusts nobody without a reason, and says what is wrong", async () => {

@@ -51,6 +51,21 @@ describe("the error for a call that failed", () => {
     assert.equal(errorOf(8, "etcdserver: mvcc: database space exceeded").code, "etcd.full");
   });
 
+  for (const details of [
+    "unable to verify the first certificate",
+    "self-signed certificate in certificate chain",
+    "Hostname/IP does not match certificate's altnames: IP: 10.0.0.1 is not in the cert's list: ",
+    "write EPROTO 80ACB:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/x.c:354:",
+    "Client network socket disconnected before secure TLS connection was established",
+  ]) {
+    it(`is etcd.handshake, which begins with the cause, for "${details}"`, () => {
+      const error = errorOf(14, `No connection established. Last error: ${details}`);
+      assert.equal(error.code, "etcd.handshake");
+      assert.match(error.message, / \(listing the leases, https:\/\/10\.0\.0\.1:2379\)$/);
+      assert.doesNotMatch(error.message, /did not answer/);
+    });
+  }
+
   it("reads the same at every attempt, whatever gRPC and OpenSSL put into it", () => {
     const alert =
       "ssl3_read_bytes:sslv3 alert bad certificate:../deps/openssl/ssl/rec_layer_s3.c:1601:SSL alert number 42";
@@ -58,7 +73,7 @@ describe("the error for a call that failed", () => {
     const when = (second: number) => ` (2026-11-25T14:01:0${second}.643Z). Resolution note: `;
     const seen = [1, 2].map((n) => reasonOf(`80${n}CCA4FB27F0000:error:0A000412:SSL routines:${alert}\n${when(n)}`));
     assert.equal(new Set(seen).size, 1);
-    assert.match(seen[0] ?? "", /: TLS: sslv3 alert bad certificate:SSL alert number 42$/);
+    assert.match(seen[0] ?? "", /^TLS: sslv3 alert bad certificate:SSL alert number 42 \(/);
     assert.match(reasonOf(`Failed to connect${when(1)}`), /2379: Failed to connect$/);
   });
 });

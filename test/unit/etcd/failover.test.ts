@@ -10,6 +10,10 @@ import { createFakeClock, type FakeClock } from "../../fakes/fake-clock.ts";
 
 const { signal } = new AbortController();
 const DEAD = new CallFailed({ code: 14, details: "No connection established. Last error: Error: nobody there" });
+const STRANGER = new CallFailed({
+  code: 14,
+  details: "No connection established. Last error: Error: self-signed certificate",
+});
 const CUT = new CallFailed({ code: 14, details: "Connection dropped" });
 const FULL = new CallFailed({ code: 8, details: "etcdserver: mvcc: database space exceeded" });
 
@@ -95,6 +99,19 @@ describe("a call to several endpoints", () => {
     const { call } = threeEndpoints({ a: fails(CUT), b: fails(DEAD), c: fails(DEAD) });
     const reasons = "http://a:2379: Connection dropped; http://b:2379: nobody there; http://c:2379: nobody there";
     await assert.rejects(call(true), { message: `etcd did not answer (test): ${reasons}` });
+  });
+
+  it("fails with the cause first when all of them fail in the TLS handshake, each reason once", async () => {
+    const { call } = threeEndpoints({ a: fails(STRANGER), b: fails(STRANGER), c: fails(STRANGER) });
+    await assert.rejects(call(true), {
+      code: "etcd.handshake",
+      message: "self-signed certificate (test, http://a:2379, http://b:2379, http://c:2379)",
+    });
+    const mixed = threeEndpoints({ a: fails(DEAD), b: fails(STRANGER), c: fails(DEAD) });
+    await assert.rejects(mixed.call(true), {
+      code: "etcd.unavailable",
+      message: /^etcd did not answer .*; http:\/\/b:2379: self-signed certificate; /,
+    });
   });
 
   it("gives each of them five seconds", async () => {
