@@ -2,6 +2,7 @@
 // cannot say something else than the program.
 
 import { FLAGS, type Flag } from "../src/cli/flags.ts";
+import { BUILT_IN } from "../src/cli/verbs.ts";
 import { VERBS } from "../src/operator/verbs.ts";
 
 export interface Command {
@@ -18,7 +19,10 @@ export interface Surface {
   readonly commands: readonly Command[];
 }
 
-export const SURFACE: Surface = { flags: FLAGS, commands: VERBS };
+export const SURFACE: Surface = {
+  flags: FLAGS,
+  commands: [...VERBS, ...BUILT_IN.map(({ name, summary }) => ({ name, summary, flags: [] }))],
+};
 
 /** What a flag's value is, as far as a shell can help with it. */
 export type ValueHint =

@@ -9,6 +9,8 @@ import { type Options, readOptions } from "./cli/options.ts";
 import { type Environment, formatHelp, resolveSettings } from "./cli/program.ts";
 import type { ReadSettingsFiles } from "./cli/service-settings.ts";
 import {
+  asksForJson,
+  formatGroup,
   formatOverview,
   formatVerbHelp,
   listVerbs,
@@ -41,6 +43,10 @@ export function parseCommandLine<V extends VerbSyntax>(
       return parseDaemonLine(argv, env, { verbs, stray: [] });
     case "unknown":
       return parseDaemonLine(argv, env, { verbs, stray: match.problems });
+    case "group":
+      return { kind: "help", text: formatGroup(match.name, match.verbs) };
+    case "version":
+      return { kind: "version", text: formatVersion(asksForJson(argv, verbs)) };
     case "help":
       return { kind: "help", text: match.verb ? formatVerbHelp(match.verb) : formatOverview(verbs) };
     case "verb":
@@ -76,10 +82,14 @@ function parseDaemonLine(
   const settings = resolveSettings(given, env);
   const unread = [...stray, ...misread];
   if (unread.length === 0 && parseGoBoolean(settings.version.values[0] ?? "") === true) {
-    return { kind: "version", text: `flanneld ${VERSION}` };
+    return { kind: "version", text: formatVersion(false) };
   }
   const { options, problems } = readOptions(settings);
   const all = [...unread, ...problems];
   if (all.length > 0) throw new FlannelError("usage.invalid", { problems: all });
   return { kind: "run", options };
+}
+
+function formatVersion(json: boolean): string {
+  return json ? JSON.stringify({ version: VERSION }) : `flanneld ${VERSION}`;
 }

@@ -67,11 +67,20 @@ function flagsOf(verb: VerbSyntax): readonly Flag[] {
   return [...verb.flags, ...COMMON_FLAGS, ...ETCD_FLAGS];
 }
 
+/** Words that are understood without an entry in the table. */
+export const BUILT_IN: readonly Pick<VerbSyntax, "name" | "summary">[] = [
+  { name: "help", summary: "Explain a command, or list all of them." },
+  { name: "version", summary: "Print the version." },
+];
+
 export type VerbMatch<V extends VerbSyntax> =
   | { readonly kind: "none" }
   | { readonly kind: "verb"; readonly verb: V }
   /** Of one command, or null: of all. */
   | { readonly kind: "help"; readonly verb: V | null }
+  /** Help on those that have their first word in common. */
+  | { readonly kind: "group"; readonly name: string; readonly verbs: readonly V[] }
+  | { readonly kind: "version" }
   | { readonly kind: "unknown"; readonly problems: readonly string[] };
 
 /** What the words of a command line ask for, wherever the flags of the daemon and of all commands stand among them. */
@@ -79,11 +88,30 @@ export function matchVerb<V extends VerbSyntax>(argv: readonly string[], verbs: 
   const { words, help } = readGoFlags(argv, [...FLAGS, ...verbs.flatMap(flagsOf)]);
   const [first, ...rest] = words;
   if (first === undefined) return { kind: "none" };
-  if (first === "help" && rest.length === 0) return { kind: "help", verb: null };
-  const asked = first === "help" ? rest : words;
-  const verb = verbs.find(({ name }) => name.split(" ").every((part, index) => asked[index] === part));
-  if (verb) return { kind: first === "help" ? "help" : "verb", verb };
-  return help ? { kind: "help", verb: null } : { kind: "unknown", problems: strayWords(asked, verbs) };
+  if (first === "help") return matchHelp(rest, verbs);
+  const verb = verbs.find((verb) => isNamed(verb, words));
+  if (verb) return { kind: "verb", verb };
+  if (help) {
+    const found = matchHelp(words, verbs);
+    return found.kind === "unknown" ? { kind: "help", verb: null } : found;
+  }
+  if (first === "version" && rest.length === 0) return { kind: "version" };
+  return { kind: "unknown", problems: strayWords(words, verbs) };
+}
+
+function matchHelp<V extends VerbSyntax>(asked: readonly string[], verbs: readonly V[]): VerbMatch<V> {
+  const verb = verbs.find((verb) => isNamed(verb, asked));
+  if (verb) return { kind: "help", verb };
+  const [name, ...rest] = asked;
+  if (name === undefined) return { kind: "help", verb: null };
+  const members = verbs.filter((verb) => verb.name.startsWith(`${name} `));
+  if (rest.length === 0 && members.length > 0) return { kind: "group", name, verbs: members };
+  if (rest.length === 0 && BUILT_IN.some((known) => known.name === name)) return { kind: "help", verb: null };
+  return { kind: "unknown", problems: strayWords(asked, verbs) };
+}
+
+function isNamed({ name }: VerbSyntax, words: readonly string[]): boolean {
+  return name.split(" ").every((part, index) => words[index] === part);
 }
 
 /** Whether a command line asks for JSON that may be wrong in everything else. */
@@ -96,7 +124,7 @@ export function asksForJson(argv: readonly string[], verbs: readonly VerbSyntax[
 /** For words that are no command: the first may be a misspelt one. */
 function strayWords([first = "", ...rest]: readonly string[], verbs: readonly VerbSyntax[]): readonly string[] {
   const members = verbs.flatMap(({ name }) => (name.startsWith(`${first} `) ? name.slice(first.length + 1) : []));
-  const names = verbs.map(({ name }) => name);
+  const names = [...verbs, ...BUILT_IN].map(({ name }) => name);
   if (members.length > 0) {
     const [second] = rest;
     const near = second === undefined ? null : nearest(second, members);
@@ -192,8 +220,22 @@ export function formatVerbHelp(verb: VerbSyntax): string {
 
 /** A line for each command. */
 export function listVerbs(verbs: readonly VerbSyntax[]): readonly string[] {
-  const width = Math.max(...verbs.map(({ name }) => name.length));
-  return verbs.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return listed([...verbs, ...BUILT_IN]);
+}
+
+function listed(entries: readonly Pick<VerbSyntax, "name" | "summary">[]): readonly string[] {
+  const width = Math.max(...entries.map(({ name }) => name.length));
+  return entries.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+}
+
+export function formatGroup(name: string, verbs: readonly VerbSyntax[]): string {
+  return [
+    `Usage: flanneld ${name} COMMAND [flags]`,
+    "",
+    ...listed(verbs),
+    "",
+    `flanneld help ${name} COMMAND explains one, flanneld help lists all commands.`,
+  ].join("\n");
 }
 
 export function formatOverview(verbs: readonly VerbSyntax[]): string {

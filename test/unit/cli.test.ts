@@ -128,6 +128,12 @@ describe("parseCommandLine()", () => {
       parseCommandLine(["--version", "-v=x"], {}, VERBS, () => []),
       expected,
     );
+    assert.deepEqual(
+      parseCommandLine(["version"], {}, VERBS, () => []),
+      expected,
+    );
+    const json = parseCommandLine(["version", "--json"], {}, VERBS, () => []);
+    assert.deepEqual(json.kind === "version" && Object.keys(JSON.parse(json.text)), ["version"]);
     assert.throws(() => parseCommandLine(["--version", "-nope"], {}, VERBS, () => []), /unknown flag -nope/);
     assert.equal(parseCommandLine(["-version=false"], {}, VERBS, () => []).kind, "run");
     assert.deepEqual(problems("-version=x"), ["-version=x: must be true or false"]);

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { FLAGS, type Flag } from "../../../src/cli/flags.ts";
 import {
   asksForJson,
+  formatGroup,
   formatOverview,
   formatVerbHelp,
   isOn,
@@ -60,10 +61,32 @@ describe("a command line", () => {
 
   it("asks for help on all commands or one", () => {
     assert.deepEqual(match("help"), { kind: "help", verb: null });
-    assert.deepEqual(match("config -h"), { kind: "help", verb: null });
+    for (const line of ["help help", "help version", "version -h", "-h leeses"]) {
+      assert.deepEqual(match(line), { kind: "help", verb: null }, line);
+    }
     const one = match("help config set");
     assert.equal(one.kind === "help" && one.verb?.name, "config set");
     assert.deepEqual(parse("leases --help -nope"), { kind: "help" });
+  });
+
+  it("asks for help on commands that have their first word in common", () => {
+    for (const line of ["help config", "config -h", "--help config"]) {
+      const found = match(line);
+      assert.equal(found.kind, "group", line);
+      assert.deepEqual(
+        found.verbs.map(({ name }) => name),
+        ["config get", "config validate", "config set"],
+      );
+      const text = formatGroup(found.name, found.verbs);
+      assert.match(text, /^Usage: flanneld config COMMAND \[flags\]\n\n {2}config get {7}Print the network config/);
+      assert.doesNotMatch(text, /leases/);
+    }
+    assert.equal(match("help confg").kind, "unknown");
+  });
+
+  it("asks for the version by a word, too", () => {
+    assert.deepEqual(match("version"), { kind: "version" });
+    assert.equal(match("version 1").kind, "unknown");
   });
 
   it("that has flags only is the daemon's, whatever their values", () => {
@@ -101,6 +124,10 @@ describe("a command line", () => {
     ],
     ["config", ["config alone is no command: config takes one of get, validate, set"]],
     ["config sett", ['unknown command "config sett": did you mean config set? config takes one of get, validate, set']],
+    [
+      "verson",
+      ['unexpected word "verson": did you mean version? flanneld takes flags, or a command that flanneld help lists'],
+    ],
     ["help nothing", ['unexpected word "nothing": flanneld takes flags, or a command that flanneld help lists']],
   ];
   for (const [line, expected] of unknown) {
@@ -193,7 +220,7 @@ describe("the commands", () => {
       for (const line of help.split("\n")) assert.ok(line.length <= 80, line);
     }
     for (const line of formatOverview(VERBS).split("\n")) assert.ok(line.length <= 80, line);
-    assert.equal(listVerbs(VERBS).length, VERBS.length);
+    assert.equal(listVerbs(VERBS).length, VERBS.length + 2);
   });
 
   it("say in their usage which words may be missing", () => {

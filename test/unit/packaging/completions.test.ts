@@ -46,6 +46,7 @@ describe("the completion for bash", () => {
 
   it("offers the words of commands", async () => {
     assert.ok((await offered(["con"], SURFACE)).includes("config"));
+    assert.deepEqual(await offered(["ver"], SURFACE), ["version"]);
     assert.deepEqual(await offered([""], COMMANDS), ["config", "leases"]);
     assert.deepEqual(await offered(["config", "g"], COMMANDS), ["get"]);
   });
