@@ -1,6 +1,8 @@
 // One line of pino's JSON as one line for a person. Pure. Whatever is in a field, the line stays one line and cannot
 // steer a terminal.
 
+import { millis } from "./base/brand.ts";
+import { formatDuration } from "./base/duration.ts";
 import { escapeControls } from "./base/terminal-text.ts";
 
 /** `journal`: a priority for journald, which knows the time itself. `colour`: for a terminal. */
@@ -27,7 +29,7 @@ const OTHER: Level = { word: "INFO ", priority: 6, colour: null };
 export function formatLine(json: string, style: LineStyle): string {
   const { level, time, msg, ...fields } = JSON.parse(json) as Readonly<Record<string, unknown>>;
   const facts = LEVELS[String(level)] ?? OTHER;
-  const pairs = Object.entries(fields).map(([key, value]) => `${key}=${formatValue(value)}`);
+  const pairs = Object.entries(fields).map(([key, value]) => formatField(key, value));
   return `${[head(facts, time, style) + escapeControls(String(msg ?? "")), ...pairs].join(" ")}\n`;
 }
 
@@ -35,6 +37,12 @@ function head({ word, priority, colour }: Level, time: unknown, style: LineStyle
   if (style === "journal") return `<${priority}>`;
   const painted = style === "colour" && colour !== null ? `\u001b[${colour}m${word}\u001b[0m` : word;
   return `${String(time)} ${painted} `;
+}
+
+/** Programs count milliseconds, people do not. */
+function formatField(key: string, value: unknown): string {
+  if (key === "ms" && typeof value === "number") return `duration=${formatDuration(millis(value))}`;
+  return `${key}=${formatValue(value)}`;
 }
 
 function formatValue(value: unknown): string {

@@ -18,6 +18,7 @@ export interface LogFields {
   readonly ops?: number;
   readonly failed?: number;
   readonly errno?: string;
+  /** In lines for people it stands as duration=15m00s. */
   readonly ms?: number;
   readonly key?: string;
   readonly path?: string;

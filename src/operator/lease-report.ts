@@ -2,7 +2,8 @@
 // and JSON.
 
 import { createBackend } from "../backends/registry.ts";
-import type { EpochMillis } from "../base/brand.ts";
+import { type EpochMillis, seconds } from "../base/brand.ts";
+import { formatDuration } from "../base/duration.ts";
 import { type Ipv4, ipv4Number, isUnicastIpv4, prefix4Address } from "../base/ip.ts";
 import type { Json } from "../base/json.ts";
 import { countFreeSubnets } from "../subnet/acquire.ts";
@@ -123,16 +124,8 @@ function timeLeft(term: LeaseTerm, now: EpochMillis): string {
     case "leased":
       return "?";
     case "until":
-      return formatDuration(Math.max(0, Math.floor((term.at - now) / 1000)));
+      return formatDuration(seconds(Math.max(0, Math.floor((term.at - now) / 1000))));
   }
-}
-
-/** The two largest units: "23h59m", "5m07s", "12s". */
-export function formatDuration(seconds: number): string {
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const two = (count: number) => String(count).padStart(2, "0");
-  if (hours > 0) return `${hours}h${two(minutes)}m`;
-  return minutes > 0 ? `${minutes}m${two(rest)}s` : `${rest}s`;
 }
 
 export function formatSummary({ leased, reserved, bad, room }: LeaseReport): string {

@@ -68,8 +68,9 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
       for (const change of event.changes) if (change.kind === "removed") removed.push(change.key);
     },
     trouble() {
-      return kept === 0
-        ? null
+      if (kept === 0) return null;
+      return kept === 1
+        ? "the record of a host has vanished from etcd together with others; it is kept as a peer"
         : `the records of ${kept} hosts have vanished from etcd together; they are kept as peers`;
     },
     async run(signal) {
@@ -87,7 +88,7 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
 
 function tell(before: number, after: number, { grace }: KeepingRules, log: Logger): void {
   if (before === 0 && after > 0) {
-    log.warn("many hosts' records have vanished from etcd together; their routes are kept for a while", {
+    log.warn("records have vanished from etcd together; the routes to their hosts are kept for a while", {
       count: after,
       ms: grace,
     });

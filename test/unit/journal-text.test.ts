@@ -12,9 +12,14 @@ function line(fields: Readonly<Record<string, unknown>>, level = "info", msg = "
 describe("formatLine()", () => {
   it("writes time, level, message and fields", () => {
     assert.equal(
-      formatLine(line({ subnet: "10.5.1.0/24", ms: 3 }), "plain"),
-      `${TIME} INFO  lease renewed subnet=10.5.1.0/24 ms=3\n`,
+      formatLine(line({ subnet: "10.5.1.0/24", count: 3 }), "plain"),
+      `${TIME} INFO  lease renewed subnet=10.5.1.0/24 count=3\n`,
     );
+  });
+
+  it("writes a time as people read it", () => {
+    assert.equal(formatLine(line({ ms: 900_000 }), "plain"), `${TIME} INFO  lease renewed duration=15m00s\n`);
+    assert.equal(formatLine(line({ ms: "x" }), "plain"), `${TIME} INFO  lease renewed ms=x\n`);
   });
 
   it("pads the level, so that messages begin in one column", () => {
@@ -23,19 +28,19 @@ describe("formatLine()", () => {
   });
 
   it("leaves the time to journald and gives it the priority", () => {
-    const lines = ["error", "warn", "info", "debug"].map((level) => formatLine(line({ ms: 1 }, level), "journal"));
+    const lines = ["error", "warn", "info", "debug"].map((level) => formatLine(line({ count: 1 }, level), "journal"));
     assert.deepEqual(
       lines,
-      [3, 4, 6, 7].map((priority) => `<${priority}>lease renewed ms=1\n`),
+      [3, 4, 6, 7].map((priority) => `<${priority}>lease renewed count=1\n`),
     );
   });
 
   it("colours the level word and nothing else", () => {
     assert.equal(
-      formatLine(line({ ms: 1 }, "error"), "colour"),
-      `${TIME} \u001b[31mERROR\u001b[0m lease renewed ms=1\n`,
+      formatLine(line({ count: 1 }, "error"), "colour"),
+      `${TIME} \u001b[31mERROR\u001b[0m lease renewed count=1\n`,
     );
-    assert.equal(formatLine(line({ ms: 1 }, "info"), "colour"), `${TIME} INFO  lease renewed ms=1\n`);
+    assert.equal(formatLine(line({ count: 1 }, "info"), "colour"), `${TIME} INFO  lease renewed count=1\n`);
   });
 
   const values: readonly (readonly [unknown, string])[] = [

@@ -2,13 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { EpochMillis } from "../../../src/base/brand.ts";
 import { checkConfig, type ValidConfig } from "../../../src/operator/check-config.ts";
-import {
-  formatDuration,
-  formatSummary,
-  leaseTable,
-  reportJson,
-  reportLeases,
-} from "../../../src/operator/lease-report.ts";
+import { formatSummary, leaseTable, reportJson, reportLeases } from "../../../src/operator/lease-report.ts";
 import type { Json, Lease, LeaseTerm, Revision, SubnetKey } from "../../../src/subnet/lease.ts";
 import type { BadRecord } from "../../../src/subnet/lease-store.ts";
 import { leaseOf } from "../../support/leases.ts";
@@ -154,18 +148,4 @@ describe("the report of all leases", () => {
       summary: { leased: 1, reserved: 1, bad: 1, free: 13, total: 15 },
     });
   });
-});
-
-describe("a duration", () => {
-  const cases: readonly (readonly [number, string])[] = [
-    [0, "0s"],
-    [59, "59s"],
-    [60, "1m00s"],
-    [3599, "59m59s"],
-    [3600, "1h00m"],
-    [86_399, "23h59m"],
-    [360_000, "100h00m"],
-  ];
-  for (const [seconds, text] of cases)
-    it(`of ${seconds} s is ${text}`, () => assert.equal(formatDuration(seconds), text));
 });

@@ -83,6 +83,10 @@ describe("the keeper of peers", () => {
     host.keeper.observe({ kind: "changes", revision: "10" as Revision, changes });
     host.have(tableOf(network(2), 11));
     assert.equal(host.peers(), 3);
+    assert.match(host.keeper.trouble() ?? "", /^the record of a host has vanished/);
+    const [line] = host.log.lines;
+    assert.match(line?.message ?? "", /^records have vanished from etcd together/);
+    assert.deepEqual(line?.fields, { count: 1, ms: GRACE });
     await host.clock.advance(60_000);
     assert.equal(host.peers(), 3);
   });
