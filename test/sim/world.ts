@@ -4,9 +4,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { flannelDevices } from "../../src/backends/earlier-routes.ts";
 import { createBackend } from "../../src/backends/registry.ts";
-import { minutes, seconds } from "../../src/base/brand.ts";
+import { seconds } from "../../src/base/brand.ts";
 import type { Datapath, ForwardRoute } from "../../src/base/datapath.ts";
-import type { Options } from "../../src/cli/options.ts";
 import { runDaemon } from "../../src/daemon.ts";
 import type { Readiness } from "../../src/health.ts";
 import { type Difference, diff } from "../../src/net/diff.ts";
@@ -14,7 +13,6 @@ import type { KernelNet } from "../../src/net/kernel-net.ts";
 import { describeObject, FLANNEL_PROTOCOL, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
 import { createPlanner } from "../../src/planner.ts";
 import type { Ports } from "../../src/ports.ts";
-import type { StateDirectory } from "../../src/state-directory.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
 import type { LeaseStore } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
@@ -23,7 +21,9 @@ import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakeRuleHints } from "../fakes/fake-rule-hints.ts";
+import { createFakeState } from "../fakes/fake-state.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
+import { OPTIONS } from "../support/options.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
 import { bareHost, MARK, NETWORK, underlayAt } from "../support/vxlan-host.ts";
 import { createWay, type Way } from "./cut-off.ts";
@@ -77,25 +77,6 @@ export interface World {
   conflicts(): readonly string[];
   end(): Promise<void>;
 }
-
-const OPTIONS: Options = {
-  etcd: {
-    endpoints: ["http://127.0.0.1:2379"],
-    prefix: "/coreos.com/network",
-    tls: { caFile: null, certFile: null, keyFile: null },
-    auth: null,
-  },
-  underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
-  subnetFile: "/run/flannel/subnet.env",
-  stateDirectory: "/var/lib/flannel",
-  renewMargin: minutes(60),
-  stalePeerGrace: minutes(15),
-  ipMasq: false,
-  firewall: { forward: true, random: true, resync: seconds(5) },
-  blackholeRoute: false,
-  healthz: { ip: "127.0.0.1" as never, port: 8080 },
-  log: { format: "text", debug: false },
-};
 
 export function createWorld(seed: number, hosts: number, first: BackendType): World {
   const clock = createFakeClock();
@@ -373,15 +354,5 @@ function blindfolded(store: LeaseStore, isBlind: () => boolean): LeaseStore {
     async *watch(from, signal) {
       for await (const event of store.watch(from, signal)) if (event.kind !== "changes" || !isBlind()) yield event;
     },
-  };
-}
-
-/** A directory in memory. */
-function createFakeState(): StateDirectory {
-  const files = new Map<string, string>();
-  return {
-    path: "/var/lib/flannel",
-    read: async (name) => files.get(name) ?? null,
-    write: async (name, text) => void files.set(name, text),
   };
 }

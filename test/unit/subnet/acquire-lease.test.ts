@@ -1,59 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createVxlan } from "../../../src/backends/vxlan.ts";
-import { minutes } from "../../../src/base/brand.ts";
-import { type Prefix4, parseIpv4 } from "../../../src/base/ip.ts";
-import { type Acquired, type AcquireRequest, acquireLease } from "../../../src/subnet/acquire-lease.ts";
-import { PATIENCE } from "../../../src/subnet/challenge.ts";
-import type { Identity } from "../../../src/subnet/identity.ts";
-import type { NodeId, Revision, SubnetKey } from "../../../src/subnet/lease.ts";
-import type { Ipv4Network } from "../../../src/subnet/network-config.ts";
-import { createCapturedLog } from "../../fakes/captured-log.ts";
-import { createFakeClock } from "../../fakes/fake-clock.ts";
-import { createSeededRandom } from "../../fakes/seeded-random.ts";
-import { leaseOf, networkOf } from "../../support/leases.ts";
-import { createScriptedStore } from "../../support/scripted-store.ts";
-import { MARK, underlayAt } from "../../support/vxlan-host.ts";
-
-const OURS = "192.168.64.2";
-const DAY = minutes(24 * 60);
-
-function ipv4Of(config: Parameters<typeof networkOf>[0]): Ipv4Network {
-  const { ipv4 } = networkOf(config);
-  assert.ok(ipv4);
-  return ipv4;
-}
-
-const WIDE = ipv4Of({ Network: "10.5.0.0/16" });
-/** Exactly three subnets: .1, .2 and .3. */
-const NARROW = ipv4Of({ Network: "10.5.0.0/22" });
-
-function start(changes: Partial<AcquireRequest> = {}) {
-  const clock = createFakeClock();
-  const store = createScriptedStore({ clock });
-  const log = createCapturedLog();
-  const stop = new AbortController();
-  const random = createSeededRandom(1);
-  const waiting: string[] = [];
-  const underlay = underlayAt(OURS);
-  const request: AcquireRequest = {
-    network: WIDE,
-    self: { nodeId: null, publicIp: underlay.publicIp },
-    recall: () => null,
-    list: null,
-    isAway: false,
-    previous: null,
-    advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
-    ttl: DAY,
-    ...changes,
-  };
-  const deps = { store, clock, random, log, onWaiting: (reason: string) => waiting.push(reason), onList: () => {} };
-  return { clock, store, log, stop, waiting, acquire: () => acquireLease(request, deps, stop.signal) };
-}
+import { FlannelError } from "../../../src/base/errors.ts";
+import type { Prefix4 } from "../../../src/base/ip.ts";
+import type { Acquired } from "../../../src/subnet/acquire-lease.ts";
+import type { Revision, SubnetKey } from "../../../src/subnet/lease.ts";
+import { DAY, NARROW, OURS, startAcquiring } from "../../support/acquiring-host.ts";
+import { leaseOf } from "../../support/leases.ts";
 
 describe("acquiring a lease", () => {
   it("claims a free subnet for a day, with our public IP and a MAC", async () => {
-    const { clock, store, acquire, log } = start();
+    const { clock, store, acquire, log } = startAcquiring();
     const { lease, list } = await acquire();
     assert.equal(lease.attrs.publicIp, OURS);
     assert.match(JSON.stringify(lease.attrs.backendData), /"VtepMAC":"[0-9a-f:]{17}"/);
@@ -64,7 +20,7 @@ describe("acquiring a lease", () => {
   });
 
   it("chooses another subnet when a record that is no lease stands where ours was", async () => {
-    const { store, acquire } = start({ previous: "10.5.9.0/24" as Prefix4 });
+    const { store, acquire } = startAcquiring({ previous: "10.5.9.0/24" as Prefix4 });
     store.putBad({ key: "10.5.9.0-24", reason: "its value is not JSON" });
     const { lease } = await acquire();
     assert.notEqual(lease.subnet.v4, "10.5.9.0/24");
@@ -74,10 +30,10 @@ describe("acquiring a lease", () => {
   it("begins with the list that is at hand, and asks for another when that is old", async () => {
     const at = (n: number) => ({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` });
     const list = { revision: "1" as Revision, leases: [leaseOf(at(1)), leaseOf(at(2))], bad: [] };
-    const fast = start({ network: NARROW, list });
+    const fast = startAcquiring({ network: NARROW, list });
     assert.equal((await fast.acquire()).lease.subnet.v4, "10.5.3.0/24");
     assert.deepEqual(fast.store.calls, ["claim"]);
-    const late = start({ network: NARROW, list });
+    const late = startAcquiring({ network: NARROW, list });
     late.store.put(leaseOf(at(3)));
     const acquired = late.acquire();
     await late.clock.advance(10_000);
@@ -86,12 +42,12 @@ describe("acquiring a lease", () => {
   });
 
   it("claims the subnet of the last run while it is free", async () => {
-    const { acquire } = start({ previous: "10.5.77.0/24" as Prefix4 });
+    const { acquire } = startAcquiring({ previous: "10.5.77.0/24" as Prefix4 });
     assert.equal((await acquire()).lease.subnet.v4, "10.5.77.0/24");
   });
 
   it("chooses another subnet without asking for the list again when another host was faster", async () => {
-    const { clock, store, acquire, log } = start({ network: NARROW, previous: "10.5.2.0/24" as Prefix4 });
+    const { clock, store, acquire, log } = startAcquiring({ network: NARROW, previous: "10.5.2.0/24" as Prefix4 });
     let races = 0;
     store.before((call) => {
       if (call !== "claim" || races > 0) return;
@@ -108,7 +64,7 @@ describe("acquiring a lease", () => {
   });
 
   it("lists again when it has lost three times in a row: then the list is old", async () => {
-    const { clock, store, acquire } = start();
+    const { clock, store, acquire } = startAcquiring();
     store.before((call) => {
       if (call !== "claim") return;
       store.before(null);
@@ -122,7 +78,7 @@ describe("acquiring a lease", () => {
   });
 
   it("does not say that every subnet is taken before it has listed again", async () => {
-    const { clock, store, acquire } = start({ network: NARROW });
+    const { clock, store, acquire } = startAcquiring({ network: NARROW });
     store.put(leaseOf({ subnet: "10.5.1.0/24", publicIp: "192.168.65.1" }));
     store.before((call) => {
       if (call === "claim") {
@@ -140,7 +96,7 @@ describe("acquiring a lease", () => {
   });
 
   it("waits while every subnet is taken, asks seldom, and has the first that is free", async () => {
-    const { clock, store, acquire, waiting, log } = start({ network: NARROW });
+    const { clock, store, acquire, waiting, log } = startAcquiring({ network: NARROW });
     const taken = [1, 2, 3].map((n) =>
       store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` })),
     );
@@ -156,7 +112,7 @@ describe("acquiring a lease", () => {
   });
 
   it("renews the record that this host has and keeps its MAC, so that no peer has to change", async () => {
-    const { clock, store, acquire, log } = start({ previous: "10.5.77.0/24" as Prefix4 });
+    const { clock, store, acquire, log } = startAcquiring({ previous: "10.5.77.0/24" as Prefix4 });
     const own = store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS, mac: "02:00:00:00:00:52" }));
     const { lease } = await acquire();
     assert.equal(lease.subnet.v4, "10.5.52.0/24");
@@ -168,14 +124,14 @@ describe("acquiring a lease", () => {
   });
 
   it("keeps a reservation a reservation", async () => {
-    const { store, acquire } = start();
+    const { store, acquire } = startAcquiring();
     store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }), { kind: "reserved" });
     const { lease } = await acquire();
     assert.deepEqual(lease.term, { kind: "reserved" });
   });
 
   it("decides again when its record changed between the list and the renewal", async () => {
-    const { clock, store, acquire } = start();
+    const { clock, store, acquire } = startAcquiring();
     const own = store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }));
     let changed = false;
     store.before((call) => {
@@ -191,7 +147,7 @@ describe("acquiring a lease", () => {
   });
 
   it("removes a record of ours that no longer fits only after the claim, and takes its MAC along", async () => {
-    const { store, acquire, log } = start();
+    const { store, acquire, log } = startAcquiring();
     const former = store.put(leaseOf({ subnet: "10.6.1.0/24", publicIp: OURS, mac: "02:00:00:00:00:61" }));
     const { lease } = await acquire();
     assert.deepEqual(store.calls, ["list", "claim", "remove"]);
@@ -201,7 +157,7 @@ describe("acquiring a lease", () => {
   });
 
   it("keeps a record that no longer fits when nothing else is free", async () => {
-    const { clock, store, acquire, stop } = start({ network: NARROW });
+    const { clock, store, acquire, stop } = startAcquiring({ network: NARROW });
     for (const n of [1, 2, 3]) store.put(leaseOf({ subnet: `10.5.${n}.0/24`, publicIp: `192.168.64.${10 + n}` }));
     store.put(leaseOf({ subnet: "10.6.1.0/24", publicIp: OURS }));
     const ended = assert.rejects(acquire(), /stopped/);
@@ -212,7 +168,7 @@ describe("acquiring a lease", () => {
   });
 
   it("waits while etcd does not answer, and tells when that begins and when it is over", async () => {
-    const { clock, store, acquire, log, waiting } = start();
+    const { clock, store, acquire, log, waiting } = startAcquiring();
     store.disconnect();
     const acquired = acquire();
     await clock.advance(30_000);
@@ -226,7 +182,7 @@ describe("acquiring a lease", () => {
   });
 
   it("finds its own claim again when the answer to it was lost", async () => {
-    const { clock, store, acquire } = start();
+    const { clock, store, acquire } = startAcquiring();
     store.before((call) => {
       if (call !== "claim") return;
       store.before(null);
@@ -242,157 +198,13 @@ describe("acquiring a lease", () => {
   });
 
   it("ends when it is stopped, also while it waits", async () => {
-    const { clock, store, acquire, stop } = start();
+    const { clock, store, acquire, stop } = startAcquiring();
     store.disconnect();
     const acquired = acquire();
     await clock.advance(1000);
     stop.abort(new Error("stopped"));
     await assert.rejects(acquired, /stopped/);
     assert.equal(clock.sleepers(), 0);
-  });
-});
-
-const ID = "11111111111111111111111111111111";
-const OTHER_ID = "22222222222222222222222222222222";
-const SELF: Identity = { nodeId: ID as NodeId, publicIp: parseIpv4(OURS) };
-
-describe("a record of which it is not certain whose it is", () => {
-  const sketch = { subnet: "10.5.52.0/24", publicIp: OURS, mac: "02:00:00:00:00:52", nodeId: OTHER_ID };
-
-  it("is ours when its host does not answer, as after an installation: the subnet and the MAC stay", async () => {
-    const { clock, store, acquire, waiting } = start({ self: SELF });
-    const record = store.put(leaseOf(sketch));
-    const acquired = acquire();
-    await clock.advance(PATIENCE - 1);
-    assert.deepEqual(store.leases()[0]?.attrs, { ...record.attrs, challenger: ID }, "it only asks");
-    assert.match(waiting.at(-1) ?? "", /asking whether another host holds the lease of 10\.5\.52\.0\/24/);
-    await clock.advance(1000);
-    const { lease } = await acquired;
-    assert.equal(lease.subnet.v4, "10.5.52.0/24");
-    assert.deepEqual(lease.attrs, { ...record.attrs, nodeId: ID });
-    assert.deepEqual(store.leases(), [lease]);
-  });
-
-  it("is ours also when this host had another address, and then announces the new one", async () => {
-    const { clock, store, acquire } = start({ self: SELF });
-    store.put(leaseOf({ ...sketch, publicIp: "192.168.64.77", nodeId: ID }));
-    const acquired = acquire();
-    await clock.advance(PATIENCE + 1000);
-    const { lease } = await acquired;
-    assert.equal(lease.subnet.v4, "10.5.52.0/24");
-    assert.equal(lease.attrs.publicIp, OURS);
-  });
-
-  it("stays the other's when that answers; then this host waits, and says what to do", async () => {
-    const { clock, store, acquire, waiting, log, stop } = start({ self: SELF });
-    const record = store.put(leaseOf(sketch));
-    const ended = assert.rejects(acquire(), /stopped/);
-    for (let second = 0; second < 3600; second++) {
-      await clock.advance(1000);
-      if (store.leases()[0]?.attrs.challenger) store.put(record);
-    }
-    assert.deepEqual(store.leases()[0]?.attrs, record.attrs);
-    assert.match(
-      waiting.at(-1) ?? "",
-      /another running host \(node id 2+\) has the public IP 192\.168\.64\.2 of this one.*-public-ip|asking/,
-    );
-    assert.ok(log.messages("warn").length < 10);
-    assert.equal(store.count("claim"), 0);
-    stop.abort(new Error("stopped"));
-    await ended;
-  });
-
-  it("of a copy of our disk that answers is left to it, and another subnet is leased", async () => {
-    const { clock, store, acquire, log } = start({ self: SELF });
-    const record = store.put(leaseOf({ ...sketch, publicIp: "192.168.64.77", nodeId: ID }));
-    const acquired = acquire();
-    await clock.advance(500);
-    store.put(record);
-    await clock.advance(10_000);
-    const { lease } = await acquired;
-    assert.notEqual(lease.subnet.v4, "10.5.52.0/24");
-    assert.equal(store.leases().length, 2);
-    assert.match(log.messages("warn").at(-1) ?? "", /copy of its disk/);
-  });
-
-  it("of a host that is gone goes to one of two who ask, and the other is told that it is taken", async () => {
-    const clock = createFakeClock();
-    const store = createScriptedStore({ clock });
-    store.put(leaseOf(sketch));
-    const waiting: string[] = [];
-    const stop = new AbortController();
-    const join = (id: string) => {
-      const underlay = underlayAt(OURS);
-      const random = createSeededRandom(Number(id));
-      const request: AcquireRequest = {
-        network: WIDE,
-        self: { nodeId: id as NodeId, publicIp: parseIpv4(OURS) },
-        previous: null,
-        advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
-        ttl: DAY,
-        recall: () => null,
-        list: null,
-        isAway: false,
-      };
-      const onWaiting = (reason: string) => waiting.push(`${id}: ${reason}`);
-      return acquireLease(
-        request,
-        { store, clock, random, log: createCapturedLog(), onWaiting, onList: () => {} },
-        stop.signal,
-      );
-    };
-    const joined = ["1", "2"].map((id) => join(id).catch(() => null));
-    for (let second = 0; second < 300; second++) {
-      await clock.advance(1000);
-      // Whoever has it answers.
-      const [record] = store.leases();
-      if (record?.attrs.nodeId !== OTHER_ID && record?.attrs.challenger) {
-        store.put({ ...record, attrs: { ...record.attrs, challenger: null } });
-      }
-    }
-    stop.abort(new Error("stopped"));
-    const leases = (await Promise.all(joined)).filter((acquired) => acquired !== null);
-    assert.equal(leases.length, 1);
-    assert.ok(waiting.some((reason) => reason.includes("another running host")));
-    assert.ok(store.count("renew") < 40, `${store.count("renew")} writes`);
-  });
-
-  it("that has our address is settled first, also when the config no longer allows its subnet", async () => {
-    const { clock, store, acquire } = start({ self: SELF, previous: "10.5.60.0/24" as Prefix4 });
-    const former = leaseOf({ ...sketch, subnet: "10.5.60.0/24", publicIp: "192.168.64.77", nodeId: ID });
-    store.put(former);
-    const rival = store.put(leaseOf({ ...sketch, subnet: "10.6.1.0/24" }));
-    const acquired = acquire();
-    await clock.advance(500);
-    assert.equal(store.leases().find(({ key }) => key === rival.key)?.attrs.challenger, ID);
-    assert.equal(store.leases().find(({ key }) => key === former.key)?.attrs.challenger, null);
-    await clock.advance(60_000);
-    assert.equal((await acquired).lease.subnet.v4, "10.5.60.0/24", "then the next");
-    assert.deepEqual(
-      store.leases().map(({ key }) => key),
-      [former.key],
-      "nobody has the other",
-    );
-  });
-
-  it("is decided anew when it changes otherwise meanwhile", async () => {
-    const { clock, store, acquire } = start({ self: SELF });
-    const record = store.put(leaseOf(sketch));
-    const acquired = acquire();
-    await clock.advance(500);
-    store.delete(record.key);
-    await clock.advance(10_000);
-    const { lease } = await acquired;
-    assert.equal(lease.attrs.nodeId, ID);
-    assert.equal(store.count("claim"), 1);
-  });
-
-  it("of a host that writes no id is judged by its address, as by the Go daemon", async () => {
-    const { store, acquire } = start({ self: SELF });
-    store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS }));
-    const { lease } = await acquire();
-    assert.equal(lease.subnet.v4, "10.5.52.0/24");
-    assert.equal(lease.attrs.nodeId, ID);
   });
 });
 
@@ -404,7 +216,7 @@ describe("an etcd that does not answer", () => {
   };
 
   it("is waited for a moment, and then this host goes on with what it remembers", async () => {
-    const { clock, store, acquire } = start({ recall: () => remembered });
+    const { clock, store, acquire } = startAcquiring({ recall: () => remembered });
     store.disconnect();
     const acquired = acquire();
     await clock.advance(1900);
@@ -414,14 +226,31 @@ describe("an etcd that does not answer", () => {
   });
 
   it("is not waited for again when that has been done", async () => {
-    const { store, acquire } = start({ recall: () => remembered, isAway: true });
+    const { store, acquire } = startAcquiring({ recall: () => remembered, isAway: true });
     store.disconnect("permission denied");
     assert.equal(await acquire(), remembered);
     assert.equal(store.count("list"), 1);
   });
 
+  for (const error of [
+    new FlannelError("etcd.denied", { op: "list", reason: "permission denied" }),
+    new FlannelError("etcd.handshake", { op: "list", reason: "the certificate has expired", endpoints: "https://a:1" }),
+  ]) {
+    it(`is one that tells nothing to us, too, and is asked as often: ${error.code}`, async () => {
+      const { clock, store, acquire } = startAcquiring({ recall: () => remembered });
+      store.before((call) => {
+        if (call === "list") throw error;
+      });
+      const acquired = acquire();
+      await clock.advance(1900);
+      assert.ok(store.count("list") > 2, "after short pauses");
+      await clock.advance(3000);
+      assert.equal(await acquired, remembered);
+    });
+  }
+
   it("is waited for when nothing may be used that is remembered", async () => {
-    const { clock, store, acquire } = start({ recall: () => null, isAway: true });
+    const { clock, store, acquire } = startAcquiring({ recall: () => null, isAway: true });
     store.disconnect();
     const acquired = acquire();
     await clock.advance(10_000);
@@ -431,7 +260,7 @@ describe("an etcd that does not answer", () => {
   });
 
   it("after it has told who has what counts, whatever is remembered: another may have our subnet", async () => {
-    const { clock, store, acquire } = start({ recall: () => remembered, isAway: true });
+    const { clock, store, acquire } = startAcquiring({ recall: () => remembered, isAway: true });
     store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.9" }));
     store.before((call) => {
       if (call === "claim") store.disconnect();

@@ -282,6 +282,21 @@ describe("holding a lease", () => {
     assert.equal(host.changes(), 0);
   });
 
+  it("goes by the last of several changes of its record that come at once", async () => {
+    await using host = start();
+    const { key, version } = host.acquired;
+    const revision = String(BigInt(version.modRevision) + 5n) as Revision;
+    const put = { kind: "put" as const, lease: host.acquired };
+    const removed = { kind: "removed" as const, key };
+    const looks = () => host.store.count("get");
+    host.holder.observe({ kind: "changes", revision, changes: [removed, put] });
+    await host.advance(1000);
+    assert.equal(looks(), 0, "it is back as we hold it");
+    host.holder.observe({ kind: "changes", revision, changes: [put, removed] });
+    await host.advance(1000);
+    assert.equal(looks(), 1);
+  });
+
   it("writes at once what its record must say, under the same key and lease, and looks after the new one", async () => {
     let publicIp = parseIpv4(SKETCH.publicIp);
     await using host = start({ nodeId: "aa", wanted: ({ attrs }) => ({ ...attrs, publicIp }) });

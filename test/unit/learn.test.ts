@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { isError } from "../../src/base/errors.ts";
+import type { Options } from "../../src/cli/options.ts";
+import { acquire, learn } from "../../src/learn.ts";
+import type { Means } from "../../src/means.ts";
+import { createMemory } from "../../src/memory.ts";
+import type { LinkName, NetObject, VxlanLink } from "../../src/net/objects.ts";
+import { createStatusBoard } from "../../src/status-board.ts";
+import { LEASE_TTL, type Lease, type Revision } from "../../src/subnet/lease.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
+import { createFakeKernel } from "../fakes/fake-kernel.ts";
+import { createFakeState } from "../fakes/fake-state.ts";
+import { createSeededRandom } from "../fakes/seeded-random.ts";
+import { leaseOf } from "../support/leases.ts";
+import { OPTIONS } from "../support/options.ts";
+import { createScriptedStore } from "../support/scripted-store.ts";
+import { bareHost, ETH0 } from "../support/vxlan-host.ts";
+
+const ADDRESS = "192.168.64.2";
+const CONFIG = '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}';
+const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", nodeId: "peer" });
+
+const unused = () => assert.fail("a start has no business with this port before it has learnt what it is to be");
+
+function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> } = {}) {
+  const clock = createFakeClock();
+  const kernel = createFakeKernel(objects);
+  const store = createScriptedStore({ clock });
+  const log = createCapturedLog();
+  const state = createFakeState();
+  const stop = new AbortController();
+  let subnetFile: string | null = null;
+  const board = createStatusBoard(() => {});
+  const means: Means = {
+    clock,
+    log,
+    random: createSeededRandom(1),
+    store: { ...store, reload: unused, health: unused, [Symbol.asyncDispose]: unused },
+    kernel,
+    board,
+    state,
+    openStore: unused,
+    openKernel: unused,
+    openDatapath: unused,
+    openHealth: unused,
+    hasCapability: unused,
+    lockInstance: unused,
+    runTool: async () => ({ kind: "missing" }),
+    hasBridgeFilter: async () => true,
+    isForwarding: unused,
+    watchRules: unused,
+    notify: unused,
+    watchdog: null,
+    onReportRequest: unused,
+    onReloadRequest: unused,
+    openStateDirectory: unused,
+    readMachineId: async () => "machine",
+    readSubnetFile: async () => subnetFile,
+    writeSubnetFile: unused,
+  };
+  const chosen = { ...OPTIONS, ...options, firewall: { ...OPTIONS.firewall, forward: false } };
+  return {
+    clock,
+    kernel,
+    store,
+    log,
+    state,
+    means,
+    learn: () => learn(chosen, means, stop.signal),
+    acquire: async () => acquire(await learn(chosen, means, stop.signal), chosen, means, stop.signal),
+    publish: (text: string) => {
+      subnetFile = text;
+    },
+    waiting: (topic: string) => board.readiness().checks.find(({ name }) => name === topic)?.reason,
+    /** As the last run has left it. */
+    remember: async (lease: Lease, config = CONFIG) => {
+      const memory = createMemory(chosen.etcd.prefix, means);
+      const writer = new AbortController();
+      const list = { revision: "7" as Revision, leases: [lease, PEER], bad: [] };
+      const acquired = { lease, list, fresh: true };
+      const running = memory.run(() => ({ config, acquired }), writer.signal).catch(() => {});
+      memory.touch();
+      await clock.advance(60_000);
+      writer.abort();
+      await running;
+    },
+  };
+}
+
+/** A lease of this host, whose id is that of its state directory and its machine. */
+async function ownLease(host: ReturnType<typeof start>, subnet = "10.5.52.0/24"): Promise<Lease> {
+  host.store.setConfig(CONFIG);
+  const { self } = await host.learn();
+  assert.ok(self.nodeId);
+  const until = { kind: "until", at: (host.clock.now() + LEASE_TTL) as never } as const;
+  return { ...leaseOf({ subnet, publicIp: ADDRESS, nodeId: self.nodeId }), term: until };
+}
+
+describe("what a start learns", () => {
+  it("is the network, the interface and who this host is, by one request, and changes nothing in kernel or store", async () => {
+    const host = start();
+    host.store.setConfig(CONFIG);
+    host.store.put(PEER);
+    const learned = await host.learn();
+    assert.deepEqual([learned.overlay.ipv4.network, learned.overlay.backend.type], ["10.5.0.0/16", "vxlan"]);
+    assert.equal(learned.configKey, "/coreos.com/network/config");
+    assert.deepEqual([learned.underlay.link, learned.self.publicIp], [ETH0, ADDRESS]);
+    assert.match(learned.self.nodeId ?? "", /^[0-9a-f]{32}$/);
+    assert.deepEqual([learned.isAway, learned.last, learned.lately], [false, null, null]);
+    assert.deepEqual(
+      learned.list?.leases.map(({ key }) => key),
+      [PEER.key],
+    );
+    assert.deepEqual(host.store.calls, ["survey"]);
+    assert.deepEqual(host.kernel.applied, []);
+    assert.equal(host.waiting("config"), null);
+    assert.deepEqual(host.log.messages(), ["network config", "underlay interface"]);
+  });
+
+  it("is the same host at every start, and another with another machine id", async () => {
+    const host = start();
+    host.store.setConfig(CONFIG);
+    const [first, second] = [await host.learn(), await host.learn()];
+    assert.equal(first.self.nodeId, second.self.nodeId);
+    const copy = { ...host.means, readMachineId: async () => "another" };
+    const other = await learn(
+      { ...OPTIONS, firewall: { ...OPTIONS.firewall, forward: false } },
+      copy,
+      new AbortController().signal,
+    );
+    assert.notEqual(other.self.nodeId, first.self.nodeId);
+  });
+
+  it("waits for a config, and tells for what", async () => {
+    const host = start();
+    const learning = host.learn();
+    await host.clock.advance(5000);
+    assert.match(host.waiting("config") ?? "", /there is no network config at \/coreos\.com\/network\/config/);
+    host.store.setConfig(CONFIG);
+    await host.clock.advance(5000);
+    assert.equal((await learning).overlay.text, CONFIG);
+    assert.equal(host.waiting("config"), null);
+  });
+
+  it("is nothing of a config that is none, which is told by its key and its place", async () => {
+    const host = start();
+    host.store.setConfig('{"Network":"10.5.0.0"}');
+    await assert.rejects(
+      host.learn(),
+      /^FlannelError: network config in etcd at \/coreos\.com\/network\/config: \$\.Network: /,
+    );
+  });
+
+  it("is that the host cannot carry the backend, before anything is changed", async () => {
+    const device: VxlanLink = {
+      ...{ kind: "link", type: "vxlan", name: "vxlan7" as LinkName, mtu: 1450, up: true, mac: null },
+      ...{ vni: 1, port: 8472, local: ADDRESS as never, lower: ETH0, learning: false, gbp: false, external: false },
+    };
+    const host = start({ objects: [...bareHost(ADDRESS), device] });
+    host.store.setConfig(CONFIG);
+    await assert.rejects(host.learn(), (error) => {
+      assert.ok(isError(error, "backend.unsuitable"), String(error));
+      assert.match(error.message, /vxlan7 already has VNI 1/);
+      return true;
+    });
+    assert.deepEqual(host.kernel.applied, []);
+  });
+
+  it("is that a program is missing for rules that were asked for", async () => {
+    const host = start({ options: { ipMasq: true } });
+    host.store.setConfig(CONFIG);
+    await assert.rejects(host.learn(), (error) => isError(error, "firewall.missing"));
+  });
+
+  it("is that there is no interface", async () => {
+    const host = start({ objects: [] as readonly NetObject[] });
+    host.store.setConfig(CONFIG);
+    await assert.rejects(host.learn(), (error) => isError(error, "interface.not-found"));
+  });
+});
+
+describe("a start without etcd", () => {
+  it("goes on with what this host remembers, and comes up with its lease and its peers", async () => {
+    const host = start();
+    const own = await ownLease(host);
+    await host.remember(own);
+    host.store.disconnect();
+    const learning = host.learn();
+    await host.clock.advance(10_000);
+    const learned = await learning;
+    assert.deepEqual([learned.isAway, learned.list, learned.overlay.text], [true, null, CONFIG]);
+    assert.deepEqual([...(learned.lately?.leases.keys() ?? [])], [own.key, PEER.key]);
+    const acquired = await host.acquire();
+    assert.deepEqual([acquired.fresh, acquired.lease.subnet.v4], [false, "10.5.52.0/24"]);
+    assert.equal(host.waiting("lease"), null);
+    assert.ok(host.log.messages("warn").includes("etcd cannot be used; going on with what was remembered"));
+  });
+
+  it("waits when what it remembers is another host's, and says why", async () => {
+    const host = start();
+    await host.remember(leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.99", nodeId: "another" }));
+    host.store.disconnect();
+    const learning = host.learn();
+    await host.clock.advance(10_000);
+    assert.ok(host.log.messages("warn").some((message) => message.includes("is of no use")));
+    assert.match(host.waiting("config") ?? "", /connection refused/);
+    host.store.setConfig(CONFIG);
+    host.store.connect();
+    await host.clock.advance(5000);
+    assert.equal((await learning).isAway, false);
+  });
+});
+
+describe("the subnet that a start leases", () => {
+  it("is that of the subnet file before that of what is remembered", async () => {
+    for (const [file, subnet] of [
+      ["FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.77.1/24\n", "10.5.77.0/24"],
+      ["", "10.5.52.0/24"],
+      ["FLANNEL_SUBNET=nonsense\n", "10.5.52.0/24"],
+    ] as const) {
+      const host = start();
+      await host.remember(await ownLease(host));
+      host.publish(file);
+      const { lease, fresh } = await host.acquire();
+      assert.deepEqual([lease.subnet.v4, fresh], [subnet, true], file);
+    }
+  });
+
+  it("says this host's id and its public IP", async () => {
+    const host = start();
+    host.store.setConfig(CONFIG);
+    const { lease } = await host.acquire();
+    const { self } = await host.learn();
+    assert.deepEqual([lease.attrs.publicIp, lease.attrs.nodeId], [ADDRESS, self.nodeId]);
+    assert.equal(host.waiting("lease"), null);
+  });
+
+  it("is no longer remembered once its record is another host's", async () => {
+    const host = start();
+    await host.remember(await ownLease(host));
+    host.store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.9", nodeId: "another" }));
+    const { lease } = await host.acquire();
+    assert.notEqual(lease.subnet.v4, "10.5.52.0/24");
+    await host.clock.advance(0);
+    assert.equal((await host.learn()).last, null);
+  });
+});
