@@ -1,6 +1,6 @@
 // What benchmarks have in common as commands: progress on standard error, signals, and the exit status of what fails.
 
-import { setMaxListeners } from "node:events";
+import { abortOnSignals } from "../lab/interrupts.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { createStyle } from "../src/base/terminal-text.ts";
@@ -33,12 +33,4 @@ export async function runBenchmark(
     console.error(`bench failed: ${messageOf(error)}`);
     return FAILED;
   }
-}
-
-/** npm passes a signal on that the terminal has sent already, so a second one means nothing. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  setMaxListeners(0, controller.signal);
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort());
-  return controller.signal;
 }

@@ -1,8 +1,8 @@
 // The demo's process edge: arguments, signals, what is printed, exit status.
 
-import { setMaxListeners } from "node:events";
 import { join } from "node:path";
 import { isKept, listRuns, takeDown } from "../lab/cleanup.ts";
+import { abortOnSignals } from "../lab/interrupts.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { createStyle } from "../src/base/terminal-text.ts";
@@ -62,15 +62,6 @@ async function demonstrate(options: DemoOptions): Promise<number> {
     if (error instanceof DemoFailed) console.error(error.lastLines.join("\n"));
     return FAILED;
   }
-}
-
-/** npm passes a signal on that the terminal has sent already, so a second one means nothing. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  // Twenty daemons are waited for under this one signal.
-  setMaxListeners(0, controller.signal);
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort());
-  return controller.signal;
 }
 
 function takeDownKept(): void {

@@ -1,8 +1,8 @@
 // npm run soak: the process edge: arguments, signals, what is printed, exit status.
 
-import { setMaxListeners } from "node:events";
 import { join } from "node:path";
 import { saveLogs } from "../demo/logs.ts";
+import { abortOnSignals } from "../lab/interrupts.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { systemRandom } from "../src/base/random.ts";
@@ -99,14 +99,6 @@ function createDeps(say: (line: string) => void): StoryDeps {
       if (log) progress(`whole logs are in ${join(log.path, "..")}`);
     },
   };
-}
-
-/** npm passes a signal on that the terminal has sent already, so a second one means nothing. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController();
-  setMaxListeners(0, controller.signal);
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => controller.abort());
-  return controller.signal;
 }
 
 void main().then((status) => process.exit(status));
