@@ -2,7 +2,8 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type EtcdOptions, type EtcdServer, freePorts, startEtcd } from "./etcd.ts";
+import { type EtcdOptions, type EtcdServer, startEtcd } from "./etcd.ts";
+import { freePorts } from "./server-process.ts";
 
 export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly EtcdServer[];

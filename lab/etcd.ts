@@ -1,14 +1,10 @@
 // A real etcd for a lab: in a namespace or on loopback, with a data directory of its own that goes away with it.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { seconds } from "../src/base/brand.ts";
-import { attempt, toolEnvironment } from "./run.ts";
+import { createServerProcess, freePorts, TIED_TO_PARENT } from "./server-process.ts";
 import { inNamespace } from "./topology.ts";
-import { waitFor } from "./wait.ts";
 
 export interface EtcdOptions {
   /** Where it runs; without one, in the caller's own network. */
@@ -59,12 +55,6 @@ export interface EtcdServer extends AsyncDisposable {
   thaw(): void;
 }
 
-/** Kernel: the server then dies with this process however that ends, also where no "exit" event comes. */
-export const TIED_TO_PARENT = ["setpriv", "--pdeathsig", "KILL"];
-
-const START_LIMIT = seconds(30);
-const STOP_LIMIT = seconds(10);
-
 /** Resolves when the server answers. */
 export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Promise<EtcdServer> {
   const { namespace, address = "127.0.0.1", tls } = options;
@@ -77,60 +67,34 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
   const command = etcdCommand(options, endpoint, member, dataDirectory);
   const placed = namespace === undefined ? command : inNamespace(namespace, command);
   const words = options.directory === undefined ? [...TIED_TO_PARENT, ...placed] : placed;
-  let child: ChildProcess | null = null;
+  const listen = `${address}:${client}`;
+  const logFile = join(directory, "etcd.log");
+  const server = createServerProcess({ name: "etcd", command: words, logFile, listen, namespace });
   const end = () => {
-    child?.kill("SIGKILL");
+    server.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
   };
   if (options.directory === undefined) process.on("exit", end);
-  const stop = async () => {
-    const server = child;
-    server?.kill("SIGKILL");
-    await waitFor("the end of etcd", () => (!server || hasEnded(server) ? true : null), STOP_LIMIT, never);
-    child = null;
-  };
-  const start = async () => {
-    const server = launch(words, join(directory, "etcd.log"));
-    child = server;
-    await waitFor(
-      `etcd at ${endpoint}`,
-      () => answers(server, namespace, `${address}:${client}`, signal),
-      START_LIMIT,
-      signal,
-    );
-  };
   const etcd: EtcdServer = {
     endpoint,
     dataDirectory,
     member,
-    stop,
-    start,
-    freeze: () => void child?.kill("SIGSTOP"),
-    thaw: () => void child?.kill("SIGCONT"),
+    stop: server.stop,
+    start: () => server.start(signal),
+    freeze: () => server.kill("SIGSTOP"),
+    thaw: () => server.kill("SIGCONT"),
     [Symbol.asyncDispose]: async () => {
-      await stop();
+      await server.stop();
       process.removeListener("exit", end);
       end();
     },
   };
   try {
-    await start();
+    await etcd.start();
     return etcd;
   } catch (error) {
     await etcd[Symbol.asyncDispose]();
     throw error;
-  }
-}
-
-const never = new AbortController().signal;
-
-/** In a process group of its own: Ctrl-C is for whoever takes the lab down in order. */
-export function launch([program = "", ...args]: readonly string[], logFile: string): ChildProcess {
-  const log = openSync(logFile, "a");
-  try {
-    return spawn(program, args, { detached: true, stdio: ["ignore", log, log], env: toolEnvironment() });
-  } finally {
-    closeSync(log);
   }
 }
 
@@ -166,41 +130,4 @@ export function formatMembers(peers: EtcdMember["peers"]): string {
   return Object.entries(peers)
     .map(([name, url]) => `${name}=${url}`)
     .join(",");
-}
-
-/** By a TCP connection: with TLS, or with auth, a request would need more than is known here. etcd listens when it serves. */
-export async function answers(
-  server: ChildProcess,
-  namespace: string | undefined,
-  hostAndPort: string,
-  signal: AbortSignal,
-): Promise<true | null> {
-  if (hasEnded(server)) throw new Error(`etcd has ended with status ${server.exitCode ?? server.signalCode}`);
-  const [host, port] = hostAndPort.split(":");
-  const probe = ["bash", "-c", `exec 3<>/dev/tcp/${host}/${port}`];
-  const { status } = await attempt(namespace === undefined ? probe : inNamespace(namespace, probe), {}, signal);
-  return status === 0 ? true : null;
-}
-
-export function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null || pid === undefined;
-}
-
-/** Two ports that nobody listens on right now. */
-export async function freePorts(address: string): Promise<readonly [number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.on("error", reject);
-          server.listen(0, address, () => {
-            const bound = server.address();
-            resolve(bound !== null && typeof bound === "object" ? bound.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return [ports[0] ?? 0, ports[1] ?? 0];
 }

@@ -1,13 +1,10 @@
 // etcd's own gRPC proxy, in front of a lab's etcd: it merges the watches of many clients.
 
-import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { seconds } from "../src/base/brand.ts";
-import { answers, freePorts, hasEnded, launch, TIED_TO_PARENT } from "./etcd.ts";
+import { createServerProcess, freePorts, TIED_TO_PARENT } from "./server-process.ts";
 import { inNamespace } from "./topology.ts";
-import { waitFor } from "./wait.ts";
 
 export interface GrpcProxy extends AsyncDisposable {
   /** For clients, in place of the etcd's own: "http://127.0.0.1:23790" */
@@ -16,9 +13,6 @@ export interface GrpcProxy extends AsyncDisposable {
   /** Ends the proxy as a crash would, and starts another in its place. */
   restart(): Promise<void>;
 }
-
-const START_LIMIT = seconds(30);
-const STOP_LIMIT = seconds(10);
 
 export interface GrpcProxyOptions {
   /** Of the etcd behind it. */
@@ -41,43 +35,31 @@ export async function startGrpcProxy(options: GrpcProxyOptions, signal: AbortSig
   ];
   const words = ["etcd", "grpc-proxy", "start", ...flags];
   const command = [...TIED_TO_PARENT, ...(namespace === undefined ? words : inNamespace(namespace, words))];
-  const start = async () => {
-    const started = launch(command, join(directory, "proxy.log"));
-    child = started;
-    const look = () => answers(started, namespace, listen, signal);
-    await waitFor(`the grpc-proxy at ${listen}`, look, START_LIMIT, signal);
-  };
-  const stop = async () => {
-    const server = child;
-    server?.kill("SIGKILL");
-    await waitFor("the end of the grpc-proxy", () => !server || hasEnded(server) || null, STOP_LIMIT, never);
-  };
-  let child: ChildProcess | null = null;
+  const logFile = join(directory, "proxy.log");
+  const server = createServerProcess({ name: "the grpc-proxy", command, logFile, listen, namespace });
   const end = () => {
-    child?.kill("SIGKILL");
+    server.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
   };
   process.on("exit", end);
   const proxy: GrpcProxy = {
     endpoint: `http://${listen}`,
-    pid: () => child?.pid ?? 0,
+    pid: server.pid,
     restart: async () => {
-      await stop();
-      await start();
+      await server.stop();
+      await server.start(signal);
     },
     [Symbol.asyncDispose]: async () => {
-      await stop();
+      await server.stop();
       process.removeListener("exit", end);
       end();
     },
   };
   try {
-    await start();
+    await server.start(signal);
     return proxy;
   } catch (error) {
     await proxy[Symbol.asyncDispose]();
     throw error;
   }
 }
-
-const never = new AbortController().signal;
