@@ -1,52 +1,21 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, describe, it } from "node:test";
+import { type BenchRun, runBenchmark } from "../support/bench-run.ts";
 
 const MAIN = join(import.meta.dirname, "../../bench/datapath.js");
 const directory = mkdtempSync(join(tmpdir(), "flanneld-bench-"));
 after(() => rmSync(directory, { recursive: true }));
 const CHART = join(directory, "charts/datapath.svg");
 
-interface Bench {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly progress: readonly string[];
-  /** Namespaces and directories of its run that are still there. */
-  readonly remains: readonly string[];
-}
-
-/** Runs it to its end. Calls `onLine` for each line of progress. */
-async function runBench(
+function runBench(
   args: readonly string[],
-  onLine: (line: string, pid: number) => void = () => {},
+  onLine?: (line: string, pid: number) => void,
   environment: NodeJS.ProcessEnv = {},
-): Promise<Bench> {
-  const env = { ...process.env, PEER: "", ...environment };
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
-  const pid = child.pid ?? 0;
-  let stdout = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  const progress: string[] = [];
-  createInterface({ input: child.stderr }).on("line", (line) => {
-    progress.push(line);
-    onLine(line, pid);
-  });
-  const status = await new Promise<number | null>((done) => child.on("close", done));
-  return { status, stdout, progress, remains: listRemains(`fl${pid.toString(36)}`) };
-}
-
-function listRemains(run: string): readonly string[] {
-  return ["/run/netns", "/run/flannel-lab"].flatMap((parent) =>
-    existsSync(parent)
-      ? readdirSync(parent).filter((name) => name === run || name.startsWith(`${run}-`) || name.startsWith(`${run}.`))
-      : [],
-  );
+): Promise<BenchRun> {
+  return runBenchmark(MAIN, args, { PEER: "", ...environment }, onLine);
 }
 
 /** A flanneld whose log says nothing that we know: routes for the other of the two hosts, and the subnet file. */

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, describe, it } from "node:test";
 import type { Figure } from "../../bench/scale/figures.ts";
+import { type BenchRun, runBenchmark } from "../support/bench-run.ts";
 
 const MAIN = join(import.meta.dirname, "../../bench/scale.js");
 const TINY = [
@@ -13,45 +12,13 @@ const TINY = [
   ...["--joiners", "15", "--watchers", "10", "--settle", "1", "--seconds", "3"],
 ];
 
-interface Bench {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly progress: readonly string[];
-  /** Namespaces and directories of its run, and temporary files of its own, that are still there. */
-  readonly remains: readonly string[];
-}
-
 const directory = mkdtempSync(join(tmpdir(), "flanneld-bench-"));
 after(() => rmSync(directory, { recursive: true }));
 
-/** Runs it to its end. Calls `onLine` for each line of progress. */
-async function runBench(
-  args: readonly string[],
-  onLine: (line: string, pid: number) => void = () => {},
-): Promise<Bench> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, TMPDIR: directory },
-  });
-  const pid = child.pid ?? 0;
-  let stdout = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  const progress: string[] = [];
-  createInterface({ input: child.stderr }).on("line", (line) => {
-    progress.push(line);
-    onLine(line, pid);
-  });
-  const status = await new Promise<number | null>((done) => child.on("close", done));
-  return { status, stdout, progress, remains: listRemains(pid) };
-}
-
-function listRemains(pid: number): readonly string[] {
-  const run = `fl${pid.toString(36)}`;
-  const ours = (name: string) => name === run || name.startsWith(`${run}-`) || name.startsWith(`${run}.`);
-  const lab = ["/run/netns", "/run/flannel-lab"].flatMap((parent) => (existsSync(parent) ? readdirSync(parent) : []));
-  return [...lab.filter(ours), ...readdirSync(directory)];
+/** Its temporary files are among what remains, too. */
+async function runBench(args: readonly string[], onLine?: (line: string, pid: number) => void): Promise<BenchRun> {
+  const run = await runBenchmark(MAIN, args, { TMPDIR: directory }, onLine);
+  return { ...run, remains: [...run.remains, ...readdirSync(directory)] };
 }
 
 describe("bench:scale", () => {
