@@ -3,7 +3,8 @@
 import { addAbortListener } from "node:events";
 import { readFile } from "node:fs/promises";
 import { systemClock } from "./base/clock.ts";
-import { FlannelError, messageOf } from "./base/errors.ts";
+import { FlannelError } from "./base/errors.ts";
+import { describeFileError } from "./base/file-error.ts";
 import { SILENT } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
 import { createStyle } from "./base/terminal-text.ts";
@@ -30,7 +31,7 @@ async function readText(path: string, signal: AbortSignal): Promise<string> {
   const bytes = await (path === "-" ? readStandardInput(signal) : readFile(path, { signal })).catch(
     (error: unknown) => {
       signal.throwIfAborted();
-      throw unreadable(reasonOf(error));
+      throw unreadable(describeFileError(error));
     },
   );
   if (bytes.length > LARGEST_TEXT) throw unreadable(`it has more than ${LARGEST_TEXT} bytes`);
@@ -49,19 +50,6 @@ async function readStandardInput(signal: AbortSignal): Promise<Buffer> {
     if (size > LARGEST_TEXT) break;
   }
   return Buffer.concat(chunks);
-}
-
-function reasonOf(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case "ENOENT":
-      return "there is no such file";
-    case "EACCES":
-      return "permission denied";
-    case "EISDIR":
-      return "it is a directory";
-    default:
-      return messageOf(error);
-  }
 }
 
 /** What writing to standard output has failed with; of standard error nobody is left to be told. */

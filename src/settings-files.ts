@@ -1,7 +1,7 @@
 // The files with the settings of flanneld.service, for commands that are not told where etcd is.
 
 import { readFileSync } from "node:fs";
-import { messageOf } from "./base/errors.ts";
+import { describeFileError } from "./base/file-error.ts";
 import { SETTINGS_FILES, type SettingsFile } from "./cli/service-settings.ts";
 
 /** Those that there are, in the unit's order. */
@@ -15,7 +15,6 @@ function readSettingsFile(path: string): readonly SettingsFile[] {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return [];
-    const reason = code === "EACCES" ? "permission denied" : messageOf(error);
-    return [{ kind: "unreadable", path, reason }];
+    return [{ kind: "unreadable", path, reason: describeFileError(error) }];
   }
 }

@@ -6,6 +6,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { EpochMillis } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
+import { describeFileError } from "../base/file-error.ts";
 import type { TlsOptions } from "../cli/options.ts";
 import type { CertificateExpiry } from "../subnet/lease-store.ts";
 
@@ -93,7 +94,7 @@ async function readPem(path: string, purpose: string): Promise<PemFile> {
   try {
     return { path, purpose, content: await readFile(path) };
   } catch (error) {
-    throw unusable({ path, purpose }, reasonOf(error));
+    throw unusable({ path, purpose }, describeFileError(error));
   }
 }
 
@@ -126,18 +127,4 @@ async function readSystemAuthorities(): Promise<Buffer | null> {
 
 function unusable({ path, purpose }: Omit<PemFile, "content">, reason: string): FlannelError<"file.unreadable"> {
   return new FlannelError("file.unreadable", { path, purpose, reason });
-}
-
-/** Node's message repeats the path. */
-function reasonOf(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case "ENOENT":
-      return "there is no such file";
-    case "EACCES":
-      return "permission denied";
-    case "EISDIR":
-      return "it is a directory";
-    default:
-      return String(error);
-  }
 }
