@@ -10,7 +10,7 @@ import type { ValidConfig } from "./check-config.ts";
 import { effectiveValues } from "./config-view.ts";
 import { startOf } from "./lease-report.ts";
 
-export interface ConfigChange {
+export interface MemberChange {
   /** "SubnetLen", "Backend.VNI" */
   readonly member: string;
   /** Undefined where there was no such member, or no valid config; null: the interface decides. */
@@ -22,7 +22,7 @@ export interface ConfigChange {
  * In the order of the config. Spelling, order and members that nobody reads are no change, nor are the members of a
  * backend that is no longer used.
  */
-export function diffConfigs(before: ValidConfig | null, after: ValidConfig): readonly ConfigChange[] {
+export function diffConfigs(before: ValidConfig | null, after: ValidConfig): readonly MemberChange[] {
   const from: ReadonlyMap<string, Json> = before ? effectiveValues(before) : new Map();
   const to = effectiveValues(after);
   return [...to.keys()]

@@ -7,10 +7,10 @@ import type { ConfigRecord } from "../subnet/operator-store.ts";
 import { readCandidate, refuseCandidate } from "./candidate.ts";
 import { checkConfig, type ValidConfig } from "./check-config.ts";
 import {
-  type ConfigChange,
   diffConfigs,
   excludedLeases,
   hostsOf,
+  type MemberChange,
   type Restarts,
   restartsFor,
 } from "./config-change.ts";
@@ -60,7 +60,7 @@ interface Outcome {
   readonly kind: "same" | "written" | "not-written" | "refused";
   /** What stood there before. */
   readonly before: ConfigRecord | null;
-  readonly changes: readonly ConfigChange[];
+  readonly changes: readonly MemberChange[];
   /** Null when there was no valid config, so that nobody knows by which one daemons go. */
   readonly restarts: Restarts | null;
   /** How many have a record. */
@@ -146,7 +146,7 @@ function outcomeJson({ kind, changes, restarts, excluded }: Outcome, { ipv4 }: V
   };
 }
 
-function printChanges(out: Screen, changes: readonly ConfigChange[]): void {
+function printChanges(out: Screen, changes: readonly MemberChange[]): void {
   if (changes.length === 0) {
     printLines(out, ["the values stay the same, only the text is another"]);
     return;
