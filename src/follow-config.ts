@@ -10,7 +10,7 @@ import type { Logger } from "./base/log.ts";
 import type { Random } from "./base/random.ts";
 import { childSignal } from "./base/signals.ts";
 import { runTasks } from "./base/tasks.ts";
-import { judgeChange, type Overlay } from "./overlay.ts";
+import { type ConfigChange, judgeChange, type Overlay } from "./overlay.ts";
 import { AWAY, unlessAway } from "./subnet/away.ts";
 import type { Lease } from "./subnet/lease.ts";
 import type { LeaseStore } from "./subnet/lease-store.ts";
@@ -76,32 +76,45 @@ function createJudge(
     trouble: () => trouble,
     take(text) {
       const change = judgeChange(overlay, text, key, self().subnet);
-      const before = trouble;
-      trouble = null;
-      switch (change.kind) {
-        case "none":
-          if (before !== null) log.info("the network config in etcd is again the one in force", { key });
-          break;
-        case "live":
-          overlay = change.overlay;
-          if (change.changed.length > 0)
-            log.info("the network config has changed and is followed", { key, changed: change.changed.join(", ") });
-          break;
-        case "restart":
-          trouble = `the network config in etcd has changed; restart flanneld to follow ${change.changed.join(", ")}`;
-          log.warn("the network config has changed in what needs a restart; the old one stays in force until then", {
-            key,
-            changed: change.changed.join(", "),
-          });
-          break;
-        case "unusable":
-          trouble = `${change.reason}; the old one stays in force`;
-          log.warn("the network config cannot be used; the old one stays in force", { key, reason: change.reason });
-          break;
-      }
+      if (change.kind === "live") overlay = change.overlay;
+      tell(change, trouble !== null, key, log);
+      trouble = troubleOf(change);
       onChange();
     },
   };
+}
+
+function troubleOf(change: ConfigChange): string | null {
+  switch (change.kind) {
+    case "none":
+    case "live":
+      return null;
+    case "restart":
+      return `the network config in etcd has changed; restart flanneld to follow ${change.changed.join(", ")}`;
+    case "unusable":
+      return `${change.reason}; the old one stays in force`;
+  }
+}
+
+function tell(change: ConfigChange, wasTrouble: boolean, key: string, log: Logger): void {
+  switch (change.kind) {
+    case "none":
+      if (wasTrouble) log.info("the network config in etcd is again the one in force", { key });
+      break;
+    case "live":
+      if (change.changed.length > 0)
+        log.info("the network config has changed and is followed", { key, changed: change.changed.join(", ") });
+      break;
+    case "restart":
+      log.warn("the network config has changed in what needs a restart; the old one stays in force until then", {
+        key,
+        changed: change.changed.join(", "),
+      });
+      break;
+    case "unusable":
+      log.warn("the network config cannot be used; the old one stays in force", { key, reason: change.reason });
+      break;
+  }
 }
 
 interface ConfigWatch {
