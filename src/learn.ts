@@ -54,7 +54,7 @@ function markOf(prefix: string): string {
 
 /** Looks at everything that can be refused; changes nothing but what this host remembers of itself. */
 export async function learn(options: Options, means: Means, signal: AbortSignal): Promise<Learned> {
-  const { board, kernel, log } = means;
+  const { board, log } = means;
   const { prefix } = options.etcd;
   const configKey = `${prefix}/config`;
   const memory = createMemory(prefix, means);
@@ -76,10 +76,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
 
   const { underlay, self } = await identify();
   log.info("underlay interface", { dev: underlay.link, mtu: underlay.mtu, publicIp: underlay.publicIp });
-  const links = await kernel.links(signal);
-  const host: HostView = { underlay, links, mark: markOf(prefix) };
-  const reason = overlay.backend.unsuitable(host);
-  if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: overlay.backend.type, reason });
+  const host = await findHost(overlay, underlay, markOf(prefix), means, signal);
   const firewall = await learnFirewall(overlay.network, options, means, signal);
   return {
     overlay,
@@ -87,7 +84,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     underlay,
     self,
     mark: host.mark,
-    flannelDevices: flannelDevices(links),
+    flannelDevices: flannelDevices(host.links),
     firewall,
     memory,
     list: found.list,
@@ -95,6 +92,20 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     last,
     lately: last && leasesOfLate(last, options, means),
   };
+}
+
+/** Throws `backend.unsuitable`. */
+async function findHost(
+  { backend }: Overlay,
+  underlay: Underlay,
+  mark: string,
+  { kernel }: Means,
+  signal: AbortSignal,
+): Promise<HostView> {
+  const host: HostView = { underlay, links: await kernel.links(signal), mark };
+  const reason = backend.unsuitable(host);
+  if (reason !== null) throw new FlannelError("backend.unsuitable", { backend: backend.type, reason });
+  return host;
 }
 
 /** `own` is this host's subnet, as far as it is known. Throws `interface.not-found`. */

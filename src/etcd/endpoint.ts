@@ -98,11 +98,38 @@ type UnaryMethod = (
 ) => { cancel(): void };
 type StreamMethod = (metadata: unknown, options: object) => unknown;
 
-function endpointOn(
-  url: string,
-  tls: TlsMaterial | null,
-  openPool: (pace: Pace, tls: TlsMaterial | null) => ConnectionPool,
-): Endpoint {
+type OpenPool = (pace: Pace, tls: TlsMaterial | null) => ConnectionPool;
+
+function endpointOn(url: string, tls: TlsMaterial | null, openPool: OpenPool): Endpoint {
+  const channel = createChannel(tls, openPool);
+  return {
+    url,
+    async unary<Response>(call: Call, request: object, signal: AbortSignal) {
+      signal.throwIfAborted();
+      return await channel.use(call, async (stubs, metadata) => {
+        const client = stubs as Readonly<Record<string, UnaryMethod>>;
+        const start = (done: Done) => client[call.method]?.(request, metadata, {}, done);
+        return (await untilAnswered(start, signal)) as Response;
+      });
+    },
+    async stream<Request, Response>(call: Call) {
+      return await channel.use(call, (stubs, metadata) => {
+        const client = stubs as Readonly<Record<string, StreamMethod>>;
+        const stream = client[call.method]?.(metadata, {}) as GrpcStream<Request, Response>;
+        // An error that arrives while nobody iterates, as after a cancellation, is no news.
+        stream.on("error", () => {});
+        return stream;
+      });
+    },
+    reset: channel.reset,
+    secure: channel.secure,
+    knock: (signal) => knock(url, signal),
+    [Symbol.dispose]: channel.close,
+  };
+}
+
+/** The connection, which is made anew for another pace and with other credentials. */
+function createChannel(tls: TlsMaterial | null, openPool: OpenPool) {
   let used: { readonly pace: Pace; readonly tls: TlsMaterial | null } = { pace: "quick", tls };
   let pool = openPool(used.pace, used.tls);
   let host: Host | null = null;
@@ -113,48 +140,35 @@ function endpointOn(
     pool = openPool(used.pace, used.tls);
     host = null;
   };
-  const connectTo = <T>({ service, headers }: Call, use: (stubs: unknown, metadata: unknown) => T): Promise<T> =>
-    pool.withConnection(service, ({ client, metadata, resource }) => {
-      host = resource;
-      for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-      return use(client, metadata);
-    });
   return {
-    url,
-    async unary<Response>(call: Call, request: object, signal: AbortSignal) {
-      signal.throwIfAborted();
-      return await connectTo(
-        call,
-        (stubs, metadata) =>
-          new Promise<Response>((resolve, reject) => {
-            const client = stubs as Readonly<Record<string, UnaryMethod>>;
-            const running = client[call.method]?.(request, metadata, {}, (error, response) => {
-              listener[Symbol.dispose]();
-              if (error) reject(isGrpcFailure(error) ? new CallFailed(error, { cause: error }) : error);
-              else resolve(response as Response);
-            });
-            const listener = addAbortListener(signal, () => running?.cancel());
-          }),
-      );
-    },
-    async stream<Request, Response>(call: Call) {
-      return await connectTo(call, (stubs, metadata) => {
-        const client = stubs as Readonly<Record<string, StreamMethod>>;
-        const stream = client[call.method]?.(metadata, {}) as GrpcStream<Request, Response>;
-        // An error that arrives while nobody iterates, as after a cancellation, is no news.
-        stream.on("error", () => {});
-        return stream;
-      });
-    },
-    reset(pace) {
+    use: <T>({ service, headers }: Call, call: (stubs: unknown, metadata: unknown) => T | Promise<T>): Promise<T> =>
+      pool.withConnection(service, ({ client, metadata, resource }) => {
+        host = resource;
+        for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+        return call(client, metadata);
+      }),
+    reset(pace: Pace) {
       // Credentials with a hundred authorities take a while to make.
       if (pace === used.pace) host?.resetAllServices();
       else replace({ ...used, pace });
     },
-    secure: (next) => replace({ ...used, tls: next }),
-    knock: (signal) => knock(url, signal),
-    [Symbol.dispose]: () => pool.close(),
+    secure: (next: TlsMaterial) => replace({ ...used, tls: next }),
+    close: () => pool.close(),
   };
+}
+
+type Done = (error: Error | null, response: unknown) => void;
+
+/** Cancels the call on abort; what gRPC says then is the answer. */
+function untilAnswered(start: (done: Done) => { cancel(): void } | undefined, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const running = start((error, response) => {
+      listener[Symbol.dispose]();
+      if (error) reject(isGrpcFailure(error) ? new CallFailed(error, { cause: error }) : error);
+      else resolve(response);
+    });
+    const listener = addAbortListener(signal, () => running?.cancel());
+  });
 }
 
 async function knock(url: string, signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@ import type { IKeyValue, IRangeRequest, IResponseHeader } from "etcd3";
 import type { Logger } from "../base/log.ts";
 import type { EtcdOptions } from "../cli/options.ts";
 import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
-import type { LeaseCensus, LeaseList, OpenLeaseStore } from "../subnet/lease-store.ts";
+import type { LeaseCensus, LeaseList, LeaseStore, OpenLeaseStore } from "../subnet/lease-store.ts";
 import type { OperatorStore } from "../subnet/operator-store.ts";
 import type { FailoverDeps } from "./failover.ts";
 import { createKeyspace, type Keyspace, readLease, readRecord } from "./keyspace.ts";
@@ -41,33 +41,14 @@ export async function openEtcdLeaseStore(
     await transport.range("trying the new TLS files", { key: keyspace.subnets, count_only: true }, signal);
   };
   const upkeep = tls && startTlsUpkeep(options, tls, { ...deps, transport, prove });
-  /** The newest list, which is where a watch begins. */
-  let listed: ListedStore | null = null;
-  /** As last read, which is where its watch begins. */
-  let config: ReadConfig | null = null;
-  const list = async (signal: AbortSignal) => {
-    listed = await listLeases(means, signal);
-    return listed;
-  };
   return {
-    async survey(signal) {
-      const both = await survey(means, signal);
-      ({ listed, config } = both);
-      return { config: both.config.text, list: both.listed.list };
-    },
-    async networkConfig(signal) {
-      config = await readConfig({ transport, key: keyspace.config }, signal, READING_CONFIG);
-      return config.text;
-    },
+    ...createReadings(means),
     v2NetworkConfig: (signal) => {
       const v2 = { clock: deps.clock, tls: upkeep?.material() ?? null };
       return readV2Value(keyspace.config.toString("utf8"), options, v2, signal);
     },
-    watchNetworkConfig: (signal) => watchConfig(config, { ...means, key: keyspace.config }, signal),
-    list: async (signal) => (await list(signal)).list,
     census: (since, signal) => takeCensus(since, means, signal),
     get: (key, signal) => getLease(key, means, signal),
-    watch: (from, signal) => watchLeases(positionAt(from, listed, keyspace), { ...means, list }, signal),
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
     replaceBad: (subnet, attrs, ttl, signal) => replaceBadRecord(subnet, attrs, ttl, means, signal),
     renew: (lease, attrs, ttl, signal) => renewLease(lease, attrs, ttl, means, signal),
@@ -82,6 +63,34 @@ export async function openEtcdLeaseStore(
       await upkeep?.[Symbol.asyncDispose]();
       transport[Symbol.dispose]();
     },
+  };
+}
+
+/** What is read as a whole, and followed from there: a watch begins where the newest reading was. */
+function createReadings(
+  means: WriteDeps & StoreDeps,
+): Pick<LeaseStore, "survey" | "networkConfig" | "watchNetworkConfig" | "list" | "watch"> {
+  const { transport, keyspace } = means;
+  const key = keyspace.config;
+  let listed: ListedStore | null = null;
+  let config: ReadConfig | null = null;
+  const list = async (signal: AbortSignal) => {
+    listed = await listLeases(means, signal);
+    return listed;
+  };
+  return {
+    async survey(signal) {
+      const both = await survey(means, signal);
+      ({ listed, config } = both);
+      return { config: both.config.text, list: both.listed.list };
+    },
+    async networkConfig(signal) {
+      config = await readConfig({ transport, key }, signal, READING_CONFIG);
+      return config.text;
+    },
+    watchNetworkConfig: (signal) => watchConfig(config, { ...means, key }, signal),
+    list: async (signal) => (await list(signal)).list,
+    watch: (from, signal) => watchLeases(positionAt(from, listed, keyspace), { ...means, list }, signal),
   };
 }
 

@@ -74,6 +74,33 @@ export async function openTransport(
   const tokens = createTokens(options.auth);
   const failover = withMemory(createFailover(endpoints, tokens, { ...deps, advise }));
   const watches = createWatches();
+  return {
+    ...createUnaryCalls(failover),
+    keepAlive: (op, id, signal) =>
+      failover.attempt({ op, repeatable: true }, (...on) => keepAliveOnce(id, ...on), signal),
+    openWatch: (op, request, signal) =>
+      failover.attempt(
+        { op, repeatable: true },
+        (...on) => openWatch(op, request, { failover, watches, advise }, ...on),
+        signal,
+      ),
+    secure(next) {
+      used = next;
+      watches.age();
+      for (const endpoint of endpoints) endpoint.secure(next);
+    },
+    renewWatches: watches.renew,
+    trouble: failover.trouble,
+    [Symbol.dispose]: () => {
+      for (const endpoint of endpoints) endpoint[Symbol.dispose]();
+    },
+  };
+}
+
+/** One request, one answer. What may happen twice is tried on the next endpoint whatever the first has done. */
+function createUnaryCalls(
+  failover: Failover,
+): Pick<EtcdTransport, "range" | "ranges" | "txn" | "grantLease" | "revokeLease" | "timeToLive"> {
   const unary =
     <Request extends object, Response>(service: "KV" | "Lease", method: string, repeatable: boolean) =>
     (op: string, request: Request, signal: AbortSignal) =>
@@ -98,24 +125,6 @@ export async function openTransport(
     },
     revokeLease: async (op, id, signal) => void (await revoke(op, { ID: id }, signal)),
     timeToLive: async (op, id, signal) => Number((await timeToLive(op, { ID: id }, signal)).TTL),
-    keepAlive: (op, id, signal) =>
-      failover.attempt({ op, repeatable: true }, (...on) => keepAliveOnce(id, ...on), signal),
-    openWatch: (op, request, signal) =>
-      failover.attempt(
-        { op, repeatable: true },
-        (...on) => openWatch(op, request, { failover, watches, advise }, ...on),
-        signal,
-      ),
-    secure(next) {
-      used = next;
-      watches.age();
-      for (const endpoint of endpoints) endpoint.secure(next);
-    },
-    renewWatches: watches.renew,
-    trouble: failover.trouble,
-    [Symbol.dispose]: () => {
-      for (const endpoint of endpoints) endpoint[Symbol.dispose]();
-    },
   };
 }
 

@@ -42,30 +42,17 @@ export function createLeaseFollower(
   options: { readonly recount: Millis },
   deps: FollowDeps,
 ): LeaseFollower {
-  const complaint = createComplaint(
-    { raised: "lost the connection to etcd", settled: "connected to etcd again" },
-    deps,
-  );
   const book = createLeaseBook(first);
-  let trouble = first.fresh ? null : "it has not answered since the start";
+  const contact = createContact(first.fresh, deps);
   const take = (event: StoreEvent) => {
     if (book.enter(event)) deps.onChange(event);
   };
-  const lose = (reason: string) => {
-    trouble = reason;
-    complaint.raise(reason);
-  };
-  const regain = () => {
-    trouble = null;
-    complaint.settle();
-    deps.onConnected();
-  };
   const watch = async (signal: AbortSignal) => {
-    if (!first.fresh) take({ kind: "reset", list: await listAtLast(lose, deps, signal) });
-    if (!first.fresh) regain();
+    if (!first.fresh) take({ kind: "reset", list: await listAtLast(contact.lose, deps, signal) });
+    if (!first.fresh) contact.regain();
     for await (const event of deps.store.watch(book.table().revision, signal)) {
-      if (event.kind === "disconnected") lose(event.reason);
-      else if (event.kind === "connected") regain();
+      if (event.kind === "disconnected") contact.lose(event.reason);
+      else if (event.kind === "connected") contact.regain();
       else take(event);
     }
   };
@@ -82,8 +69,29 @@ export function createLeaseFollower(
   };
   return {
     table: book.table,
-    trouble: () => trouble,
+    trouble: contact.trouble,
     run: (signal) => runTasks({ watch, recount }, signal),
+  };
+}
+
+/** Whether the store answers, and what is told of that. */
+function createContact(fresh: boolean, deps: FollowDeps) {
+  const complaint = createComplaint(
+    { raised: "lost the connection to etcd", settled: "connected to etcd again" },
+    deps,
+  );
+  let trouble = fresh ? null : "it has not answered since the start";
+  return {
+    trouble: (): string | null => trouble,
+    lose(reason: string) {
+      trouble = reason;
+      complaint.raise(reason);
+    },
+    regain() {
+      trouble = null;
+      complaint.settle();
+      deps.onConnected();
+    },
   };
 }
 
