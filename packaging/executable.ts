@@ -1,6 +1,6 @@
 // The daemon as one executable: Node.js, the bundle and its compiled code (decision 16). The native addon lies beside it.
 
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../lab/run.ts";
 import { seconds } from "../src/base/brand.ts";
@@ -8,6 +8,21 @@ import type { Runtime } from "./runtime.ts";
 
 /** Those of bin/flanneld. */
 const FLAGS = ["--max-semi-space-size=4", "--v8-pool-size=1"];
+
+/** Node compiles the main script of an executable with less compiled code than there is: see compile-ahead.ts. */
+const MAIN = `"use strict";
+const { getRawAsset } = require("node:sea");
+const { Script } = require("node:vm");
+const read = (name) => Buffer.from(getRawAsset(name));
+const options = { filename: "flanneld.cjs", cachedData: read("cache") };
+new Script(read("script").latin1Slice(), options).runInThisContext()(require, module, exports);
+`;
+
+/** Ends with 1 when V8 would compile everything again. */
+const CHECK = `const { readFileSync } = require("node:fs");
+const options = { filename: "flanneld.cjs", cachedData: readFileSync("cache") };
+const { cachedDataRejected } = new (require("node:vm").Script)(readFileSync("script", "latin1"), options);
+process.exitCode = cachedDataRejected ? 1 : 0;`;
 
 /** Writes `flanneld` and `flannel.node` into the directory, from what the build has put into `dist`. */
 export async function makeExecutable(
@@ -17,23 +32,29 @@ export async function makeExecutable(
   signal: AbortSignal,
 ): Promise<void> {
   mkdirSync(directory, { recursive: true });
-  copyFileSync(join(dist, "flanneld.cjs"), join(directory, "flanneld.cjs"));
+  const execute = (...words: readonly string[]) =>
+    run(["env", "-i", "-C", directory, runtime.executable, ...words], { limit: seconds(120) }, signal);
   await run(["strip", "-o", join(directory, "flannel.node"), join(dist, "flannel.node")], {}, signal);
+  // The bundle is ASCII, as esbuild writes it.
+  const bundle = readFileSync(join(dist, "flanneld.cjs"), "latin1");
+  writeFileSync(join(directory, "script"), `(function(require,module,exports){${bundle}\n})`, "latin1");
+  writeFileSync(join(directory, "main.cjs"), MAIN);
+  // Without a seed the hashes of names, which are a part of the compiled code, differ from run to run.
+  await execute("--random-seed=1", ...FLAGS, join(dist, "packaging/compile-ahead.js"), "script", "cache");
+  await execute(...FLAGS, "-e", CHECK);
   const config = {
-    // Relative, because the name is a part of the compiled code.
-    main: "flanneld.cjs",
+    main: "main.cjs",
     mainFormat: "commonjs",
     executable: runtime.executable,
     output: "flanneld",
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
-    useCodeCache: true,
+    useCodeCache: false,
+    assets: { script: "script", cache: "cache" },
     execArgv: FLAGS,
     // NODE_OPTIONS of whoever starts it must not change the daemon.
     execArgvExtension: "none",
   };
   writeFileSync(join(directory, "sea.json"), JSON.stringify(config));
-  // Without a seed the hashes of names, which are a part of the compiled code, differ from run to run.
-  const build = [runtime.executable, "--random-seed=1", "--build-sea", "sea.json"];
-  await run(["env", "-C", directory, ...build], { limit: seconds(120) }, signal);
+  await execute("--build-sea", "sea.json");
 }

@@ -39,13 +39,18 @@ async function runDaemonWith(options: Options): Promise<number> {
   const signal = stopOnSignals(log);
   try {
     // Loaded only now, so that the line above does not wait for the etcd client.
-    const [{ runDaemon }, { openPorts }] = await Promise.all([import("./daemon.ts"), import("./real-ports.ts")]);
+    const [{ runDaemon }, { openPorts }] = await loadDaemon();
     await runDaemon(options, openPorts(log, installDirectory()), signal);
   } catch (error) {
     if (!signal.aborted) return fail(error, log);
   }
   log.info("stopped; the kernel's state stays as it is");
   return 0;
+}
+
+/** Exported for packaging/compile-ahead.ts alone. */
+export function loadDaemon() {
+  return Promise.all([import("./daemon.ts"), import("./real-ports.ts")]);
 }
 
 /** Kernel: ps and the OOM killer show this and not the arguments. Node calls its main thread by a name of its own. */
