@@ -60,12 +60,30 @@ function removeUnused(namespace, used) {
 const inlineEtcdApi = {
   name: "inline-etcd-api",
   setup(bundle) {
+    bundle.onResolve({ filter: /^@grpc\/proto-loader$/ }, () => ({ path: join(ROOT, "scripts/etcd-protocol.cjs") }));
     bundle.onLoad({ filter: /\/etcd3\/lib\/connection-pool\.js$/ }, ({ path }) => {
       const api = JSON.stringify(etcdApi(resolve(dirname(path), "../proto")));
       const source = readFileSync(path, "utf8");
       const call = /\.loadSync\)\(`[^`]+rpc\.proto`,/;
       if (!call.test(source)) throw new Error(`${path} no longer loads rpc.proto in the way that is replaced here`);
-      return { loader: "js", contents: source.replace(call, () => `.fromJSON)(${api},`) };
+      return { loader: "js", contents: source.replace(call, () => `.defineServices)(${api},`) };
+    });
+  },
+};
+
+/**
+ * Node compiles a long regular expression at the first question whether an address is IPv6, which is a twentieth of the
+ * time from exec to the first request. grpc-js asks this of addresses only.
+ */
+const askForColons = {
+  name: "ask-for-colons",
+  setup(bundle) {
+    const filter = /\/grpc-js\/build\/src\/(subchannel-address|load-balancer-pick-first)\.js$/;
+    bundle.onLoad({ filter }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const contents = source.replaceAll(/\(0, net_1\.isIPv6\)\(([\w.[\]]+)\)/g, '$1.includes(":")');
+      if (contents === source) throw new Error(`${path} no longer asks for IPv6 in the way that is replaced here`);
+      return { loader: "js", contents };
     });
   },
 };
@@ -86,7 +104,7 @@ const bundled = build({
   minifySyntax: true,
   sourcemap: "external",
   define: { FLANNELD_VERSION: JSON.stringify(version) },
-  plugins: [inlineEtcdApi],
+  plugins: [inlineEtcdApi, askForColons],
   logLevel: "warning",
 });
 // What esbuild has found wrong, it has said already.
