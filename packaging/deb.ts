@@ -7,11 +7,9 @@ import { run } from "../lab/run.ts";
 import { seconds } from "../src/base/brand.ts";
 import { layTree } from "./lay.ts";
 import { readLibraries } from "./libraries.ts";
-import type { Edition } from "./man-pages.ts";
 import type { Architecture } from "./runtime.ts";
 import { compressed, type Entry, PLACES, packageEntries, type Sources, text } from "./tree.ts";
 
-export const MAINTAINER = "The flanneld maintainers <maintainers@flanneld.invalid>";
 export const SUMMARY = "overlay network that gives every container an address of its own";
 export const DESCRIPTION = [
   "flanneld leases a subnet for this host in etcd, keeps the kernel's routes to",
@@ -35,7 +33,7 @@ export async function makeDeb(
   signal: AbortSignal,
 ): Promise<string> {
   const { edition, root } = sources;
-  const entries = [...packageEntries(sources, PLACES.deb), ...debianDocuments(edition)];
+  const entries = [...packageEntries(sources, PLACES.deb), ...debianDocuments(sources)];
   const script = (name: string): Entry => ({
     path: `/DEBIAN/${name}`,
     mode: 0o755,
@@ -57,9 +55,9 @@ export async function makeDeb(
   return join(output, name);
 }
 
-function debianDocuments({ version, date }: Edition): readonly Entry[] {
+function debianDocuments({ edition: { version, date }, maintainer }: Sources): readonly Entry[] {
   const when = new Date(date * 1000).toUTCString().replace("GMT", "+0000");
-  const changelog = `flanneld (${version}) unstable; urgency=medium\n\n  * See the project's history.\n\n -- ${MAINTAINER}  ${when}\n`;
+  const changelog = `flanneld (${version}) unstable; urgency=medium\n\n  * See the project's history.\n\n -- ${maintainer}  ${when}\n`;
   const copyright = [
     "flanneld is distributed under the Apache License, Version 2.0, which on Debian",
     "systems is in /usr/share/common-licenses/Apache-2.0.",
@@ -88,7 +86,7 @@ function debianDocuments({ version, date }: Edition): readonly Entry[] {
 }
 
 async function formatControl(
-  { edition, program }: Sources,
+  { edition, maintainer, program }: Sources,
   { deb }: Architecture,
   entries: readonly Entry[],
   signal: AbortSignal,
@@ -103,7 +101,7 @@ async function formatControl(
     "Package: flanneld",
     `Version: ${edition.version}`,
     `Architecture: ${deb}`,
-    `Maintainer: ${MAINTAINER}`,
+    `Maintainer: ${maintainer}`,
     `Installed-Size: ${size}`,
     `Depends: ${depends.join(", ")}, init-system-helpers (>= 1.54~)`,
     "Recommends: iproute2, iptables | nftables",

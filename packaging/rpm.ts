@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:
 import { basename, join } from "node:path";
 import { run } from "../lab/run.ts";
 import { seconds } from "../src/base/brand.ts";
-import { DESCRIPTION, MAINTAINER, SUMMARY } from "./deb.ts";
+import { DESCRIPTION, SUMMARY } from "./deb.ts";
 import { layTree } from "./lay.ts";
 import type { Architecture } from "./runtime.ts";
 import { type Entry, PLACES, packageEntries, type Sources } from "./tree.ts";
@@ -50,7 +50,7 @@ export async function makeRpm(
   return join(output, basename(made));
 }
 
-export function formatSpec({ edition }: Sources, entries: readonly Entry[]): string {
+export function formatSpec({ edition, maintainer }: Sources, entries: readonly Entry[]): string {
   const day = new Date(edition.date * 1000).toUTCString().split(" ");
   const date = `${day[0]?.replace(",", "")} ${day[2]} ${day[1]} ${day[3]}`;
   return `Name: flanneld
@@ -59,7 +59,7 @@ Release: ${RELEASE}
 Summary: ${SUMMARY[0]?.toUpperCase()}${SUMMARY.slice(1)}
 License: Apache-2.0
 Group: System Environment/Daemons
-Packager: ${MAINTAINER}
+Packager: ${maintainer}
 Obsoletes: flannel < 1
 Recommends: iproute, iptables-nft
 Requires(post): systemd
@@ -96,7 +96,7 @@ ${entries.map(formatFile).join("\n")}
 %dir %attr(0755,root,root) /usr/share/doc/flanneld/examples
 
 %changelog
-* ${date} ${MAINTAINER} - ${edition.version}-${RELEASE}
+* ${date} ${maintainer} - ${edition.version}-${RELEASE}
 - See the project's history.
 `;
 }

@@ -42,6 +42,8 @@ export interface Sources {
   readonly program: string;
   readonly runtime: Runtime;
   readonly edition: Edition;
+  /** Who answers for the packages: "Name <address>". */
+  readonly maintainer: string;
 }
 
 /** The program alone: what a container image needs, too. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { NOBODY, parseMaintainer } from "../../../packaging/edition.ts";
 import { parseLibraries } from "../../../packaging/libraries.ts";
 import { formatSpec } from "../../../packaging/rpm.ts";
 import { architectureOf } from "../../../packaging/runtime.ts";
@@ -30,9 +31,16 @@ describe("packages", () => {
       program: "",
       runtime: { version: "", executable: "", license: "" },
       edition: { version: "1.2.3", date: 1_700_000_000 },
+      maintainer: NOBODY,
     };
     const spec = formatSpec(sources, [entry]);
     assert.match(spec, /^%config\(noreplace\) %attr\(0600,root,root\) \/etc\/sysconfig\/flanneld$/m);
-    assert.match(spec, /^\* Tue Nov 14 2023 .* - 1\.2\.3-1$/m);
+    assert.match(spec, /^\* Tue Nov 14 2023 No contact given <nobody@flanneld\.invalid> - 1\.2\.3-1$/m);
+  });
+
+  it("name who answers for them, in a form that both kinds of packages take", () => {
+    for (const text of ["Jane Doe <jane@example.org>", NOBODY]) assert.equal(parseMaintainer(text), text);
+    for (const text of ["", "Jane Doe", "jane@example.org", "<jane@example.org>", "A, B <a@b>", "A <a@b> <c@d>"])
+      assert.throws(() => parseMaintainer(text), /--maintainer .*: must be "NAME <ADDRESS>"/, text);
   });
 });
