@@ -73,6 +73,8 @@ export function packageEntries(sources: Sources, places: Places): readonly Entry
     file("/usr/lib/systemd/network/50-flannel.link", systemd("50-flannel.link")),
     file("/usr/lib/systemd/network/50-flannel.network", systemd("50-flannel.network")),
     file("/usr/lib/systemd/networkd.conf.d/50-flannel.conf", systemd("networkd-flannel.conf")),
+    // Not below /usr/share/iproute2, where only iproute2 6.7 and newer looks.
+    { ...file("/etc/iproute2/rt_protos.d/flannel.conf", join(root, "packaging/rt_protos.conf")), config: true },
     // A password may be put there.
     { ...file(places.environment, systemd("flanneld.environment"), 0o600), config: true },
     text("/usr/share/bash-completion/completions/flanneld", bashCompletion(SURFACE)),

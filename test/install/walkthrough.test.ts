@@ -11,13 +11,12 @@ import { run } from "../../lab/run.ts";
 import { inNamespace, openTopology, type Topology } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { configureEtcd, makeCertificates } from "../support/guide.ts";
-import { builtPackages, CACHE, makeRepository, type Packages, withVersion } from "../support/packages.ts";
+import { commandsOf, configureEtcd, makeCertificates, readKernelState, SSL, sysconfig } from "../support/guide.ts";
+import { builtPackages, CACHE, makeRepository, type Packages, ROOT, withVersion } from "../support/packages.ts";
 
 const { signal } = new AbortController();
 const LONG = seconds(300);
 const BASE = join(CACHE, "debian-bookworm");
-const SSL = "/etc/flanneld/ssl";
 const ENV = "/run/flannel/subnet.env";
 
 describe("the guide to three machines", () => {
@@ -34,10 +33,7 @@ describe("the guide to three machines", () => {
   };
   const on = (index: number, ...command: string[]) => machine(index).run(command, signal, LONG);
   const endpoints = () => topology.hosts.map(({ address }) => `https://${address}:2379`).join(",");
-  const settings = () => `FLANNEL_ETCD_ENDPOINTS="${endpoints()}"
-FLANNEL_ETCD_PREFIX="/kube-centos/network"
-FLANNEL_OPTIONS="-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -etcd-keyfile=${SSL}/flanneld-key.pem"
-`;
+  const settings = (more?: string) => sysconfig(endpoints(), more);
   const property = async (index: number, name: string) =>
     (await on(index, "systemctl", "show", "--value", "-p", name, "flanneld.service")).trim();
   const becomes = (index: number, name: string, pattern: RegExp) =>
@@ -62,11 +58,17 @@ FLANNEL_OPTIONS="-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -
     await acting;
   };
 
+  const leftOn = (index: number) => readKernelState((...command) => on(index, ...command));
   const putConfig = (type: string) => {
     const config = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"${type}"}}`;
     const flags = [`--cacert=${SSL}/ca.pem`, `--cert=${SSL}/flanneld.pem`, `--key=${SSL}/flanneld-key.pem`];
     const put = ["etcdctl", `--endpoints=${endpoints()}`, ...flags, "put", "/kube-centos/network/config", config];
     return machine(0).attempt(["env", "ETCDCTL_API=3", ...put], signal);
+  };
+  const changeTo = async (type: string) => {
+    assert.equal((await putConfig(type)).status, 0);
+    for (const index of machines.keys()) await on(index, "systemctl", "restart", "flanneld.service");
+    for (const index of machines.keys()) await becomes(index, "StatusText", new RegExp(`by ${type}, 2 peers$`));
   };
 
   before(async () => {
@@ -129,6 +131,15 @@ FLANNEL_OPTIONS="-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -
     const flags = `-etcd-endpoints=${endpoints()} -etcd-prefix=/kube-centos/network -etcd-cafile=${SSL}/ca.pem`;
     assert.ok(ps.includes(`/usr/bin/flanneld ${flags}`), ps);
     assert.equal((await on(0, "ps", "-o", "comm=", "-C", "flanneld")).trim(), "flanneld");
+  });
+
+  it("takes a part of the options that is in quotes as one word, as systemd does", async () => {
+    const file = machine(1).path("/etc/sysconfig/flanneld");
+    writeFileSync(file, settings("-iface-regex='^eth0$|no such' -public-ip '' "));
+    await on(1, "systemctl", "restart", "flanneld.service");
+    const words = readFileSync(machine(1).path(`/proc/${await property(1, "MainPID")}/cmdline`), "utf8").split("\0");
+    assert.deepEqual(words.slice(3, 6), ["-iface-regex=^eth0$|no such", "-public-ip", ""]);
+    writeFileSync(file, settings());
   });
 
   it("says in systemctl status what it does, and in the journal what it has done", async () => {
@@ -240,9 +251,7 @@ FLANNEL_OPTIONS="-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -
 
   for (const type of ["vxlan", "udp", "host-gw"]) {
     it(`carries packets by ${type} in its sandbox`, async () => {
-      assert.equal((await putConfig(type)).status, 0);
-      for (const index of machines.keys()) await on(index, "systemctl", "restart", "flanneld.service");
-      for (const index of machines.keys()) await becomes(index, "StatusText", new RegExp(`by ${type}, 2 peers$`));
+      await changeTo(type);
       for (const to of pods.slice(1)) {
         const { received } = await ping((pods[0] as Pod).namespace, to.address, { count: 3, waitSeconds: 5 }, signal);
         assert.equal(received, 3, `${type} to ${to.address}`);
@@ -264,19 +273,34 @@ FLANNEL_OPTIONS="-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -
     assert.equal(subnetFile(1), before);
   });
 
-  it("leaves traffic alone when it is removed, and nothing behind when it is purged", async () => {
-    const routes = () =>
-      run(inNamespace(machine(0).machine.namespace, ["ip", "route", "show", "proto", "70"]), {}, signal);
-    const before = (await routes()).stdout;
-    assert.equal(before.trim().split("\n").length, 2, before);
-    await on(0, "apt-get", "remove", "-y", "flanneld");
-    assert.equal((await routes()).stdout, before);
+  it("leaves traffic alone when it is removed, and no file behind when it is purged", async () => {
+    writeFileSync(machine(0).path("/etc/default/flanneld"), "FLANNELD_IP_MASQ=true\n");
+    await changeTo("vxlan");
+    const before = await leftOn(0);
+    const { routes, devices, chains } = before;
+    // That of the udp backend is left from an earlier config.
+    assert.deepEqual([...devices, ...chains], ["flannel.1", "flannel0", "FLANNEL-FWD", "FLANNEL-POSTRTG"]);
+    assert.match(routes.join("\n"), /^172\.30\.\d+\.0\/24 .* dev flannel\.1 proto flannel .*\n172.*$/);
+    await underTraffic(() => on(0, "apt-get", "remove", "-y", "flanneld"));
+    assert.deepEqual(await leftOn(0), before);
     assert.equal((await machine(0).attempt(["systemctl", "is-active", "flanneld"], signal)).stdout, "inactive\n");
     await on(0, "apt-get", "purge", "-y", "flanneld");
-    const left = await machine(0).attempt(
-      ["ls", "-d", "/run/flannel", "/usr/lib/flannel", "/etc/default/flanneld"],
-      signal,
-    );
+    const names = ["/run/flannel", "/var/lib/flannel", "/usr/lib/flannel", "/etc/default/flanneld"];
+    const left = await machine(0).attempt(["ls", "-d", ...names, "/etc/iproute2/rt_protos.d/flannel.conf"], signal);
     assert.equal(left.stdout, "");
+    const unnamed = routes.map((route) => route.replace("proto flannel", "proto 70"));
+    assert.deepEqual(await leftOn(0), { ...before, routes: unnamed });
+  });
+
+  it("is taken away altogether by the commands of the guide", async () => {
+    const guide = readFileSync(join(ROOT, "docs/install.md"), "utf8");
+    await on(0, "nft", "add", "table", "ip", "flannel-ipv4");
+    // The second time there is nothing to take away.
+    for (const _ of ["once", "again"]) {
+      await on(0, "sh", "-c", commandsOf(guide, "take-away"));
+      assert.deepEqual(await leftOn(0), { routes: [], devices: [], chains: [] });
+      assert.doesNotMatch(await on(0, "iptables-save"), /flannel/i);
+      assert.doesNotMatch(await on(0, "nft", "list", "tables"), /flannel/);
+    }
   });
 });

@@ -6,6 +6,44 @@ import { join } from "node:path";
 import { run } from "../../lab/run.ts";
 import type { Machine } from "../../lab/topology.ts";
 
+/** Where flanneld's certificates are. */
+export const SSL = "/etc/flanneld/ssl";
+
+/** The settings of the guide, with more flags before those of the guide. */
+export function sysconfig(endpoints: string, more = ""): string {
+  const tls = `-etcd-cafile=${SSL}/ca.pem -etcd-certfile=${SSL}/flanneld.pem -etcd-keyfile=${SSL}/flanneld-key.pem`;
+  return [
+    `FLANNEL_ETCD_ENDPOINTS="${endpoints}"`,
+    'FLANNEL_ETCD_PREFIX="/kube-centos/network"',
+    `FLANNEL_OPTIONS="${more}${tls}"\n`,
+  ].join("\n");
+}
+
+/** A block of commands in a document, by the name that follows its language: "```sh NAME". */
+export function commandsOf(document: string, name: string): string {
+  const found = new RegExp(`^\`\`\`sh ${name}\\n(.*?)^\`\`\`$`, "ms").exec(document)?.[1];
+  if (found === undefined) throw new Error(`the document has no commands ${name}`);
+  return found;
+}
+
+/** What flanneld has made in the kernel of a machine. */
+export interface KernelState {
+  /** As ip(8) shows them. */
+  readonly routes: readonly string[];
+  readonly devices: readonly string[];
+  readonly chains: readonly string[];
+}
+
+export async function readKernelState(on: (...command: string[]) => Promise<string>): Promise<KernelState> {
+  const lines = async (...command: string[]) => (await on(...command)).split("\n").map((line) => line.trim());
+  return {
+    // A filter would leave out what it was asked for.
+    routes: (await lines("ip", "route")).filter((line) => / proto (flannel|70)\b/.test(line)),
+    devices: (await lines("ip", "-o", "link")).flatMap((line) => /^\d+: (flannel[^:@]*)/.exec(line)?.[1] ?? []),
+    chains: (await lines("iptables-save")).flatMap((line) => /^:(FLANNEL\S*)/.exec(line)?.[1] ?? []).sort(),
+  };
+}
+
 const KEY = { algo: "rsa", size: 2048 };
 const EXPIRY = "87600h";
 const PROFILE = { usages: ["signing", "key encipherment", "server auth", "client auth"], expiry: EXPIRY };
