@@ -192,7 +192,9 @@ describe("a start without etcd", () => {
     const learned = await learning;
     assert.deepEqual([learned.isAway, learned.list, learned.overlay.text], [true, null, CONFIG]);
     assert.deepEqual([...(learned.lately?.leases.keys() ?? [])], [own.key, PEER.key]);
-    const acquired = await host.acquire();
+    const acquiring = host.acquire();
+    await host.clock.advance(10_000);
+    const acquired = await acquiring;
     assert.deepEqual([acquired.fresh, acquired.lease.subnet.v4], [false, "10.5.52.0/24"]);
     assert.equal(host.waiting("lease"), null);
     assert.ok(host.log.messages("warn").includes("etcd cannot be used; going on with what was remembered"));
