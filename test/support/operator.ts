@@ -79,3 +79,22 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     return { status: exitStatusOf(error), out: said.out, err: `${said.err}${error.message}\n` };
   }
 }
+
+/** Somebody else is faster, `times` times, whenever a command is about to do this. */
+export function overtake(
+  desk: OperatorDesk,
+  call: "putConfig" | "reserve" | "setTerm" | "remove" | "removeBad",
+  act: () => void,
+  times = 1,
+): void {
+  let left = times;
+  desk.wrap = (store: FakeLeaseStore): OperatorStore => {
+    const late = {
+      [call]: (...args: readonly unknown[]) => {
+        if (left-- > 0) act();
+        return (store[call] as (...args: readonly unknown[]) => unknown)(...args);
+      },
+    };
+    return { ...store, ...late };
+  };
+}

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { minutes, seconds } from "../../../src/base/brand.ts";
-import { FlannelError } from "../../../src/base/errors.ts";
-import { failureJson } from "../../../src/operator/failure.ts";
-import type { OperatorStore } from "../../../src/subnet/operator-store.ts";
-import type { FakeLeaseStore } from "../../fakes/fake-lease-store.ts";
-import { type OperatorDesk, openDesk } from "../../support/operator.ts";
+import { type OperatorDesk, openDesk, overtake } from "../../support/operator.ts";
 
 const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
 const OTHER_CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "host-gw"}}';
@@ -18,31 +14,8 @@ beforeEach(() => {
   desk = openDesk();
 });
 
-/** Somebody else is faster, `times` times, whenever a command is about to do this. */
-function overtake(
-  call: "putConfig" | "reserve" | "setTerm" | "remove" | "removeBad",
-  act: () => void,
-  times = 1,
-): void {
-  let left = times;
-  desk.wrap = (store: FakeLeaseStore): OperatorStore => {
-    const late = {
-      [call]: (...args: readonly unknown[]) => {
-        if (left-- > 0) act();
-        return (store[call] as (...args: readonly unknown[]) => unknown)(...args);
-      },
-    };
-    return { ...store, ...late };
-  };
-}
-
 async function configIn({ store }: OperatorDesk): Promise<string | null> {
   return store.networkConfig(new AbortController().signal);
-}
-
-/** Records with their etcd leases. */
-function world(): unknown {
-  return [[...desk.store.records()], desk.store.leaseCount()];
 }
 
 describe("config get", () => {
@@ -231,7 +204,7 @@ describe("config set", () => {
 
   it("never overwrites the config of somebody who was faster", async () => {
     desk.store.writeConfig(CONFIG);
-    overtake("putConfig", () => desk.store.writeConfig('{"Network": "10.9.0.0/16"}'));
+    overtake(desk, "putConfig", () => desk.store.writeConfig('{"Network": "10.9.0.0/16"}'));
     const { status, err } = await desk.run("config", "set", OTHER_CONFIG);
     assert.equal(status, 75);
     assert.match(err, /^somebody else changed the network config/);
@@ -240,9 +213,9 @@ describe("config set", () => {
 
   it("looks again when leases came meanwhile, and sees one that has no place any more", async () => {
     desk.store.writeConfig(CONFIG);
-    overtake("putConfig", () => desk.store.write({ "10.5.77.0-24": LEASE }));
+    overtake(desk, "putConfig", () => desk.store.write({ "10.5.77.0-24": LEASE }));
     assert.equal((await desk.run("config", "set", OTHER_CONFIG)).status, 0);
-    overtake("putConfig", () => desk.store.write({ "10.5.200.0-24": LEASE }));
+    overtake(desk, "putConfig", () => desk.store.write({ "10.5.200.0-24": LEASE }));
     const { status, err } = await desk.run("config", "set", OTHER_CONFIG.replace("{", '{"SubnetMax": "10.5.100.0", '));
     assert.equal(status, 65);
     assert.match(err, /\n10\.5\.200\.0\/24 +10\.0\.0\.1 /);
@@ -251,7 +224,7 @@ describe("config set", () => {
 
   it("gives up where leases never stop coming", async () => {
     let next = 10;
-    overtake("putConfig", () => desk.store.write({ [`10.5.${next++}.0-24`]: LEASE }), 100);
+    overtake(desk, "putConfig", () => desk.store.write({ [`10.5.${next++}.0-24`]: LEASE }), 100);
     assert.equal((await desk.run("config", "set", CONFIG)).status, 75);
     assert.equal(await configIn(desk), null);
   });
@@ -323,257 +296,5 @@ describe("leases", () => {
     const shown = (await desk.run("leases")).err;
     assert.match(shown, /^\rasked for the time left of \d+ of 101 leases[^\n]*$/);
     assert.ok(shown.endsWith("\r\u001b[K"), "the line is wiped at the end");
-  });
-});
-
-describe("reserve and release", () => {
-  beforeEach(() => {
-    desk.store.writeConfig(CONFIG);
-    desk.store.write({ [KEY]: LEASE }, minutes(10));
-  });
-
-  it("keep a lease for good, and let it end again, with its value untouched", async () => {
-    const kept = await desk.run("reserve", "10.5.1.0/24");
-    assert.match(kept.out, /^reserved 10\.5\.1\.0\/24 for the host 10\.0\.0\.1/);
-    await desk.clock.advance(minutes(60));
-    assert.equal(desk.store.records().get(KEY), LEASE);
-    assert.match((await desk.run("reserve", "10.5.1.0/24")).out, /already; nothing was changed/);
-    const released = JSON.parse((await desk.run("release", "10.5.1.0/24", "--json")).out);
-    assert.deepEqual([released.kind, released.changed], ["leased", true]);
-    await desk.clock.advance(minutes(23 * 60));
-    assert.equal(desk.store.records().get(KEY), LEASE);
-    await desk.clock.advance(minutes(61));
-    await desk.run("leases");
-    assert.equal(desk.store.records().get(KEY), undefined);
-  });
-
-  it("keep a free subnet for a host that has not started yet, and delete the record", async () => {
-    const { status, out } = await desk.run("reserve", "10.5.7.0/24", "--public-ip=10.0.0.7", "--json");
-    assert.equal(status, 0);
-    assert.deepEqual(JSON.parse(out), {
-      key: "10.5.7.0-24",
-      subnet: "10.5.7.0/24",
-      publicIp: "10.0.0.7",
-      backend: "vxlan",
-      kind: "reserved",
-      expires: null,
-      changed: true,
-    });
-    assert.equal(
-      desk.store.records().get("10.5.7.0-24"),
-      '{"PublicIP":"10.0.0.7","PublicIPv6":null,"BackendType":"vxlan"}',
-    );
-    assert.equal((await desk.run("release", "10.5.7.0/24", "--now")).status, 0);
-    assert.equal(desk.store.records().has("10.5.7.0-24"), false);
-  });
-
-  const refused: readonly (readonly [number, string, RegExp])[] = [
-    [64, "reserve 10.5.7.0/24", /is free: say for which host .*--public-ip=ADDRESS/],
-    [64, "reserve 10.5.7.9/24 --public-ip=10.0.0.7", /has a host part: did you mean 10\.5\.7\.0\/24\?/],
-    [64, "reserve 10.5.7.0 --public-ip=10.0.0.7", /"10\.5\.7\.0" is not a subnet such as/],
-    [64, "reserve 10.5.7.0/24 --public-ip=host", /must be an IPv4 address/],
-    [64, "reserve 10.5.7.0/24 --public-ip=127.0.0.1", /must be a unicast address/],
-    [65, "reserve 10.9.7.0/24 --public-ip=10.0.0.7", /not inside the network/],
-    [65, "reserve 10.5.7.0/25 --public-ip=10.0.0.7", /subnets of this network are \/24/],
-    [65, "reserve 10.5.7.0/24 --public-ip=10.0.0.1", /a host has one subnet/],
-    [65, "release 10.5.1.0/24 --now", /is not reserved but leased .*; --force deletes it now/],
-    [65, "release 10.5.1.0-24 --now --force", /is a lease; name it by its subnet/],
-  ];
-  for (const [status, line, says] of refused) {
-    it(`refuse with ${status} and change nothing: ${line}`, async () => {
-      const before = world();
-      const said = await desk.run(...line.split(" "));
-      assert.deepEqual([said.status, said.out], [status, ""]);
-      assert.match(said.err, says);
-      assert.deepEqual(world(), before);
-    });
-  }
-
-  it("do nothing the second time, and call that done", async () => {
-    const lines: readonly (readonly [string, string])[] = [
-      ["reserve 10.5.1.0/24", "reserved"],
-      ["release 10.5.1.0/24", "leased"],
-      ["release 10.5.1.0/24 --now --force", "deleted"],
-      ["reserve 10.5.7.0/24 --public-ip=10.0.0.7", "reserved"],
-      ["release 10.5.7.0/24 --now", "deleted"],
-    ];
-    for (const [line, kind] of lines) {
-      const first = await desk.run(...line.split(" "), "--json");
-      const done = JSON.parse(first.out);
-      assert.deepEqual([first.status, done.kind, done.changed], [0, kind, true], line);
-      const before = world();
-      const second = await desk.run(...line.split(" "), "--json");
-      const again = JSON.parse(second.out);
-      const found = kind === "deleted" ? "none" : kind;
-      assert.deepEqual([second.status, again.kind, again.changed, again.subnet], [0, found, false, done.subnet], line);
-      assert.deepEqual(world(), before, line);
-      assert.match((await desk.run(...line.split(" "))).out, /; nothing was changed\n$/);
-    }
-  });
-
-  it("delete what is no lease when told twice, by its subnet or its key, and nothing else", async () => {
-    desk.store.write({ "10.5.8.0-24": "x", "foo/bar": LEASE, foo: LEASE });
-    const bad = await desk.run("release", "10.5.8.0/24", "--now", "--force");
-    assert.deepEqual([bad.status, bad.out], [0, 'deleted the record "10.5.8.0-24", which was no lease\n']);
-    const named = JSON.parse((await desk.run("release", "foo/bar", "--now", "--force", "--json")).out);
-    assert.deepEqual([named.key, named.subnet, named.kind, named.changed], ["foo/bar", null, "deleted", true]);
-    assert.deepEqual([...desk.store.records().keys()], [KEY, "foo"]);
-    const half = await desk.run("release", "foo", "--now");
-    assert.equal(half.status, 64);
-    assert.match(half.err, /"foo" is not a subnet/);
-  });
-
-  it("delete no record that has become a lease meanwhile", async () => {
-    desk.store.write({ "10.5.8.0-24": "x" });
-    overtake("removeBad", () => desk.store.write({ "10.5.8.0-24": LEASE.replace("10.0.0.1", "10.0.0.8") }));
-    const { status } = await desk.run("release", "10.5.8.0-24", "--now", "--force");
-    assert.equal(status, 65);
-    assert.ok(desk.store.records().has("10.5.8.0-24"));
-  });
-
-  it("refuse to judge a subnet without a config, or by one that daemons refuse", async () => {
-    desk.store.writeConfig("{}");
-    const invalid = await desk.run("reserve", "10.5.1.0/24");
-    assert.equal(invalid.status, 78);
-    assert.match(invalid.err, /the network config in etcd: \$\.Network: /);
-    desk.store.writeConfig(null);
-    const none = await desk.run("reserve", "10.5.1.0/24");
-    assert.equal(none.status, 78);
-    assert.match(none.err, /there is none in etcd/);
-  });
-
-  it("decide again when the record was renewed, given away or deleted meanwhile", async () => {
-    overtake("setTerm", () => desk.store.write({ [KEY]: LEASE }, minutes(20)));
-    assert.match((await desk.run("reserve", "10.5.1.0/24")).out, /its lease does not end any more/);
-    overtake("setTerm", () => desk.store.write({ [KEY]: LEASE.replace("10.0.0.1", "10.0.0.99") }));
-    assert.match((await desk.run("release", "10.5.1.0/24")).out, /unless flanneld on 10\.0\.0\.99 renews it/);
-    overtake("remove", () => desk.store.write({ [KEY]: null }));
-    assert.match((await desk.run("release", "10.5.1.0/24", "--force")).out, /^there is no record of 10\.5\.1\.0\/24; /);
-  });
-
-  it("never take a subnet from a host that was faster", async () => {
-    overtake("reserve", () => desk.store.write({ "10.5.7.0-24": LEASE.replace("10.0.0.1", "10.0.0.5") }, minutes(10)));
-    const { status, err } = await desk.run("reserve", "10.5.7.0/24", "--public-ip=10.0.0.7");
-    assert.equal(status, 65);
-    assert.match(err, /leased by the host 10\.0\.0\.5/);
-    assert.equal(desk.store.leaseCount(), 2);
-  });
-
-  it("reserve by the config that is there when the record is written", async () => {
-    overtake("reserve", () => desk.store.writeConfig('{"Network": "10.9.0.0/16"}'));
-    const { status, err } = await desk.run("reserve", "10.5.7.0/24", "--public-ip=10.0.0.7");
-    assert.equal(status, 65);
-    assert.match(err, /not inside the network 10\.9\.0\.0\/16/);
-  });
-
-  it("give up on a record that never rests", async () => {
-    overtake("setTerm", () => desk.store.write({ [KEY]: LEASE }, minutes(20)), 100);
-    const { status, err } = await desk.run("reserve", "10.5.1.0/24");
-    assert.equal(status, 75);
-    assert.match(err, /^somebody else changed the record of 10\.5\.1\.0\/24/);
-  });
-});
-
-describe("a command that is asked for JSON and fails", () => {
-  const failures: readonly (readonly [string, string, number, RegExp])[] = [
-    ["release 10.5.1.0/24 --now", "request.refused", 65, /^--force deletes it now/],
-    ["reserve 10.9.1.0/24", "request.refused", 65, /^null$/],
-    ["reserve 10.5.7.0/24", "usage.invalid", 64, /^null$/],
-    ["config validate none.json", "file.unreadable", 78, /^null$/],
-  ];
-  for (const [line, code, status, hint] of failures) {
-    it(`says why in JSON, with the same status and sentence: ${line}`, async () => {
-      desk.store.writeConfig(CONFIG);
-      desk.store.write({ [KEY]: LEASE }, minutes(10));
-      const said = await desk.run(...line.split(" "), "--json");
-      const { error } = JSON.parse(said.out);
-      assert.deepEqual([said.status, error.status, error.code], [status, status, code]);
-      assert.equal(said.err, `${error.message}\n`);
-      assert.match(String(error.hint), hint);
-    });
-  }
-
-  it("names every problem of a config and of a command line by its place", async () => {
-    const config = '{"Network": "10.5.0.0", "Backend": {"Type": "vxlan", "VNI": 0}}';
-    const { status, out, err } = await desk.run("config", "set", config, "--json");
-    const { error } = JSON.parse(out);
-    assert.deepEqual([status, error.code, err.split("\n").length], [78, "config.invalid", 3]);
-    assert.deepEqual(
-      error.problems.map(({ at }: { at: string }) => at),
-      ["$.Network", "$.Backend.VNI"],
-    );
-    const usage = failureJson(new FlannelError("usage.invalid", { problems: ["a", "b"] }));
-    assert.deepEqual(JSON.parse(JSON.stringify(usage)).error.problems, [
-      { at: null, reason: "a" },
-      { at: null, reason: "b" },
-    ]);
-  });
-
-  it("calls a bug one", () => {
-    const { error } = JSON.parse(JSON.stringify(failureJson(new TypeError("x"))));
-    assert.deepEqual([error.code, error.status, error.message], ["bug", 1, "x"]);
-  });
-});
-
-describe("the service's settings", () => {
-  const locked = { kind: "unreadable", path: "/etc/default/flanneld", reason: "permission denied" } as const;
-
-  it("that cannot be read are not guessed by whoever asks etcd, and not missed by others", async () => {
-    desk.settings = [locked];
-    const refused = await desk.run("config", "set", CONFIG);
-    assert.equal(refused.status, 78);
-    assert.match(
-      refused.err,
-      /^cannot read the service's settings in \/etc\/default\/flanneld: permission denied; become root, or say with/,
-    );
-    assert.deepEqual(desk.store.calls(), []);
-    assert.equal((await desk.run("config", "validate", CONFIG)).status, 0);
-    assert.equal((await desk.run("config", "set", CONFIG, "--etcd-endpoints=http://a:1")).status, 0);
-  });
-
-  it("are named when etcd does not answer where they say", async () => {
-    desk.store.disconnect("connection refused");
-    desk.settings = [{ kind: "text", path: "/etc/sysconfig/flanneld", text: "FLANNEL_ETCD=http://a:1\n" }];
-    const found = await desk.run("leases");
-    assert.match(found.err, /refused; the endpoints are those of FLANNEL_ETCD in \/etc\/sysconfig\/flanneld$/m);
-    desk.settings = [];
-    assert.match((await desk.run("leases")).err, /refused; these endpoints are the default: --etcd-endpoints names/);
-    const named = await desk.run("leases", "--etcd-endpoints=http://a:1");
-    assert.match(named.err, /refused; the endpoints are those of -etcd-endpoints$/m);
-  });
-});
-
-describe("an etcd that does not answer", () => {
-  it("is reported with status 75", async () => {
-    desk.store.disconnect("connection refused");
-    for (const line of ["config get", "leases", "reserve 10.5.1.0/24", "release 10.5.1.0/24"]) {
-      const { status, err } = await desk.run(...line.split(" "));
-      assert.equal(status, 75, line);
-      assert.match(err, /^etcd did not answer \(.*connection refused/);
-    }
-  });
-
-  it("is waited for as long as was asked for, and not for ever", async () => {
-    const silent = (_: unknown, signal: AbortSignal) =>
-      new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-    desk.wrap = (store) => ({ ...store, config: (signal) => silent(null, signal) });
-    const running = desk.run("config", "get", "--timeout=3", "--etcd-endpoints=http://a:1,http://b:2");
-    await desk.clock.advance(seconds(3));
-    const { status, err } = await running;
-    assert.equal(status, 75);
-    assert.match(err, /no answer within 3 s from http:\/\/a:1, http:\/\/b:2 \(--timeout waits longer\)/);
-  });
-
-  it("in the middle of a write leaves it open whether that was done, and says so", async () => {
-    desk.store.writeConfig(CONFIG);
-    desk.store.write({ [KEY]: LEASE }, minutes(10));
-    desk.wrap = (store) => ({
-      ...store,
-      setTerm: (_lease, _ttl, signal) =>
-        new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
-    });
-    const running = desk.run("reserve", "10.5.1.0/24");
-    await desk.clock.advance(seconds(10));
-    assert.match((await running).err, /whether it was written is not known/);
   });
 });
