@@ -15,6 +15,7 @@ import { findUnderlay, type Learned } from "./learn.ts";
 import type { Means } from "./means.ts";
 import type { Memory } from "./memory.ts";
 import type { LinkName } from "./net/objects.ts";
+import type { ReconcileStatus } from "./net/progress.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createOwnRecord } from "./own-record.ts";
@@ -246,11 +247,16 @@ function watchAll(
   board.degrade("certificates", () => expiring(store.health().certificates, clock.now()));
   board.degrade("underlay", () => leases.underlays.trouble() ?? plane?.socketTrouble() ?? null);
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
+  board.degrade("kernel", () => contest(reconciler.status()));
   board.degrade("neighbours", neighbours.trouble);
   board.degrade("forwarding", forwarding.trouble);
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network config", leases.config.trouble);
+}
+
+function contest({ contested }: ReconcileStatus): string | null {
+  return contested && `another agent keeps undoing ${contested}; it is repaired less and less often`;
 }
 
 const CERTIFICATE_NOTICE = minutes(7 * 24 * 60);

@@ -7,6 +7,8 @@ import type { PassResult } from "./pass.ts";
 export interface PassLog {
   report(result: PassResult, elapsed: number): void;
   fight(result: PassResult): void;
+  /** The fight is over. */
+  peace(): void;
 }
 
 export function createPassLog(log: Logger): PassLog {
@@ -41,6 +43,7 @@ export function createPassLog(log: Logger): PassLog {
         hint: "find out what manages the network of this host (NetworkManager, systemd-networkd, a second flanneld)",
       });
     },
+    peace: () => log.info("nobody undoes our kernel state any more"),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type Agenda, afterPass, duePass, FIGHT_LIMIT, FIRST_AGENDA, hinted, type ReconcileOptions } from "./agenda.ts";
 import type { NetOp } from "./diff.ts";
-import type { NetKind } from "./objects.ts";
+import { describeObject, type NetKind } from "./objects.ts";
 import { type Knowledge, NOTHING_KNOWN, type PassResult } from "./pass.ts";
 import { createPassLog, troubleOf } from "./pass-log.ts";
 import type { Plan } from "./plan.ts";
@@ -20,6 +20,8 @@ export interface ReconcileStatus {
   readonly own: string | null;
   /** Why the last pass left the kernel different from the plan; null when it is as planned. */
   readonly trouble: string | null;
+  /** What another agent keeps undoing, which is therefore looked at less often; null when nobody does. */
+  readonly contested: string | null;
   /** Operations applied since the start, and those of them that undid what somebody else did. */
   readonly applied: number;
   readonly repaired: number;
@@ -32,6 +34,7 @@ const BEFORE_FIRST_PASS: ReconcileStatus = {
   wanted: 0,
   own: "nothing is programmed yet",
   trouble: "nothing is programmed yet",
+  contested: null,
   applied: 0,
   repaired: 0,
   repairedKinds: new Map(),
@@ -102,10 +105,12 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       const fought = agenda.fights >= FIGHT_LIMIT;
       agenda = afterPass(agenda, result, now, retry(result.failures.length > 0), options);
       knowledge = result.knowledge;
-      status = statusAfter(status, result, passes);
+      status = { ...statusAfter(status, result, passes), contested: contestedAfter(status, agenda, result) };
       if (result.kind === "read" && result.ops.length === 0) cleanReading = passes;
       passLog.report(result, now - started);
-      if (agenda.fights >= FIGHT_LIMIT && !fought) passLog.fight(result);
+      const fights = agenda.fights >= FIGHT_LIMIT;
+      if (fights && !fought) passLog.fight(result);
+      if (fought && !fights) passLog.peace();
     },
     postpone(reason) {
       agenda = { ...agenda, readAt: clock.monotonic() + (retry(true) ?? options.retryMax), unverifiedSince: null };
@@ -114,6 +119,12 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       status = { ...status, trouble: reason };
     },
   };
+}
+
+/** The first object that was fought over, for as long as that lasts. */
+function contestedAfter({ contested }: ReconcileStatus, { fights }: Agenda, { ops }: PassResult): string | null {
+  if (fights < FIGHT_LIMIT) return null;
+  return contested ?? (ops[0] ? describeObject(ops[0].object) : null);
 }
 
 /** The delay before what failed is tried again; null, and from the start again, when nothing failed. */

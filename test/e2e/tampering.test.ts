@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { run } from "../../lab/run.ts";
+import { attempt } from "../../lab/run.ts";
 import { ipBatch } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
@@ -27,7 +27,7 @@ let daemon: Flanneld;
 
 before(async () => {
   cluster = await openCluster(1, VXLAN.config, signal);
-  daemon = cluster.start(0, { flags: ["--stale-peer-grace=0"] });
+  daemon = cluster.start(0, { flags: ["--stale-peer-grace=0", "--healthz-port=8081"] });
   await daemon.ready(signal);
   host = createOverlayHost(cluster, VXLAN, signal);
   for (const peer of PEERS) await host.putPeer(peer);
@@ -125,13 +125,18 @@ describe("a host with vxlan on which somebody", () => {
     );
   });
 
-  it("keeps undoing us, which is told once, and costs ever less", async () => {
+  it("keeps undoing us, which is told once and at /readyz until it ends, and costs ever less", async () => {
     await breathe();
     const { namespace } = cluster.hosts[0] ?? assert.fail();
     const undo = `while :; do ip route del ${FIRST.base}/24 ${entry} 2>/dev/null; done`;
-    await run(["timeout", "6", "ip", "netns", "exec", namespace, "sh", "-c", `${undo}`], {}, signal).catch(() => {});
+    const readiness = `fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(await r.text()))`;
+    const fight = attempt(["timeout", "6", "ip", "netns", "exec", namespace, "sh", "-c", `${undo}`], {}, signal);
     await daemon.waitForLog(/another agent keeps undoing our kernel state/, LIMIT, signal);
+    assert.match(await cluster.on(0, "node", "-e", readiness), /degraded: kernel: another agent keeps undoing route /);
+    await fight;
     await host.shows(VXLAN.peerLines(FIRST), seconds(60));
+    await daemon.waitForLog(/nobody undoes our kernel state any more/, seconds(90), signal);
+    assert.equal(await cluster.on(0, "node", "-e", readiness), "flanneld is ready\n");
     assert.equal(daemon.log().match(/another agent keeps undoing/g)?.length, 1, daemon.log());
   });
 

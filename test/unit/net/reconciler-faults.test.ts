@@ -196,8 +196,12 @@ describe("the reconciler, when something goes wrong,", () => {
     const repairs = host.kernel.applied.filter(({ object }) => object === route).length;
     assert.ok(repairs >= 10 && repairs <= 40, `${repairs} repairs in ten minutes`);
     assert.equal(fights(), 1);
+    assert.match(host.reconciler.status().contested ?? "", /^route /);
     undoing = false;
     await host.clock.advance(2 * RECONCILE_DEFAULTS.resync);
+    assert.equal(host.reconciler.status().contested, null);
+    const peace = host.log.messages("info").filter((message) => message === "nobody undoes our kernel state any more");
+    assert.equal(peace.length, 1);
     assert.deepEqual(host.remaining(), []);
     host.kernel.externally([{ op: "delete", object: route }]);
     await host.clock.advance(150);
