@@ -89,7 +89,7 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
     for await (const hint of deps.kernel.hints(signal)) {
       // The last plan tells which objects are ours; making a new one for each of a thousand hints would be too dear.
       const plan = progress.knowledge().attempted;
-      if (!plan || !concerns(hint, plan)) continue;
+      if (!plan || !(concerns(hint, plan) || mayClear(hint, progress.status().own))) continue;
       progress.suspect();
       bell.ring("hint");
     }
@@ -114,6 +114,11 @@ async function settle(bell: Doorbell, clock: Clock, options: ReconcileOptions, s
     const rung = await waitAtMost(millis(Math.min(options.settle, left)), bell, clock, signal);
     if (rung.has(TIMER)) return;
   }
+}
+
+/** Another device may have kept ours from being made, by its name, its VNI or its port, and have gone. */
+function mayClear({ reason }: NetHint, trouble: string | null): boolean {
+  return trouble !== null && reason === "link";
 }
 
 /** Whether a change of this kind on this device can make the kernel differ from the plan. */

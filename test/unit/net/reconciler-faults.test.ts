@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { FlannelError } from "../../../src/base/errors.ts";
 import type { Ip } from "../../../src/base/ip.ts";
 import type { KernelNet } from "../../../src/net/kernel-net.ts";
-import type { NetObject, Route, RouteProtocol } from "../../../src/net/objects.ts";
+import type { LinkName, NetObject, Route, RouteProtocol } from "../../../src/net/objects.ts";
 import { RECONCILE_DEFAULTS } from "../../../src/net/reconciler.ts";
 import type { FakeKernel } from "../../fakes/fake-kernel.ts";
 import { SOON, slowReadings, startReconciler, wanted, withoutHints } from "../../support/reconciling-host.ts";
@@ -27,6 +27,35 @@ describe("the reconciler, when something goes wrong,", () => {
     await host.clock.advance(SOON);
     assert.deepEqual(host.remaining(), []);
     assert.deepEqual(host.log.messages("warn"), ["cannot read the kernel's state"]);
+  });
+
+  it("tries again at once when another device goes that may have been in the way of its own", async () => {
+    const other: NetObject = {
+      kind: "link",
+      type: "other",
+      name: "gone0" as LinkName,
+      mtu: 1500,
+      up: true,
+      mac: null,
+      driver: "vxlan",
+    };
+    await using host = startReconciler();
+    host.kernel.externally([{ op: "create", object: other }]);
+    const inTheWay = {
+      matches: ({ object }: { object: NetObject }) => object.kind === "link",
+      errno: "EEXIST",
+      times: 1e9,
+    };
+    host.kernel.failures.push(inTheWay);
+    await host.clock.advance(10 * 60_000);
+    assert.match(host.reconciler.status().own ?? "", /EEXIST/);
+    // Just after an attempt: the next is many seconds away.
+    const attempts = host.kernel.applied.length;
+    while (host.kernel.applied.length === attempts) await host.clock.advance(100);
+    inTheWay.times = 0;
+    host.kernel.externally([{ op: "delete", object: other }]);
+    await host.clock.advance(150);
+    assert.equal(host.reconciler.status().own, null);
   });
 
   it("tries again what failed, less and less often, while the others stay as they are", async () => {
