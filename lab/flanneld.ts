@@ -9,7 +9,7 @@ import { inNamespace, type Machine } from "./topology.ts";
 import { waitFor } from "./wait.ts";
 
 /** This file runs from dist/lab; the launcher is two levels up. */
-const LAUNCHER = join(import.meta.dirname, "../../bin/flanneld");
+export const LAUNCHER = join(import.meta.dirname, "../../bin/flanneld");
 
 /** The daemon leaves work undone 5 s after SIGTERM; what takes much longer than that hangs. */
 const STOP_LIMIT = seconds(10);

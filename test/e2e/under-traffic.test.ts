@@ -1,11 +1,11 @@
 // The daemon ends and comes back while pods talk: what that costs, at a thousand pings a second.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
+import { installCopy } from "../../lab/installed-copy.ts";
 import { ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type BackendProfile, PROFILES } from "../support/backend-profiles.ts";
@@ -14,7 +14,6 @@ import { LIMIT } from "../support/overlay-host.ts";
 import { pingDuring } from "../support/ping-during.ts";
 
 const { signal } = new AbortController();
-const ROOT = join(import.meta.dirname, "../../..");
 
 function suite(profile: BackendProfile): void {
   let cluster: Cluster;
@@ -32,19 +31,6 @@ function suite(profile: BackendProfile): void {
     await waitFor("an answer to a ping", look, LIMIT, signal);
   });
   after(async () => cluster?.[Symbol.asyncDispose]());
-
-  /** Another build of the program, installed elsewhere. */
-  function install(name: string): string {
-    const directory = join(cluster.hosts[0]?.directory ?? assert.fail(), name);
-    mkdirSync(directory);
-    for (const part of ["bin", "dist", "package.json"]) {
-      cpSync(join(ROOT, part), join(directory, part), {
-        recursive: true,
-        filter: (path) => !/dist\/(test|lab)/.test(path),
-      });
-    }
-    return join(directory, "bin/flanneld");
-  }
 
   async function loses(t: TestContext, change: () => Promise<void>): Promise<void> {
     const { sent, lost, milliseconds } = await pingDuring(...pods, change);
@@ -74,8 +60,9 @@ function suite(profile: BackendProfile): void {
   });
 
   it("loses none to another build of the program, and to the way back", async (t) => {
-    const state = `--state-dir=${join(cluster.hosts[0]?.directory ?? "", "state")}`;
-    const other = { program: install("other"), flags: [state] };
+    const directory = cluster.hosts[0]?.directory ?? assert.fail();
+    const state = `--state-dir=${join(directory, "state")}`;
+    const other = { program: installCopy(directory, "other"), flags: [state] };
     await loses(t, async () => {
       await daemon.stop(signal);
       await start(other);
