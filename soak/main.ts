@@ -3,13 +3,13 @@
 import { join } from "node:path";
 import { saveLogs } from "../demo/logs.ts";
 import { abortOnSignals } from "../lab/interrupts.ts";
-import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { systemRandom } from "../src/base/random.ts";
 import { createStyle } from "../src/base/terminal-text.ts";
 import { FAULTS } from "./faults.ts";
 import { HELP, parseSoakCommand, type SoakCommand, type SoakOptions } from "./options.ts";
-import { formatEpisode, formatFaults, formatStory, formatTrouble, toJson } from "./report.ts";
+import { createProgress, type Progress } from "./progress.ts";
+import { formatBegin, formatEpisode, formatFaults, formatStory, formatTrouble, toJson } from "./report.ts";
 import { type Story, type StoryDeps, tellStory } from "./story.ts";
 
 const BROKEN = 1;
@@ -47,56 +47,54 @@ function readCommand(): SoakCommand | null {
 
 async function soak(options: SoakOptions): Promise<number> {
   const stories: Story[] = [];
-  const say = options.json ? console.error : console.log;
-  const deps = createDeps(say);
+  const stream = options.json ? process.stderr : process.stdout;
+  const progress = createProgress(stream, createStyle(stream, process.env));
   const signal = abortOnSignals();
   try {
-    deps.progress(describeRun(options));
+    progress.say(describeRun(options));
     for (const backend of options.backends) {
-      const story = await tellStory(backend, options, deps, signal);
+      const story = await tellStory(backend, options, createDeps(progress), signal);
       stories.push(story);
-      for (const line of formatTrouble(story)) say(line);
-      if (story.troubles.length > 0) break;
+      for (const line of formatTrouble(story)) progress.print(line);
+      if (story.troubles.length > 0 || story.interrupted) break;
     }
   } catch (error) {
-    if (signal.aborted) {
-      deps.progress("stopped; all of it is taken down");
-      return INTERRUPTED;
+    if (!signal.aborted) {
+      progress.say(`soak failed with seed ${options.seed}: ${messageOf(error)}`);
+      return FAILED;
     }
-    console.error(`soak failed with seed ${options.seed}: ${messageOf(error)}`);
-    return FAILED;
   }
-  report(stories, options);
-  return stories.some(({ troubles }) => troubles.length > 0) ? BROKEN : 0;
+  if (signal.aborted) progress.say("stopped; all of it is taken down");
+  report(stories, options, progress);
+  if (stories.some(({ troubles }) => troubles.length > 0)) return BROKEN;
+  return signal.aborted ? INTERRUPTED : 0;
 }
 
-function describeRun({ seed, minutes, backends, members }: SoakOptions): string {
+function describeRun({ seed, minutes, rounds, backends, members, firewall }: SoakOptions): string {
   const etcd = members === 1 ? "one etcd" : `an etcd of ${members} members`;
-  return `seed ${seed}, ${minutes} min for each of ${backends.join(", ")}, ${etcd}`;
+  const time = rounds === null ? `${minutes} min` : `every fault ${rounds === 1 ? "once" : `${rounds} times`}`;
+  return `seed ${seed}, ${time} for each of ${backends.join(", ")}, ${etcd}, rules in ${firewall}`;
 }
 
-function report(stories: readonly Story[], { json }: SoakOptions): void {
+/** Also what there is of one that was interrupted. */
+function report(stories: readonly Story[], { json }: SoakOptions, progress: Progress): void {
+  if (stories.length === 0) return;
   if (json) {
     console.log(JSON.stringify(toJson(stories), null, 2));
     return;
   }
   const style = createStyle(process.stdout, process.env);
-  for (const story of stories) for (const line of formatStory(story, style)) console.log(line);
+  for (const story of stories) for (const line of formatStory(story, style)) progress.print(line);
 }
 
-function createDeps(say: (line: string) => void): StoryDeps {
-  const style = createStyle(process.stdout, process.env);
-  const start = systemClock.monotonic();
-  const progress = (line: string) => {
-    const elapsed = ((systemClock.monotonic() - start) / 1000).toFixed(1).padStart(6);
-    say(`${style.faint(`[${elapsed} s]`)} ${line}`);
-  };
+function createDeps(progress: Progress): StoryDeps {
   return {
-    progress,
-    onEpisode: (episode) => progress(formatEpisode(episode)),
+    progress: progress.say,
+    onBegin: ({ fault, duration }, host, left) => progress.show(formatBegin(fault.name, host, duration, left)),
+    onEpisode: (episode) => progress.say(formatEpisode(episode)),
     onTrouble: (topology) => {
       const [log] = saveLogs(topology, LOG_DIRECTORY);
-      if (log) progress(`whole logs are in ${join(log.path, "..")}`);
+      if (log) progress.say(`whole logs are in ${join(log.path, "..")}`);
     },
   };
 }

@@ -1,11 +1,14 @@
-// What can happen to what flanneld keeps in etcd. None of it may cost a packet, whatever the backend.
+// What can happen to what flanneld keeps in etcd. None of it may cost a packet, whatever the backend, but for a record that
+// says what peers must believe: another MAC.
 
+import { waitFor } from "../lab/wait.ts";
 import { millis, seconds } from "../src/base/brand.ts";
 import { type Fault, nothing } from "./fault.ts";
+import { onHost } from "./host-shell.ts";
 import { CONFIG_KEY, RECORDS_PREFIX, type Store } from "./store.ts";
 import type { SoakHost, World } from "./world.ts";
 
-const FREE = { mayLose: () => null, recovery: seconds(60) } as const;
+const FREE = { kind: "records", mayLose: () => null, recovery: seconds(60) } as const;
 const AT_ONCE = [millis(0), millis(0)] as const;
 const A_WHILE = [seconds(1), seconds(10)] as const;
 
@@ -96,6 +99,28 @@ export const RECORD_FAULTS: readonly Fault[] = [
   },
   {
     ...FREE,
+    name: "record-mac",
+    summary: "one host's record gets another MAC, which its host takes back",
+    lasts: AT_ONCE,
+    backends: ["vxlan"],
+    mayLose: () => seconds(1),
+    mendedMeanwhile: true,
+    async inject({ store }, victim, signal) {
+      const { value, leaseId } = await recordOf(victim, store, signal);
+      await store.putRecord(victim.key, withMac(value, "02:00:00:00:07:01"), leaseId, signal);
+      return nothing;
+    },
+  },
+  {
+    ...FREE,
+    name: "peer-reinstalled",
+    summary: "a fourth host joins, is installed anew (same address, another MAC), and leaves; the others follow",
+    lasts: AT_ONCE,
+    backends: ["vxlan"],
+    inject: reinstallPeer,
+  },
+  {
+    ...FREE,
     name: "config-deleted",
     summary: "the network config is deleted, and put again",
     lasts: A_WHILE,
@@ -141,6 +166,31 @@ async function spoil({ key }: SoakHost, value: string, store: Store, signal: Abo
 function recordOfStranger(value: string): string {
   const { NodeID: _, ...record } = JSON.parse(value) as Record<string, unknown>;
   return JSON.stringify({ ...record, PublicIP: "192.168.77.99" });
+}
+
+/** Of vxlan. */
+export function withMac(value: string, mac: string): string {
+  const record = JSON.parse(value) as { readonly BackendData: object };
+  return JSON.stringify({ ...record, BackendData: { ...record.BackendData, VtepMAC: mac } });
+}
+
+const FOURTH = { key: "10.5.250.0-24", first: "02:00:00:00:07:02", second: "02:00:00:00:07:03" };
+const FOLLOW_LIMIT = seconds(10);
+
+/** Only its record is there. */
+async function reinstallPeer(world: World, victim: SoakHost, signal: AbortSignal) {
+  const { store, hosts } = world;
+  const value = recordOfStranger((await recordOf(victim, store, signal)).value);
+  const isFollowed = async (mac: string) => {
+    const tables = hosts.map((host) => onHost(world, host, "bridge fdb show dev $DEV", signal));
+    const lists = (await Promise.all(tables)).map((text) => text.match(/02:00:00:00:07:\d\d/g)?.join());
+    return lists.every((list) => list === mac) || null;
+  };
+  for (const mac of [FOURTH.first, FOURTH.second]) {
+    await store.putRecord(FOURTH.key, withMac(value, mac), null, signal);
+    await waitFor(`${mac} as the only MAC of the fourth host`, () => isFollowed(mac), FOLLOW_LIMIT, signal);
+  }
+  return async (signal: AbortSignal) => void (await store.ctl(["del", RECORDS_PREFIX + FOURTH.key], signal));
 }
 
 async function putForAWhile(store: Store, records: Readonly<Record<string, string>>, signal: AbortSignal) {

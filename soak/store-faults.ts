@@ -12,7 +12,7 @@ import type { SoakHost, World } from "./world.ts";
 
 /** The daemons notice within a minute, and are back within a second of that. */
 const RECOVERY = seconds(60);
-const FREE = { mayLose: () => null, recovery: RECOVERY } as const;
+const FREE = { kind: "etcd", mayLose: () => null, recovery: RECOVERY } as const;
 const AT_ONCE = [millis(0), millis(0)] as const;
 
 /** Which of several members is hit goes by the host that would be. */

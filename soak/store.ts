@@ -50,6 +50,8 @@ export interface Store extends AsyncDisposable {
   /** Null when there is none. */
   readConfig(signal: AbortSignal): Promise<string | null>;
   readRecords(signal: AbortSignal): Promise<readonly StoredRecord[]>;
+  /** Under an etcd lease, as `StoredRecord` has it; null for none. */
+  putRecord(key: string, value: string, leaseId: string | null, signal: AbortSignal): Promise<void>;
 }
 
 export async function openStore(machine: Machine, size: number, signal: AbortSignal): Promise<Store> {
@@ -92,7 +94,7 @@ export async function openStore(machine: Machine, size: number, signal: AbortSig
   };
 }
 
-type Calls = Pick<Store, "ctl" | "tryCtl" | "saveTo" | "putConfig" | "readConfig" | "readRecords">;
+type Calls = Pick<Store, "ctl" | "tryCtl" | "saveTo" | "putConfig" | "readConfig" | "readRecords" | "putRecord">;
 
 function createCalls({ namespace }: Machine, endpoints: readonly string[]): Calls {
   // Longer than an election.
@@ -108,6 +110,10 @@ function createCalls({ namespace }: Machine, endpoints: readonly string[]): Call
     putConfig: async (config, signal) => void (await ctl(["put", CONFIG_KEY, config], signal)),
     readConfig: async (signal) => (await ctl(["get", CONFIG_KEY, "--print-value-only"], signal)).trimEnd() || null,
     readRecords: async (signal) => parseRecords(await ctl(["get", "--prefix", RECORDS_PREFIX, "-w", "json"], signal)),
+    putRecord: async (key, value, leaseId, signal) => {
+      const lease = leaseId === null ? [] : [`--lease=${leaseId}`];
+      await ctl(["put", RECORDS_PREFIX + key, value, ...lease], signal);
+    },
   };
 }
 

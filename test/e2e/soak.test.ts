@@ -60,27 +60,39 @@ function isStopped(pid: string): boolean {
   return existsSync(status) && /^State:\tT/m.test(readFileSync(status, "utf8"));
 }
 
+interface Packets {
+  readonly sent: number;
+  readonly lost: number;
+}
+
 interface Story {
   readonly backend: string;
   readonly seed: number;
   readonly held: boolean;
+  readonly interrupted: boolean;
   readonly troubles: readonly string[];
-  readonly episodes: readonly { readonly fault: string; readonly packets: { readonly sent: number } }[];
+  readonly episodes: readonly { readonly fault: string; readonly packets: Packets }[];
 }
 
 describe("npm run soak", () => {
-  it("finds that everything holds through faults of etcd and of flanneld, and leaves nothing behind", async () => {
-    const args = ["--minutes=0.1", "--backend=vxlan", "--seed=7", "--only=record-garbage,flanneld-killed"];
+  it("finds that everything holds through faults of etcd, of flanneld and of hosts, and leaves nothing behind", async () => {
+    const faults = ["device-deleted", "flanneld-killed", "record-garbage", "ruleset-flushed"];
+    const args = ["--rounds=1", "--backend=vxlan", "--seed=7", `--only=${faults.join()}`];
     const { status, stdout, progress, remains } = await runSoak(args);
     assert.equal(status, 0, progress.join("\n"));
     const [story] = JSON.parse(stdout) as readonly [Story];
     assert.deepEqual([story.backend, story.seed, story.held, story.troubles], ["vxlan", 7, true, []]);
-    assert.ok(story.episodes.length > 0);
+    assert.deepEqual(story.episodes.map(({ fault }) => fault).toSorted(), faults);
     for (const { fault, packets } of story.episodes) {
-      assert.match(fault, /^(record-garbage|flanneld-killed)$/);
       assert.ok(packets.sent > 0);
+      assert.equal(packets.lost > 0, fault === "device-deleted", fault);
     }
-    assert.match(progress.join("\n"), /\d+\.\d s\] (record-garbage|flanneld-killed) +h\d .* packets, 0 lost/);
+    const text = progress.join("\n");
+    assert.match(text, /\d+\.\d s\] flanneld-killed +h\d .* packets, 0 lost/);
+    assert.match(
+      text,
+      /\d+\.\d s\] device-deleted +h\d .* lost \(\d+ that the fault may cost, the last after 0\.\d+ s\)/,
+    );
     assert.deepEqual(remains, []);
   });
 
@@ -97,7 +109,10 @@ describe("npm run soak", () => {
     );
     assert.equal(status, 1, progress.join("\n"));
     const text = progress.join("\n");
-    assert.match(text, /^BROKEN: lost between pods: h1-h2: \d+ packets, numbers \d+ to \d+, sent /m);
+    assert.match(
+      text,
+      /^BROKEN: record-deleted on h\d: lost between pods: h1-h2: \d+ packets, numbers \d+ to \d+, sent /m,
+    );
     assert.match(text, /^log of h1:\n {2}.*INFO/m);
     assert.match(text, /whole logs are in .*soak-logs/);
     const [story] = JSON.parse(stdout) as readonly [Story];
@@ -111,7 +126,8 @@ describe("npm run soak", () => {
       if (line.includes("all pods reach all")) void interruptOnceFrozen(pid, name);
     });
     assert.equal(status, 130, progress.join("\n"));
-    assert.equal(stdout, "");
+    const [story] = JSON.parse(stdout) as readonly [Story];
+    assert.deepEqual([story.interrupted, story.held, story.episodes], [true, true, []]);
     assert.match(progress.at(-1) ?? "", /stopped; all of it is taken down/);
     assert.deepEqual(remains, []);
   });
@@ -119,6 +135,6 @@ describe("npm run soak", () => {
   it("refuses a wrong command line in one sentence", async () => {
     const { status, progress } = await runSoak(["--only=rain"]);
     assert.equal(status, 64);
-    assert.deepEqual(progress, ["soak: --only rain: there is no such fault; see --list"]);
+    assert.deepEqual(progress, ["soak: --only rain: there is no such fault, and no such kind of faults; see --list"]);
   });
 });

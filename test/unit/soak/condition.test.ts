@@ -46,6 +46,9 @@ describe("listTroubles", () => {
       troublesOfHost({ readiness: "200 flanneld is ready, but degraded: etcd: away" }),
       /degraded: etcd: away$/,
     );
+    const neighbours = "200 flanneld is ready, but degraded: neighbours: it has 5 of at most 5 entries";
+    assert.equal(troublesOfHost({ readiness: neighbours }), "");
+    assert.match(troublesOfHost({ readiness: `${neighbours}; etcd: away` }), /; etcd: away$/);
     assert.match(troublesOfHost({ readiness: "nothing" }), /says: nothing$/);
     assert.match(troublesOfHost({ kernel: [] }), /^h1 lacks: 10\.5\.2\.0\/24 via/);
     assert.match(troublesOfHost({ kernel: [...HOST.kernel, "more"] }), /^h1 has in excess: more$/);

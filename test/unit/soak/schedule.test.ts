@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FAULTS } from "../../../soak/faults.ts";
 import { planSchedule, type Step } from "../../../soak/schedule.ts";
+import { BACKEND_TYPES } from "../../../src/backends/registry.ts";
 import { seconds } from "../../../src/base/brand.ts";
 
 const FAULTS_OF_TEST = ["a", "b", "c", "d", "e"].map((name) => ({ name, lasts: [seconds(1), seconds(3)] as const }));
@@ -50,10 +51,41 @@ describe("the faults", () => {
     }
   });
 
-  it("cost no packet where the kernel carries them; with udp those of the daemon may", () => {
-    for (const { name, mayLose } of FAULTS) {
+  const ofKinds = (...kinds: readonly string[]) => FAULTS.filter(({ kind }) => kinds.includes(kind));
+  const BACKENDS = ["vxlan", "host-gw", "udp"] as const;
+
+  it("of etcd cost no packet, and those of a daemon and its files only with udp, where it carries them", () => {
+    for (const { name, mayLose } of ofKinds("etcd", "files")) {
       for (const backend of ["vxlan", "host-gw"]) assert.equal(mayLose(backend), null, name);
-      assert.equal(mayLose("udp") !== null, name.startsWith("flanneld-"), name);
+    }
+    for (const { name, mayLose } of ofKinds("etcd")) assert.equal(mayLose("udp"), null, name);
+    const daemon = ofKinds("flanneld").filter(({ name }) => name.startsWith("flanneld-"));
+    assert.ok(daemon.length > 4);
+    for (const { name, mayLose } of daemon) {
+      assert.deepEqual([mayLose("vxlan"), mayLose("host-gw")], [null, null], name);
+      assert.equal(mayLose("udp") !== null, name !== "flanneld-twice", name);
+    }
+  });
+
+  it("of the kernel, the underlay and the firewall cost what is sent within a second, but where nobody can do better", () => {
+    const slower = ofKinds("kernel", "underlay", "firewall").filter(({ mayLose, backends = BACKENDS }) =>
+      backends.some((backend) => (mayLose(backend) ?? 0) > 1000),
+    );
+    assert.deepEqual(
+      slower.map(({ name }) => name),
+      ["fought-over", "link-mtu", "address-changed"],
+    );
+  });
+
+  it("that flanneld mends meanwhile last longer than they may cost, or are undone at once", () => {
+    for (const { name, lasts, mayLose, mendedMeanwhile } of FAULTS) {
+      if (mendedMeanwhile && lasts[1] > 0) assert.ok(lasts[0] > (mayLose("vxlan") ?? 0), name);
+    }
+  });
+
+  it("say with what they can happen in names that there are", () => {
+    for (const { name, backends = BACKENDS } of FAULTS) {
+      assert.ok(backends.length > 0 && backends.every((backend) => BACKEND_TYPES.includes(backend)), name);
     }
   });
 });
