@@ -4,7 +4,8 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseIfAddr4, prefix4, prefix4Address, prefixLength } from "../src/base/ip.ts";
+import { parsePrefix4 } from "../src/base/ip.ts";
+import { parsePrefix6 } from "../src/base/ipv6.ts";
 import { run } from "./run.ts";
 import { inNamespace, ipBatch, type Machine } from "./topology.ts";
 
@@ -12,15 +13,20 @@ export interface Pod {
   readonly name: string;
   readonly host: Machine;
   readonly namespace: string;
-  /** Of its eth0, without the length. */
+  /** Of its eth0, without the length; the IPv4 one if it has both. */
   readonly address: string;
+  /** Null when it has none. */
+  readonly address6: string | null;
 }
 
 /** What a container runtime's side of CNI reads in subnet.env. */
 export interface SubnetEnv {
+  /** Empty without IPv4. */
   readonly network: string;
   /** The first host address, with the subnet's length. */
   readonly subnet: string;
+  /** Null without IPv6. */
+  readonly ipv6: { readonly network: string; readonly subnet: string } | null;
   readonly mtu: number;
 }
 
@@ -32,7 +38,7 @@ export async function addPod(host: Machine, name: string, subnetFile: string, si
   await ipBatch(null, [`netns add ${namespace}`], signal);
   const config = bridgeConfig(parseSubnetEnv(readFileSync(subnetFile, "utf8")), host);
   const result = await callBridge("ADD", host, namespace, config, signal);
-  return { name, host, namespace, address: parseAddress(result) };
+  return { name, host, namespace, address: parseAddress(result), address6: parseAddresses(result)[1] };
 }
 
 /** The reverse. The namespace goes, too. */
@@ -50,16 +56,23 @@ export function parseSubnetEnv(text: string): SubnetEnv {
     if (found === undefined) throw new Error(`the subnet file is missing ${key}:\n${text}`);
     return found;
   };
+  const ipv6 = values.has("FLANNEL_IPV6_SUBNET")
+    ? { network: value("FLANNEL_IPV6_NETWORK"), subnet: value("FLANNEL_IPV6_SUBNET") }
+    : null;
+  const isIpv6Only = ipv6 !== null && !values.has("FLANNEL_SUBNET");
   return {
-    network: value("FLANNEL_NETWORK"),
-    subnet: value("FLANNEL_SUBNET"),
+    network: isIpv6Only ? "" : value("FLANNEL_NETWORK"),
+    subnet: isIpv6Only ? "" : value("FLANNEL_SUBNET"),
+    ipv6,
     mtu: Number(value("FLANNEL_MTU")),
   };
 }
 
 /** The config that flannel's CNI plugin makes for its delegate. Pods keep their addresses on the way: no masquerading. */
 export function bridgeConfig(env: SubnetEnv, host: Pick<Machine, "directory">): object {
-  const gateway = parseIfAddr4(env.subnet);
+  const { network, subnet, ipv6 } = env;
+  const subnets = [...(subnet ? [parsePrefix4(subnet)] : []), ...(ipv6 ? [parsePrefix6(ipv6.subnet)] : [])];
+  const networks = [...(network ? [network] : []), ...(ipv6 ? [ipv6.network] : [])];
   return {
     cniVersion: "0.4.0",
     name: "cbr0",
@@ -72,8 +85,8 @@ export function bridgeConfig(env: SubnetEnv, host: Pick<Machine, "directory">): 
     isDefaultGateway: true,
     ipam: {
       type: "host-local",
-      ranges: [[{ subnet: prefix4(prefix4Address(gateway), prefixLength(gateway)) }]],
-      routes: [{ dst: env.network }],
+      ranges: subnets.map((one) => [{ subnet: one }]),
+      routes: networks.map((dst) => ({ dst })),
       // Of this host's own: in a real cluster each host has its own /var/lib/cni.
       dataDir: join(host.directory, "cni"),
     },
@@ -102,8 +115,16 @@ async function callBridge(
 
 /** The pod's address in the result of ADD. */
 export function parseAddress(result: string): string {
-  const { ips } = JSON.parse(result) as { readonly ips?: readonly { readonly address?: string }[] };
-  const address = ips?.[0]?.address?.split("/")[0];
+  const [v4, v6] = parseAddresses(result);
+  const address = v4 ?? v6;
   if (!address) throw new Error(`the CNI plugin gave no address: ${result}`);
   return address;
+}
+
+/** The one of each family. */
+function parseAddresses(result: string): readonly [string | null, string | null] {
+  const { ips = [] } = JSON.parse(result) as { readonly ips?: readonly { readonly address?: string }[] };
+  const addresses = ips.flatMap(({ address }) => address?.split("/")[0] || []);
+  const find = (isIpv6: boolean) => addresses.find((address) => address.includes(":") === isIpv6) ?? null;
+  return [find(false), find(true)];
 }

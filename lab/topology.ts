@@ -13,6 +13,8 @@ export interface Machine {
   readonly namespace: string;
   /** Of eth0. */
   readonly address: string;
+  /** The same of IPv6; null on a switch without it. */
+  readonly address6: string | null;
   /** For the files of what runs there. */
   readonly directory: string;
 }
@@ -33,22 +35,26 @@ export interface TopologyOptions {
   readonly hosts: number;
   /** The first three bytes of the switch's /24. */
   readonly network?: string;
+  /** Machines also have an IPv6 address, of fd77::/64. */
+  readonly ipv6?: boolean;
 }
 
 const DEFAULT_NETWORK = "192.168.77";
+const NETWORK6 = "fd77::";
 /** The switch itself, every machine's default gateway; it forwards nothing. */
 const SWITCH_BYTE = 1;
 const ETCD_BYTE = 2;
 const FIRST_HOST_BYTE = 11;
 
 export async function openTopology(options: TopologyOptions, signal: AbortSignal): Promise<Topology> {
-  const { hosts, network = DEFAULT_NETWORK } = options;
+  const { hosts, network = DEFAULT_NETWORK, ipv6 = false } = options;
   const lab = openRun();
   try {
     const machine = (name: string, byte: number): Machine => ({
       name,
       namespace: `${lab.name}-${name}`,
       address: `${network}.${byte}`,
+      address6: ipv6 ? `${NETWORK6}${byte}` : null,
       directory: join(lab.directory, name),
     });
     const owned: AsyncDisposable[] = [];
@@ -104,6 +110,12 @@ async function makeNamespaces(topology: Topology, signal: AbortSignal): Promise<
   );
 }
 
+/** Of IPv6 on a machine. Nobody else has the addresses: they are of use at once. */
+function linesFor6(address6: string | null): readonly string[] {
+  if (address6 === null) return [];
+  return [`addr add ${address6}/64 dev eth0 nodad`, `route add default via ${NETWORK6}${SWITCH_BYTE}`];
+}
+
 async function configure(topology: Topology, gateway: string, signal: AbortSignal): Promise<void> {
   const machines = [topology.etcd, ...topology.hosts];
   await ipBatch(
@@ -112,15 +124,17 @@ async function configure(topology: Topology, gateway: string, signal: AbortSigna
       "link add br0 type bridge",
       "link set br0 up",
       `addr add ${gateway}/24 dev br0`,
+      ...(topology.etcd.address6 === null ? [] : [`addr add ${NETWORK6}${SWITCH_BYTE}/64 dev br0 nodad`]),
       ...machines.flatMap(({ name }) => [`link set ${name} master br0`, `link set ${name} up`]),
     ],
     signal,
   );
-  for (const { namespace, address } of machines) {
+  for (const { namespace, address, address6 } of machines) {
     const lines = ["link set lo up", `addr add ${address}/24 dev eth0`, "link set eth0 up"];
-    await ipBatch(namespace, [...lines, `route add default via ${gateway}`], signal);
+    await ipBatch(namespace, [...lines, `route add default via ${gateway}`, ...linesFor6(address6)], signal);
   }
   for (const { namespace } of topology.hosts) {
-    await run(inNamespace(namespace, ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]), {}, signal);
+    const forward = "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding";
+    await run(inNamespace(namespace, ["sh", "-c", forward]), {}, signal);
   }
 }

@@ -2,9 +2,17 @@
 // has is that host's, unless it has left: then it is asked, as at a start, and does not answer.
 
 import { isRetryable } from "./base/errors.ts";
-import type { Ipv4 } from "./base/ip.ts";
 import { type ChallengeDeps, challenge } from "./subnet/challenge.ts";
-import { LEASE_TTL, type Lease, type Revision, type SubnetKey } from "./subnet/lease.ts";
+import { sharesAddress } from "./subnet/identity.ts";
+import {
+  type Announcement,
+  describeSubnet,
+  hostIp,
+  LEASE_TTL,
+  type Lease,
+  type Revision,
+  type SubnetKey,
+} from "./subnet/lease.ts";
 import type { LeaseTable } from "./subnet/lease-table.ts";
 
 export interface AddressClaimDeps extends ChallengeDeps {
@@ -13,7 +21,10 @@ export interface AddressClaimDeps extends ChallengeDeps {
 }
 
 /** Why the address must not be announced, as a phrase; null when it may be. A challenge takes 20 s. */
-export type AddressClaim = (address: Ipv4, signal: AbortSignal) => Promise<string | null>;
+export type AddressClaim = (
+  address: Pick<Announcement, "publicIp" | "publicIpv6">,
+  signal: AbortSignal,
+) => Promise<string | null>;
 
 export function createAddressClaim({ table, self, ...deps }: AddressClaimDeps): AddressClaim {
   /** Records whose hosts have answered, as of which revision: they are not asked again until they change. */
@@ -31,8 +42,8 @@ export function createAddressClaim({ table, self, ...deps }: AddressClaimDeps): 
   };
   return async (address, signal) => {
     const own = self();
-    if (address === own.attrs.publicIp) return null;
-    const isRival = ({ key, attrs }: Lease) => key !== own.key && attrs.publicIp === address;
+    if (sharesAddress(address, own.attrs)) return null;
+    const isRival = ({ key, attrs }: Lease) => key !== own.key && sharesAddress(attrs, address);
     for (const rival of [...table().leases.values()].filter(isRival)) {
       try {
         if (!(await contest(rival, signal))) return describe(rival);
@@ -45,7 +56,8 @@ export function createAddressClaim({ table, self, ...deps }: AddressClaimDeps): 
   };
 }
 
-function describe({ attrs: { publicIp, nodeId }, subnet }: Lease): string {
+function describe({ attrs, subnet }: Lease): string {
+  const { nodeId } = attrs;
   const whose = nodeId === null ? "another host" : `another host (node id ${nodeId})`;
-  return `${publicIp} is the public IP of ${whose} with the lease of ${subnet.v4}`;
+  return `${hostIp(attrs)} is the public IP of ${whose} with the lease of ${describeSubnet(subnet)}`;
 }

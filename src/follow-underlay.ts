@@ -12,7 +12,7 @@ import type { Logger } from "./base/log.ts";
 import { runTasks } from "./base/tasks.ts";
 import type { KernelNet, NetHint } from "./net/kernel-net.ts";
 import type { LinkName } from "./net/objects.ts";
-import type { Underlay } from "./net/underlay.ts";
+import { publicIpsOf, type Underlay } from "./net/underlay.ts";
 import { changesOfUnderlay, lossOf } from "./net/underlay-change.ts";
 
 export interface UnderlayFollower {
@@ -106,7 +106,7 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
     log.warn("the underlay interface has changed and is followed", {
       dev: next.link,
       mtu: next.mtu,
-      publicIp: next.publicIp,
+      ...publicIpsOf(next),
       changed,
     });
     if (next.link !== underlay.link) former = [...new Set([...former, underlay.link])];

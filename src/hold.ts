@@ -17,6 +17,7 @@ import type { Memory } from "./memory.ts";
 import type { LinkName } from "./net/objects.ts";
 import type { ReconcileStatus } from "./net/progress.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
+import { addressesOf } from "./net/underlay.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createOwnRecord } from "./own-record.ts";
 import { createPlanner } from "./planner.ts";
@@ -28,6 +29,7 @@ import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
 import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
 import { LEASE_TTL, type Lease } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
+import { familiesOf } from "./subnet/network-families.ts";
 import type { Remembered } from "./subnet/remembered.ts";
 import { createForwardingWatch, type ForwardingWatch } from "./watch-forwarding.ts";
 import { createNeighbourWatch, type NeighbourWatch } from "./watch-neighbours.ts";
@@ -58,7 +60,7 @@ export async function hold(
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
   const neighbours = createNeighbourWatch(means);
-  const forwarding = createForwardingWatch(means);
+  const forwarding = createForwardingWatch({ ...means, families: () => familiesOf(leases.config.overlay().network) });
   const reconciler = reconcile(learned, leases, device, { plane, neighbours }, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
@@ -166,11 +168,11 @@ function followUnderlay(
 ): UnderlayFollower {
   return createUnderlayFollower(underlay, {
     ...deps,
-    choose: (signal) => findUnderlay(options, holder.lease().subnet.v4, deps, signal),
+    choose: (signal) => findUnderlay(config.overlay().network, options, holder.lease().subnet, deps, signal),
     async objection(next, signal) {
       const links = await deps.kernel.links(signal);
       const unsuitable = config.overlay().backend.unsuitable({ underlay: next, links, mark });
-      return unsuitable ?? (await claim(next.publicIp, signal));
+      return unsuitable ?? (await claim(addressesOf(next), signal));
     },
   });
 }
@@ -202,7 +204,7 @@ function reconcile(
     onView,
     log: means.log,
   });
-  const own = () => ({ network: config.overlay().ipv4, subnet: holder.lease().subnet });
+  const own = () => ({ network: config.overlay().network, subnet: holder.lease().subnet });
   const withBlackhole = createOwnBlackhole(own, blackholeRoute);
   return createReconciler({
     ...means,

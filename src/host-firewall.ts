@@ -2,12 +2,12 @@
 // are ours.
 
 import { messageOf } from "./base/errors.ts";
-import { type Prefix, type Prefix4, prefix4Overlaps } from "./base/ip.ts";
+import { type Family, type Prefix, type Prefix4, prefix4Overlaps } from "./base/ip.ts";
 import { type Prefix6, prefix6Overlaps } from "./base/ipv6.ts";
 import type { Options } from "./cli/options.ts";
 import { createFirewall, type Firewall } from "./firewall/firewall.ts";
 import { type FirewallTools, openFirewall } from "./firewall/open.ts";
-import type { Family, RuleSet } from "./firewall/rule.ts";
+import type { RuleSet } from "./firewall/rule.ts";
 import { planRules } from "./firewall/wanted-rules.ts";
 import type { Ports } from "./ports.ts";
 import type { Subnet } from "./subnet/lease.ts";

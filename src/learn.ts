@@ -3,26 +3,30 @@
 
 import type { HostView } from "./backends/backend.ts";
 import { flannelDevices } from "./backends/earlier-routes.ts";
+import { seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
-import type { Prefix4 } from "./base/ip.ts";
+import { isLinkLocalIpv6 } from "./base/ipv6.ts";
 import type { Options } from "./cli/options.ts";
 import { type LearnedFirewall, learnFirewall } from "./host-firewall.ts";
 import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
 import { type LinkName, MARK } from "./net/objects.ts";
-import { chooseUnderlay, type Underlay } from "./net/underlay.ts";
+import { chooseUnderlay, publicIpsOf, type Underlay } from "./net/underlay.ts";
 import { withoutOwnSubnet } from "./net/underlay-change.ts";
 import { learnNodeId } from "./node-id.ts";
 import { type Overlay, readOverlay } from "./overlay.ts";
 import { type Acquired, type AcquireRequest, acquireLease } from "./subnet/acquire-lease.ts";
 import { awaitNetworkConfig } from "./subnet/await-config.ts";
 import { type Identity, ownershipOf } from "./subnet/identity.ts";
-import { LEASE_TTL } from "./subnet/lease.ts";
+import { describeSubnet, hasIpv4, LEASE_TTL, type NodeId, type Subnet } from "./subnet/lease.ts";
 import type { LeaseList } from "./subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "./subnet/lease-table.ts";
+import type { NetworkConfig } from "./subnet/network-config.ts";
+import { describeNetwork, familiesOf } from "./subnet/network-families.ts";
 import { type Remembered, unfitness } from "./subnet/remembered.ts";
-import { parsePreviousSubnet } from "./subnet/subnet-file.ts";
+import { parsePreviousSubnet, parsePreviousSubnet6 } from "./subnet/subnet-file.ts";
+import type { SubnetParts } from "./subnet/subnet-space.ts";
 
 export interface Learned {
   readonly overlay: Overlay;
@@ -60,11 +64,14 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   const memory = createMemory(prefix, means);
   const nodeId = await learnNodeId(means);
   const last = await memory.recall();
-  const identify = async (): Promise<{ readonly underlay: Underlay; readonly self: Identity }> => {
-    const underlay = await findUnderlay(options, last?.acquired.lease.subnet.v4 ?? null, means, signal);
-    return { underlay, self: { nodeId, publicIp: underlay.publicIp } };
+  const identify = async ({ network }: Pick<Overlay, "network">) => {
+    const own = last?.acquired.lease.subnet ?? null;
+    const underlay = await untilIpv6(network, means, signal, () => findUnderlay(network, options, own, means, signal));
+    return { underlay, self: identityOf(nodeId, underlay) };
   };
-  const recall = last ? createRecall(last, identify, means) : async () => null;
+  const recall = last
+    ? createRecall(last, () => identify(readOverlay(last.config, configKey)), means)
+    : async () => null;
   const found = await awaitNetworkConfig(
     configKey,
     { ...means, recall, onWaiting: (reason) => board.set("config", reason) },
@@ -72,10 +79,10 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   );
   const overlay = readOverlay(found.text, configKey);
   board.set("config", null);
-  log.info("network config", { network: overlay.ipv4.network, backend: overlay.backend.type });
+  log.info("network config", { network: describeNetwork(overlay.network), backend: overlay.backend.type });
 
-  const { underlay, self } = await identify();
-  log.info("underlay interface", { dev: underlay.link, mtu: underlay.mtu, publicIp: underlay.publicIp });
+  const { underlay, self } = await identify(overlay);
+  log.info("underlay interface", { dev: underlay.link, mtu: underlay.mtu, ...publicIpsOf(underlay) });
   const host = await findHost(overlay, underlay, markOf(prefix), means, signal);
   const firewall = await learnFirewall(overlay.network, options, means, signal);
   return {
@@ -108,16 +115,51 @@ async function findHost(
   return host;
 }
 
+function identityOf(nodeId: NodeId | null, { publicIp, v6 }: Underlay): Identity {
+  return { nodeId, publicIp, publicIpv6: v6?.publicIp ?? null };
+}
+
+/**
+ * Kernel: an IPv6 address is of use a second or two after its link is up, and a router's prefix may take longer, of which
+ * network-online.target knows nothing. Until then the interface has what it has given itself.
+ */
+const IPV6_PATIENCE = seconds(10);
+
+async function untilIpv6(
+  { ipv6 }: Pick<NetworkConfig, "ipv6">,
+  { clock }: Means,
+  signal: AbortSignal,
+  find: () => Promise<Underlay>,
+): Promise<Underlay> {
+  for (const end = clock.monotonic() + IPV6_PATIENCE; ; ) {
+    try {
+      const underlay = await find();
+      const isLasting = underlay.v6 === null || !isLinkLocalIpv6(underlay.v6.address);
+      if (isLasting || clock.monotonic() >= end) return underlay;
+    } catch (error) {
+      if (!isError(error, "interface.not-found") || ipv6 === null || clock.monotonic() >= end) throw error;
+    }
+    await clock.sleep(seconds(0.5), signal);
+  }
+}
+
 /** `own` is this host's subnet, as far as it is known. Throws `interface.not-found`. */
 export async function findUnderlay(
+  network: Pick<NetworkConfig, "ipv4" | "ipv6">,
   options: Options,
-  own: Prefix4 | null,
+  own: Subnet | null,
   { kernel }: Means,
   signal: AbortSignal,
 ): Promise<Underlay> {
   const { canReach } = options.underlay;
   const reach = canReach && (await kernel.lookup(canReach, signal));
-  return chooseUnderlay(withoutOwnSubnet(await kernel.underlayFacts(signal), own), options.underlay, reach);
+  const families = familiesOf(network);
+  const facts = withoutOwnSubnet(await kernel.underlayFacts(families, signal), partsOf(own));
+  return chooseUnderlay(facts, { ...options.underlay, families }, reach);
+}
+
+function partsOf(own: Subnet | null): SubnetParts {
+  return own === null ? { v4: null, v6: null } : { v4: hasIpv4(own) ? own.v4 : null, v6: own.v6 };
 }
 
 /** The config of the last run if this host can go on with what it remembers, else null, which is told once. */
@@ -137,7 +179,10 @@ function createRecall(
       if (reason === null) {
         const { lease } = last.acquired;
         const expires = lease.term.kind === "until" ? { expires: new Date(lease.term.at).toISOString() } : {};
-        log.warn("etcd cannot be used; going on with what was remembered", { subnet: lease.subnet.v4, ...expires });
+        log.warn("etcd cannot be used; going on with what was remembered", {
+          subnet: describeSubnet(lease.subnet),
+          ...expires,
+        });
         return last.config;
       }
       complaint.raise(reason);
@@ -170,10 +215,9 @@ export async function acquire(
   const { overlay, underlay, self, mark, last, memory } = learned;
   const links = await kernel.links(signal);
   const request: AcquireRequest = {
-    network: overlay.ipv4,
+    network: overlay.network,
     self,
-    // The file is gone after a reboot.
-    previous: (await previousSubnet(options.subnetFile, means)) ?? last?.acquired.lease.subnet.v4 ?? null,
+    previous: await previousSubnet(overlay, last, options.subnetFile, means),
     advertise: (own) => overlay.backend.advertise({ underlay, links, mark, own, random }),
     ttl: LEASE_TTL,
     list: learned.list,
@@ -190,16 +234,32 @@ export async function acquire(
   return acquired;
 }
 
-/** A file that cannot be read or understood costs nothing: the store knows our subnet, too. */
-async function previousSubnet(path: string, { log, readSubnetFile }: Means): Promise<Prefix4 | null> {
+/**
+ * Of the subnet file, which is gone after a reboot, or else of what is remembered. A file that cannot be read or
+ * understood costs nothing: the store knows our subnet, too.
+ */
+async function previousSubnet(
+  { network }: Overlay,
+  last: Remembered | null,
+  path: string,
+  { log, readSubnetFile }: Means,
+): Promise<SubnetParts> {
+  const remembered = partsOf(last?.acquired.lease.subnet ?? null);
+  const complain = (reason: string) => log.warn("the subnet file of the last run is of no use", { path, reason });
   try {
     const text = await readSubnetFile(path);
-    if (text === null) return null;
-    const previous = parsePreviousSubnet(text);
-    if (previous.kind === "found") return previous.subnet;
-    log.warn("the subnet file of the last run is of no use", { path, reason: previous.reason });
+    if (text === null) return remembered;
+    const previous4 = parsePreviousSubnet(text);
+    const previous6 = parsePreviousSubnet6(text);
+    if (previous4.kind === "none" && previous6.kind === "none") {
+      complain(network.ipv4 ? previous4.reason : previous6.reason);
+    }
+    return {
+      v4: previous4.kind === "found" ? previous4.subnet : remembered.v4,
+      v6: previous6.kind === "found" ? previous6.subnet : remembered.v6,
+    };
   } catch (error) {
-    log.warn("the subnet file of the last run is of no use", { path, reason: messageOf(error) });
+    complain(messageOf(error));
+    return remembered;
   }
-  return null;
 }

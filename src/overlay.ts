@@ -3,17 +3,18 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Backend } from "./backends/backend.ts";
-import { backendSettings, createBackend } from "./backends/registry.ts";
+import { backendSettings, checkFamilies, createBackend } from "./backends/registry.ts";
 import { FlannelError, isError } from "./base/errors.ts";
-import { prefix4Address, prefix4Contains, prefixLength } from "./base/ip.ts";
+import { type Ip, type Prefix, type Prefix4, prefix4Contains } from "./base/ip.ts";
+import { type Prefix6, prefix6Contains } from "./base/ipv6.ts";
 import type { Subnet } from "./subnet/lease.ts";
-import { type Ipv4Network, isLeasable, type NetworkConfig, parseNetworkConfig } from "./subnet/network-config.ts";
+import { type NetworkConfig, parseNetworkConfig } from "./subnet/network-config.ts";
+import { type SubnetSpace, spacesOf } from "./subnet/subnet-space.ts";
 
 export interface Overlay {
   /** The config as it was written. */
   readonly text: string;
   readonly network: NetworkConfig;
-  readonly ipv4: Ipv4Network;
   readonly backend: Backend;
 }
 
@@ -21,21 +22,13 @@ export interface Overlay {
 export function readOverlay(text: string, key: string): Overlay {
   try {
     const network = parseNetworkConfig(text);
-    return { text, network, ipv4: requireIpv4(network), backend: createBackend(network.backend) };
+    checkFamilies(network);
+    return { text, network, backend: createBackend(network.backend) };
   } catch (error) {
     if (!isError(error, "config.invalid")) throw error;
     const { at, reason } = error.info;
     throw new FlannelError("config.invalid", { at: `network config in etcd at ${key}: ${at}`, reason });
   }
-}
-
-/** Throws `config.invalid` for a config that enables IPv6. */
-export function requireIpv4({ ipv4, ipv6 }: NetworkConfig): Ipv4Network {
-  if (ipv4 && !ipv6) return ipv4;
-  throw new FlannelError("config.invalid", {
-    at: "$.EnableIPv6",
-    reason: "IPv6 is not built into this flanneld yet; set it to false",
-  });
 }
 
 export type ConfigChange =
@@ -72,18 +65,48 @@ interface Change {
 }
 
 /** Safe is what takes nothing away: our subnet fits, and the network has grown around all others. */
-function changesOfNetwork(before: Overlay, after: Overlay, own: Subnet): readonly Change[] {
-  const [old, now] = [before.ipv4, after.ipv4];
-  const grows =
-    prefixLength(now.network) <= prefixLength(old.network) && prefix4Contains(now.network, prefix4Address(old.network));
-  const fits = isLeasable(now, own.v4);
+function changesOfNetwork({ network: old }: Overlay, { network: now }: Overlay, own: Subnet): readonly Change[] {
+  const { v4, v6 } = spacesOf(now);
   return [
-    { member: "Network", isSafe: grows && fits, differs: old.network !== now.network },
-    { member: "SubnetLen", isSafe: fits, differs: old.subnetLen !== now.subnetLen },
-    { member: "SubnetMin", isSafe: fits, differs: old.subnetMin !== now.subnetMin },
-    { member: "SubnetMax", isSafe: fits, differs: old.subnetMax !== now.subnetMax },
-    { member: "EnableNFTables", isSafe: false, differs: before.network.nftables !== after.network.nftables },
+    ...changesOfFamily("", old.ipv4, now.ipv4, fits(v4, own.v4), prefix4Contains as Contains),
+    ...changesOfFamily("IPv6", old.ipv6, now.ipv6, fits(v6, own.v6), prefix6Contains as Contains),
+    { member: "EnableNFTables", isSafe: false, differs: old.nftables !== now.nftables },
   ].filter(({ differs }) => differs);
+}
+
+interface FamilyNetwork {
+  readonly network: Prefix;
+  readonly subnetLen: number;
+  readonly subnetMin: Ip;
+  readonly subnetMax: Ip;
+}
+
+type Contains = (outer: Prefix, inner: Prefix) => boolean;
+
+function fits<P extends Prefix4 | Prefix6>(space: SubnetSpace<P> | null, own: P | null): boolean {
+  return space !== null && own !== null && space.isLeasable(own);
+}
+
+/** `label` stands before the names of the family's members. A family is switched on or off with a restart. */
+function changesOfFamily(
+  label: "" | "IPv6",
+  old: FamilyNetwork | null,
+  now: FamilyNetwork | null,
+  isSafe: boolean,
+  contains: Contains,
+): readonly (Change & { readonly differs: boolean })[] {
+  if (!old || !now) {
+    return [
+      { member: label === "" ? "EnableIPv4" : "EnableIPv6", isSafe: false, differs: (old === null) !== (now === null) },
+    ];
+  }
+  const grows = contains(now.network, old.network);
+  return [
+    { member: `${label}Network`, isSafe: grows && isSafe, differs: old.network !== now.network },
+    { member: `${label}SubnetLen`, isSafe, differs: old.subnetLen !== now.subnetLen },
+    { member: `${label}SubnetMin`, isSafe, differs: old.subnetMin !== now.subnetMin },
+    { member: `${label}SubnetMax`, isSafe, differs: old.subnetMax !== now.subnetMax },
+  ];
 }
 
 /** By what the backend makes of them: a default that is written out changes nothing. */

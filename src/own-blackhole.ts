@@ -2,18 +2,21 @@
 // out by the default route. One more object of whatever plan the backend has made.
 // Compat: the Go daemon's route has metric 0, which it cannot add beside the bridge's. Ours is the last to be chosen.
 
-import { type Prefix, type Prefix4, prefix4Contains } from "./base/ip.ts";
+import type { Prefix } from "./base/ip.ts";
 import { type Blackhole, BOOT_PROTOCOL, FLANNEL_PROTOCOL, type NetObject } from "./net/objects.ts";
 import type { Plan } from "./net/plan.ts";
 import type { Subnet } from "./subnet/lease.ts";
-import type { Ipv4Network } from "./subnet/network-config.ts";
+import type { NetworkConfig } from "./subnet/network-config.ts";
+import { isInNetwork } from "./subnet/network-families.ts";
+
+type Networks = Pick<NetworkConfig, "ipv4" | "ipv6">;
 
 /** Above every metric that routes of network managers and routing daemons have. */
 const METRIC = 65_535;
 
 /** The same plan gives the same plan: a pass that finds it unchanged does nothing. */
 export function createOwnBlackhole(
-  own: () => { readonly network: Ipv4Network; readonly subnet: Subnet },
+  own: () => { readonly network: Networks; readonly subnet: Subnet },
   wanted: boolean,
 ): (plan: Plan) => Plan {
   const known = new WeakMap<Plan, Plan>();
@@ -21,7 +24,7 @@ export function createOwnBlackhole(
     const hit = known.get(plan);
     if (hit) return hit;
     const { network, subnet } = own();
-    const extended = withOwnBlackhole(plan, network, subnet.v4, wanted);
+    const extended = withOwnBlackhole(plan, network, subnet, wanted);
     known.set(plan, extended);
     return extended;
   };
@@ -31,19 +34,19 @@ export function createOwnBlackhole(
  * Blackholes of our protocol number inside the network are of an earlier subnet or an earlier flag. While the route is
  * wanted a Go daemon's for our subnet is ours, too; otherwise it may be an administrator's.
  */
-export function withOwnBlackhole(plan: Plan, { network }: Ipv4Network, subnet: Prefix4, wanted: boolean): Plan {
-  const own: Blackhole = { kind: "blackhole", dst: subnet, metric: METRIC, protocol: FLANNEL_PROTOCOL };
+export function withOwnBlackhole(plan: Plan, network: Networks, subnet: Subnet, wanted: boolean): Plan {
+  const subnets: readonly Prefix[] = [
+    ...(network.ipv4 ? [subnet.v4] : []),
+    ...(network.ipv6 && subnet.v6 ? [subnet.v6] : []),
+  ];
+  const own = subnets.map((dst): Blackhole => ({ kind: "blackhole", dst, metric: METRIC, protocol: FLANNEL_PROTOCOL }));
   const isOurs = ({ dst, protocol }: Blackhole) =>
-    (protocol === FLANNEL_PROTOCOL && isInside(network, dst)) ||
-    (wanted && protocol === BOOT_PROTOCOL && dst === subnet);
+    (protocol === FLANNEL_PROTOCOL && isInNetwork(network, dst)) ||
+    (wanted && protocol === BOOT_PROTOCOL && subnets.includes(dst));
   return {
     ...plan,
     scope: { ...plan.scope, kinds: [...plan.scope.kinds, "blackhole"] },
-    want: wanted ? [...plan.want, own] : plan.want,
+    want: wanted ? [...plan.want, ...own] : plan.want,
     claims: (object: NetObject) => (object.kind === "blackhole" ? isOurs(object) : plan.claims(object)),
   };
-}
-
-function isInside(network: Prefix4, dst: Prefix): boolean {
-  return !dst.includes(":") && prefix4Contains(network, dst as Prefix4);
 }

@@ -9,7 +9,8 @@ import type { Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
 import { ownershipOf } from "./subnet/identity.ts";
-import type { Lease, SubnetKey } from "./subnet/lease.ts";
+import { hasIpv4, hostIp, type Lease, type SubnetKey } from "./subnet/lease.ts";
+import { withoutIpv4, withoutIpv6 } from "./subnet/lease-parts.ts";
 import type { LeaseTable } from "./subnet/lease-table.ts";
 
 export interface PlannerInput {
@@ -112,7 +113,7 @@ function admit({ leases, bad, self, backend, network, underlay }: Basis, known: 
   const canReach = (peer: Lease) => backend.peerFault(peer, { self, underlay }) === null;
   for (const peer of admitted.peers) {
     const reason = backend.peerFault(peer, { self, underlay });
-    if (reason !== null) faults.set(peer.key, { key: peer.key, peer: peer.attrs.publicIp, reason });
+    if (reason !== null) faults.set(peer.key, { key: peer.key, peer: hostIp(peer.attrs), reason });
   }
   const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
@@ -122,7 +123,10 @@ function admit({ leases, bad, self, backend, network, underlay }: Basis, known: 
   };
 }
 
-/** A record that lost what the backend needs says nothing about its host, which is reached as before. */
+/**
+ * A record that lost what the backend needs says nothing about its host, which is reached as before. Of one that had
+ * never more, the family that can be reached.
+ */
 function withKnown(
   peers: readonly Lease[],
   faults: ReadonlyMap<SubnetKey, unknown>,
@@ -133,8 +137,13 @@ function withKnown(
   return peers.flatMap((peer) => {
     if (!faults.has(peer.key)) return peer;
     const before = former.get(peer.key);
-    return before && ownershipOf(peer.attrs, before.attrs) === "ours" && canReach(before) ? before : [];
+    if (before && ownershipOf(peer.attrs, before.attrs) === "ours" && canReach(before)) return before;
+    return halvesOf(peer).find(canReach) ?? [];
   });
+}
+
+function halvesOf(peer: Lease): readonly Lease[] {
+  return hasIpv4(peer.subnet) && peer.subnet.v6 !== null ? [withoutIpv6(peer), withoutIpv4(peer)] : [];
 }
 
 type Condition = LogFields & { readonly key: string; readonly reason: string };

@@ -3,6 +3,7 @@
 import type { Millis } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
+import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
@@ -28,7 +29,7 @@ export interface Ports {
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;
   /** Of IPv4 packets; null when it cannot be told. */
-  readonly isForwarding: () => Promise<boolean | null>;
+  readonly isForwarding: (family: Family) => Promise<boolean | null>;
   /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */
   readonly watchRules: WatchRules;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */

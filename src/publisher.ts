@@ -12,7 +12,7 @@ import type { Options } from "./cli/options.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
 import type { StatusBoard } from "./status-board.ts";
-import type { Subnet } from "./subnet/lease.ts";
+import { describeSubnet, type Subnet } from "./subnet/lease.ts";
 import type { NetworkConfig } from "./subnet/network-config.ts";
 import { formatSubnetFile } from "./subnet/subnet-file.ts";
 
@@ -40,7 +40,7 @@ export function createPublisher(options: Options, published: () => Published, de
   const bell = createDoorbell();
   const write = async (text: string, signal: AbortSignal) => {
     await writeUntilDone(options.subnetFile, text, deps, signal);
-    log.info("wrote the subnet file", { path: options.subnetFile, subnet: published().subnet.v4 });
+    log.info("wrote the subnet file", { path: options.subnetFile, subnet: describeSubnet(published().subnet) });
     board.set("subnet-file", null);
   };
   return {
@@ -51,7 +51,7 @@ export function createPublisher(options: Options, published: () => Published, de
       await write(written, signal);
       deps.notify("READY=1");
       const { backend, subnet, underlay } = published();
-      log.info("flannel is ready", { subnet: subnet.v4, mtu: backend.mtu(underlay) });
+      log.info("flannel is ready", { subnet: describeSubnet(subnet), mtu: backend.mtu(underlay) });
       for (;;) {
         await bell.wait(signal);
         const text = textOf(published(), options);

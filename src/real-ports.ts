@@ -13,7 +13,7 @@ import { openHealth } from "./health.ts";
 import { lockInstance } from "./instance-lock.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
-import { isForwardingIpv4 } from "./netlink/forwarding.ts";
+import { isForwarding } from "./netlink/forwarding.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
 import { udpPortHolder } from "./netlink/udp-port-holder.ts";
@@ -38,7 +38,7 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
     runTool,
     hasBridgeFilter,
-    isForwarding: isForwardingIpv4,
+    isForwarding,
     watchRules: (signal) => watchRules(native, signal),
     notify: systemdNotifier(native, log),
     onReportRequest: createSignalRequests("SIGUSR1"),

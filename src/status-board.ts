@@ -3,7 +3,7 @@
 
 import type { Backend } from "./backends/backend.ts";
 import type { Readiness } from "./health.ts";
-import type { Lease } from "./subnet/lease.ts";
+import { describeSubnet, type Lease } from "./subnet/lease.ts";
 
 /** In the order in which a start gets them done. */
 const TOPICS = ["config", "lease", "device", "subnet-file"] as const;
@@ -29,7 +29,7 @@ export function describeState(
   { type }: Pick<Backend, "type">,
   peers: number,
 ): string {
-  return `${subnet.v4} by ${type}, ${peers} ${peers === 1 ? "peer" : "peers"}`;
+  return `${describeSubnet(subnet)} by ${type}, ${peers} ${peers === 1 ? "peer" : "peers"}`;
 }
 
 export function createStatusBoard(notify: (state: string) => void): StatusBoard {

@@ -5,6 +5,7 @@
 import { minutes } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
+import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 
 export interface ForwardingWatch {
@@ -15,32 +16,43 @@ export interface ForwardingWatch {
 
 export interface WatchForwardingDeps {
   /** Null when it cannot be told. */
-  readonly isForwarding: () => Promise<boolean | null>;
+  readonly isForwarding: (family: Family) => Promise<boolean | null>;
+  /** Those of the network. */
+  readonly families: () => readonly Family[];
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 const INTERVAL = minutes(1);
-const TROUBLE = "net.ipv4.ip_forward is 0, so that pods reach nobody on other hosts";
-const HINT = "sysctl -w net.ipv4.ip_forward=1, and the same line in a file of /etc/sysctl.d for the next boot";
+const SETTINGS: Readonly<Record<Family, string>> = {
+  ipv4: "net.ipv4.ip_forward",
+  ipv6: "net.ipv6.conf.all.forwarding",
+};
+const CONSEQUENCE = "is 0, so that pods reach nobody on other hosts";
+const HINT = "and the same line in a file of /etc/sysctl.d for the next boot";
 
 /** Told when two looks in a row have found it: after a boot Docker and CNI plugins switch it on, and they start after us. */
-export function createForwardingWatch({ isForwarding, clock, log }: WatchForwardingDeps): ForwardingWatch {
+export function createForwardingWatch({ isForwarding, families, clock, log }: WatchForwardingDeps): ForwardingWatch {
   const complaint = createComplaint(
     { raised: "this host does not forward packets", settled: "this host forwards packets again" },
     { clock, log },
   );
-  let isOff = false;
+  const findOff = async (): Promise<Family | null> => {
+    for (const family of families()) if ((await isForwarding(family)) === false) return family;
+    return null;
+  };
+  let off: Family | null = null;
   let trouble: string | null = null;
   return {
     trouble: () => trouble,
     async run(signal) {
       for (;;) {
-        const wasOff = isOff;
-        isOff = (await isForwarding()) === false;
-        trouble = wasOff && isOff ? TROUBLE : null;
-        if (trouble !== null) complaint.raise(trouble, { hint: HINT });
-        else if (!isOff) complaint.settle();
+        const before = off;
+        off = await findOff();
+        trouble = off !== null && off === before ? `${SETTINGS[off]} ${CONSEQUENCE}` : null;
+        if (off !== null && trouble !== null)
+          complaint.raise(trouble, { hint: `sysctl -w ${SETTINGS[off]}=1, ${HINT}` });
+        else if (off === null) complaint.settle();
         await clock.sleep(INTERVAL, signal);
       }
     },

@@ -7,6 +7,7 @@ import { createComplaint } from "./base/complaint.ts";
 import { isError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { KernelNet, NeighbourTable } from "./net/kernel-net.ts";
+import { type NetObject, objectFamily } from "./net/objects.ts";
 import type { Plan } from "./net/plan.ts";
 
 export interface NeighbourWatch {
@@ -60,10 +61,15 @@ export function createNeighbourWatch({ kernel, clock, log }: WatchNeighboursDeps
   };
 }
 
+/** Those of IPv6 are in a table of their own. */
+function isIpv4Neighbour(object: NetObject): boolean {
+  return object.kind === "neighbour" && objectFamily(object) === "ipv4";
+}
+
 function fullness(table: NeighbourTable | null, plan: Plan | null): string | null {
   if (table === null) return null;
   // Kernel: since 5.0 permanent entries, as ours are, are among the entries and do not count against the limit.
-  const permanent = plan?.want.filter(({ kind }) => kind === "neighbour").length ?? 0;
+  const permanent = plan?.want.filter(isIpv4Neighbour).length ?? 0;
   const counted = table.entries - permanent;
   return counted < table.limit * TOO_MUCH ? null : `it has ${counted} of at most ${table.limit} entries`;
 }

@@ -58,8 +58,7 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
   const deps = { ...shared, recall: async () => null };
   const began = systemClock.monotonic();
   const { text, list } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
-  const { ipv4: network } = parseNetworkConfig(text);
-  if (network === null) throw new Error("the network config has no IPv4 network");
+  const network = parseNetworkConfig(text);
   const { publicIp, mac } = peerLease(options.first + number);
   const announcement: Announcement = {
     publicIp: parseIpv4(publicIp),
@@ -70,8 +69,8 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
   };
   const request: AcquireRequest = {
     network,
-    self: { nodeId: null, publicIp: announcement.publicIp },
-    previous: null,
+    self: { nodeId: null, publicIp: announcement.publicIp, publicIpv6: null },
+    previous: { v4: null, v6: null },
     advertise: () => announcement,
     ttl,
     recall: () => null,

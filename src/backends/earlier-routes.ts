@@ -3,17 +3,17 @@
 // packets where nobody takes them. The current backend claims them, whichever it is.
 // The devices stay: another flanneld for another network may own them. What lies inside our network is certainly ours.
 
-import { type Prefix, type Prefix4, prefix4Contains, prefixLength } from "../base/ip.ts";
+import { familyOf, prefixLength } from "../base/ip.ts";
 import { BOOT_PROTOCOL, FLANNEL_PROTOCOL, type Link, type LinkName, type Route } from "../net/objects.ts";
-import type { NetworkConfig } from "../subnet/network-config.ts";
+import { isInNetwork } from "../subnet/network-families.ts";
 import type { NetworkView } from "./backend.ts";
 
 /** Names of the devices that flannel's backends make, ours and those of the Go daemon, and their drivers. */
 const DEVICES: readonly { readonly name: RegExp; readonly driver: string }[] = [
-  { name: /^flannel\.\d+$/, driver: "vxlan" },
+  { name: /^flannel(-v6)?\.\d+$/, driver: "vxlan" },
   { name: /^flannel\d+$/, driver: "tun" },
   { name: /^flannel\.ipip$/, driver: "ipip" },
-  { name: /^flannel-wg$/, driver: "wireguard" },
+  { name: /^flannel-wg(-v6)?$/, driver: "wireguard" },
 ];
 
 /** Those of the host's links that a backend of flannel has made. */
@@ -36,17 +36,12 @@ export function earlierRouteDevices({ underlay, formerUnderlays, flannelDevices 
  */
 export function claimEarlierRoutes(view: NetworkView): (route: Route) => boolean {
   const { network, underlay, flannelDevices } = view;
-  const { ipv4 } = network;
   const underlays = [underlay.link, ...view.formerUnderlays];
   return (route) => {
     if (route.protocol !== FLANNEL_PROTOCOL && route.protocol !== BOOT_PROTOCOL) return false;
-    if (!isInside(network, route.dst)) return false;
+    if (!isInNetwork(network, route.dst)) return false;
     if (flannelDevices.includes(route.dev)) return true;
     if (!underlays.includes(route.dev) || route.via === null) return false;
-    return route.protocol === FLANNEL_PROTOCOL || prefixLength(route.dst) === ipv4?.subnetLen;
+    return route.protocol === FLANNEL_PROTOCOL || prefixLength(route.dst) === network[familyOf(route.dst)]?.subnetLen;
   };
-}
-
-function isInside({ ipv4 }: NetworkConfig, dst: Prefix): boolean {
-  return ipv4 !== null && !dst.includes(":") && prefix4Contains(ipv4.network, dst as Prefix4);
 }

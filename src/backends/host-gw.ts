@@ -1,9 +1,11 @@
 // The host-gw backend: every host is the gateway to its own subnet, so that a peer is one plain route through the
-// underlay. No device and no encapsulation; in return all hosts must be on one link. Pure, and IPv4 only.
+// underlay in each family. No device and no encapsulation; in return all hosts must be on one link. Pure.
 
 import { type Json, jsonObject } from "../base/json.ts";
 import type { Plan } from "../net/plan.ts";
-import type { Underlay } from "../net/underlay.ts";
+import { addressesOf, type Underlay } from "../net/underlay.ts";
+import { hasIpv4, type Lease } from "../subnet/lease.ts";
+import { familiesOf } from "../subnet/network-families.ts";
 import type { Backend, NetworkView } from "./backend.ts";
 import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
 import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
@@ -16,7 +18,7 @@ const OVERHEAD = 0;
 
 export function createHostGw(rawOptions: { readonly [key: string]: Json }): Backend {
   const mtu = readHostGwMtu(rawOptions);
-  const directRoute = createDirectRoute();
+  const routes: Routes = { ipv4: createDirectRoute("ipv4"), ipv6: createDirectRoute("ipv6") };
   return {
     type: HOST_GW_TYPE,
     liveOptions: ["MTU"],
@@ -25,16 +27,26 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     userspace: null,
     unsuitable: ({ underlay }) => behindNat(underlay),
     advertise: ({ underlay }) => ({
-      publicIp: underlay.publicIp,
-      publicIpv6: null,
+      ...addressesOf(underlay),
       backendType: HOST_GW_TYPE,
       backendData: null,
       backendV6Data: null,
     }),
     recordFault: () => null,
-    peerFault: (peer, { underlay }) => (directRoute(peer, underlay) ? null : offLink(underlay)),
-    plan: (view) => planHostGw(view, directRoute),
+    peerFault: (peer, { underlay }) => peerFault(peer, underlay, routes),
+    plan: (view) => planHostGw(view, routes),
   };
+}
+
+interface Routes {
+  readonly ipv4: DirectRoute;
+  readonly ipv6: DirectRoute;
+}
+
+function peerFault(peer: Lease, underlay: Underlay, { ipv4, ipv6 }: Routes): string | null {
+  const { link, onLink, v6 } = underlay;
+  if (hasIpv4(peer.subnet) && !ipv4(peer, underlay)) return offLink(link, onLink);
+  return peer.subnet.v6 !== null && !ipv6(peer, underlay) ? offLink(link, v6?.onLink ?? []) : null;
 }
 
 /** The members of Backend that host-gw reads, with the values that it goes by; MTU null: the interface decides. */
@@ -46,12 +58,18 @@ function readHostGwMtu(rawOptions: { readonly [key: string]: Json }): number | n
   return readMtu(jsonObject(rawOptions, "$.Backend"), OVERHEAD);
 }
 
-function planHostGw(view: NetworkView, directRoute: DirectRoute): Plan {
+function planHostGw(view: NetworkView, { ipv4, ipv6 }: Routes): Plan {
   const { underlay } = view;
   const isOurs = claimEarlierRoutes(view);
+  const routesTo = (peer: Lease) => [ipv4(peer, underlay), ipv6(peer, underlay)].filter((route) => route !== null);
   return {
-    scope: { devices: [], routeDevices: earlierRouteDevices(view), kinds: ["route"] },
-    want: view.peers.map((peer) => directRoute(peer, underlay)).filter((route) => route !== null),
+    scope: {
+      families: familiesOf(view.network),
+      devices: [],
+      routeDevices: earlierRouteDevices(view),
+      kinds: ["route"],
+    },
+    want: view.peers.flatMap(routesTo),
     claims: (object) => object.kind === "route" && isOurs(object),
     complete: view.complete,
   };
@@ -63,7 +81,7 @@ function behindNat({ link, address, publicIp }: Underlay): string | null {
   return `your PublicIP differs from interface IP, meaning that probably you're on a NAT: the public IP is ${publicIp}, ${link} has ${address}, and the other hosts can use only an address of this host as a gateway; start without --public-ip, or set another backend, such as vxlan, in the network config`;
 }
 
-function offLink({ link, onLink }: Underlay): string {
+function offLink(link: string, onLink: readonly string[]): string {
   const networks = onLink.length > 0 ? onLink.join(", ") : "no network";
   return `its host is not on the link of ${link} (${networks}), and host-gw reaches no host behind a router: set the backend vxlan in the network config, with DirectRouting to keep plain routes within a link`;
 }

@@ -98,6 +98,7 @@ function planUdp(view: NetworkView, options: UdpOptions): Plan {
   }
   return {
     scope: {
+      families: ["ipv4"],
       devices: [dev],
       routeDevices: earlierRouteDevices(view),
       kinds: ["link", "address", "route"],

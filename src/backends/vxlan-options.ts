@@ -2,9 +2,7 @@
 
 import { boolean, integer, type Json, jsonObject } from "../base/json.ts";
 import { readMtu } from "./mtu.ts";
-
-/** Outer IPv4 (20), UDP (8), VXLAN (8) and inner Ethernet (14) headers. */
-export const OVERHEAD = 50;
+import { OVERHEAD } from "./vxlan-side.ts";
 
 export interface VxlanOptions {
   readonly vni: number;

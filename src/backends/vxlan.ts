@@ -1,78 +1,121 @@
-// The vxlan backend: one kernel device on every host, and for each peer three entries that say where its subnet is: a route to a
-// gateway that nobody has, a neighbour entry that gives the gateway the peer's VTEP MAC, and an FDB entry that gives
-// that MAC the peer's underlay address. Pure: the kernel is touched by whoever applies the plan.
+// The vxlan backend: one kernel device on every host for each family, and for each peer three entries that say where its
+// subnet is: a route to a gateway that nobody has, a neighbour entry that gives the gateway the peer's VTEP MAC, and an FDB
+// entry that gives that MAC the peer's underlay address. Pure: the kernel is touched by whoever applies the plan.
 
-import { type IfAddr, prefix4Address } from "../base/ip.ts";
-import { isUnicastMac, type Mac, parseMac, randomMac } from "../base/mac.ts";
-import {
-  type FdbEntry,
-  FLANNEL_PROTOCOL,
-  KERNEL_PROTOCOL,
-  type LinkName,
-  type NetObject,
-  type Route,
-  type VxlanLink,
-} from "../net/objects.ts";
+import type { IfAddr } from "../base/ip.ts";
+import { type Ipv6, isLinkLocalIpv6 } from "../base/ipv6.ts";
+import { type Mac, randomMac } from "../base/mac.ts";
+import type { Random } from "../base/random.ts";
+import { KERNEL_PROTOCOL, type LinkName, type NetObject, objectFamily, type VxlanLink } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
+import type { Underlay } from "../net/underlay.ts";
+import { addressesOf } from "../net/underlay.ts";
 import type { Json, Lease } from "../subnet/lease.ts";
-import type { Backend, NetworkView } from "./backend.ts";
-import { rememberByLease } from "./by-lease.ts";
+import { familiesOf } from "../subnet/network-families.ts";
+import type { Backend, HostView, NetworkView } from "./backend.ts";
 import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
 import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
 import { overlayMtu } from "./mtu.ts";
 import { portConflict } from "./vxlan-conflict.ts";
-import { OVERHEAD, readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
+import { readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
+import { baseOf, ipv4Side, ipv6Side, type VxlanSide } from "./vxlan-side.ts";
 
 const VXLAN_TYPE = "vxlan";
 
 export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backend {
   const options = readVxlanOptions(rawOptions);
-  const dev = `flannel.${options.vni}` as LinkName;
+  const all = [ipv4Side(options.vni), ipv6Side(options.vni)] as const;
+  const [v4, v6] = all;
+  const sidesOf = (underlay: Underlay) => all.filter(({ local }) => local(underlay) !== null);
+  const mtuOf = (underlay: Underlay, { overhead }: VxlanSide) => overlayMtu(options.mtu, underlay, overhead);
   const means: Means = {
-    tunnelTo: rememberByLease((peer) => tunnelTo(peer, dev)),
-    directRoute: options.directRouting ? createDirectRoute() : () => null,
+    mtuOf,
+    directRoutes: options.directRouting
+      ? { ipv4: createDirectRoute("ipv4"), ipv6: createDirectRoute("ipv6") }
+      : { ipv4: () => null, ipv6: () => null },
   };
   return {
     type: VXLAN_TYPE,
     liveOptions: ["MTU", "DirectRouting"],
-    mtu: (underlay) => overlayMtu(options.mtu, underlay, OVERHEAD),
-    device: () => dev,
+    // A packet of either family must fit: pods have one MTU.
+    mtu: (underlay) => Math.min(...sidesOf(underlay).map((side) => mtuOf(underlay, side))),
+    device: ({ underlay }) => sidesOf(underlay)[0]?.dev ?? v4.dev,
     userspace: null,
-    unsuitable: ({ links }) => portConflict(options, dev, links),
-    advertise: ({ underlay, links, own, random }) => {
-      const existing = links.find((link) => link.name === dev && link.type === "vxlan")?.mac ?? null;
-      // The MAC in our record is the one that every peer has programmed: keeping it means that nobody has to change.
-      const mac = (own && vtepMac(own)) ?? existing ?? randomMac(random);
-      return {
-        publicIp: underlay.publicIp,
-        publicIpv6: null,
-        backendType: VXLAN_TYPE,
-        backendData: { VNI: options.vni, VtepMAC: mac },
-        backendV6Data: null,
-      };
-    },
-    recordFault,
-    peerFault: (peer, { self }) => {
-      const mac = vtepMac(peer);
-      return mac !== null && mac === vtepMac(self) ? `its VtepMAC ${mac} is our own` : recordFault(peer);
-    },
-    plan: (view) => planVxlan(view, options, dev, means),
+    unsuitable: ({ underlay, links }) =>
+      sidesOf(underlay)
+        .map((side) => portConflict(options, side, links) ?? tooNarrow(side, mtuOf(underlay, side)))
+        .find((reason) => reason !== null) ?? null,
+    advertise: (host) => ({
+      ...addressesOf(host.underlay),
+      backendType: VXLAN_TYPE,
+      backendData: announce(v4, options, host),
+      backendV6Data: announce(v6, options, host),
+    }),
+    recordFault: (lease) => all.map((side) => missingMac(side, lease)).find((reason) => reason !== null) ?? null,
+    peerFault: (peer, { self }) =>
+      all.map((side) => sideFault(side, peer, self)).find((reason) => reason !== null) ?? null,
+    plan: (view) => planVxlan(view, options, sidesOf(view.underlay), means),
   };
 }
 
-/** What leads to a peer; null when it cannot be had. */
 interface Means {
-  readonly tunnelTo: (peer: Lease) => Tunnel | null;
-  readonly directRoute: DirectRoute;
+  readonly mtuOf: (underlay: Underlay, side: VxlanSide) => number;
+  readonly directRoutes: { readonly ipv4: DirectRoute; readonly ipv6: DirectRoute };
 }
 
-function planVxlan(view: NetworkView, options: VxlanOptions, dev: LinkName, means: Means): Plan {
+/** Kernel: a device with a smaller MTU has no IPv6 (IPV6_MIN_MTU, RFC 8200). */
+const LEAST_IPV6_MTU = 1280;
+
+function tooNarrow({ family, overhead }: VxlanSide, mtu: number): string | null {
+  if (family === "ipv4" || mtu >= LEAST_IPV6_MTU) return null;
+  return `IPv6 needs an MTU of at least ${LEAST_IPV6_MTU} in the overlay, and so of ${LEAST_IPV6_MTU + overhead} on the underlay, which has ${mtu + overhead}`;
+}
+
+/** The MAC in our record is the one that every peer has programmed: keeping it means that nobody has to change. */
+function announce(
+  { dev, local, macOf }: VxlanSide,
+  { vni }: VxlanOptions,
+  { underlay, links, own, random }: HostView & { readonly own: Lease | null; readonly random: Random },
+): Json | null {
+  if (local(underlay) === null) return null;
+  const existing = links.find((link) => link.name === dev && link.type === "vxlan")?.mac ?? null;
+  return { VNI: vni, VtepMAC: (own && macOf(own)) ?? existing ?? randomMac(random) };
+}
+
+function missingMac({ member, subnetOf, macOf }: VxlanSide, lease: Lease): string | null {
+  return subnetOf(lease) !== null && macOf(lease) === null ? `its ${member} has no usable VtepMAC` : null;
+}
+
+function sideFault(side: VxlanSide, peer: Lease, self: Lease): string | null {
+  if (side.subnetOf(peer) === null) return null;
+  const mac = side.macOf(peer);
+  return mac !== null && mac === side.macOf(self) ? `its VtepMAC ${mac} is our own` : missingMac(side, peer);
+}
+
+function planVxlan(view: NetworkView, options: VxlanOptions, sides: readonly VxlanSide[], means: Means): Plan {
+  return {
+    scope: {
+      families: familiesOf(view.network),
+      devices: sides.map(({ dev }) => dev),
+      routeDevices: earlierRouteDevices(view),
+      kinds: ["link", "address", "route", "neighbour", "fdb"],
+    },
+    want: sides.flatMap((side) => wantOf(side, view, options, means)),
+    claims: claimsFor(view, sides),
+    complete: view.complete,
+  };
+}
+
+function wantOf(side: VxlanSide, view: NetworkView, options: VxlanOptions, means: Means): readonly NetObject[] {
   const { underlay, self } = view;
-  const want: NetObject[] = [deviceFor(view, options, dev), ownAddress(self, dev)];
+  const directRoute = means.directRoutes[side.family];
+  const own = side.subnetOf(self);
+  const want: NetObject[] = [deviceFor(view, options, side, means.mtuOf(underlay, side))];
+  if (own !== null) want.push({ kind: "address", dev: side.dev, address: hostAddressOf(side, baseOf(own)) });
   const announced = new Map<Mac, Lease>();
   for (const peer of view.peers) {
-    const direct = means.directRoute(peer, underlay);
-    const tunnel = direct ? null : means.tunnelTo(peer);
+    const direct = directRoute(peer, underlay);
+    const tunnel = direct ? null : side.tunnelTo(peer);
     if (direct) want.push(direct);
     if (!tunnel) continue;
     want.push(tunnel.neighbour, tunnel.route);
@@ -80,33 +123,23 @@ function planVxlan(view: NetworkView, options: VxlanOptions, dev: LinkName, mean
     if (!rival || isNewer(peer, rival)) announced.set(tunnel.fdb.mac, peer);
   }
   for (const peer of announced.values()) {
-    const tunnel = means.tunnelTo(peer);
+    const tunnel = side.tunnelTo(peer);
     if (tunnel) want.push(tunnel.fdb);
   }
-  return {
-    scope: {
-      devices: [dev],
-      routeDevices: earlierRouteDevices(view),
-      kinds: ["link", "address", "route", "neighbour", "fdb"],
-    },
-    want,
-    claims: claimsFor(view, dev),
-    complete: view.complete,
-  };
+  return want;
 }
 
-function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, dev: LinkName): VxlanLink {
+function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, side: VxlanSide, mtu: number): VxlanLink {
   return {
     kind: "link",
     type: "vxlan",
-    name: dev,
-    mtu: overlayMtu(options.mtu, underlay, OVERHEAD),
+    name: side.dev,
+    mtu,
     up: true,
-    mac: vtepMac(self),
+    mac: side.macOf(self),
     vni: options.vni,
     port: options.port,
-    // Not the public IP: behind NAT the host does not own that, and the kernel would not send from it.
-    local: underlay.address,
+    local: side.local(underlay),
     lower: underlay.link,
     learning: options.learning,
     gbp: options.gbp,
@@ -114,33 +147,8 @@ function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, dev: 
   };
 }
 
-function ownAddress(self: Lease, dev: LinkName): NetObject {
-  return { kind: "address", dev, address: `${prefix4Address(self.subnet.v4)}/32` as IfAddr };
-}
-
-interface Tunnel {
-  readonly neighbour: NetObject;
-  readonly route: Route;
-  readonly fdb: FdbEntry;
-}
-
-function tunnelTo(peer: Lease, dev: LinkName): Tunnel | null {
-  const mac = vtepMac(peer);
-  if (mac === null) return null;
-  const gateway = prefix4Address(peer.subnet.v4);
-  return {
-    neighbour: { kind: "neighbour", dev, ip: gateway, mac },
-    fdb: { kind: "fdb", dev, mac, dst: peer.attrs.publicIp },
-    route: {
-      kind: "route",
-      dev,
-      dst: peer.subnet.v4,
-      via: gateway,
-      onlink: true,
-      metric: 0,
-      protocol: FLANNEL_PROTOCOL,
-    },
-  };
+function hostAddressOf({ family }: VxlanSide, address: string): IfAddr {
+  return `${address}/${family === "ipv4" ? 32 : 128}` as IfAddr;
 }
 
 /** A MAC has one FDB entry. When two records announce it (a host came back under another address), the newer is right. */
@@ -148,40 +156,34 @@ function isNewer(peer: Lease, rival: Lease): boolean {
   return BigInt(peer.version.modRevision) > BigInt(rival.version.modRevision);
 }
 
-/** Everything on our device that the kernel did not put there, and what an earlier config has left elsewhere. */
-function claimsFor(view: NetworkView, dev: LinkName): Plan["claims"] {
+/** Kernel: every interface that is up has one in fe80::/10, of its own making. */
+function isKernelAddress(address: IfAddr): boolean {
+  return isLinkLocalIpv6(address as string as Ipv6);
+}
+
+/**
+ * Everything on our devices that the kernel did not put there, of the device's own family, and what an earlier config has
+ * left elsewhere.
+ */
+function claimsFor(view: NetworkView, sides: readonly VxlanSide[]): Plan["claims"] {
   const isEarlier = claimEarlierRoutes(view);
+  const families = new Map<LinkName, VxlanSide["family"]>(sides.map(({ dev, family }) => [dev, family]));
   return (object) => {
     switch (object.kind) {
       case "link":
-        return object.name === dev;
+        return families.has(object.name);
       case "route":
-        return object.dev === dev ? object.protocol !== KERNEL_PROTOCOL : isEarlier(object);
+        return families.has(object.dev)
+          ? families.get(object.dev) === objectFamily(object) && object.protocol !== KERNEL_PROTOCOL
+          : isEarlier(object);
       case "address":
+        return families.get(object.dev) === objectFamily(object) && !isKernelAddress(object.address);
       case "neighbour":
+        return families.get(object.dev) === objectFamily(object);
       case "fdb":
-        return object.dev === dev;
+        return families.has(object.dev);
       case "blackhole":
         return false;
     }
   };
 }
-
-function recordFault(lease: Lease): string | null {
-  return vtepMac(lease) === null ? "its BackendData has no usable VtepMAC" : null;
-}
-
-/** The VTEP MAC that a record announces; null when there is none that a host could have. */
-const vtepMac = rememberByLease((lease: Lease): Mac | null => {
-  const data = lease.attrs.backendData;
-  if (data === null || typeof data !== "object" || Array.isArray(data)) return null;
-  // Compat: Go reads member names in any case.
-  const found = Object.entries(data).find(([name]) => name.toLowerCase() === "vtepmac")?.[1];
-  if (typeof found !== "string") return null;
-  try {
-    const mac = parseMac(found);
-    return isUnicastMac(mac) ? mac : null;
-  } catch {
-    return null;
-  }
-});

@@ -1,5 +1,5 @@
 // IP addresses and prefixes as branded canonical strings: `===` is equality, they key a Map, print in logs and travel
-// in JSON as they are. All arithmetic on them is in this file. IPv6 stops at what the types need today; see ipv6.ts.
+// in JSON as they are. All arithmetic on IPv4 is in this file; that on IPv6 is in ipv6.ts.
 
 import type { Brand } from "./brand.ts";
 import { FlannelError } from "./errors.ts";
@@ -8,6 +8,11 @@ import type { Ipv6, Prefix6 } from "./ipv6.ts";
 /** Dotted quad without leading zeros: "10.5.52.0". */
 export type Ipv4 = Brand<string, "Ipv4">;
 export type Ip = Ipv4 | Ipv6;
+
+export type Family = "ipv4" | "ipv6";
+
+/** Where an IPv4 address is expected of a host that has none. Compat: the Go daemon's records say it so. */
+export const NO_IPV4 = "0.0.0.0" as Ipv4;
 
 /** Network address and length, host bits zero: "10.5.52.0/24". */
 export type Prefix4 = Brand<string, "Prefix4">;
@@ -67,6 +72,10 @@ export function prefix4(address: Ipv4, length: number): Prefix4 {
 
 export function prefixLength(prefix: Prefix | IfAddr): number {
   return Number(prefix.slice(prefix.indexOf("/") + 1));
+}
+
+export function familyOf(address: Ip | Prefix | IfAddr): Family {
+  return address.includes(":") ? "ipv6" : "ipv4";
 }
 
 export function prefix4Address(prefix: Prefix4 | IfAddr): Ipv4 {

@@ -3,6 +3,7 @@
 import { isIPv6 } from "node:net";
 import type { Brand } from "./brand.ts";
 import { FlannelError } from "./errors.ts";
+import type { IfAddr } from "./ip.ts";
 
 /** RFC 5952 text: lower case, longest zero run compressed. */
 export type Ipv6 = Brand<string, "Ipv6">;
@@ -24,8 +25,7 @@ export function parsePrefix6(text: string): Prefix6 {
   if (!isIPv6(address) || rest.length > 0 || !/^\d{1,3}$/.test(lengthText) || length > 128) {
     throw new FlannelError("address.invalid", { text, wanted: "an IPv6 prefix such as fd00::/48" });
   }
-  const masked = numberOf(groupsOf(address)) & ~((1n << BigInt(128 - length)) - 1n);
-  return `${ipv6FromNumber(masked)}/${length}` as Prefix6;
+  return `${ipv6FromNumber(networkNumber(numberOf(groupsOf(address)), length))}/${length}` as Prefix6;
 }
 
 /** The address as an unsigned 128-bit number. */
@@ -39,6 +39,38 @@ export function ipv6FromNumber(value: bigint): Ipv6 {
   return formatIpv6(groups);
 }
 
+export function prefix6Address(prefix: Prefix6 | IfAddr): Ipv6 {
+  return prefix.slice(0, prefix.indexOf("/")) as Ipv6;
+}
+
+/** The prefix of this length around the address. */
+export function prefix6(address: Ipv6, length: number): Prefix6 {
+  return `${ipv6FromNumber(networkNumber(ipv6Number(address), length))}/${length}` as Prefix6;
+}
+
+export function prefix6Contains(outer: Prefix6, inner: Prefix6 | Ipv6): boolean {
+  const slash = inner.indexOf("/");
+  const length = lengthOf(outer);
+  if (slash !== -1 && lengthOf(inner as Prefix6) < length) return false;
+  const address = (slash === -1 ? inner : inner.slice(0, slash)) as Ipv6;
+  return networkNumber(ipv6Number(address), length) === ipv6Number(prefix6Address(outer));
+}
+
+/** The address `offset` places after the network address, with the prefix's length: (fd00::/64, 1) is fd00::1/64. */
+export function hostAddress6(subnet: Prefix6, offset: number): IfAddr {
+  return `${ipv6FromNumber(ipv6Number(prefix6Address(subnet)) + BigInt(offset))}/${lengthOf(subnet)}` as IfAddr;
+}
+
+/** True for an address that a packet can be sent to and that is not this host alone: no ::, ::1 or ff00::/8. */
+export function isUnicastIpv6(ip: Ipv6): boolean {
+  return ip !== "::" && ip !== "::1" && !ip.startsWith("ff");
+}
+
+/** Of fe80::/10, which every interface gives itself. */
+export function isLinkLocalIpv6(ip: Ipv6): boolean {
+  return /^fe[89ab]/.test(ip);
+}
+
 /** Equal under the shorter of the two masks. */
 export function prefix6Overlaps(a: Prefix6, b: Prefix6): boolean {
   const [first, second] = [a, b].map((prefix) => prefix.split("/")) as [string[], string[]];
@@ -50,6 +82,15 @@ export function prefix6Overlaps(a: Prefix6, b: Prefix6): boolean {
 /** The address in network byte order, 16 octets. */
 export function ipv6Octets(ip: Ipv6): Uint8Array {
   return Uint8Array.from(groupsOf(ip).flatMap((group) => [group >> 8, group & 255]));
+}
+
+function lengthOf(prefix: Prefix6): number {
+  return Number(prefix.slice(prefix.indexOf("/") + 1));
+}
+
+function networkNumber(value: bigint, length: number): bigint {
+  const shift = BigInt(128 - length);
+  return (value >> shift) << shift;
 }
 
 function numberOf(groups: readonly number[]): bigint {

@@ -3,10 +3,13 @@
 
 export interface LogFields {
   readonly subnet?: string;
+  /** The subnet before this one. */
+  readonly former?: string;
   readonly network?: string;
   readonly peer?: string;
   readonly peers?: number;
   readonly publicIp?: string;
+  readonly publicIpv6?: string;
   /** A node id. */
   readonly node?: string;
   readonly dev?: string;

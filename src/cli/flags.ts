@@ -42,7 +42,6 @@ export const GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
 };
 
 const NO_KUBERNETES = "leases are kept in etcd only; keeping them in Kubernetes is not built yet, remove this setting";
-const NO_IPV6 = "IPv6 is not built yet, remove this setting";
 const NO_KLOG = "logging per source file is not built; use -v=1 for debug messages";
 
 interface Shape {
@@ -108,8 +107,7 @@ export const FLAGS = [
   flag("public-ipv6", {
     group: "interface",
     type: "string",
-    notBuilt: NO_IPV6,
-    help: "IPv6 address that the other hosts send to.",
+    help: "IPv6 address that the other hosts send to. Default: the address of the interface.",
   }),
   flag("subnet-file", {
     group: "lease",

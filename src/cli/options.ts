@@ -5,7 +5,7 @@
 import { type Millis, minutes, seconds } from "../base/brand.ts";
 import type { Ip, Ipv4 } from "../base/ip.ts";
 import { isUnicastIpv4, parseIpv4 } from "../base/ip.ts";
-import { parseIpv6 } from "../base/ipv6.ts";
+import { type Ipv6, isUnicastIpv6, parseIpv6 } from "../base/ipv6.ts";
 import { readEndpoints } from "./endpoints.ts";
 import { FLAGS, type Flag, type FlagName } from "./flags.ts";
 import { parseGoBoolean, parseGoInteger } from "./go-flags.ts";
@@ -31,8 +31,9 @@ export interface UnderlayOptions {
   /** Names or addresses. */
   readonly interfaces: readonly string[];
   readonly regexes: readonly { readonly source: string; readonly pattern: RegExp }[];
-  readonly canReach: Ipv4 | null;
+  readonly canReach: Ip | null;
   readonly publicIp: Ipv4 | null;
+  readonly publicIpv6: Ipv6 | null;
 }
 
 export interface HealthzOptions {
@@ -196,10 +197,12 @@ function readUnderlay(reader: Reader): UnderlayOptions {
     else regexes.push({ source, pattern: compiled });
   }
   const publicIp = reader.parsed("public-ip", "an IPv4 address", readIpv4);
-  if (publicIp !== null && !isUnicastIpv4(publicIp)) {
-    reader.complain("public-ip", "must be a unicast address, since the other hosts send to it");
-  }
-  return { interfaces, regexes, canReach: reader.parsed("iface-can-reach", "an IPv4 address", readIpv4), publicIp };
+  const publicIpv6 = reader.parsed("public-ipv6", "an IPv6 address", readIpv6);
+  const notUnicast = "must be a unicast address, since the other hosts send to it";
+  if (publicIp !== null && !isUnicastIpv4(publicIp)) reader.complain("public-ip", notUnicast);
+  if (publicIpv6 !== null && !isUnicastIpv6(publicIpv6)) reader.complain("public-ipv6", notUnicast);
+  const canReach = reader.parsed("iface-can-reach", "an IP address", readIp);
+  return { interfaces, regexes, canReach, publicIp, publicIpv6 };
 }
 
 function isOn(name: FlagName, reader: Reader): boolean {
@@ -234,8 +237,12 @@ function readIpv4(text: string): Ipv4 | null {
   return orNull(() => parseIpv4(text));
 }
 
+function readIpv6(text: string): Ipv6 | null {
+  return orNull(() => parseIpv6(text));
+}
+
 function readIp(text: string): Ip | null {
-  return orNull(() => parseIpv4(text)) ?? orNull(() => parseIpv6(text));
+  return readIpv4(text) ?? readIpv6(text);
 }
 
 function orNull<T>(parse: () => T): T | null {

@@ -3,8 +3,10 @@
 
 import { posix } from "node:path";
 import type { IKeyValue } from "etcd3";
+import type { Prefix4 } from "../base/ip.ts";
 import type { Lease, Revision, SubnetKey } from "../subnet/lease.ts";
 import { type DecodedRecord, decodeRecord } from "../subnet/lease-codec.ts";
+import { formatSubnetKey } from "../subnet/subnet-key.ts";
 
 export interface Keyspace {
   readonly config: Buffer;
@@ -14,6 +16,8 @@ export interface Keyspace {
   readonly subnetsEnd: Buffer;
   /** `key` as relativeKey gives it. */
   recordKey(key: SubnetKey | string): Buffer;
+  /** From the first to after the last key of this IPv4 subnet together with an IPv6 one. */
+  dualStackKeys(v4: Prefix4): { readonly key: Buffer; readonly range_end: Buffer };
   /** The part of a record's key after the prefix. */
   relativeKey(key: Buffer): string;
 }
@@ -27,6 +31,12 @@ export function createKeyspace(prefix: string): Keyspace {
     subnets,
     subnetsEnd,
     recordKey: (key) => Buffer.concat([subnets, Buffer.from(key)]),
+    dualStackKeys(v4) {
+      const key = Buffer.concat([subnets, Buffer.from(`${formatSubnetKey({ v4, v6: null })}&`)]);
+      const range_end = Buffer.from(key);
+      range_end[range_end.length - 1] = "&".charCodeAt(0) + 1;
+      return { key, range_end };
+    },
     relativeKey: (key) => key.subarray(subnets.length).toString("utf8"),
   };
 }

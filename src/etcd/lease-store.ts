@@ -9,7 +9,15 @@ import type { LeaseCensus, LeaseList, LeaseStore, OpenLeaseStore } from "../subn
 import type { OperatorStore } from "../subnet/operator-store.ts";
 import type { FailoverDeps } from "./failover.ts";
 import { createKeyspace, type Keyspace, readLease, readRecord } from "./keyspace.ts";
-import { claimLease, removeLease, renewLease, replaceBadRecord, until, type WriteDeps } from "./lease-writes.ts";
+import {
+  claimLease,
+  rekeyLease,
+  removeLease,
+  renewLease,
+  replaceBadRecord,
+  until,
+  type WriteDeps,
+} from "./lease-writes.ts";
 import { operatorCalls } from "./operator-store.ts";
 import { readTlsMaterial } from "./tls.ts";
 import { startTlsUpkeep } from "./tls-upkeep.ts";
@@ -52,6 +60,7 @@ export async function openEtcdLeaseStore(
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
     replaceBad: (subnet, attrs, ttl, signal) => replaceBadRecord(subnet, attrs, ttl, means, signal),
     renew: (lease, attrs, ttl, signal) => renewLease(lease, attrs, ttl, means, signal),
+    rekey: (lease, subnet, attrs, ttl, signal) => rekeyLease(lease, subnet, attrs, ttl, means, signal),
     remove: (lease, signal) => removeLease(lease, means, signal),
     ...operatorCalls(means),
     reload: () => {

@@ -5,7 +5,7 @@ import type { ICompare, IRequestOp } from "etcd3";
 import type { EpochMillis, Millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { FlannelError, isError } from "../base/errors.ts";
-import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet } from "../subnet/lease.ts";
+import { hasIpv4, type Lease, type LeaseAttrs, type LeaseTerm, type Revision, type Subnet } from "../subnet/lease.ts";
 import { encodeLeaseAttrs } from "../subnet/lease-codec.ts";
 import type { ClaimOutcome, RemoveOutcome, RenewOutcome } from "../subnet/lease-store.ts";
 import { formatSubnetKey } from "../subnet/subnet-key.ts";
@@ -20,6 +20,7 @@ export interface WriteDeps {
 
 /** etcd: the lease id that means none. */
 export const NO_LEASE = "0";
+export const RESERVED: LeaseTerm = { kind: "reserved" };
 
 export async function claimLease(
   subnet: Subnet,
@@ -29,8 +30,58 @@ export async function claimLease(
   signal: AbortSignal,
 ): Promise<ClaimOutcome> {
   const recordKey = deps.keyspace.recordKey(formatSubnetKey(subnet));
-  const free: ICompare = { key: recordKey, target: "Version", result: "Equal", version: "0" };
-  return await claimIf(free, "claiming a subnet", recordKey, { subnet, attrs, ttl }, deps, signal);
+  return await claimIf(
+    isFree(subnet, null, deps),
+    "claiming a subnet",
+    recordKey,
+    { subnet, attrs, ttl },
+    deps,
+    signal,
+  );
+}
+
+/**
+ * Nobody has the key, and nobody the IPv4 subnet under another one; apart from `former`, which is given up for it. Of an
+ * IPv6 subnet that cannot be asked: it is at the end of the keys (decision 23).
+ */
+function isFree(subnet: Subnet, former: Lease | null, { keyspace }: WriteDeps): readonly ICompare[] {
+  const none = { target: "Version", result: "Equal", version: "0" } as const;
+  const absent = (parts: Subnet): ICompare[] => {
+    const key = formatSubnetKey(parts);
+    return key === former?.key ? [] : [{ key: keyspace.recordKey(key), ...none }];
+  };
+  const isOther = former === null || former.subnet.v4 !== subnet.v4;
+  if (!hasIpv4(subnet) || !isOther) return absent(subnet);
+  const plain = subnet.v6 === null ? [] : absent({ v4: subnet.v4, v6: null });
+  return [...absent(subnet), ...plain, { ...keyspace.dualStackKeys(subnet.v4), ...none }];
+}
+
+export async function rekeyLease(
+  former: Lease,
+  subnet: Subnet,
+  attrs: LeaseAttrs,
+  ttl: Millis,
+  deps: WriteDeps,
+  signal: AbortSignal,
+): Promise<ClaimOutcome> {
+  const key = formatSubnetKey(subnet);
+  // etcd: watchers get the events of a transaction in the order of its operations. Whoever goes by subnets alone, as the
+  // Go daemon, must hear last of what stays.
+  const before: IRequestOp = { request_delete_range: { key: deps.keyspace.recordKey(former.key) } };
+  const record = {
+    op: "replacing the record of the lease",
+    key: deps.keyspace.recordKey(key),
+    value: encodeLeaseAttrs(attrs),
+    compare: [...isStill(former, deps), ...isFree(subnet, former, deps)],
+    before: [before],
+  };
+  const written =
+    former.version.leaseId === NO_LEASE
+      ? { outcome: await put(record, NO_LEASE, deps, signal), leaseId: NO_LEASE, term: RESERVED }
+      : await putWithNewLease(record, ttl, deps, signal);
+  const { outcome, leaseId, term } = written;
+  if (outcome.kind === "refused") return { kind: "taken" };
+  return { kind: "claimed", lease: { key, subnet, attrs, term, version: { modRevision: outcome.revision, leaseId } } };
 }
 
 export async function replaceBadRecord(
@@ -46,7 +97,7 @@ export async function replaceBadRecord(
   const [found] = kvs;
   if (!found || readLease(deps.keyspace, kvs) !== null) return { kind: "taken" };
   const same: ICompare = { key, target: "Mod", result: "Equal", mod_revision: found.mod_revision };
-  return await claimIf(same, op, key, { subnet, attrs, ttl }, deps, signal);
+  return await claimIf([same], op, key, { subnet, attrs, ttl }, deps, signal);
 }
 
 interface Claim {
@@ -56,7 +107,7 @@ interface Claim {
 }
 
 async function claimIf(
-  condition: ICompare,
+  compare: readonly ICompare[],
   op: string,
   recordKey: Buffer,
   { subnet, attrs, ttl }: Claim,
@@ -64,7 +115,7 @@ async function claimIf(
   signal: AbortSignal,
 ): Promise<ClaimOutcome> {
   const key = formatSubnetKey(subnet);
-  const record = { op, key: recordKey, value: encodeLeaseAttrs(attrs), compare: [condition] };
+  const record = { op, key: recordKey, value: encodeLeaseAttrs(attrs), compare };
   const { outcome, leaseId, term } = await putWithNewLease(record, ttl, deps, signal);
   if (outcome.kind === "refused") return { kind: "taken" };
   return {
@@ -91,7 +142,7 @@ export async function renewLease(
     if (outcome.kind === "refused") return lost(outcome);
   }
   return lease.version.leaseId === NO_LEASE
-    ? await renewUnder(NO_LEASE, { kind: "reserved" }, held, deps, signal)
+    ? await renewUnder(NO_LEASE, RESERVED, held, deps, signal)
     : await extend(held, ttl, deps, signal);
 }
 
@@ -160,6 +211,8 @@ interface Condition {
 
 interface ConditionalRecord extends Condition {
   readonly value: Uint8Array;
+  /** What is done with it, first. */
+  readonly before?: readonly IRequestOp[];
 }
 
 type WriteOutcome =
@@ -194,10 +247,10 @@ export async function put(
   deps: WriteDeps,
   signal: AbortSignal,
 ): Promise<WriteOutcome> {
-  const { op, key, value } = record;
+  const { op, key, value, before = [] } = record;
   try {
     const request = { key, value: Buffer.from(value), lease: leaseId };
-    return await transact(record, [{ request_put: request }], deps, signal);
+    return await transact(record, [...before, { request_put: request }], deps, signal);
   } catch (error) {
     if (!isError(error, "etcd.unavailable")) throw error;
     // The answer may have been lost, not the request: our value under our etcd lease can only be our own doing.

@@ -21,6 +21,7 @@ import {
   NO_LEASE,
   put,
   putWithNewLease,
+  RESERVED,
   removeBadRecord,
   until,
   type WriteDeps,
@@ -109,8 +110,6 @@ async function setTerm(lease: Lease, ttl: Millis | null, deps: WriteDeps, signal
   if (outcome.kind === "refused") return lost(outcome);
   return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId } } };
 }
-
-const RESERVED: LeaseTerm = { kind: "reserved" };
 
 /** etcd: a lease that expired a moment ago has -1 seconds left, and its record may still be there. */
 async function timeLeft(

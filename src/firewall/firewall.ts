@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
+import type { Family } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks, type Task } from "../base/tasks.ts";
@@ -14,7 +15,7 @@ import { createWaiters } from "../base/waiters.ts";
 import { concernsOurRules, type WatchRules } from "./hints.ts";
 import type { FirewallTools } from "./open.ts";
 import type { Place } from "./place.ts";
-import { type Family, NO_RULES, type RuleSet } from "./rule.ts";
+import { NO_RULES, type RuleSet } from "./rule.ts";
 import { createRuleLog, type RuleLog } from "./rule-log.ts";
 import type { IsOurs } from "./settle-chain.ts";
 

@@ -2,17 +2,9 @@
 // Table, chains and comments are the Go daemon's, so that either daemon takes over from the other. The table is replaced
 // as a whole in one transaction: a packet meets the old rules or the new ones.
 
-import type { Prefix } from "../base/ip.ts";
+import type { Family, Prefix } from "../base/ip.ts";
 import type { Json } from "../base/json.ts";
-import {
-  type AddressMatch,
-  type Family,
-  namedPrefixes,
-  type PresentRule,
-  type Rule,
-  type RuleSet,
-  type Verdict,
-} from "./rule.ts";
+import { type AddressMatch, namedPrefixes, type PresentRule, type Rule, type RuleSet, type Verdict } from "./rule.ts";
 import { type ChainChange, type IsOurs, settleChain } from "./settle-chain.ts";
 
 interface Chain {

@@ -2,6 +2,7 @@
 // to the person who starts the daemon. Changes nothing.
 
 import { FlannelError } from "../base/errors.ts";
+import type { Family } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
 import {
@@ -14,7 +15,7 @@ import {
   type PlaceDeps,
   probeIptables,
 } from "./place.ts";
-import { type Family, MULTICAST, type RuleSet } from "./rule.ts";
+import { MULTICAST, type RuleSet } from "./rule.ts";
 import type { RuleOptions } from "./wanted-rules.ts";
 
 export interface FirewallOptions extends RuleOptions {

@@ -3,10 +3,11 @@
 import { type Millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { FlannelError, isError } from "../base/errors.ts";
+import type { Family } from "../base/ip.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { diffIptables } from "./iptables.ts";
 import { diffNftables, formatNftables, NFT_FAMILY, nftTable } from "./nftables.ts";
-import type { Family, RuleSet } from "./rule.ts";
+import type { RuleSet } from "./rule.ts";
 import type { IsOurs } from "./settle-chain.ts";
 import type { RunTool, ToolResult } from "./tool.ts";
 

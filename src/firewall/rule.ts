@@ -1,8 +1,6 @@
 // Firewall rules as data: what iptables and nftables are told and what they answer, without the words of either.
 
-import type { Prefix } from "../base/ip.ts";
-
-export type Family = "ipv4" | "ipv6";
+import type { Family, Prefix } from "../base/ip.ts";
 
 export interface AddressMatch {
   readonly prefix: Prefix;

@@ -2,10 +2,10 @@
 // Compat: the packets are those of the Go daemon's iptables mode, in both modes. Its nftables mode compares the whole mark
 // and never masquerades what a host sends to a remote pod; that is not copied.
 
-import type { Prefix } from "../base/ip.ts";
+import type { Family, Prefix } from "../base/ip.ts";
 import type { Subnet } from "../subnet/lease.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
-import { type AddressMatch, type Family, MULTICAST, NO_RULES, type Rule, type RuleSet, type Verdict } from "./rule.ts";
+import { type AddressMatch, MULTICAST, NO_RULES, type Rule, type RuleSet, type Verdict } from "./rule.ts";
 
 export interface RuleOptions {
   /** --ip-masq */

@@ -2,7 +2,8 @@
 // one contract suite runs on both.
 
 import type { FlannelError } from "../base/errors.ts";
-import type { Ip, Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Family, Ip, Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import type { NetOp } from "./diff.ts";
 import type { Link, LinkName, NetObject } from "./objects.ts";
 import type { NetScope } from "./plan.ts";
@@ -40,8 +41,8 @@ export interface KernelNet {
   apply(ops: readonly NetOp[], signal: AbortSignal): Promise<readonly OpFailure[]>;
   /** Changes made by others; our own are left out where the kernel says who made them. Ends on abort. */
   hints(signal: AbortSignal): AsyncIterable<NetHint>;
-  /** Facts for choosing the underlay interface. */
-  underlayFacts(signal: AbortSignal): Promise<UnderlayFacts>;
+  /** Facts for choosing the underlay interface in a network of these families. */
+  underlayFacts(families: readonly Family[], signal: AbortSignal): Promise<UnderlayFacts>;
   /** Which interface and source address a packet to `destination` would take; null when there is no route. */
   lookup(
     destination: Ip,
@@ -71,6 +72,19 @@ export interface InterfaceAddress {
   readonly deprecated: boolean;
 }
 
+/** An IPv6 address of an interface, likewise. */
+export interface InterfaceAddress6 {
+  readonly ip: Ipv6;
+  readonly prefix: Prefix6;
+  /** Kernel: IFA_F_PERMANENT is missing on addresses with a lifetime (router advertisements, DHCPv6). */
+  readonly permanent: boolean;
+  /** IFA_F_TEMPORARY: of the privacy extensions, and soon another. */
+  readonly temporary: boolean;
+  readonly deprecated: boolean;
+  /** IFA_F_TENTATIVE and IFA_F_DADFAILED: the kernel does not know yet whether another host has it, or knows that one has. */
+  readonly tentative: boolean;
+}
+
 export interface InterfaceFacts {
   readonly name: LinkName;
   readonly index: number;
@@ -79,6 +93,8 @@ export interface InterfaceFacts {
   readonly loopback: boolean;
   /** In the kernel's order. */
   readonly addresses: readonly InterfaceAddress[];
+  /** The oldest first; none when IPv6 was not asked for. */
+  readonly addresses6: readonly InterfaceAddress6[];
 }
 
 export interface UnderlayFacts {
@@ -86,4 +102,6 @@ export interface UnderlayFacts {
   readonly interfaces: readonly InterfaceFacts[];
   /** Devices of the main table's IPv4 default routes, lowest metric first; a multipath route gives each of its devices. */
   readonly defaultRoutes: readonly { readonly dev: LinkName; readonly metric: number }[];
+  /** The IPv6 ones, likewise; none unless IPv6 alone was asked for. */
+  readonly defaultRoutes6: readonly { readonly dev: LinkName; readonly metric: number }[];
 }

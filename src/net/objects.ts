@@ -2,7 +2,7 @@
 // A plan states what the kernel will read back, never a default that the kernel fills in.
 
 import type { Brand } from "../base/brand.ts";
-import type { IfAddr, Ip, Prefix } from "../base/ip.ts";
+import { type Family, familyOf, type IfAddr, type Ip, type Prefix } from "../base/ip.ts";
 import type { Mac } from "../base/mac.ts";
 
 /** 1 to 15 bytes, no slash, no white space. */
@@ -10,6 +10,14 @@ export type LinkName = Brand<string, "LinkName">;
 
 /** rtm_protocol: who installed a route (rtnetlink(7)). */
 export type RouteProtocol = Brand<number, "RouteProtocol">;
+
+/** Kernel: what an IPv6 route gets, and reads back, that is made with a metric of 0. */
+export const IPV6_METRIC = 1024;
+
+/** The metric of a route for which nobody has asked another. */
+export function usualMetric(dst: Prefix): number {
+  return familyOf(dst) === "ipv6" ? IPV6_METRIC : 0;
+}
 
 /**
  * Our own route protocol number, ASCII "F". Unassigned in iproute2's rt_protos, so that nobody else's routes carry it
@@ -122,7 +130,8 @@ export function keyOf(object: NetObject): NetKey {
       return `link ${object.name}` as NetKey;
     case "address":
       return `address ${object.dev} ${object.address}` as NetKey;
-    // Kernel: the IPv4 FIB's identity is destination, TOS and metric, whatever the device.
+    // Kernel: the IPv4 FIB's identity is destination, TOS and metric, whatever the device. In the IPv6 FIB routes of one
+    // destination and metric are next hops of one another: the same key, and more than one is more than is wanted.
     case "route":
       return `route ${object.dst} ${object.metric}` as NetKey;
     case "blackhole":
@@ -132,6 +141,22 @@ export function keyOf(object: NetObject): NetKey {
     // Kernel: a unicast MAC has exactly one dst; appending a second is acknowledged and ignored.
     case "fdb":
       return `fdb ${object.dev} ${object.mac}` as NetKey;
+  }
+}
+
+/** Null for what is of no family: links, and forwarding entries, whose Ethernet frames may carry either. */
+export function objectFamily(object: NetObject): Family | null {
+  switch (object.kind) {
+    case "link":
+    case "fdb":
+      return null;
+    case "address":
+      return familyOf(object.address);
+    case "route":
+    case "blackhole":
+      return familyOf(object.dst);
+    case "neighbour":
+      return familyOf(object.ip);
   }
 }
 

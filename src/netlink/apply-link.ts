@@ -88,6 +88,11 @@ async function ignoreRouterAdvertisements(name: LinkName): Promise<void> {
   await writeFile(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, "0").catch(() => {});
 }
 
+/** What an IPv6 address cannot be added without; a host may switch IPv6 off wherever nobody asks for it. */
+export async function enableIpv6(name: LinkName): Promise<void> {
+  await writeFile(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, "0").catch(() => {});
+}
+
 function change(previous: Link, next: Link, connection: Connection): Refusal | null {
   const index = indexOf(next.name, connection);
   return index === null ? noDevice(next.name) : execute(setLink(index, previous, next), connection);

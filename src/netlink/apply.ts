@@ -3,11 +3,12 @@
 // for it looks at the kernel again.
 
 import { setImmediate } from "node:timers/promises";
+import { familyOf } from "../base/ip.ts";
 import type { NetOp } from "../net/diff.ts";
 import type { OpFailure } from "../net/kernel-net.ts";
 import { type Blackhole, describeObject, type Link, type LinkName, type NetObject } from "../net/objects.ts";
 import { createAddress, deleteAddress } from "./address.ts";
-import { applyLinkOp, type LinkDeps, type LinkOp } from "./apply-link.ts";
+import { applyLinkOp, enableIpv6, type LinkDeps, type LinkOp } from "./apply-link.ts";
 import { createBlackhole, deleteBlackhole, replaceBlackhole, settleBlackhole } from "./blackhole.ts";
 import type { Request } from "./codec.ts";
 import { type Connection, type Refusal, refusedTo } from "./connection.ts";
@@ -15,7 +16,7 @@ import { createFdbEntry, deleteFdbEntry } from "./fdb.ts";
 import { createNeighbour, deleteNeighbour } from "./neighbour.ts";
 import { settleOccupied } from "./occupied-route.ts";
 import { readLink } from "./read-links.ts";
-import { appendRoute, createRoute, deleteRoute } from "./route.ts";
+import { appendRoute, createRoute, deleteRoute, replaceRoute } from "./route.ts";
 
 /** Large enough that system calls cost nothing, small enough that the event loop is held up for some milliseconds only. */
 const BATCH_SIZE = 128;
@@ -36,8 +37,8 @@ type DeviceEntry = Exclude<NetObject, Link | Blackhole>;
 /** What one operation comes down to. */
 interface Step {
   readonly request: Request;
-  /** Sent when the first one was carried out. */
-  readonly after: Request | null;
+  /** Taken when the first request was carried out. */
+  readonly after: Step | null;
   /** Refusals that mean that nothing had to be done. */
   readonly forgiven: readonly string[];
   /** What to do about EEXIST; null to report it. */
@@ -61,11 +62,20 @@ export async function applyOps(
       const refusal = await applyLinkOp(first, deps);
       if (refusal) fail(first, refusal);
     } else {
+      for (const dev of wantingIpv6(batch)) await enableIpv6(dev);
       applyBatch(batch.filter(isEntryOp), connection, fail);
     }
     await setImmediate();
   }
   return failures;
+}
+
+/** Devices that are to have an IPv6 address. */
+function wantingIpv6(batch: readonly NetOp[]): ReadonlySet<LinkName> {
+  const wanting = batch.map(({ op, object }) =>
+    op !== "delete" && object.kind === "address" && familyOf(object.address) === "ipv6" ? object.dev : null,
+  );
+  return new Set(wanting.filter((dev) => dev !== null));
 }
 
 function isLinkOp(op: NetOp): op is LinkOp {
@@ -108,7 +118,7 @@ function applyBatch(
     else if (op.op !== "delete") fail(op, NO_SUCH_DEVICE);
   }
   const done = execute(steps, connection, fail);
-  execute(new Map(done.flatMap(([op, { after }]) => (after ? [[op, removal(after)]] : []))), connection, fail);
+  execute(new Map(done.flatMap(([op, { after }]) => (after ? [[op, after]] : []))), connection, fail);
 }
 
 /** Remembers for one batch only. */
@@ -168,10 +178,19 @@ function stepFor(
     const whenOccupied = () => settleOccupied(object, index, connection);
     return { request: creationOf(object, index), after: null, forgiven: [], whenOccupied };
   }
-  // The kernel's own replacement takes the first route of this destination and metric, which need not be `previous`.
-  // The new one is added behind it before it goes, so that no packet is without a route in between.
+  // Kernel: of IPv6 one of the same gateway and device is the same route, whatever its protocol; it cannot stand beside
+  // the other. The kernel's own replacement takes the place of all of this destination and metric.
+  if (familyOf(object.dst) === "ipv6") {
+    const replacement: Step = { request: replaceRoute(object, index), after: null, forgiven: [], whenOccupied: null };
+    // Kernel: an on-link gateway is refused while the table leads to it through another device, as the old route does,
+    // in which our gateways are (ip6_route_check_nh_onlink()).
+    const oldIndex = object.onlink && op.previous.dev !== object.dev ? indexOf(op.previous.dev) : null;
+    return oldIndex === null ? replacement : { ...removal(deleteRoute(op.previous, oldIndex)), after: replacement };
+  }
+  // That of IPv4 takes the first route of this destination and metric, which need not be `previous`. The new one is added
+  // behind it before it goes, so that no packet is without a route in between.
   const oldIndex = op.previous.dev === object.dev ? index : indexOf(op.previous.dev);
-  const after = oldIndex === null ? null : deleteRoute(op.previous, oldIndex);
+  const after = oldIndex === null ? null : removal(deleteRoute(op.previous, oldIndex));
   return { request: appendRoute(object, index), after, forgiven: PRESENT, whenOccupied: null };
 }
 

@@ -2,12 +2,11 @@
 // few hosts have more than some.
 
 import * as structs from "netlink/dist/rt/structs.js";
-import { type Ip, prefixLength } from "../base/ip.ts";
+import { type Family, type Ip, familyOf as ipFamily, prefixLength } from "../base/ip.ts";
 import type { Blackhole, RouteProtocol } from "../net/objects.ts";
 import { attributesOf, encodeBody, type Message, messagesOf, type Request, u32Attribute } from "./codec.ts";
 import { type Connection, type Refusal, refusedTo } from "./connection.ts";
 import {
-  AF_INET,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
@@ -20,12 +19,12 @@ import {
   RTM_NEWROUTE,
   RTN_BLACKHOLE,
 } from "./constants.ts";
-import { encodeIp, familyOf } from "./octets.ts";
+import { AF, encodeIp, familyOf } from "./octets.ts";
 import { destinationOf, maskRoute, PROTOCOL_AT, RTMSG } from "./route.ts";
 
 /** Kernel: with strict checking it leaves out every other type itself. */
-export function requestBlackholes(): Request {
-  const data = { family: AF_INET, table: RT_TABLE_MAIN, type: RTN_BLACKHOLE };
+export function requestBlackholes(family: Family): Request {
+  const data = { family: AF[family], table: RT_TABLE_MAIN, type: RTN_BLACKHOLE };
   const body = encodeBody((out) =>
     structs.formatRouteMessage({ kind: "route", data, attrs: { table: RT_TABLE_MAIN } }, out),
   );
@@ -61,8 +60,8 @@ function bodyFor({ dst, metric, protocol }: Blackhole, scope: number): Buffer {
 }
 
 /** The dump, without what changes by itself. Throws `netlink.errno`. */
-export function readBlackholes(connection: Connection): Buffer {
-  const { refusal, messages } = connection.dump(requestBlackholes());
+export function readBlackholes(family: Family, connection: Connection): Buffer {
+  const { refusal, messages } = connection.dump(requestBlackholes(family));
   if (refusal) throw refusedTo("reading blackhole routes", refusal);
   for (const message of messagesOf(messages)) maskRoute(messages, message);
   return messages;
@@ -87,6 +86,6 @@ export function decodeBlackhole(buffer: Buffer, message: Message): Blackhole {
 export function settleBlackhole(route: Blackhole, connection: Connection): Refusal | null {
   const isIt = ({ dst, metric, protocol }: Blackhole) =>
     dst === route.dst && metric === route.metric && protocol === route.protocol;
-  if (decodeBlackholes(readBlackholes(connection)).some(isIt)) return null;
+  if (decodeBlackholes(readBlackholes(ipFamily(route.dst), connection)).some(isIt)) return null;
   return { errno: "EEXIST", message: "another route of this destination and metric stands in its place" };
 }

@@ -22,6 +22,8 @@ import {
   RTM_NEWROUTE,
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_IFADDR,
+  RTNLGRP_IPV6_ROUTE,
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
 } from "./constants.ts";
@@ -29,7 +31,14 @@ import { linkIndex, linkName } from "./link.ts";
 import { readLinkName, readLinks } from "./read-links.ts";
 import { routeIndex, routeTable } from "./route.ts";
 
-const GROUPS = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
+const GROUPS = [
+  RTNLGRP_LINK,
+  RTNLGRP_NEIGH,
+  RTNLGRP_IPV4_IFADDR,
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_IFADDR,
+  RTNLGRP_IPV6_ROUTE,
+];
 
 /** Some seconds of a busy host; more than that is an overflow hint, which costs one reading. */
 const RECEIVE_BUFFER = 2 * 1024 * 1024;

@@ -22,9 +22,9 @@ export function openKernelNet(native: NativeAddon): KernelNet & Disposable {
     },
     apply: (ops, signal) => applyOps(ops, { connection, native }, signal),
     hints: (signal) => watchHints({ native, connection }, signal),
-    async underlayFacts(signal) {
+    async underlayFacts(families, signal) {
       signal.throwIfAborted();
-      return readUnderlayFacts(connection, native);
+      return readUnderlayFacts(families, connection, native);
     },
     async lookup(destination, signal) {
       signal.throwIfAborted();

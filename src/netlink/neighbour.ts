@@ -3,11 +3,11 @@
 
 import * as structs from "netlink/dist/rt/structs.js";
 import { putU32 } from "netlink/dist/structs.js";
+import type { Family } from "../base/ip.ts";
 import { macOctets } from "../base/mac.ts";
 import type { LinkName, Neighbour } from "../net/objects.ts";
 import { attributesOf, checkFixedPart, encodeBody, type Message, type Request, u16, u32 } from "./codec.ts";
 import {
-  AF_INET,
   NDA_CACHEINFO,
   NDA_DST,
   NDA_LLADDR,
@@ -19,7 +19,7 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from "./constants.ts";
-import { encodeIp, familyOf, ipAttribute, macAttribute } from "./octets.ts";
+import { AF, encodeIp, familyOf, ipAttribute, macAttribute } from "./octets.ts";
 
 /** struct ndmsg */
 export const NDMSG = 12;
@@ -27,9 +27,9 @@ export const NDMSG = 12;
 /** When an entry was last used, and how often somebody asked: it is the same entry. */
 export const VOLATILE_OF_NEIGHBOUR: readonly number[] = [NDA_CACHEINFO, NDA_PROBES];
 
-/** The IPv4 neighbours of one device, of every state. Kernel: it filters by device itself. */
-export function requestNeighbours(index: number): Request {
-  const body = neighbourBody({ family: AF_INET }, { ifindex: putU32(index) });
+/** The neighbours of one device, of every state. Kernel: it filters by device itself. */
+export function requestNeighbours(index: number, family: Family): Request {
+  const body = neighbourBody({ family: AF[family] }, { ifindex: putU32(index) });
   return { type: RTM_GETNEIGH, flags: 0, body };
 }
 

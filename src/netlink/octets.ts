@@ -1,6 +1,6 @@
 // IP and MAC addresses between their text and the bytes of an attribute.
 
-import { type Ip, type Ipv4, ipv4FromNumber, ipv4Octets } from "../base/ip.ts";
+import { type Family, type Ip, type Ipv4, ipv4FromNumber, ipv4Octets } from "../base/ip.ts";
 import { type Ipv6, ipv6FromNumber, ipv6Octets } from "../base/ipv6.ts";
 import type { Mac } from "../base/mac.ts";
 import { type Attributes, malformed } from "./codec.ts";
@@ -14,6 +14,9 @@ const MAC_LENGTH = 6;
 export function familyOf(address: string): typeof AF_INET | typeof AF_INET6 {
   return address.includes(":") ? AF_INET6 : AF_INET;
 }
+
+/** The number of a family. */
+export const AF: Readonly<Record<Family, typeof AF_INET | typeof AF_INET6>> = { ipv4: AF_INET, ipv6: AF_INET6 };
 
 export function encodeIp(ip: Ip): Buffer {
   return Buffer.from(ip.includes(":") ? ipv6Octets(ip as Ipv6) : ipv4Octets(ip as Ipv4));

@@ -3,6 +3,7 @@
 import * as structs from "netlink/dist/rt/structs.js";
 import { writeU32 } from "netlink/dist/structs.js";
 import {
+  type Family,
   type Ip,
   ipv4Number,
   type Prefix,
@@ -14,6 +15,7 @@ import {
 import type { LinkName, Route, RouteProtocol } from "../net/objects.ts";
 import {
   type Attributes,
+  attributesBetween,
   attributesOf,
   checkFixedPart,
   encodeBody,
@@ -25,6 +27,7 @@ import {
   u16,
   u32,
   u32Attribute,
+  walkAttributes,
 } from "./codec.ts";
 import {
   AF_INET,
@@ -35,6 +38,7 @@ import {
   RT_SCOPE_NOWHERE,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
+  RTA_CACHEINFO,
   RTA_DST,
   RTA_GATEWAY,
   RTA_MULTIPATH,
@@ -49,7 +53,7 @@ import {
   RTN_UNICAST,
   RTNH_F_ONLINK,
 } from "./constants.ts";
-import { decodeIp, encodeIp, familyOf, ipAttribute } from "./octets.ts";
+import { AF, decodeIp, encodeIp, familyOf, ipAttribute } from "./octets.ts";
 
 /** struct rtmsg, and where its fields are */
 export const RTMSG = 12;
@@ -57,22 +61,24 @@ const RTM_FAMILY = 0;
 const RTM_DST_LEN = 1;
 const RTM_TOS = 3;
 const RTM_TABLE = 4;
+const RTM_TYPE = 7;
 export const PROTOCOL_AT = 5;
 const RTM_FLAGS = 8;
 
 /** struct rtnexthop */
 const RTNEXTHOP = 8;
 
-/** Which IPv4 routes of the main table to dump. Kernel: with strict checking it filters itself (facts.test.ts). */
+/** Which routes of the main table to dump. Kernel: with strict checking it filters itself (facts.test.ts). */
 export interface RouteFilter {
+  readonly family: Family;
   /** Null: through any device. */
   readonly index: number | null;
   /** Null: of any protocol. */
   readonly protocol: RouteProtocol | null;
 }
 
-export function requestRoutes({ index, protocol }: RouteFilter): Request {
-  const data = { family: AF_INET, table: RT_TABLE_MAIN, type: RTN_UNICAST, protocol: protocol ?? 0 };
+export function requestRoutes({ family, index, protocol }: RouteFilter): Request {
+  const data = { family: AF[family], table: RT_TABLE_MAIN, type: RTN_UNICAST, protocol: protocol ?? 0 };
   const attrs = { table: RT_TABLE_MAIN, ...(index === null ? {} : { oif: index }) };
   return { type: RTM_GETROUTE, flags: 0, body: routeBody(data, attrs) };
 }
@@ -162,11 +168,38 @@ function routeBody(data: structs.RouteMessage["data"], attrs: structs.RouteMessa
   return encodeBody((out) => structs.formatRouteMessage({ kind: "route", data, attrs }, out));
 }
 
-/** Leaves of the flags what a Route tells: a cable that is out (RTNH_F_LINKDOWN, RTNH_F_DEAD) is not another route. */
+/**
+ * Leaves of the flags what a Route tells: a cable that is out (RTNH_F_LINKDOWN, RTNH_F_DEAD) is not another route. Kernel:
+ * IPv6 routes also say when they were used last, and when they end.
+ */
 export function maskRoute(buffer: Buffer, message: Message): void {
   checkFixedPart(message, RTMSG);
   const at = message.start + RTM_FLAGS;
   writeU32.call(buffer, u32(buffer, at) & RTNH_F_ONLINK, at);
+  if (buffer[message.start + RTM_FAMILY] === AF_INET) return;
+  walkAttributes(buffer, message.start + RTMSG, message.end, (type, start, end) => {
+    if (type === RTA_CACHEINFO) buffer.fill(0, start, end);
+  });
+}
+
+/**
+ * Kernel: IPv6 routes of one destination and metric are read as one with several next hops, also when each was made by
+ * itself; and each can be deleted by itself. Those through the device. Throws `netlink.malformed`.
+ */
+export function decodeSiblings(buffer: Buffer, message: Message, dev: LinkName, index: number): readonly Route[] {
+  const attributes = attributesOf(buffer, message, RTMSG);
+  if (buffer[message.start + RTM_FAMILY] === AF_INET) return [];
+  return nextHops(attributes)
+    .filter((hop) => hop.index === index)
+    .map(({ via, onlink }) => ({
+      kind: "route",
+      dev,
+      dst: destinationOf(attributes, buffer, message),
+      via,
+      onlink,
+      metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0,
+      protocol: buffer.readUInt8(message.start + PROTOCOL_AT) as RouteProtocol,
+    }));
 }
 
 /**
@@ -220,24 +253,36 @@ export function decodeDefaultRoute(
   const attributes = attributesOf(buffer, message, RTMSG);
   if (buffer[message.start + RTM_DST_LEN] !== 0) return null;
   const index = u32Attribute(attributes, RTA_OIF);
-  const indices = index === null ? nextHopIndices(attributes) : [index];
+  const indices = index === null ? nextHops(attributes).map((hop) => hop.index) : [index];
   return { indices, metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0 };
 }
 
-function nextHopIndices(attributes: Attributes): number[] {
+interface NextHop {
+  readonly index: number;
+  readonly via: Ip | null;
+  readonly onlink: boolean;
+}
+
+function nextHops(attributes: Attributes): NextHop[] {
   const hops = payloadOf(attributes, RTA_MULTIPATH) ?? Buffer.alloc(0);
-  const indices: number[] = [];
+  const found: NextHop[] = [];
   for (let offset = 0; offset + RTNEXTHOP <= hops.length; ) {
     const length = u16(hops, offset);
     if (length < RTNEXTHOP || length > hops.length - offset) throw malformed(`next hop length ${length}`, offset);
-    indices.push(u32(hops, offset + 4));
+    const via = gatewayOf(attributesBetween(hops, offset + RTNEXTHOP, offset + length));
+    found.push({ index: u32(hops, offset + 4), via, onlink: (hops.readUInt8(offset + 2) & RTNH_F_ONLINK) !== 0 });
     offset += (length + 3) & ~3;
   }
-  return indices;
+  return found;
 }
 
-/** The device of a route in a notification; null when it names none or several. */
+/**
+ * The device of a route in a notification; null when it names none or several. Kernel: a blackhole of IPv6 names lo, through
+ * which it does not lead.
+ */
 export function routeIndex(buffer: Buffer, message: Message): number | null {
+  checkFixedPart(message, RTMSG);
+  if (buffer[message.start + RTM_TYPE] !== RTN_UNICAST) return null;
   return u32Attribute(attributesOf(buffer, message, RTMSG), RTA_OIF);
 }
 

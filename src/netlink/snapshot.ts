@@ -3,6 +3,7 @@
 // bytes says whether anything is different; objects are made of them only when somebody asks.
 
 import { createHash } from "node:crypto";
+import type { Family } from "../base/ip.ts";
 import type { NetSnapshot } from "../net/kernel-net.ts";
 import {
   BOOT_PROTOCOL,
@@ -29,7 +30,7 @@ import {
   VOLATILE_OF_NEIGHBOUR,
 } from "./neighbour.ts";
 import { readLink } from "./read-links.ts";
-import { decodeRoute, maskRoute, requestRoutes } from "./route.ts";
+import { decodeRoute, decodeSiblings, maskRoute, requestRoutes } from "./route.ts";
 
 /** A kind of object that is dumped device by device. */
 interface Table {
@@ -38,42 +39,63 @@ interface Table {
   /** Whether a message belongs to the reading; also takes out of it what changes by itself. */
   readonly keep: (buffer: Buffer, message: Message, index: number) => boolean;
   readonly decode: (buffer: Buffer, message: Message, dev: LinkName) => NetObject | null;
+  /** What is told at once although it is several, and each can be deleted by itself. */
+  readonly decodeSeveral?: (buffer: Buffer, message: Message, dev: LinkName, index: number) => readonly NetObject[];
 }
 
 interface Section {
   readonly table: Table;
   readonly dev: LinkName;
+  readonly index: number;
   readonly messages: Buffer;
 }
 
-const ADDRESSES: Table = {
-  kind: "address",
-  request: requestAddresses,
-  keep(buffer, message) {
-    mask(buffer, message, IFADDRMSG, VOLATILE_OF_ADDRESS);
-    return true;
-  },
-  decode: decodeAddress,
-};
+function addressesOf(family: Family): Table {
+  return {
+    kind: "address",
+    request: (index) => requestAddresses(index, family),
+    keep(buffer, message) {
+      mask(buffer, message, IFADDRMSG, VOLATILE_OF_ADDRESS);
+      return true;
+    },
+    decode: decodeAddress,
+  };
+}
 
-const NEIGHBOURS: Table = { kind: "neighbour", request: requestNeighbours, keep: keepEntry, decode: decodeNeighbour };
+function neighboursOf(family: Family): Table {
+  const request = (index: number) => requestNeighbours(index, family);
+  return { kind: "neighbour", request, keep: keepEntry, decode: decodeNeighbour };
+}
 
 const FDB: Table = { kind: "fdb", request: requestFdb, keep: keepEntry, decode: decodeFdbEntry };
 
-const ROUTES = routesOf(null);
-const OUR_ROUTES = routesOf(FLANNEL_PROTOCOL);
-const INHERITED_ROUTES = routesOf(BOOT_PROTOCOL);
+interface FamilyTables {
+  /** Of a device of ours. */
+  readonly own: readonly Table[];
+  /** Of one on which routes of ours may be left. */
+  readonly routes: readonly Table[];
+}
+
+const TABLES: Readonly<Record<Family, FamilyTables>> = { ipv4: tablesOf("ipv4"), ipv6: tablesOf("ipv6") };
+
+function tablesOf(family: Family): FamilyTables {
+  return {
+    own: [addressesOf(family), neighboursOf(family), routesOf(family, null)],
+    routes: [routesOf(family, FLANNEL_PROTOCOL), routesOf(family, BOOT_PROTOCOL)],
+  };
+}
 
 /** Of every protocol when it is null. */
-function routesOf(protocol: RouteProtocol | null): Table {
+function routesOf(family: Family, protocol: RouteProtocol | null): Table {
   return {
     kind: "route",
-    request: (index) => requestRoutes({ index, protocol }),
+    request: (index) => requestRoutes({ family, index, protocol }),
     keep(buffer, message) {
       maskRoute(buffer, message);
       return true;
     },
     decode: decodeRoute,
+    decodeSeveral: decodeSiblings,
   };
 }
 
@@ -89,8 +111,6 @@ function mask(buffer: Buffer, message: Message, fixedPart: number, types: readon
   });
 }
 
-const NONE = Buffer.alloc(0);
-
 /** A device that does not exist, or goes while we look, has nothing. */
 const NO_DEVICE: readonly string[] = ["ENODEV", "ENOENT"];
 
@@ -104,14 +124,21 @@ export function readSnapshot(scope: NetScope, connection: Connection): NetSnapsh
   };
   for (const record of existing(scope.devices, connection)) {
     if (scope.kinds.includes("link")) links.push(record.link);
-    read(record, [ADDRESSES, FDB, NEIGHBOURS, ROUTES]);
+    read(record, [FDB, ...scope.families.flatMap((family) => TABLES[family].own)]);
   }
   const others = scope.routeDevices.filter((name) => !scope.devices.includes(name));
-  for (const record of existing(others, connection)) read(record, [OUR_ROUTES, INHERITED_ROUTES]);
-  const blackholes = scope.kinds.includes("blackhole") ? condense(readBlackholes(connection), () => true) : NONE;
+  for (const record of existing(others, connection)) {
+    read(
+      record,
+      scope.families.flatMap((family) => TABLES[family].routes),
+    );
+  }
+  const blackholes = scope.kinds.includes("blackhole")
+    ? scope.families.map((family) => condense(readBlackholes(family, connection), () => true))
+    : [];
   return {
     digest: digestOf(links, sections, blackholes),
-    objects: () => [...links, ...sections.flatMap(decodeSection), ...decodeBlackholes(blackholes)],
+    objects: () => [...links, ...sections.flatMap(decodeSection), ...blackholes.flatMap(decodeBlackholes)],
   };
 }
 
@@ -123,7 +150,7 @@ function existing(names: readonly LinkName[], connection: Connection): readonly 
 function readSection(table: Table, { name, index }: LinkRecord, connection: Connection): Section {
   const { refusal, messages } = connection.dump(table.request(index));
   if (refusal && !NO_DEVICE.includes(refusal.errno)) throw refusedTo(`reading ${table.kind}s of ${name}`, refusal);
-  return { table, dev: name, messages: condense(messages, (message) => table.keep(messages, message, index)) };
+  return { table, dev: name, index, messages: condense(messages, (message) => table.keep(messages, message, index)) };
 }
 
 /** The messages that are kept, moved together in place, without the numbers of the request that they answer. */
@@ -140,18 +167,19 @@ export function condense(messages: Buffer, keep: (message: Message) => boolean):
   return messages.subarray(0, end);
 }
 
-function digestOf(links: readonly Link[], sections: readonly Section[], blackholes: Buffer): string {
+function digestOf(links: readonly Link[], sections: readonly Section[], blackholes: readonly Buffer[]): string {
   const hash = createHash("sha256").update(JSON.stringify(links));
   for (const { table, dev, messages } of sections) hash.update(`\n${table.kind} ${dev}\n`).update(messages);
-  hash.update("\nblackhole\n").update(blackholes);
+  for (const messages of blackholes) hash.update("\nblackhole\n").update(messages);
   return hash.digest("hex");
 }
 
-function decodeSection({ table, dev, messages }: Section): NetObject[] {
+function decodeSection({ table, dev, index, messages }: Section): NetObject[] {
   const objects: NetObject[] = [];
   for (const message of messagesOf(messages)) {
     const object = table.decode(messages, message, dev);
     if (object) objects.push(object);
+    else objects.push(...(table.decodeSeveral?.(messages, message, dev, index) ?? []));
   }
   return objects;
 }

@@ -1,12 +1,12 @@
 // What is needed to choose the underlay interface: interfaces, their addresses, default routes, and where a packet would
 // go. Facts only; the choice is made in net/underlay.ts.
 
-import type { Ip } from "../base/ip.ts";
+import type { Family, Ip } from "../base/ip.ts";
 import type { NativeAddon } from "../native/native.ts";
-import type { InterfaceAddress, UnderlayFacts } from "../net/kernel-net.ts";
+import type { UnderlayFacts } from "../net/kernel-net.ts";
 import type { LinkName } from "../net/objects.ts";
-import { decodeInterfaceAddress, requestAddresses } from "./address.ts";
-import { messagesOf } from "./codec.ts";
+import { decodeInterfaceAddress, decodeInterfaceAddress6, requestAddresses } from "./address.ts";
+import { type Message, messagesOf } from "./codec.ts";
 import { type Connection, dumpHead, refusedTo } from "./connection.ts";
 import { RTM_NEWADDR, RTM_NEWROUTE } from "./constants.ts";
 import { readLinkName, readLinks } from "./read-links.ts";
@@ -18,9 +18,16 @@ const HEAD_BYTES = 32 * 1024;
 /** Kernel: what a lookup says of a destination without a route, or with one that refuses. */
 const NO_WAY: readonly string[] = ["ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL"];
 
-export function readUnderlayFacts(connection: Connection, native: NativeAddon): UnderlayFacts {
+/** IPv6 is looked at only where it is asked for, and its default routes only where they decide. */
+export function readUnderlayFacts(
+  families: readonly Family[],
+  connection: Connection,
+  native: NativeAddon,
+): UnderlayFacts {
   const records = readLinks(connection);
-  const addresses = readInterfaceAddresses(connection);
+  const ipv6 = families.includes("ipv6");
+  const addresses = readInterfaceAddresses("ipv4", decodeInterfaceAddress, connection);
+  const addresses6 = ipv6 ? readInterfaceAddresses("ipv6", decodeInterfaceAddress6, connection) : NONE;
   const names = new Map(records.map(({ index, name }) => [index, name]));
   return {
     interfaces: records.map(({ index, name, loopback, link }) => ({
@@ -30,29 +37,50 @@ export function readUnderlayFacts(connection: Connection, native: NativeAddon): 
       up: link.up,
       loopback,
       addresses: addresses.get(index) ?? [],
+      // Kernel: the newest is told first; an address that is added must not take the place of the one in use.
+      addresses6: (addresses6.get(index) ?? []).toReversed(),
     })),
-    defaultRoutes: readDefaultRoutes(names, native),
+    defaultRoutes: defaultRoutes(readHead(native), names),
+    defaultRoutes6: ipv6 && !families.includes("ipv4") ? defaultRoutes(readAll6(connection), names) : [],
   };
 }
 
-function readInterfaceAddresses(connection: Connection): Map<number, InterfaceAddress[]> {
-  const { refusal, messages } = connection.dump(requestAddresses(0));
+const NONE: ReadonlyMap<number, readonly never[]> = new Map();
+
+function readInterfaceAddresses<A>(
+  family: Family,
+  decode: (buffer: Buffer, message: Message) => { readonly index: number; readonly address: A } | null,
+  connection: Connection,
+): ReadonlyMap<number, readonly A[]> {
+  const { refusal, messages } = connection.dump(requestAddresses(0, family));
   if (refusal) throw refusedTo("reading the addresses", refusal);
-  const byIndex = new Map<number, InterfaceAddress[]>();
+  const byIndex = new Map<number, A[]>();
   for (const message of messagesOf(messages)) {
-    const decoded = message.type === RTM_NEWADDR ? decodeInterfaceAddress(messages, message) : null;
+    const decoded = message.type === RTM_NEWADDR ? decode(messages, message) : null;
     if (decoded) byIndex.set(decoded.index, [...(byIndex.get(decoded.index) ?? []), decoded.address]);
   }
   return byIndex;
 }
 
-function readDefaultRoutes(
-  names: ReadonlyMap<number, LinkName>,
-  native: NativeAddon,
-): readonly { readonly dev: LinkName; readonly metric: number }[] {
-  const { refusal, messages } = dumpHead(requestRoutes({ index: null, protocol: null }), HEAD_BYTES, native);
+function readHead(native: NativeAddon): Buffer {
+  const request = requestRoutes({ family: "ipv4", index: null, protocol: null });
+  const { refusal, messages } = dumpHead(request, HEAD_BYTES, native);
   // Kernel: the main table does not exist before its first route.
   if (refusal && refusal.errno !== "ENOENT") throw refusedTo("reading the default routes", refusal);
+  return messages;
+}
+
+/** Kernel: a dump of IPv6 routes has the default routes at its end. */
+function readAll6(connection: Connection): Buffer {
+  const { refusal, messages } = connection.dump(requestRoutes({ family: "ipv6", index: null, protocol: null }));
+  if (refusal && refusal.errno !== "ENOENT") throw refusedTo("reading the IPv6 default routes", refusal);
+  return messages;
+}
+
+function defaultRoutes(
+  messages: Buffer,
+  names: ReadonlyMap<number, LinkName>,
+): readonly { readonly dev: LinkName; readonly metric: number }[] {
   const routes = [...messagesOf(messages)]
     .filter(({ type }) => type === RTM_NEWROUTE)
     .map((message) => decodeDefaultRoute(messages, message))

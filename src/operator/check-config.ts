@@ -2,13 +2,11 @@
 // Pure. All judgement is the daemon's own (src/subnet/network-config.ts, src/backends); here it is only asked for more
 // than the first problem.
 
-import { type BackendSettings, backendSettings, unknownBackendMembers } from "../backends/registry.ts";
+import { type BackendSettings, backendSettings, checkFamilies, unknownBackendMembers } from "../backends/registry.ts";
 import { isError } from "../base/errors.ts";
-import { requireIpv4 } from "../overlay.ts";
 import {
   CONFIG_PARTS,
   configBackend,
-  type Ipv4Network,
   type NetworkConfig,
   parseNetworkConfig,
   unknownConfigMembers,
@@ -23,7 +21,6 @@ export interface ConfigProblem {
 export interface ValidConfig {
   readonly kind: "valid";
   readonly network: NetworkConfig;
-  readonly ipv4: Ipv4Network;
   readonly settings: BackendSettings;
   /** Paths of members that nobody reads. */
   readonly unread: readonly string[];
@@ -41,10 +38,10 @@ export function checkConfig(text: string): ConfigCheck {
 
 function acceptConfig(text: string): ValidConfig {
   const network = parseNetworkConfig(text);
-  const ipv4 = requireIpv4(network);
+  checkFamilies(network);
   const settings = backendSettings(network.backend);
   const unread = [...unknownConfigMembers(text), ...unknownBackendMembers(network.backend)];
-  return { kind: "valid", network, ipv4, settings, unread };
+  return { kind: "valid", network, settings, unread };
 }
 
 /** A backend reads its members one by one: each that is wrong is taken away, until the next is looked at. */

@@ -35,7 +35,7 @@ export async function setConfig(call: VerbCall, ports: OperatorPorts, signal: Ab
 
 function refuse(
   excluded: readonly Lease[],
-  { ipv4 }: ValidConfig,
+  { network }: ValidConfig,
   { json }: VerbCall,
   { out, err }: OperatorPorts,
 ): number {
@@ -45,9 +45,9 @@ function refuse(
     hint,
   });
   tell(err, `${error.info.reason}:`);
-  printExcluded(err, excluded, ipv4);
+  printExcluded(err, excluded, network);
   tell(err, `${CONSEQUENCE}; ${hint}`);
-  if (json) printJson(out, { ...failureJson(error), excludedLeases: excludedJson(excluded, ipv4) });
+  if (json) printJson(out, { ...failureJson(error), excludedLeases: excludedJson(excluded, network) });
   return exitStatusOf(error);
 }
 
@@ -136,13 +136,13 @@ function report(outcome: Outcome, check: ValidConfig, call: VerbCall, { out }: O
   else printOutcome(out, outcome, check, key);
 }
 
-function outcomeJson({ kind, changes, restarts, excluded }: Outcome, { ipv4 }: ValidConfig) {
+function outcomeJson({ kind, changes, restarts, excluded }: Outcome, { network }: ValidConfig) {
   return {
     written: kind === "written",
     same: kind === "same",
     changes: changes.map(({ member, from, to }) => ({ member, from: from ?? null, to: to ?? null })),
     restart: restarts && { members: restarts.members, hosts: restarts.hosts },
-    excludedLeases: excludedJson(excluded, ipv4),
+    excludedLeases: excludedJson(excluded, network),
   };
 }
 
@@ -167,7 +167,7 @@ function printOutcome(out: Screen, outcome: Outcome, check: ValidConfig, key: st
   printWarnings(out, formatWarnings(check));
   if (excluded.length > 0) {
     printWarnings(out, [`${describeExcluded(excluded)}: ${CONSEQUENCE}`]);
-    printExcluded(out, excluded, check.ipv4);
+    printExcluded(out, excluded, check.network);
   }
   const effect = describeEffect(outcome);
   printLines(out, [

@@ -4,14 +4,23 @@
 import { createBackend } from "../backends/registry.ts";
 import { type EpochMillis, seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
-import { type Ipv4, ipv4Number, isUnicastIpv4, prefix4Address } from "../base/ip.ts";
+import { type Ip, ipv4Number, isUnicastIpv4, type Prefix, prefix4Address } from "../base/ip.ts";
+import { isUnicastIpv6 } from "../base/ipv6.ts";
 import type { Json } from "../base/json.ts";
-import { countFreeSubnets } from "../subnet/acquire.ts";
-import type { Lease, LeaseTerm, NodeId, SubnetKey } from "../subnet/lease.ts";
+import { countFree } from "../subnet/acquire.ts";
+import {
+  describeSubnet,
+  hasIpv4,
+  hostIp,
+  type Lease,
+  type LeaseTerm,
+  type NodeId,
+  type SubnetKey,
+} from "../subnet/lease.ts";
 import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
-import { countSubnets } from "../subnet/network-config.ts";
+import { type SubnetSpace, spacesOf } from "../subnet/subnet-space.ts";
 import type { ValidConfig } from "./check-config.ts";
-import { misfit, spoiltSubnets } from "./fit.ts";
+import { misfit, misfit6, spoiltParts } from "./fit.ts";
 
 export interface ReportedLease {
   readonly lease: Lease;
@@ -38,58 +47,110 @@ export function reportLeases(
 ): LeaseReport {
   const judge = config && createJudge(list.leases, config);
   const leases = list.leases
-    .toSorted((a, b) => startOf(a) - startOf(b))
+    .toSorted(byStart)
     .map((lease) => ({ lease, term: terms.get(lease.key) ?? lease.term, problem: judge?.(lease) ?? null }));
-  const taken = [...list.leases.map(({ subnet }) => subnet.v4), ...list.bad.flatMap(({ key }) => spoiltSubnets(key))];
   const reserved = leases.filter(({ term }) => term.kind === "reserved").length;
   return {
     leases,
     bad: list.bad,
     leased: leases.length - reserved,
     reserved,
-    room: config && { free: countFreeSubnets(config.ipv4, taken), total: countSubnets(config.ipv4) },
+    room: config && roomIn(config, list),
   };
 }
 
-/** What leases are sorted by. */
-export function startOf({ subnet }: Lease): number {
+/** How leases are sorted: by IPv4 subnet, then by key. */
+export function byStart(a: Lease, b: Lease): number {
+  return startOf(a) - startOf(b) || (a.key < b.key ? -1 : 1);
+}
+
+function startOf({ subnet }: Lease): number {
   return ipv4Number(prefix4Address(subnet.v4));
 }
 
+/** A host of a dual-stack network needs a subnet of each family. */
+function roomIn({ network }: ValidConfig, list: LeaseList): { readonly free: number; readonly total: number } {
+  const { v4, v6 } = spacesOf(network);
+  const taken = [...list.leases.map(({ subnet }) => subnet), ...list.bad.flatMap(({ key }) => spoiltParts(key))];
+  const rooms = [
+    ...(v4
+      ? [
+          roomOf(
+            v4,
+            taken.map((subnet) => subnet.v4),
+          ),
+        ]
+      : []),
+    ...(v6
+      ? [
+          roomOf(
+            v6,
+            taken.flatMap((subnet) => subnet.v6 ?? []),
+          ),
+        ]
+      : []),
+  ];
+  return {
+    free: Math.min(...rooms.map(({ free }) => free)),
+    total: Math.min(...rooms.map(({ total }) => total)),
+  };
+}
+
+function roomOf<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[]) {
+  return { free: countFree(space, taken), total: space.count };
+}
+
+const LACKS = "until flanneld is restarted there it has no";
+
+/** The subnet of each family is one that the daemon could lease. */
+function misplaced({ subnet }: Lease, { network: { ipv4, ipv6 } }: ValidConfig): string | null {
+  const fault4 = ipv4 && (hasIpv4(subnet) || !ipv6 ? misfit(ipv4, subnet.v4) : `${LACKS} IPv4`);
+  const fault6 = ipv6 && (subnet.v6 ? misfit6(ipv6, subnet.v6) : `${LACKS} IPv6`);
+  return fault4 ?? fault6;
+}
+
+function isReachable({ attrs: { publicIp, publicIpv6 } }: Lease, { network: { ipv4, ipv6 } }: ValidConfig): boolean {
+  const reaches6 = publicIpv6 !== null && isUnicastIpv6(publicIpv6);
+  return (ipv4 === null || isUnicastIpv4(publicIp)) && (ipv6 === null || reaches6);
+}
+
 /** Why daemons that go by the config make no use of a record, or send its packets to the wrong host. */
-function createJudge(leases: readonly Lease[], { ipv4, network }: ValidConfig): (lease: Lease) => string | null {
-  const { type } = network.backend;
-  const backend = createBackend(network.backend);
+function createJudge(leases: readonly Lease[], config: ValidConfig): (lease: Lease) => string | null {
+  const { type } = config.network.backend;
+  const backend = createBackend(config.network.backend);
   const rivalOf = createRivals(leases);
   return (lease) => {
-    const { subnet, attrs, term } = lease;
-    const outside = misfit(ipv4, subnet.v4);
+    const { attrs, term } = lease;
+    const outside = misplaced(lease, config);
     if (outside !== null) return outside;
     if (backendName(attrs.backendType) !== type) return `the config says ${type}`;
-    if (!isUnicastIpv4(attrs.publicIp)) return "its public IP is not an address that a packet can be sent to";
+    if (!isReachable(lease, config)) return "its public IP is not an address that a packet can be sent to";
     // A reservation for a host that has not started yet has nothing more.
-    const isForLater = term.kind === "reserved" && attrs.backendData === null;
+    const isForLater = term.kind === "reserved" && attrs.backendData === null && attrs.backendV6Data === null;
     const fault = isForLater ? null : backend.recordFault(lease);
     if (fault !== null) return fault;
     const rival = rivalOf(lease);
     return (
-      rival && `its public IP is also that of ${rival.subnet.v4}, whose host is another (node ${rival.attrs.nodeId})`
+      rival &&
+      `its public IP is also that of ${describeSubnet(rival.subnet)}, whose host is another (node ${rival.attrs.nodeId})`
     );
   };
 }
 
 /** Another host's record with the same public IP. Records without a node id may all be of one host. */
 function createRivals(leases: readonly Lease[]): (lease: Lease) => Lease | null {
-  const byAddress = new Map<Ipv4, Map<NodeId, Lease>>();
+  const byAddress = new Map<Ip, Map<NodeId, Lease>>();
   for (const lease of leases) {
-    const { publicIp, nodeId } = lease.attrs;
-    const hosts = byAddress.get(publicIp) ?? new Map<NodeId, Lease>();
-    byAddress.set(publicIp, hosts);
+    const { nodeId } = lease.attrs;
+    const address = hostIp(lease.attrs);
+    const hosts = byAddress.get(address) ?? new Map<NodeId, Lease>();
+    byAddress.set(address, hosts);
     // Two are enough to tell either of the other.
     if (nodeId !== null && hosts.size < 2 && !hosts.has(nodeId)) hosts.set(nodeId, lease);
   }
-  return ({ attrs: { publicIp, nodeId } }) => {
-    const others = [...(byAddress.get(publicIp) ?? [])].filter(([id]) => id !== nodeId);
+  return ({ attrs }) => {
+    const { nodeId } = attrs;
+    const others = [...(byAddress.get(hostIp(attrs)) ?? [])].filter(([id]) => id !== nodeId);
     return nodeId === null ? null : (others[0]?.[1] ?? null);
   };
 }
@@ -111,8 +172,8 @@ export function leaseTable(
   const rows = report.leases.map(({ lease, term, problem }) => {
     const { subnet, attrs } = lease;
     const kind = term.kind === "reserved" ? "reserved" : "leased";
-    const address = subnet.v6 === null ? subnet.v4 : `${subnet.v4} ${subnet.v6}`;
-    return choose([address, attrs.publicIp, backendName(attrs.backendType), kind, timeLeft(term, now), problem ?? ""]);
+    const address = describeSubnet(subnet).replace(" and ", " ");
+    return choose([address, hostIp(attrs), backendName(attrs.backendType), kind, timeLeft(term, now), problem ?? ""]);
   });
   return { heading: choose(["SUBNET", "PUBLIC IP", "BACKEND", "KIND", "TIME LEFT", "PROBLEM"]), rows };
 }

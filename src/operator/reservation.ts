@@ -34,8 +34,10 @@ export interface ReserveRequest {
 export function decideReserve(
   { subnet, publicIp }: ReserveRequest,
   list: LeaseList,
-  { ipv4, network }: ValidConfig,
+  { network }: ValidConfig,
 ): ReserveDecision {
+  const { ipv4 } = network;
+  if (ipv4 === null) return refused(`${subnet} cannot be reserved: the network has no IPv4`);
   const outside = misfit(ipv4, subnet);
   if (outside !== null) return refused(`${subnet} cannot be reserved: ${outside}`);
   const lease = leaseOf(list, subnet);

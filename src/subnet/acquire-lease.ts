@@ -7,22 +7,29 @@ import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { FlannelError, isError, isRetryable } from "../base/errors.ts";
-import type { Prefix4 } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type AcquireDecision, decideAcquire } from "./acquire.ts";
 import { settleDispute } from "./dispute.ts";
 import type { Identity } from "./identity.ts";
-import type { Announcement, Lease, LeaseAttrs, SubnetKey } from "./lease.ts";
+import {
+  type Announcement,
+  describeSubnet,
+  type Lease,
+  type LeaseAttrs,
+  type Subnet,
+  type SubnetKey,
+} from "./lease.ts";
 import type { LeaseList, LeaseStore } from "./lease-store.ts";
-import type { Ipv4Network } from "./network-config.ts";
+import type { NetworkConfig } from "./network-config.ts";
 import { parseSubnetKey } from "./subnet-key.ts";
+import { fitsNetwork, type SubnetParts, spacesOf } from "./subnet-space.ts";
 
 export interface AcquireRequest {
-  readonly network: Ipv4Network;
+  readonly network: Pick<NetworkConfig, "ipv4" | "ipv6">;
   readonly self: Identity;
   /** The subnet that subnet.env names from an earlier run. */
-  readonly previous: Prefix4 | null;
+  readonly previous: SubnetParts;
   /** What to announce, given the record that this host already has. */
   readonly advertise: (own: Lease | null) => Announcement;
   readonly ttl: Millis;
@@ -118,7 +125,7 @@ type Outcome =
 interface Picture {
   readonly list: LeaseList;
   /** Subnets that others have claimed since. */
-  readonly lost: readonly Prefix4[];
+  readonly lost: readonly Subnet[];
 }
 
 /**
@@ -156,16 +163,16 @@ function isStoreError(error: FlannelError): boolean {
 }
 
 /** The picture for the next choice; null when only a fresh list helps. */
-function afterLoss({ list, lost }: Picture, subnet: Prefix4 | null): Picture | null {
+function afterLoss({ list, lost }: Picture, subnet: Subnet | null): Picture | null {
   return subnet === null || lost.length === MOST_LOST ? null : { list, lost: [...lost, subnet] };
 }
 
 type Attempt =
   | { readonly kind: "held"; readonly lease: Lease }
   /** `subnet` was to be claimed; null when it was about a record that is there. */
-  | { readonly kind: "lost"; readonly subnet: Prefix4 | null };
+  | { readonly kind: "lost"; readonly subnet: Subnet | null };
 
-function attemptOf(lease: Lease | null, subnet: Prefix4 | null): Attempt {
+function attemptOf(lease: Lease | null, subnet: Subnet | null): Attempt {
   return lease ? { kind: "held", lease } : { kind: "lost", subnet };
 }
 
@@ -184,20 +191,22 @@ async function attempt(
     case "exhausted":
       // Nothing is given up on an old picture.
       if (lost.length > 0) return { kind: "lost", subnet: null };
-      throw new FlannelError("lease.exhausted", { network: network.network, subnets: decision.subnets });
+      throw new FlannelError("lease.exhausted", { network: decision.network, subnets: decision.subnets });
     case "reuse":
       return attemptOf(await reuse(decision.lease, request, deps, signal), null);
+    case "rekey":
+      return attemptOf(await rekey(decision, request, deps, signal), null);
     case "challenge":
       return attemptOf(await dispute(decision, defended, request, deps, signal), null);
     case "claim":
-      return attemptOf(await claim(decision, request, deps, signal), decision.subnet.v4);
+      return attemptOf(await claim(decision, request, deps, signal), decision.subnet);
   }
 }
 
 /** The subnet that a bad record's key spells; none when it is the key that is bad. */
-function subnetOf(key: string): readonly Prefix4[] {
+function subnetOf(key: string): readonly Subnet[] {
   try {
-    return [parseSubnetKey(key).v4];
+    return [parseSubnetKey(key)];
   } catch (error) {
     if (isError(error, "address.invalid")) return [];
     throw error;
@@ -212,10 +221,12 @@ async function reuse(
 ): Promise<Lease | null> {
   const outcome = await deps.store.renew(own, attrsOf(request, own), request.ttl, signal);
   if (outcome.kind === "lost") {
-    deps.log.info("the record of this host's lease has changed meanwhile; looking again", { subnet: own.subnet.v4 });
+    deps.log.info("the record of this host's lease has changed meanwhile; looking again", {
+      subnet: describeSubnet(own.subnet),
+    });
     return null;
   }
-  deps.log.info("found the lease of this host and renewed it", { subnet: own.subnet.v4 });
+  deps.log.info("found the lease of this host and renewed it", { subnet: describeSubnet(own.subnet) });
   return outcome.lease;
 }
 
@@ -227,7 +238,11 @@ async function dispute(
   signal: AbortSignal,
 ): Promise<Lease | null> {
   const outcome = await settleDispute(lease, request, deps, signal);
-  if (outcome.kind === "ours" && isUsable) return await reuse(outcome.lease, request, deps, signal);
+  if (outcome.kind === "ours" && isUsable) {
+    const lease = await reuse(outcome.lease, request, deps, signal);
+    // It names us now; if a family is missing, or is one too many, that is the next decision's business.
+    return lease && fitsNetwork(spacesOf(request.network), lease.subnet) ? lease : null;
+  }
   if (outcome.kind === "ours") await deps.store.remove(outcome.lease, signal);
   if (outcome.kind === "another's") defended.add(lease.key);
   return null;
@@ -244,12 +259,35 @@ async function claim(
     deps.log.info("another host took the subnet first; choosing again");
     return null;
   }
-  deps.log.info("leased a subnet", { subnet: subnet.v4 });
+  deps.log.info("leased a subnet", { subnet: describeSubnet(subnet) });
   // Only now: a crash in between leaves two records of ours, of which the next start finds the usable one.
   for (const former of discard) {
     await deps.store.remove(former, signal);
-    deps.log.warn("gave back a lease that no longer fits the network config", { subnet: former.subnet.v4 });
+    deps.log.warn("gave back a lease that no longer fits the network config", {
+      subnet: describeSubnet(former.subnet),
+    });
   }
+  return outcome.lease;
+}
+
+/** One transaction, so that no peer sees the host without its subnet. */
+async function rekey(
+  { lease, subnet }: Extract<AcquireDecision, { kind: "rekey" }>,
+  request: AcquireRequest,
+  deps: AcquireDeps,
+  signal: AbortSignal,
+): Promise<Lease | null> {
+  const outcome = await deps.store.rekey(lease, subnet, attrsOf(request, lease), request.ttl, signal);
+  if (outcome.kind === "taken") {
+    deps.log.info("the record of this host's lease has changed meanwhile; looking again", {
+      subnet: describeSubnet(lease.subnet),
+    });
+    return null;
+  }
+  deps.log.info("the lease of this host has another subnet, as the network config asks for", {
+    subnet: describeSubnet(subnet),
+    former: describeSubnet(lease.subnet),
+  });
   return outcome.lease;
 }
 

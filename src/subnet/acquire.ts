@@ -1,35 +1,46 @@
 // Which subnet this host should have, given the leases that exist. Pure policy: claiming, and losing a race for it, is
-// the subnet manager's business. IPv4 only.
+// the subnet manager's business.
 
-import type { Prefix4 } from "../base/ip.ts";
-import { ipv4Number, prefix4Address, prefix4Overlaps, prefix4Size, prefixLength } from "../base/ip.ts";
+import type { Prefix, Prefix4 } from "../base/ip.ts";
+import { prefixLength } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
-import { type Identity, ownershipOf } from "./identity.ts";
-import type { Lease, Subnet, SubnetKey } from "./lease.ts";
-import type { Ipv4Network } from "./network-config.ts";
-import { countSubnets, isLeasable, subnetAt } from "./network-config.ts";
+import { type Identity, ownershipOf, sharesAddress } from "./identity.ts";
+import { type Lease, NO_SUBNET4, type Subnet, type SubnetKey } from "./lease.ts";
+import type { Ipv4Network, NetworkConfig } from "./network-config.ts";
+import {
+  fitsNetwork,
+  ipv4Space,
+  leasablePart,
+  type Run,
+  type Spaces,
+  type SubnetParts,
+  type SubnetSpace,
+  spacesOf,
+} from "./subnet-space.ts";
 
 export interface AcquireInput {
-  readonly network: Ipv4Network;
+  readonly network: Pick<NetworkConfig, "ipv4" | "ipv6">;
   readonly leases: readonly Lease[];
   /** Subnets whose keys hold records that are no leases: nobody's, and nevertheless not to be had. */
-  readonly spoilt?: readonly Prefix4[];
+  readonly spoilt?: readonly Subnet[];
   /** A lease of whoever is known by the same is ours. */
   readonly self: Identity;
   /** Disputed records whose hosts have shown that they are there. */
   readonly defended?: ReadonlySet<SubnetKey>;
   /** The subnet of our last run, from subnet.env. */
-  readonly previous: Prefix4 | null;
+  readonly previous: SubnetParts;
   readonly random: Random;
 }
 
 export type AcquireDecision =
   | { readonly kind: "reuse"; readonly lease: Lease }
+  /** Ours, and a part of it stays: a family of the network was switched on or off, or its range is another. */
+  | { readonly kind: "rekey"; readonly lease: Lease; readonly subnet: Subnet }
   /** Perhaps ours: its host is to be asked first. */
   | {
       readonly kind: "challenge";
       readonly lease: Lease;
-      /** False for a subnet that the config no longer allows: to be removed if nobody holds it. */
+      /** False for a subnet of which the config allows nothing: to be removed if nobody holds it. */
       readonly isUsable: boolean;
     }
   | {
@@ -38,28 +49,34 @@ export type AcquireDecision =
       /** Records of ours that the config no longer allows: to be removed once the claim has succeeded, not before. */
       readonly discard: readonly Lease[];
     }
-  /** All of `subnets` are taken. A record of ours is not given up for that. */
-  | { readonly kind: "exhausted"; readonly subnets: number };
+  /** All of the network's `subnets` are taken. A record of ours is not given up for that. */
+  | { readonly kind: "exhausted"; readonly network: Prefix; readonly subnets: number };
 
 /**
- * Our own record if the config still allows it, else one that may be ours, else the subnet of our last run if it is free,
- * else any free one.
+ * Our own record if the config still allows it, or as much of it as the config allows, else one that may be ours, else
+ * the subnet of our last run if it is free, else any free one.
  */
 export function decideAcquire(input: AcquireInput): AcquireDecision {
-  const { network, spoilt = [], previous, random } = input;
+  const { spoilt = [], previous } = input;
+  const spaces = spacesOf(input.network);
   const { own, disputed, others } = sortByOwner(input);
-  const reused = choose(own, input);
+  const reused = choose(own, previous, (lease) => fitsNetwork(spaces, lease.subnet));
   if (reused) return { kind: "reuse", lease: reused };
+  const isUsable = ({ subnet }: Lease) => isPartOf(leasablePart(spaces, subnet));
+  const kept = choose(own, previous, isUsable);
   // First whoever may have our address, also with a subnet that the config no longer allows: two must not have one.
-  const rival = disputed.find(({ attrs }) => attrs.publicIp === input.self.publicIp);
-  const doubtful = rival ?? choose(disputed, input);
-  if (doubtful) return { kind: "challenge", lease: doubtful, isUsable: isUsable(doubtful, network) };
+  const rival = kept ? undefined : disputed.find(({ attrs }) => sharesAddress(attrs, input.self));
+  const doubtful = rival ?? (kept ? undefined : choose(disputed, previous, isUsable));
+  if (doubtful) return { kind: "challenge", lease: doubtful, isUsable: isUsable(doubtful) };
 
   // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full.
-  const taken = [...others, ...disputed].map(({ subnet }) => subnet.v4).concat(spoilt);
-  const subnet = previous && isFree(network, taken, previous) ? previous : chooseFreeSubnet(network, taken, random);
-  if (subnet === null) return { kind: "exhausted", subnets: countSubnets(network) };
-  return { kind: "claim", subnet: { v4: subnet, v6: null }, discard: own };
+  const taken = [...others, ...disputed].map(({ subnet }) => subnet).concat(spoilt);
+  const wanted = kept ? leasablePart(spaces, kept.subnet) : NOTHING;
+  const choice = chooseSubnet(spaces, taken, { keep: wanted, previous }, input.random);
+  if ("exhausted" in choice) {
+    return { kind: "exhausted", network: choice.exhausted.network, subnets: choice.exhausted.count };
+  }
+  return kept ? { kind: "rekey", lease: kept, subnet: choice } : { kind: "claim", subnet: choice, discard: own };
 }
 
 interface ByOwner {
@@ -81,55 +98,102 @@ function sortByOwner({ leases, self, defended = new Set() }: AcquireInput): ByOw
   };
 }
 
-/** Of those that the config allows the one with the subnet of our last run, or the first. */
-function choose(candidates: readonly Lease[], { network, previous }: AcquireInput): Lease | undefined {
-  const usable = candidates.filter((lease) => isUsable(lease, network));
-  return usable.find(({ subnet }) => subnet.v4 === previous) ?? usable[0];
+/** Of those that will do the one with the subnet of our last run, or the first. */
+function choose(
+  candidates: readonly Lease[],
+  previous: SubnetParts,
+  willDo: (lease: Lease) => boolean,
+): Lease | undefined {
+  const usable = candidates.filter(willDo);
+  const isPrevious = ({ subnet: { v4, v6 } }: Lease) =>
+    previous.v4 === null ? previous.v6 !== null && v6 === previous.v6 : v4 === previous.v4;
+  return usable.find(isPrevious) ?? usable[0];
 }
 
-function isUsable({ subnet }: Lease, network: Ipv4Network): boolean {
-  return subnet.v6 === null && isLeasable(network, subnet.v4);
+const NOTHING: SubnetParts = { v4: null, v6: null };
+
+function isPartOf({ v4, v6 }: SubnetParts): boolean {
+  return v4 !== null || v6 !== null;
 }
 
-function isFree(network: Ipv4Network, taken: readonly Prefix4[], subnet: Prefix4): boolean {
-  return isLeasable(network, subnet) && !taken.some((other) => occupies(other) && prefix4Overlaps(other, subnet));
+interface Preference {
+  /** Parts that are ours already. */
+  readonly keep: SubnetParts;
+  /** To be had again if it is free. */
+  readonly previous: SubnetParts;
+}
+
+/** A subnet of each family of the network, or the space in which none is free. */
+function chooseSubnet(
+  { v4, v6 }: Spaces,
+  taken: readonly Subnet[],
+  { keep, previous }: Preference,
+  random: Random,
+): Subnet | { readonly exhausted: SubnetSpace } {
+  const taken4 = taken.map((subnet) => subnet.v4);
+  const chosen4 = v4 && (keep.v4 ?? chooseFree(v4, taken4, previous.v4, random));
+  if (v4 && chosen4 === null) return { exhausted: v4 };
+  if (!v6) return { v4: chosen4 ?? NO_SUBNET4, v6: null };
+
+  const taken6 = taken.flatMap((subnet) => subnet.v6 ?? []);
+  const twin = v4 && chosen4 ? twinOf(v4, chosen4, v6) : null;
+  const chosen6 = keep.v6 ?? chooseFree(v6, taken6, firstFree(v6, taken6, [previous.v6, twin]), random);
+  return chosen6 === null ? { exhausted: v6 } : { v4: chosen4 ?? NO_SUBNET4, v6: chosen6 };
+}
+
+/**
+ * The IPv6 subnet with the number of the IPv4 one. Two hosts that choose at the same moment cannot get one IPv4 subnet,
+ * which the store sees to, and so they do not get one IPv6 subnet either, which it could not.
+ */
+function twinOf<P extends Prefix, Q extends Prefix>(space: SubnetSpace<P>, subnet: P, other: SubnetSpace<Q>): Q | null {
+  const { from } = space.runOf(subnet);
+  return from < other.count ? other.at(from) : null;
+}
+
+function firstFree<P extends Prefix>(
+  space: SubnetSpace<P>,
+  taken: readonly P[],
+  wishes: readonly (P | null)[],
+): P | null {
+  return wishes.find((wish) => wish !== null && isFree(space, taken, wish)) ?? null;
+}
+
+function chooseFree<P extends Prefix>(
+  space: SubnetSpace<P>,
+  taken: readonly P[],
+  wish: P | null,
+  random: Random,
+): P | null {
+  return firstFree(space, taken, [wish]) ?? chooseAnyFree(space, taken, random);
+}
+
+function isFree<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[], subnet: P): boolean {
+  return space.isLeasable(subnet) && !taken.some((other) => occupies(other) && space.overlap(other, subnet));
 }
 
 /** A lease of an IPv6-only host says 0.0.0.0/0 and takes no IPv4 subnet. */
-function occupies(subnet: Prefix4): boolean {
+function occupies(subnet: Prefix): boolean {
   return prefixLength(subnet) > 0;
 }
 
-/** Indices of leasable subnets, both ends included. */
-interface Run {
-  readonly from: number;
-  readonly to: number;
-}
-
 /** Every free subnet is as likely as every other; null when there is none. Costs O(leases), whatever the range. */
-export function chooseFreeSubnet(network: Ipv4Network, taken: readonly Prefix4[], random: Random): Prefix4 | null {
-  const gaps = freeRuns(takenRuns(network, taken), countSubnets(network));
+export function chooseAnyFree<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[], random: Random): P | null {
+  const gaps = freeRuns(takenRuns(space, taken), space.count);
   const free = gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);
   if (free === 0) return null;
   let skip = random.integer(0, free - 1);
   for (const { from, to } of gaps) {
-    if (skip <= to - from) return subnetAt(network, from + skip);
+    if (skip <= to - from) return space.at(from + skip);
     skip -= to - from + 1;
   }
   return null;
 }
 
 /** What the leases cover of the range: a larger lease covers several subnets, a smaller one spoils the one it is in. */
-function takenRuns(network: Ipv4Network, taken: readonly Prefix4[]): readonly Run[] {
-  const first = ipv4Number(network.subnetMin);
-  const size = prefix4Size(network.subnetLen);
+function takenRuns<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[]): readonly Run[] {
   return taken
     .filter(occupies)
-    .map((lease) => {
-      const start = ipv4Number(prefix4Address(lease)) - first;
-      const last = start + prefix4Size(prefixLength(lease)) - 1;
-      return { from: Math.floor(start / size), to: Math.floor(last / size) };
-    })
+    .map((lease) => space.runOf(lease))
     .toSorted((a, b) => a.from - b.from);
 }
 
@@ -147,6 +211,10 @@ function freeRuns(runs: readonly Run[], count: number): readonly Run[] {
 
 /** How many subnets could still be leased. */
 export function countFreeSubnets(network: Ipv4Network, taken: readonly Prefix4[]): number {
-  const gaps = freeRuns(takenRuns(network, taken), countSubnets(network));
+  return countFree(ipv4Space(network), taken);
+}
+
+export function countFree<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[]): number {
+  const gaps = freeRuns(takenRuns(space, taken), space.count);
   return gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);
 }

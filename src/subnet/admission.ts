@@ -1,9 +1,21 @@
 // Which of the leases are peers that we program, and why the others are not. Pure, and total over whatever stands in the
-// store: one operator's slip or one broken host must not cost the others their routes.
+// store: one operator's slip or one broken host must not cost the others their routes. Each family is judged by itself: a
+// host whose IPv6 subnet is of no use is a peer by IPv4 all the same.
 
-import type { Ipv4, Prefix4 } from "../base/ip.ts";
-import { ipv4Number, isUnicastIpv4, prefix4Address, prefix4Size, prefixLength } from "../base/ip.ts";
-import type { Lease, SubnetKey } from "./lease.ts";
+import { isUnicastIpv4, type Prefix, type Prefix4 } from "../base/ip.ts";
+import { isUnicastIpv6, type Prefix6 } from "../base/ipv6.ts";
+import {
+  admitInTurn,
+  type Block,
+  type Blocks,
+  byStart,
+  clustersOf,
+  contains,
+  IPV4_BLOCKS,
+  IPV6_BLOCKS,
+} from "./blocks.ts";
+import { hasIpv4, hostIp, type Lease, type LeaseAttrs, type SubnetKey } from "./lease.ts";
+import { withoutIpv4, withoutIpv6 } from "./lease-parts.ts";
 import type { LeaseTable } from "./lease-table.ts";
 import type { NetworkConfig } from "./network-config.ts";
 
@@ -14,9 +26,9 @@ export interface LeftOut {
 }
 
 export interface Admission {
-  /** Sorted by subnet; no two overlap. */
+  /** Sorted by subnet; no two overlap. Each has those families only in which it is a peer. */
   readonly peers: readonly Lease[];
-  /** Sorted by key. */
+  /** Sorted by key. A host that is left out in one family may be a peer in the other. */
   readonly leftOut: readonly LeftOut[];
 }
 
@@ -27,64 +39,149 @@ export interface AdmissionRules {
   readonly backendType: string;
 }
 
-/** The addresses of an IPv4 subnet as numbers, so that 10,000 leases are parsed once each. */
-interface Block {
-  readonly start: number;
-  readonly last: number;
-}
-
-interface Candidate extends Block {
-  readonly lease: Lease;
-  /** Whether packets can be sent to its public IP. */
-  readonly reachable: boolean;
-}
-
 /** Everything that is a peer, and for the rest the reason. Our own record is neither. */
 export function admitPeers({ leases }: Pick<LeaseTable, "leases">, rules: AdmissionRules): Admission {
+  const { network, self } = rules;
+  const others = [...leases.values()].filter(({ key }) => key !== self.key);
+  if (network.ipv6 === null) {
+    const { admitted, leftOut } = admitByFamily(others, IPV4, network.ipv4, rules);
+    return { peers: admitted.map(withoutIpv6), leftOut: listed(leftOut) };
+  }
+  if (network.ipv4 === null) {
+    const { admitted, leftOut } = admitByFamily(others, IPV6, network.ipv6, rules);
+    return { peers: admitted.map(withoutIpv4), leftOut: listed(leftOut) };
+  }
+  const v4 = admitByFamily(
+    others.filter(({ subnet }) => hasIpv4(subnet) || subnet.v6 === null),
+    IPV4,
+    network.ipv4,
+    rules,
+  );
+  const v6 = admitByFamily(
+    others.filter(({ subnet }) => subnet.v6 !== null),
+    IPV6,
+    network.ipv6,
+    rules,
+  );
+  return { peers: joined(v4.admitted, v6.admitted), leftOut: listed([...v4.leftOut, ...v6.leftOut]) };
+}
+
+/** Those of both families first. */
+function joined(v4: readonly Lease[], v6: readonly Lease[]): readonly Lease[] {
+  const [have4, have6] = [new Set(v4), new Set(v6)];
+  const rest = v6.filter((lease) => !have4.has(lease)).map(withoutIpv4);
+  return [...v4.map((lease) => (have6.has(lease) ? lease : withoutIpv6(lease))), ...rest];
+}
+
+/** A record that is left out for two reasons is listed once. */
+function listed(leftOut: readonly LeftOut[]): readonly LeftOut[] {
+  const reasons = new Map<SubnetKey, string>();
+  for (const { key, reason } of leftOut) {
+    const other = reasons.get(key);
+    reasons.set(key, other === undefined || other === reason ? reason : `${other}; ${reason}`);
+  }
+  return [...reasons].map(([key, reason]) => ({ key, reason })).toSorted((a, b) => order(a.key, b.key));
+}
+
+interface Candidate<N extends number | bigint> extends Block<N> {
+  readonly lease: Lease;
+}
+
+/** What differs between the two. */
+interface LeaseFamily<P extends Prefix, N extends number | bigint> {
+  readonly blocks: Blocks<P, N>;
+  readonly subnetOf: (lease: Lease) => P | null;
+  readonly lacking: string;
+  /** What is wrong with the address that packets are to be sent to. */
+  readonly addressFault: (theirs: LeaseAttrs, ours: LeaseAttrs) => string | null;
+  /** A lease keeps its identity while it is unchanged: it is parsed once, and not at every change of another. */
+  readonly candidates: WeakMap<Lease, Candidate<N>>;
+}
+
+const IPV4: LeaseFamily<Prefix4, number> = {
+  blocks: IPV4_BLOCKS,
+  subnetOf: ({ subnet }) => subnet.v4,
+  lacking: "it has no IPv4 subnet",
+  addressFault: ({ publicIp }, ours) =>
+    isUnicastIpv4(publicIp) ? ownAddress(publicIp, ours.publicIp) : unreachable(publicIp),
+  candidates: new WeakMap(),
+};
+
+const IPV6: LeaseFamily<Prefix6, bigint> = {
+  blocks: IPV6_BLOCKS,
+  subnetOf: ({ subnet }) => subnet.v6,
+  lacking: "it has no IPv6 subnet",
+  addressFault({ publicIpv6 }, ours) {
+    if (publicIpv6 === null) return "it has no public IPv6 address";
+    return isUnicastIpv6(publicIpv6) ? ownAddress(publicIpv6, ours.publicIpv6) : unreachable(publicIpv6);
+  },
+  candidates: new WeakMap(),
+};
+
+function unreachable(address: string): string {
+  return `its public IP ${address} is not an address that a packet can be sent to`;
+}
+
+function ownAddress(theirs: string, ours: string | null): string | null {
+  if (theirs !== ours) return null;
+  return `its public IP ${theirs} is our own: it is a stale record of this host, or a second host has our address`;
+}
+
+interface FamilyAdmission {
+  /** Sorted by address. */
+  readonly admitted: readonly Lease[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+function admitByFamily<P extends Prefix, N extends number | bigint>(
+  leases: readonly Lease[],
+  family: LeaseFamily<P, N>,
+  network: { readonly network: P; readonly subnetLen: number } | null,
+  rules: AdmissionRules,
+): FamilyAdmission {
   const leftOut: LeftOut[] = [];
-  const acceptable: Candidate[] = [];
-  const judge = createJudge(rules);
-  for (const [key, lease] of leases) {
-    if (key === rules.self.key) continue;
-    const candidate = candidateOf(lease);
-    const reason = judge(candidate);
-    if (reason === null) acceptable.push(candidate);
-    else leftOut.push({ key, reason });
+  const acceptable: Candidate<N>[] = [];
+  const judge = createJudge(family, network?.network ?? null, rules);
+  for (const lease of leases) {
+    const candidate = candidateOf(lease, family);
+    const reason = candidate === null ? family.lacking : judge(candidate);
+    if (candidate !== null && reason === null) acceptable.push(candidate);
+    else if (reason !== null) leftOut.push({ key: lease.key, reason });
   }
-  const peers: Lease[] = [];
-  const settle = (cluster: readonly Candidate[]) => {
-    const { admitted, overlapping } = resolveOverlaps(cluster, rules.network.ipv4?.subnetLen ?? 0);
-    for (const { lease } of admitted) peers.push(lease);
-    for (const one of overlapping) leftOut.push(one);
-  };
-  const sorted = acceptable.toSorted((a, b) => a.start - b.start);
-  for (let from = 0; from < sorted.length; ) {
-    const to = endOfCluster(sorted, from);
-    const alone = to === from + 1 ? sorted[from] : undefined;
-    if (alone) peers.push(alone.lease);
-    else settle(sorted.slice(from, to));
-    from = to;
+  const admitted: Lease[] = [];
+  for (const cluster of clustersOf<N, Candidate<N>>(acceptable.toSorted(byStart))) {
+    const turns = cluster.toSorted((a, b) => precedence(a, b, network?.subnetLen ?? 0));
+    const resolved = cluster.length === 1 ? { admitted: cluster, refused: [] } : admitInTurn(turns, family.blocks);
+    admitted.push(...resolved.admitted.toSorted(byStart).map(({ lease }) => lease));
+    for (const { block, by } of resolved.refused) leftOut.push(overlapping(block.lease, by.lease));
   }
-  return { peers, leftOut: leftOut.toSorted((a, b) => order(a.key, b.key)) };
+  return { admitted, leftOut };
 }
 
 /** What is wrong with a lease taken by itself. */
-function createJudge({ network, self, backendType }: AdmissionRules): (candidate: Candidate) => string | null {
-  const whole = network.ipv4 && blockOf(network.ipv4.network);
-  const ours = blockOf(self.subnet.v4);
+function createJudge<P extends Prefix, N extends number | bigint>(
+  family: LeaseFamily<P, N>,
+  network: P | null,
+  { self, backendType }: AdmissionRules,
+): (candidate: Candidate<N>) => string | null {
+  const { blocks, subnetOf, addressFault } = family;
+  const whole = network && blocks.blockOf(network);
+  const own = subnetOf(self);
+  const ours = own && blocks.blockOf(own);
   return (candidate) => {
-    const { attrs, subnet } = candidate.lease;
+    const { attrs } = candidate.lease;
     if (!isSameBackend(backendType, attrs.backendType)) {
       return `its backend is ${attrs.backendType || "udp"}, ours is ${backendType}`;
     }
-    if (candidate.start % sizeOf(candidate) !== 0) return `its subnet ${subnet.v4} has a host part`;
+    const subnet = subnetOf(candidate.lease);
+    if (!blocks.isAligned(candidate.start, candidate.length)) return `its subnet ${subnet} has a host part`;
     if (whole === null || !contains(whole, candidate)) {
-      return `its subnet is not inside the network ${network.ipv4?.network ?? "(IPv4 is disabled)"}`;
+      return `its subnet is not inside the network ${network ?? "(IPv4 is disabled)"}`;
     }
-    if (contains(ours, candidate) || contains(candidate, ours)) {
-      return `its subnet overlaps our own, ${self.subnet.v4}`;
+    if (ours && (contains(ours, candidate) || contains(candidate, ours))) {
+      return `its subnet overlaps our own, ${own}`;
     }
-    return complaintAbout(candidate, self.attrs.publicIp);
+    return addressFault(attrs, self.attrs);
   };
 }
 
@@ -96,90 +193,27 @@ function isSameBackend(ours: string, theirs: string): boolean {
   return (ours || "udp") === (theirs || "udp");
 }
 
-function complaintAbout({ lease, reachable }: Candidate, ours: Ipv4): string | null {
-  const { publicIp } = lease.attrs;
-  if (!reachable) return `its public IP ${publicIp} is not an address that a packet can be sent to`;
-  if (publicIp !== ours) return null;
-  return `its public IP ${publicIp} is our own: it is a stale record of this host, or a second host has our address`;
+function overlapping({ key }: Lease, other: Lease): LeftOut {
+  return { key, reason: `its subnet overlaps that of ${other.key}, host ${hostIp(other.attrs)}` };
 }
 
-/** Up to where candidates, sorted by address, overlap one another; mostly each is alone. */
-function endOfCluster(sorted: readonly Candidate[], from: number): number {
-  let reached = sorted[from]?.last ?? 0;
-  for (let index = from + 1; index < sorted.length; index++) {
-    const candidate = sorted[index];
-    if (!candidate || candidate.start > reached) return index;
-    reached = Math.max(reached, candidate.last);
-  }
-  return sorted.length;
-}
-
-interface Resolution {
-  /** Sorted by address. */
-  readonly admitted: readonly Candidate[];
-  readonly overlapping: readonly LeftOut[];
-}
-
-/**
- * Records of the configured length come first, then the lower key. Prefixes overlap when one contains the other, so it
- * is enough to remember every admitted block and the larger blocks around it, of those sizes only that occur.
- */
-function resolveOverlaps(cluster: readonly Candidate[], subnetLen: number): Resolution {
-  const sizes = [...new Set(cluster.map(sizeOf))];
-  const blocks = new Map<string, Candidate>();
-  const surroundings = new Map<string, Candidate>();
-  const admitted: Candidate[] = [];
-  const overlapping: LeftOut[] = [];
-  for (const candidate of cluster.toSorted((a, b) => precedence(a, b, subnetLen))) {
-    const around = sizes.filter((size) => size >= sizeOf(candidate)).map((size) => blockAround(candidate, size));
-    const container = around.map((block) => blocks.get(block)).find((found) => found !== undefined);
-    const other = container ?? surroundings.get(blockAround(candidate, sizeOf(candidate)));
-    if (other) {
-      const { key, attrs } = other.lease;
-      overlapping.push({
-        key: candidate.lease.key,
-        reason: `its subnet overlaps that of ${key}, host ${attrs.publicIp}`,
-      });
-      continue;
-    }
-    admitted.push(candidate);
-    blocks.set(blockAround(candidate, sizeOf(candidate)), candidate);
-    for (const block of around) surroundings.set(block, candidate);
-  }
-  return { admitted: admitted.toSorted((a, b) => a.start - b.start), overlapping };
-}
-
-function precedence(a: Candidate, b: Candidate, subnetLen: number): number {
-  const rank = (candidate: Candidate) => (sizeOf(candidate) === prefix4Size(subnetLen) ? 0 : 1);
+/** Records of the configured length come first, then the lower key. */
+function precedence<N extends number | bigint>(a: Candidate<N>, b: Candidate<N>, subnetLen: number): number {
+  const rank = ({ length }: Candidate<N>) => (length === subnetLen ? 0 : 1);
   return rank(a) - rank(b) || order(a.lease.key, b.lease.key);
 }
 
-function blockAround({ start }: Block, size: number): string {
-  return `${start - (start % size)} ${size}`;
-}
-
-function contains(outer: Block, inner: Block): boolean {
-  return inner.start >= outer.start && inner.last <= outer.last;
-}
-
-function sizeOf({ start, last }: Block): number {
-  return last - start + 1;
-}
-
-/** A lease keeps its identity while it is unchanged: it is parsed once, and not at every change of another. */
-const candidates = new WeakMap<Lease, Candidate>();
-
-function candidateOf(lease: Lease): Candidate {
+function candidateOf<P extends Prefix, N extends number | bigint>(
+  lease: Lease,
+  { blocks, subnetOf, candidates }: LeaseFamily<P, N>,
+): Candidate<N> | null {
   const known = candidates.get(lease);
   if (known) return known;
-  const candidate = { ...blockOf(lease.subnet.v4), lease, reachable: isUnicastIpv4(lease.attrs.publicIp) };
+  const subnet = subnetOf(lease);
+  if (subnet === null) return null;
+  const candidate = { ...blocks.blockOf(subnet), lease };
   candidates.set(lease, candidate);
   return candidate;
-}
-
-function blockOf(subnet: Prefix4): Block {
-  const start = ipv4Number(prefix4Address(subnet));
-  return { start, last: start + prefix4Size(prefixLength(subnet)) - 1 };
 }
 
 function order(a: string, b: string): number {

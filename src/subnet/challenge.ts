@@ -3,7 +3,7 @@
 
 import { type Millis, millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Lease, NodeId } from "./lease.ts";
+import { hostIp, type Lease, type NodeId } from "./lease.ts";
 import type { LeaseStore } from "./lease-store.ts";
 
 export interface ChallengeDeps {
@@ -58,5 +58,5 @@ async function watchRecord(
 }
 
 function isSameHost(a: Lease, b: Lease): boolean {
-  return a.attrs.nodeId === b.attrs.nodeId && a.attrs.publicIp === b.attrs.publicIp;
+  return a.attrs.nodeId === b.attrs.nodeId && hostIp(a.attrs) === hostIp(b.attrs);
 }

@@ -5,8 +5,9 @@
 // until the record can be read again, or is gone. Pure: what time it is, is told.
 
 import { type Millis, millis, seconds } from "../base/brand.ts";
-import { prefix4Overlaps } from "../base/ip.ts";
-import type { Lease, SubnetKey } from "./lease.ts";
+import { type Prefix4, prefix4Overlaps, prefixLength } from "../base/ip.ts";
+import { type Prefix6, prefix6Overlaps } from "../base/ipv6.ts";
+import { hasIpv4, hostIp, type Lease, type SubnetKey } from "./lease.ts";
 import type { LeaseTable } from "./lease-table.ts";
 
 export interface KeepingRules {
@@ -113,10 +114,10 @@ function withMissing(before: Keeping, table: LeaseTable, now: Millis, self: Subn
   }
   if (missing.size === 0) return missing;
   const leases = [...table.leases.values()];
-  const addresses = new Set(leases.map(({ attrs }) => attrs.publicIp));
+  const addresses = new Set(leases.map(({ attrs }) => hostIp(attrs)));
   const isOverlapped = overlapsOf(leases, missing.values());
   for (const [key, one] of missing) {
-    const isBack = table.leases.has(key) || addresses.has(one.lease.attrs.publicIp);
+    const isBack = table.leases.has(key) || addresses.has(hostIp(one.lease.attrs));
     if (isBack || isOverlapped(one.lease)) missing.delete(key);
     else missing.set(key, withReadability(one, table.bad.has(key), now));
   }
@@ -128,18 +129,38 @@ function withReadability(one: Departed, isUnreadable: boolean, now: Millis): Dep
   return one.isUnreadable === isUnreadable ? one : { ...one, isUnreadable, at: now, withOthers: false };
 }
 
-/** By a subnet of another length; one of the same length would have the same key. Mostly all have one length. */
+/** By a subnet of either family, also under another key. */
 function overlapsOf(leases: readonly Lease[], missing: Iterable<Departed>): (lease: Lease) => boolean {
-  const lengthOf = ({ subnet: { v4 } }: Lease) => v4.slice(v4.indexOf("/"));
-  const others = new Map<string, readonly Lease[]>();
-  for (const length of new Set([...missing].map(({ lease }) => lengthOf(lease)))) {
+  const gone = [...missing].map(({ lease }) => lease);
+  const v4 = overlapsWith(partsOf4(leases), partsOf4(gone), prefix4Overlaps);
+  const v6 = overlapsWith(partsOf6(leases), partsOf6(gone), prefix6Overlaps);
+  return (lease) => partsOf4([lease]).some(v4) || partsOf6([lease]).some(v6);
+}
+
+function partsOf4(leases: readonly Lease[]): readonly Prefix4[] {
+  return leases.flatMap(({ subnet }) => (hasIpv4(subnet) ? subnet.v4 : []));
+}
+
+function partsOf6(leases: readonly Lease[]): readonly Prefix6[] {
+  return leases.flatMap(({ subnet }) => subnet.v6 ?? []);
+}
+
+/** Prefixes of one length overlap when they are equal; mostly all have one length. */
+function overlapsWith<P extends Prefix4 | Prefix6>(
+  present: readonly P[],
+  gone: readonly P[],
+  overlap: (a: P, b: P) => boolean,
+): (prefix: P) => boolean {
+  const equal = new Set(present);
+  const others = new Map<number, readonly P[]>();
+  for (const length of new Set(gone.map((prefix) => prefixLength(prefix)))) {
     others.set(
       length,
-      leases.filter((lease) => lengthOf(lease) !== length),
+      present.filter((prefix) => prefixLength(prefix) !== length),
     );
   }
-  return (lease) =>
-    (others.get(lengthOf(lease)) ?? []).some(({ subnet }) => prefix4Overlaps(subnet.v4, lease.subnet.v4));
+  return (prefix) =>
+    equal.has(prefix) || (others.get(prefixLength(prefix)) ?? []).some((other) => overlap(other, prefix));
 }
 
 function withVanished(

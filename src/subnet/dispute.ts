@@ -4,8 +4,8 @@ import type { Millis } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type ChallengeDeps, challenge } from "./challenge.ts";
-import type { Identity } from "./identity.ts";
-import type { Lease } from "./lease.ts";
+import { type Identity, sharesAddress } from "./identity.ts";
+import { describeSubnet, hostIp, type Lease } from "./lease.ts";
 
 export interface DisputeDeps extends ChallengeDeps {
   readonly log: Logger;
@@ -27,17 +27,18 @@ export async function settleDispute(
   deps: DisputeDeps,
   signal: AbortSignal,
 ): Promise<DisputeOutcome> {
-  const { nodeId, publicIp } = self;
+  const { nodeId } = self;
   if (nodeId === null) throw new Error("a host without an id has no disputes");
-  const { attrs, subnet } = record;
-  const fields = { subnet: subnet.v4, publicIp: attrs.publicIp };
+  const { attrs } = record;
+  const subnet = describeSubnet(record.subnet);
+  const fields = { subnet, publicIp: hostIp(attrs) };
   deps.log.info("a lease may be this host's own of an earlier time; asking whether another host holds it", fields);
-  deps.onWaiting(`asking whether another host holds the lease of ${subnet.v4}`);
+  deps.onWaiting(`asking whether another host holds the lease of ${subnet}`);
   const outcome = await challenge(record, nodeId, ttl, deps, signal);
   if (outcome.kind === "undefended") return { kind: "ours", lease: outcome.lease };
   if (outcome.kind === "changed") return outcome;
-  if (attrs.publicIp === publicIp) {
-    throw new FlannelError("host.duplicate", { publicIp, subnet: subnet.v4, node: attrs.nodeId ?? "" });
+  if (sharesAddress(attrs, self)) {
+    throw new FlannelError("host.duplicate", { publicIp: hostIp(self), subnet, node: attrs.nodeId ?? "" });
   }
   deps.log.warn("another host has the node id of this one, which may be a copy of its disk; leasing another subnet", {
     ...fields,

@@ -14,7 +14,7 @@ import type { Random } from "../base/random.ts";
 import type { Acquired } from "./acquire-lease.ts";
 import { createHolding, leaseFields, type Span } from "./holding.ts";
 import { ownershipOf } from "./identity.ts";
-import type { Lease, LeaseAttrs } from "./lease.ts";
+import { hasIpv4, type Lease, type LeaseAttrs } from "./lease.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
@@ -188,7 +188,7 @@ async function keepLease(
     }
   }
   const found = await store.get(held.key, signal);
-  if (found === null) return { kind: "kept", lease: await reclaim(own, ttl, deps, doubt, signal) };
+  if (found === null) return await reclaim(own, ttl, deps, doubt, signal);
   // What we wrote last may be there although its answer was lost.
   const isOurs = [held.attrs, attrs].some((said) => ownershipOf(found.attrs, said) === "ours");
   if (!isOurs) return { kind: "another's", found };
@@ -225,15 +225,28 @@ async function reclaim(
   deps: HoldDeps,
   doubt: (reason: string) => void,
   signal: AbortSignal,
-): Promise<Lease> {
+): Promise<Kept> {
   doubt("the record of this host's lease is gone from etcd");
   const outcome = await deps.store.claim(held.subnet, attrs, ttl, signal);
-  if (outcome.kind === "taken") return await repair({ held, attrs }, ttl, deps, signal);
+  if (outcome.kind === "taken") {
+    const heir = await heirOf({ held, attrs }, deps, signal);
+    if (heir) return { kind: "another's", found: heir };
+    return { kind: "kept", lease: await repair({ held, attrs }, ttl, deps, signal) };
+  }
   deps.log.warn(
     "the record of this host's lease was gone from etcd; leased the same subnet again",
     leaseFields(outcome.lease),
   );
-  return outcome.lease;
+  return { kind: "kept", lease: outcome.lease };
+}
+
+/** Another host that has our IPv4 subnet under another key: alone, or with another one of IPv6. */
+async function heirOf({ held, attrs }: Own, { store }: HoldDeps, signal: AbortSignal): Promise<Lease | null> {
+  if (!hasIpv4(held.subnet)) return null;
+  const { leases } = await store.list(signal);
+  const isHeir = ({ key, subnet, attrs: theirs }: Lease) =>
+    key !== held.key && subnet.v4 === held.subnet.v4 && ownershipOf(theirs, attrs) !== "ours";
+  return leases.find(isHeir) ?? null;
 }
 
 /** What is no lease is nobody's: the subnet stays ours, and the record says so again. */

@@ -3,7 +3,7 @@
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type { Lease } from "./lease.ts";
+import { describeSubnet, hostIp, type Lease } from "./lease.ts";
 
 /** When a lease was given and until when, on the clock that neither stands still nor is set. */
 export interface Span {
@@ -58,7 +58,7 @@ export function createHolding(first: Lease, { clock, log, onChange }: HoldingDep
       const other = describeOwner(found);
       if (other !== owner) log.error("another host has the subnet of this host", conflictFields(held, found));
       owner = other;
-      doubt(`${held.subnet.v4} belongs to ${other} now, so this host carries none of its packets`);
+      doubt(`${describeSubnet(held.subnet)} belongs to ${other} now, so this host carries none of its packets`);
     },
   };
 }
@@ -74,14 +74,16 @@ function expired({ term }: Lease, span: Span | null, clock: Clock): string | nul
   return `the lease expired at ${new Date(term.at).toISOString()} and could not be renewed`;
 }
 
-function describeOwner({ attrs: { publicIp, nodeId } }: Lease): string {
-  return `the host ${publicIp}${nodeId === null ? "" : ` (node id ${nodeId})`}`;
+function describeOwner({ attrs }: Lease): string {
+  const { nodeId } = attrs;
+  return `the host ${hostIp(attrs)}${nodeId === null ? "" : ` (node id ${nodeId})`}`;
 }
 
-function conflictFields({ subnet }: Lease, { attrs: { publicIp, nodeId } }: Lease) {
+function conflictFields({ subnet }: Lease, { attrs }: Lease) {
+  const { nodeId } = attrs;
   return {
-    subnet: subnet.v4,
-    peer: publicIp,
+    subnet: describeSubnet(subnet),
+    peer: hostIp(attrs),
     ...(nodeId !== null && { node: nodeId }),
     reason: "its packets are no longer carried here",
     hint: "if that host is right, restart flanneld and make this host's pods anew; if not, delete its record, and this host takes the subnet back",
@@ -90,6 +92,6 @@ function conflictFields({ subnet }: Lease, { attrs: { publicIp, nodeId } }: Leas
 
 export function leaseFields({ subnet, term }: Lease): { readonly subnet: string; readonly expires?: string } {
   return term.kind === "until"
-    ? { subnet: subnet.v4, expires: new Date(term.at).toISOString() }
-    : { subnet: subnet.v4 };
+    ? { subnet: describeSubnet(subnet), expires: new Date(term.at).toISOString() }
+    : { subnet: describeSubnet(subnet) };
 }

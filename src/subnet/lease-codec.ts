@@ -3,7 +3,7 @@
 // described, not thrown: it is left out and hurts nobody.
 
 import { FlannelError, isError } from "../base/errors.ts";
-import { type Ipv4, parseIpv4 } from "../base/ip.ts";
+import { type Ipv4, NO_IPV4, parseIpv4 } from "../base/ip.ts";
 import { type Ipv6, parseIpv6 } from "../base/ipv6.ts";
 import { excerpt, invalidMember, type Json, type JsonObject, jsonObject, member, string } from "../base/json.ts";
 import type { Lease, LeaseAttrs, NodeId, Revision, SubnetKey } from "./lease.ts";
@@ -31,7 +31,6 @@ const LARGEST_VALUE = 65_536;
 const DEEPEST = 32;
 
 const NODE_ID = /^[0-9A-Za-z-]{1,64}$/;
-const NO_IPV4 = parseIpv4("0.0.0.0");
 
 export function encodeLeaseAttrs(attrs: LeaseAttrs): Uint8Array {
   const members = {

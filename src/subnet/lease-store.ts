@@ -76,7 +76,10 @@ export interface LeaseStore {
   get(key: SubnetKey, signal: AbortSignal): Promise<Lease | null>;
   /** Everything after `from`, in order, until the signal aborts. Reconnects by itself. */
   watch(from: Revision, signal: AbortSignal): AsyncIterable<StoreEvent>;
-  /** Creates the record if its key is free. A lost race leaves nothing behind. */
+  /**
+   * Creates the record if its key is free, and no other has the same IPv4 subnet, with or without an IPv6 one beside it.
+   * A lost race leaves nothing behind.
+   */
   claim(subnet: Subnet, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<ClaimOutcome>;
   /** Writes the record over one that is no lease; `taken` when it is one, or is gone. A lost race leaves nothing behind. */
   replaceBad(subnet: Subnet, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<ClaimOutcome>;
@@ -85,6 +88,11 @@ export interface LeaseStore {
    * and a live etcd lease only that lease is extended, so that no other host wakes. A reservation stays one.
    */
   renew(lease: Lease, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<RenewOutcome>;
+  /**
+   * Puts a record for `subnet` in the place of the one given, in one transaction, under the conditions of a claim;
+   * `taken` also when the one given is another by now. A reservation stays one.
+   */
+  rekey(lease: Lease, subnet: Subnet, attrs: LeaseAttrs, ttl: Millis, signal: AbortSignal): Promise<ClaimOutcome>;
   /** Deletes the record if it still is the one given. */
   remove(lease: Lease, signal: AbortSignal): Promise<RemoveOutcome>;
 }

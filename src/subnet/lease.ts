@@ -1,7 +1,7 @@
 // A lease: one host's share of the network and how to reach it. The JSON form is byte for byte the Go daemon's.
 
 import { type Brand, type EpochMillis, minutes } from "../base/brand.ts";
-import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import { type Ip, type Ipv4, NO_IPV4, type Prefix4 } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import type { Json } from "../base/json.ts";
 
@@ -11,11 +11,26 @@ export type { Json };
 export const LEASE_TTL = minutes(24 * 60);
 
 export interface Subnet {
+  /** NO_SUBNET4 of a host without IPv4. */
   readonly v4: Prefix4;
   readonly v6: Prefix6 | null;
 }
 
-/** The last part of a lease's key: "10.5.52.0-24", dual-stack "10.5.52.0-24&fd00:5:52::-64". */
+/** Compat: how the key of a host without IPv4 says so. */
+export const NO_SUBNET4 = "0.0.0.0/0" as Prefix4;
+
+export function hasIpv4({ v4 }: Subnet): boolean {
+  return v4 !== NO_SUBNET4;
+}
+
+/** For people: "10.5.52.0/24", "10.5.52.0/24 and fd00:5:52::/64", "fd00:5:52::/64". */
+export function describeSubnet(subnet: Subnet): string {
+  const { v4, v6 } = subnet;
+  if (v6 === null) return v4;
+  return hasIpv4(subnet) ? `${v4} and ${v6}` : v6;
+}
+
+/** The last part of a lease's key: "10.5.52.0-24", dual-stack "10.5.52.0-24&fd00:5:52::-64", without IPv4 "0.0.0.0-0&...". */
 export type SubnetKey = Brand<string, "SubnetKey">;
 
 /** An int64 as text: the store's revision. */
@@ -33,6 +48,11 @@ export interface Announcement {
   readonly backendType: string;
   readonly backendData: Json | null;
   readonly backendV6Data: Json | null;
+}
+
+/** What people know the host by: its public IPv4 address, or else its IPv6 one. */
+export function hostIp({ publicIp, publicIpv6 }: Pick<Announcement, "publicIp" | "publicIpv6">): Ip {
+  return publicIp === NO_IPV4 && publicIpv6 !== null ? publicIpv6 : publicIp;
 }
 
 /** Compat: the members below are not the Go daemon's, whose readers ignore them. */

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { EpochMillis } from "../base/brand.ts";
 import type { Acquired } from "./acquire-lease.ts";
 import { type Identity, ownershipOf } from "./identity.ts";
-import type { Lease, Revision } from "./lease.ts";
+import { hostIp, type Lease, type Revision } from "./lease.ts";
 import { decodeRecord, encodeLeaseAttrs } from "./lease-codec.ts";
 
 export interface Remembered {
@@ -91,7 +91,7 @@ export function decodeRemembered(text: string, prefix: string): Recollection {
 /** Why this host must not go on with it, as a clause; null when it may. */
 export function unfitness({ acquired, writtenAt }: Remembered, self: Identity, now: EpochMillis): string | null {
   const { attrs, term } = acquired.lease;
-  if (ownershipOf(attrs, self) !== "ours") return `its lease is of a host with the public IP ${attrs.publicIp}`;
+  if (ownershipOf(attrs, self) !== "ours") return `its lease is of a host with the public IP ${hostIp(attrs)}`;
   // A machine without a clock of its own starts in the past, where nothing has ended yet.
   if (now < writtenAt) return "it is of a later time than the clock shows, so its lease may have ended";
   // Somebody else may have the subnet by now.

@@ -5,9 +5,8 @@
 import { readFile } from "node:fs/promises";
 import { FlannelError, isError, messageOf } from "../base/errors.ts";
 import type { Prefix, Prefix4 } from "../base/ip.ts";
-import { hostAddress4, parsePrefix4, prefixLength } from "../base/ip.ts";
-import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
-import { ipv6FromNumber, ipv6Number, parsePrefix6 } from "../base/ipv6.ts";
+import { hostAddress4, parsePrefix4 } from "../base/ip.ts";
+import { hostAddress6, type Prefix6, parsePrefix6 } from "../base/ipv6.ts";
 import type { Random } from "../base/random.ts";
 import { writeWholeFile } from "../base/whole-file.ts";
 import type { Subnet } from "./lease.ts";
@@ -28,32 +27,41 @@ export function formatSubnetFile({ network, subnet, mtu, ipMasq }: SubnetFileFie
     lines.push(`FLANNEL_NETWORK=${network.ipv4.network}`, `FLANNEL_SUBNET=${hostAddress4(subnet.v4, 1)}`);
   }
   if (network.ipv6 && subnet.v6) {
-    lines.push(`FLANNEL_IPV6_NETWORK=${network.ipv6.network}`, `FLANNEL_IPV6_SUBNET=${firstHost6(subnet.v6)}`);
+    lines.push(`FLANNEL_IPV6_NETWORK=${network.ipv6.network}`, `FLANNEL_IPV6_SUBNET=${hostAddress6(subnet.v6, 1)}`);
   }
   lines.push(`FLANNEL_MTU=${mtu}`, `FLANNEL_IPMASQ=${ipMasq}`);
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function firstHost6(subnet: Prefix6): string {
-  const address = subnet.slice(0, subnet.indexOf("/")) as Ipv6;
-  return `${ipv6FromNumber(ipv6Number(address) + 1n)}/${prefixLength(subnet)}`;
-}
-
-export type PreviousSubnet =
-  | { readonly kind: "found"; readonly subnet: Prefix4 }
+export type PreviousSubnet<P extends Prefix> =
+  | { readonly kind: "found"; readonly subnet: P }
   /** `reason` is a clause about the file. */
   | { readonly kind: "none"; readonly reason: string };
 
 /** The IPv4 subnet of an earlier run. Never throws: whatever the file holds, the worst outcome is another subnet. */
-export function parsePreviousSubnet(text: string): PreviousSubnet {
-  const value = dotenvValue(text, "FLANNEL_SUBNET");
-  if (value === null) return { kind: "none", reason: "it has no FLANNEL_SUBNET" };
-  const items = value.split(",").map((item) => prefixOrNull(item.trim()));
+export function parsePreviousSubnet(text: string): PreviousSubnet<Prefix4> {
+  return previousOf(text, "FLANNEL_SUBNET", "IPv4", parsePrefix4);
+}
+
+/** The IPv6 one, likewise. */
+export function parsePreviousSubnet6(text: string): PreviousSubnet<Prefix6> {
+  return previousOf(text, "FLANNEL_IPV6_SUBNET", "IPv6", parsePrefix6);
+}
+
+function previousOf<P extends Prefix>(
+  text: string,
+  key: string,
+  family: "IPv4" | "IPv6",
+  parse: (text: string) => P,
+): PreviousSubnet<P> {
+  const value = dotenvValue(text, key);
+  if (value === null) return { kind: "none", reason: `it has no ${key}` };
+  const items = value.split(",").map((item) => prefixOrNull(item.trim(), parse));
   const [subnet, another] = items.filter((item) => item !== null);
   if (subnet === undefined) {
-    return { kind: "none", reason: `its FLANNEL_SUBNET is not an IPv4 subnet: ${JSON.stringify(value.slice(0, 60))}` };
+    return { kind: "none", reason: `its ${key} is not an ${family} subnet: ${JSON.stringify(value.slice(0, 60))}` };
   }
-  if (another !== undefined) return { kind: "none", reason: "its FLANNEL_SUBNET names more than one subnet" };
+  if (another !== undefined) return { kind: "none", reason: `its ${key} names more than one subnet` };
   return { kind: "found", subnet };
 }
 

@@ -7,7 +7,7 @@ import { type Blackhole, BOOT_PROTOCOL, FLANNEL_PROTOCOL } from "../../src/net/o
 import type { NetScope } from "../../src/net/plan.ts";
 import { assertSame, create, device, type KernelFixture, remove, tunnelRoute } from "./kernel-net-fixture.ts";
 
-const SCOPE: NetScope = { devices: [], routeDevices: [], kinds: ["blackhole"] };
+const SCOPE: NetScope = { families: ["ipv4"], devices: [], routeDevices: [], kinds: ["blackhole"] };
 
 const OWN: Blackhole = {
   kind: "blackhole",
@@ -45,7 +45,10 @@ export function blackholeContract(open: () => Promise<KernelFixture>): void {
     const route = tunnelRoute(2);
     assert.deepEqual(await apply(...create(device(fixture.underlay), route, OWN)), []);
     assertSame((await read()).objects(), [OWN]);
-    const routes = await fixture.kernel.read({ devices: [route.dev], routeDevices: [], kinds: ["route"] }, signal);
+    const routes = await fixture.kernel.read(
+      { families: ["ipv4"], devices: [route.dev], routeDevices: [], kinds: ["route"] },
+      signal,
+    );
     assertSame(routes.objects(), [route]);
   });
 

@@ -20,7 +20,8 @@ import {
 import type { NetScope } from "../../src/net/plan.ts";
 
 /**
- * A kernel with one interface `underlay`, which is up, has 192.168.77.1/24 and a default route via 192.168.77.254.
+ * A kernel with one interface `underlay`, which is up, has 192.168.77.1/24 and a default route via 192.168.77.254, and of
+ * IPv6 fd77::1/64 and one via fd77::fe.
  */
 export interface KernelFixture extends AsyncDisposable {
   readonly kernel: KernelNet;
@@ -89,7 +90,7 @@ export function remove(...objects: readonly NetObject[]): NetOp[] {
 }
 
 export function scopeOf(underlay: LinkName): NetScope {
-  return { devices: [DEV], routeDevices: [underlay], kinds: ALL_KINDS };
+  return { families: ["ipv4"], devices: [DEV], routeDevices: [underlay], kinds: ALL_KINDS };
 }
 
 /** Order within a kind is the kernel's. */

@@ -72,7 +72,7 @@ export function hintsContract(open: () => Promise<KernelFixture>): void {
   describe("facts of the underlay", () => {
     it("name interfaces with their addresses, and the devices of default routes, lowest metric first", async () => {
       const { underlay } = fixture;
-      const facts = await fixture.kernel.underlayFacts(signal);
+      const facts = await fixture.kernel.underlayFacts(["ipv4"], signal);
       const found = facts.interfaces.find(({ name }) => name === underlay);
       assert.deepEqual(found && { up: found.up, loopback: found.loopback, addresses: found.addresses }, {
         up: true,

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { IfAddr, Prefix4 } from "../../src/base/ip.ts";
 import { diff, type NetOp } from "../../src/net/diff.ts";
 import { FLANNEL_PROTOCOL, type NetObject, type TunLink } from "../../src/net/objects.ts";
-import type { Plan } from "../../src/net/plan.ts";
+import type { NetScope, Plan } from "../../src/net/plan.ts";
 import { ALL_KINDS, assertSame, create, type KernelFixture, remove, TUN } from "./kernel-net-fixture.ts";
 
 const DEVICE: TunLink = {
@@ -32,7 +32,7 @@ const ON_IT: readonly NetObject[] = [
     protocol: FLANNEL_PROTOCOL,
   },
 ];
-const SCOPE = { devices: [TUN], routeDevices: [], kinds: ALL_KINDS };
+const SCOPE: NetScope = { families: ["ipv4"], devices: [TUN], routeDevices: [], kinds: ALL_KINDS };
 const PLAN: Plan = { scope: SCOPE, want: [DEVICE, ...ON_IT], claims: ({ kind }) => kind !== "fdb", complete: true };
 
 export function tunContract(open: () => Promise<KernelFixture>): void {
@@ -56,7 +56,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
   const replace = (previous: TunLink, object: TunLink): NetOp => ({ op: "replace", object, previous });
   const converge = async () => apply(...diff(PLAN, await objects()).ops);
   const indexOf = async () => {
-    const { interfaces } = await fixture.kernel.underlayFacts(signal);
+    const { interfaces } = await fixture.kernel.underlayFacts(["ipv4"], signal);
     return interfaces.find(({ name }) => name === TUN)?.index;
   };
 

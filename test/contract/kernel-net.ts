@@ -22,6 +22,7 @@ import {
   tunnelRoute,
 } from "./kernel-net-fixture.ts";
 import { hintsContract } from "./kernel-net-hints.ts";
+import { ipv6Contract } from "./kernel-net-ipv6.ts";
 import { tunContract } from "./kernel-net-tun.ts";
 
 export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
@@ -79,9 +80,9 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
         const foreign = { ...ours, dst: "10.9.0.0/24" as Prefix4, protocol: 186 as Route["protocol"] };
         await apply(...create(ours, inherited, foreign));
         const kinds = ["route"] as const;
-        const narrow = await objects({ devices: [], routeDevices: [underlay], kinds });
+        const narrow = await objects({ families: ["ipv4"], devices: [], routeDevices: [underlay], kinds });
         assertSame(narrow, [ours, inherited]);
-        const wide = await objects({ devices: [underlay], routeDevices: [underlay], kinds });
+        const wide = await objects({ families: ["ipv4"], devices: [underlay], routeDevices: [underlay], kinds });
         assertSame(withoutConnected(wide), [ours, inherited, foreign]);
       });
 
@@ -308,5 +309,6 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
 
   describe(`KernelNet: ${name}: others`, () => hintsContract(open));
   describe(`KernelNet: ${name}: blackhole routes`, () => blackholeContract(open));
+  describe(`KernelNet: ${name}: IPv6`, () => ipv6Contract(open));
   describe(`KernelNet: ${name}: TUN`, () => tunContract(open));
 }

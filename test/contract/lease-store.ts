@@ -10,6 +10,7 @@ import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "../../src/s
 import type { LeaseChange, StoreEvent } from "../../src/subnet/lease-store.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import { leaseOf } from "../support/leases.ts";
+import { rekeyContract } from "./lease-store-rekey.ts";
 
 /** A store without any records, and the world around it. */
 export interface StoreFixture extends AsyncDisposable {
@@ -180,6 +181,8 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       assert.equal(await fixture.read(KEY), OTHER_TEXT);
       assert.equal(await fixture.leaseCount(), leases);
     });
+
+    rekeyContract(() => ({ store, signal }));
 
     it("gives a subnet to exactly one of many who claim it at once", async () => {
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => store.claim(SUBNET, ATTRS, TTL, signal)));

@@ -5,6 +5,8 @@ import { createHash } from "node:crypto";
 import { createDoorbell } from "../../src/base/doorbell.ts";
 import { FlannelError } from "../../src/base/errors.ts";
 import {
+  type Family,
+  familyOf,
   type IfAddr,
   type Ip,
   type Ipv4,
@@ -14,6 +16,7 @@ import {
   prefix4Contains,
   prefixLength,
 } from "../../src/base/ip.ts";
+import { type Ipv6, type Prefix6, prefix6, prefix6Address, prefix6Contains } from "../../src/base/ipv6.ts";
 import type { NetOp } from "../../src/net/diff.ts";
 import type { InterfaceFacts, KernelNet, NetHint, NetSnapshot, OpFailure } from "../../src/net/kernel-net.ts";
 import {
@@ -25,6 +28,7 @@ import {
   type Link,
   type LinkName,
   type NetObject,
+  objectFamily,
   type Route,
 } from "../../src/net/objects.ts";
 import type { NetScope } from "../../src/net/plan.ts";
@@ -96,9 +100,14 @@ export function createFakeKernel(initial: readonly NetObject[] = []): FakeKernel
       return outcomes.flatMap(({ op, errno }) => (errno === null ? [] : [failureOf(op, errno, objects())]));
     },
     hints: (signal) => listen(listeners, signal),
-    async underlayFacts(signal) {
+    async underlayFacts(families, signal) {
       signal.throwIfAborted();
-      return { interfaces: interfacesOf(state), defaultRoutes: defaultRoutesOf(state) };
+      const isIpv6Only = !families.includes("ipv4");
+      return {
+        interfaces: interfacesOf(state, families),
+        defaultRoutes: defaultRoutesOf(state, "0.0.0.0/0"),
+        defaultRoutes6: isIpv6Only ? defaultRoutesOf(state, "::/0") : [],
+      };
     },
     async lookup(destination, signal) {
       signal.throwIfAborted();
@@ -144,6 +153,8 @@ function failureOf(op: NetOp, errno: string, present: readonly NetObject[]): OpF
 function isInScope(object: NetObject, scope: NetScope): boolean {
   if (!scope.kinds.includes(object.kind)) return false;
   if (object.kind === "link") return scope.devices.includes(object.name);
+  const family = objectFamily(object);
+  if (family !== null && !scope.families.includes(family)) return false;
   if (object.kind === "blackhole") return true;
   if (scope.devices.includes(object.dev)) return true;
   if (object.kind !== "route" || !scope.routeDevices.includes(object.dev)) return false;
@@ -183,21 +194,33 @@ function routesOf(state: KernelState): readonly Route[] {
   return state.entries().filter((entry) => entry.kind === "route");
 }
 
-function interfacesOf(state: KernelState): readonly InterfaceFacts[] {
+function interfacesOf(state: KernelState, families: readonly Family[]): readonly InterfaceFacts[] {
   return state.links().map(({ index, link }) => ({
     name: link.name,
     index,
     mtu: link.mtu,
     up: link.up,
     loopback: isLoopback(link),
-    addresses: addressesOf(state, link.name).map(({ address }) => ({
+    addresses: ofFamily(state, link.name, "ipv4").map(({ address }) => ({
       ip: ipOf(address),
       prefix: prefix4(ipOf(address), prefixLength(address)),
       permanent: true,
       secondary: false,
       deprecated: false,
     })),
+    addresses6: (families.includes("ipv6") ? ofFamily(state, link.name, "ipv6") : []).map(({ address }) => ({
+      ip: prefix6Address(address),
+      prefix: prefix6(prefix6Address(address), prefixLength(address)),
+      permanent: true,
+      temporary: false,
+      deprecated: false,
+      tentative: false,
+    })),
   }));
+}
+
+function ofFamily(state: KernelState, dev: LinkName, family: Family): readonly Address[] {
+  return addressesOf(state, dev).filter(({ address }) => familyOf(address) === family);
 }
 
 function isLoopback({ name }: Link): boolean {
@@ -208,9 +231,12 @@ function ipOf(address: IfAddr): Ipv4 {
   return prefix4Address(address);
 }
 
-function defaultRoutesOf(state: KernelState): readonly { readonly dev: LinkName; readonly metric: number }[] {
+function defaultRoutesOf(
+  state: KernelState,
+  any: string,
+): readonly { readonly dev: LinkName; readonly metric: number }[] {
   return routesOf(state)
-    .filter(({ dst }) => dst === "0.0.0.0/0")
+    .filter(({ dst }) => dst === any)
     .map(({ dev, metric }) => ({ dev, metric }))
     .toSorted((a, b) => a.metric - b.metric);
 }
@@ -218,9 +244,16 @@ function defaultRoutesOf(state: KernelState): readonly { readonly dev: LinkName;
 /** The longest prefix, then the lowest metric. */
 function wayTo(destination: Ip, state: KernelState) {
   const [best] = routesOf(state)
-    .filter(({ dst }) => prefix4Contains(dst as Prefix4, destination as Ipv4))
+    .filter(({ dst }) => familyOf(dst) === familyOf(destination) && leadsTo(dst, destination))
     .toSorted((a, b) => prefixLength(b.dst) - prefixLength(a.dst) || a.metric - b.metric);
   if (!best) return null;
-  const [own] = addressesOf(state, best.dev);
-  return { dev: best.dev, source: own ? ipOf(own.address) : null, via: best.via };
+  const [own] = ofFamily(state, best.dev, familyOf(destination));
+  const source = own ? (own.address.slice(0, own.address.indexOf("/")) as Ip) : null;
+  return { dev: best.dev, source, via: best.via };
+}
+
+function leadsTo(dst: Route["dst"], destination: Ip): boolean {
+  return familyOf(dst) === "ipv4"
+    ? prefix4Contains(dst as Prefix4, destination as Ipv4)
+    : prefix6Contains(dst as Prefix6, destination as Ipv6);
 }

@@ -6,7 +6,15 @@ import { type EpochMillis, type Millis, millis } from "../../src/base/brand.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { createDoorbell, type Doorbell, waitAtMost } from "../../src/base/doorbell.ts";
 import { FlannelError } from "../../src/base/errors.ts";
-import type { Lease, LeaseAttrs, LeaseTerm, Revision, SubnetKey } from "../../src/subnet/lease.ts";
+import {
+  hasIpv4,
+  type Lease,
+  type LeaseAttrs,
+  type LeaseTerm,
+  type Revision,
+  type Subnet,
+  type SubnetKey,
+} from "../../src/subnet/lease.ts";
 import { type DecodedRecord, decodeRecord, encodeLeaseAttrs } from "../../src/subnet/lease-codec.ts";
 import type { LeaseCensus, LeaseChange, LeaseList, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
 import type { ConfigRecord, OperatorStore, StoreView } from "../../src/subnet/operator-store.ts";
@@ -173,9 +181,14 @@ function portOf(state: State): LeaseStore {
     watch: (from, signal) => watch(state, Number(from), signal),
     async claim(subnet, attrs, ttl, signal) {
       await enter(state, "claim", signal);
-      const key = formatSubnetKey(subnet);
-      if (state.entries.has(key)) return { kind: "taken" };
-      return { kind: "claimed", lease: writeLease(state, key, attrs, grant(state, ttl)) };
+      if (isTaken(state, subnet)) return { kind: "taken" };
+      return { kind: "claimed", lease: writeLease(state, formatSubnetKey(subnet), attrs, grant(state, ttl)) };
+    },
+    async rekey(lease, subnet, attrs, ttl, signal) {
+      await enter(state, "rekey", signal);
+      if (!isStill(state, lease) || isTaken(state, subnet, lease.key)) return { kind: "taken" };
+      const leaseId = lease.version.leaseId === "0" ? "0" : grant(state, ttl);
+      return { kind: "claimed", lease: writeLease(state, formatSubnetKey(subnet), attrs, leaseId, lease.key) };
     },
     async replaceBad(subnet, attrs, ttl, signal) {
       await enter(state, "replaceBad", signal);
@@ -317,8 +330,25 @@ function textOf(attrs: LeaseAttrs): string {
   return new TextDecoder().decode(encodeLeaseAttrs(attrs));
 }
 
-function writeLease(state: State, key: SubnetKey, attrs: LeaseAttrs, leaseId: string): Lease {
-  commit(state, new Map([[key, { value: textOf(attrs), leaseId }]]));
+/** Under its key, or the same IPv4 subnet under another. */
+function isTaken({ entries }: State, subnet: Subnet, former: SubnetKey | null = null): boolean {
+  const key = formatSubnetKey(subnet);
+  if (!hasIpv4(subnet)) return entries.has(key);
+  const [v4] = key.split("&");
+  const isSame = (other: string) => other === key || other === v4 || other.startsWith(`${v4}&`);
+  return [...entries.keys()].some((other) => other !== former && isSame(other));
+}
+
+/** In the place of `former`, if that is given. */
+function writeLease(
+  state: State,
+  key: SubnetKey,
+  attrs: LeaseAttrs,
+  leaseId: string,
+  former: SubnetKey | null = null,
+): Lease {
+  const gone: [string, null][] = former === null ? [] : [[former, null]];
+  commit(state, new Map<string, WrittenEntry | null>([...gone, [key, { value: textOf(attrs), leaseId }]]));
   const written = leaseAt(state, key);
   if (!written) throw new Error(`${key} is no lease`);
   return { ...written, term: termOf(state, leaseId) };

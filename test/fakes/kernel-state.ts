@@ -1,8 +1,9 @@
 // The network state of a make-believe kernel, and what it does when something is made, changed or deleted. It follows the
 // real one where a plan or the reconciler could tell the difference; test/contract/kernel-net.ts says where that is.
 
-import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
-import { prefix4, prefix4Address, prefix4Contains, prefixLength } from "../../src/base/ip.ts";
+import type { Ip, Ipv4, Prefix, Prefix4 } from "../../src/base/ip.ts";
+import { familyOf, prefix4, prefix4Address, prefix4Contains, prefixLength } from "../../src/base/ip.ts";
+import { type Ipv6, type Prefix6, prefix6, prefix6Address, prefix6Contains } from "../../src/base/ipv6.ts";
 import type { Mac } from "../../src/base/mac.ts";
 import type { NetOp } from "../../src/net/diff.ts";
 import {
@@ -57,7 +58,7 @@ export function createKernelState(): KernelState {
         return add(object);
       case "replace":
         if (object.kind !== "route" || op.previous.kind !== "route") return add(object);
-        return appendRoute(object) ?? remove(op.previous);
+        return familyOf(object.dst) === "ipv4" ? (appendRoute(object) ?? remove(op.previous)) : replaceSiblings(object);
     }
   }
 
@@ -98,9 +99,12 @@ export function createKernelState(): KernelState {
     return null;
   }
 
-  function refusalOfVxlan({ lower, vni, port }: VxlanLink): string | null {
+  function refusalOfVxlan({ lower, vni, port, local }: VxlanLink): string | null {
     if (lower !== null && !links.has(lower)) return "ENODEV";
-    const twin = (other: Link) => other.type === "vxlan" && other.vni === vni && other.port === port;
+    // Kernel: a VNI can be had once for each family of the underlay.
+    const isIpv6 = (ip: Ip | null) => ip !== null && familyOf(ip) === "ipv6";
+    const twin = (other: Link) =>
+      other.type === "vxlan" && other.vni === vni && other.port === port && isIpv6(other.local) === isIpv6(local);
     return [...links.values()].some(({ link }) => twin(link)) ? "EEXIST" : null;
   }
 
@@ -129,8 +133,13 @@ export function createKernelState(): KernelState {
     const present = links.get(dev);
     if (!present || present.link.up === up) return;
     links.set(dev, { index: present.index, link: { ...present.link, up } });
-    // Kernel: down takes routes and neighbours; addresses and forwarding entries stay, connected routes come back.
-    if (!up) without((entry) => (entry.kind === "route" || entry.kind === "neighbour") && entry.dev === dev);
+    // Kernel: down takes routes, neighbours and IPv6 addresses; other addresses and forwarding entries stay, connected
+    // routes come back.
+    const goes = (entry: Entry) =>
+      entry.kind === "route" ||
+      entry.kind === "neighbour" ||
+      (entry.kind === "address" && familyOf(entry.address) === "ipv6");
+    if (!up) without((entry) => goes(entry) && isOn(entry, dev));
     else for (const address of entries.filter(isAddress).filter((entry) => entry.dev === dev)) connect(address);
   }
 
@@ -164,11 +173,21 @@ export function createKernelState(): KernelState {
     return refusal;
   }
 
+  /** Kernel: in the place of all IPv6 routes of this destination and metric, whoever made them. */
+  function replaceSiblings(route: Route): string | null {
+    const refusal = unreachable(route);
+    if (refusal !== null) return refusal;
+    const key = keyOf(route);
+    without((entry) => entry.kind === "route" && keyOf(entry) === key);
+    entries.push(route);
+    return null;
+  }
+
   function unreachable({ dev, via, onlink }: Route): string | null {
     if (!links.get(dev)?.link.up) return "ENETDOWN";
     if (via === null || onlink) return null;
     const connected = (entry: Entry) =>
-      entry.kind === "route" && entry.dev === dev && entry.via === null && covers(entry.dst as Prefix4, via);
+      entry.kind === "route" && entry.dev === dev && entry.via === null && covers(entry.dst, via);
     return entries.some(connected) ? null : "ENETUNREACH";
   }
 
@@ -222,16 +241,20 @@ function isAddress(entry: Entry): entry is Address {
   return entry.kind === "address";
 }
 
-function covers(prefix: Prefix4, ip: Ip): boolean {
-  return !ip.includes(":") && prefix4Contains(prefix, ip as Ipv4);
+function covers(prefix: Prefix, ip: Ip): boolean {
+  if (familyOf(prefix) !== familyOf(ip)) return false;
+  return familyOf(ip) === "ipv4"
+    ? prefix4Contains(prefix as Prefix4, ip as Ipv4)
+    : prefix6Contains(prefix as Prefix6, ip as Ipv6);
 }
 
-/** Kernel: an address with a network makes a route to it; a /32 has none. */
+/** Kernel: an address with a network makes a route to it; a /32 has none, a /128 has. */
 function connectedRoute({ dev, address }: Address): Route | null {
   const length = prefixLength(address);
+  const fields = { kind: "route", dev, via: null, onlink: false, protocol: KERNEL_PROTOCOL } as const;
+  if (familyOf(address) === "ipv6") return { ...fields, dst: prefix6(prefix6Address(address), length), metric: 256 };
   if (length === 32) return null;
-  const dst = prefix4(prefix4Address(address as IfAddr), length);
-  return { kind: "route", dev, dst, via: null, onlink: false, metric: 0, protocol: KERNEL_PROTOCOL };
+  return { ...fields, dst: prefix4(prefix4Address(address), length), metric: 0 };
 }
 
 function madeUpMac(index: number): Mac {

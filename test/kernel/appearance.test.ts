@@ -49,7 +49,12 @@ const OBJECTS: readonly NetObject[] = [
   },
 ];
 
-const SCOPE: NetScope = { devices: [DEV], routeDevices: [], kinds: ["link", "address", "route", "neighbour", "fdb"] };
+const SCOPE: NetScope = {
+  families: ["ipv4"],
+  devices: [DEV],
+  routeDevices: [],
+  kinds: ["link", "address", "route", "neighbour", "fdb"],
+};
 
 describe("what we make", { skip: whyNotHere() }, () => {
   const { signal } = new AbortController();
@@ -122,7 +127,9 @@ describe("what we make", { skip: whyNotHere() }, () => {
     await make(...OBJECTS);
     const index = readLink({ name: DEV }, connection)?.index ?? 0;
     const raw = () => {
-      const dumps = [requestNeighbours(index), requestFdb(index)].map((request) => connection.dump(request).messages);
+      const dumps = [requestNeighbours(index, "ipv4"), requestFdb(index)].map(
+        (request) => connection.dump(request).messages,
+      );
       for (const dump of dumps) dump.fill(0, 8, 12);
       return Buffer.concat(dumps).toString("hex");
     };
@@ -148,13 +155,13 @@ describe("what we make", { skip: whyNotHere() }, () => {
     ip("address add 192.168.78.1/24 dev und2");
     ip("route add default metric 5 nexthop via 192.168.77.9 dev und0 nexthop via 192.168.78.9 dev und2");
     ip("route add default via 192.168.78.8 dev und2 metric 2");
-    const { defaultRoutes } = await kernel.underlayFacts(signal);
+    const { defaultRoutes } = await kernel.underlayFacts(["ipv4"], signal);
     assert.deepEqual(defaultRoutes, [
       { dev: "und2", metric: 2 },
       { dev: "und0", metric: 5 },
       { dev: "und2", metric: 5 },
     ]);
-    const scope = { devices: ["und0" as LinkName], routeDevices: [], kinds: ["route"] as const };
+    const scope: NetScope = { families: ["ipv4"], devices: ["und0" as LinkName], routeDevices: [], kinds: ["route"] };
     const routes = (await kernel.read(scope, signal)).objects();
     assert.ok(routes.every((route) => route.kind === "route" && route.dst !== "0.0.0.0/0"));
     ip("link del und2");
@@ -163,7 +170,7 @@ describe("what we make", { skip: whyNotHere() }, () => {
   it("knows addresses with a lifetime and secondary ones", async () => {
     ip("address add 192.168.77.2/24 dev und0");
     ip("address add 192.168.79.1/24 dev und0 valid_lft 3600 preferred_lft 0");
-    const { interfaces } = await kernel.underlayFacts(signal);
+    const { interfaces } = await kernel.underlayFacts(["ipv4"], signal);
     const addresses = interfaces.find(({ name }) => name === "und0")?.addresses;
     assert.deepEqual(addresses, [
       { ip: "192.168.77.1", prefix: "192.168.77.0/24", permanent: true, secondary: false, deprecated: false },

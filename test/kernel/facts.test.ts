@@ -100,7 +100,9 @@ describe("the kernel", { skip: whyNotHere() }, () => {
     it("marks routes of a device without carrier, which are still the same routes", () => {
       ip("route add 10.5.3.0/24 via 192.168.77.3 dev und0 proto 70");
       ip("link set und1 down");
-      const { messages } = connection.dump(requestRoutes({ index: indexOf("und0"), protocol: FLANNEL_PROTOCOL }));
+      const { messages } = connection.dump(
+        requestRoutes({ family: "ipv4", index: indexOf("und0"), protocol: FLANNEL_PROTOCOL }),
+      );
       const [message] = messagesOf(messages);
       assert.ok(message);
       assert.match(ip("route show 10.5.3.0/24"), /linkdown/);
@@ -234,9 +236,9 @@ describe("the kernel", { skip: whyNotHere() }, () => {
       ip("route add 10.9.0.0/24 via 192.168.77.9 dev und0 proto 186");
       ip("route add 10.9.1.0/24 via 192.168.77.9 dev und0 proto 70");
       ip("route add 10.9.2.0/24 via 192.168.77.9 dev und0 proto 70 table 100");
-      assert.equal(count(requestRoutes({ index: indexOf(DEV), protocol: null })), 2);
-      assert.equal(count(requestRoutes({ index: indexOf("und0"), protocol: FLANNEL_PROTOCOL })), 1);
-      assert.equal(count(requestRoutes({ index: null, protocol: FLANNEL_PROTOCOL })), 3);
+      assert.equal(count(requestRoutes({ family: "ipv4", index: indexOf(DEV), protocol: null })), 2);
+      assert.equal(count(requestRoutes({ family: "ipv4", index: indexOf("und0"), protocol: FLANNEL_PROTOCOL })), 1);
+      assert.equal(count(requestRoutes({ family: "ipv4", index: null, protocol: FLANNEL_PROTOCOL })), 3);
     });
 
     it("gives an IPv6 route without a metric the metric 1024", () => {
@@ -250,7 +252,7 @@ describe("the kernel", { skip: whyNotHere() }, () => {
       ip("route add default via 192.168.77.254 dev und0 metric 50");
       ip("route add default via 192.168.77.253 dev und0");
       assert.ok(native);
-      const { messages } = dumpHead(requestRoutes({ index: null, protocol: null }), 4096, native);
+      const { messages } = dumpHead(requestRoutes({ family: "ipv4", index: null, protocol: null }), 4096, native);
       const all = [...messagesOf(messages)];
       const first = all.slice(0, 2).map((message) => decodeRoute(messages, message, DEV));
       assert.ok(all.length < 199, `${all.length} routes are no beginning`);
@@ -305,7 +307,7 @@ describe("the kernel", { skip: whyNotHere() }, () => {
       ip("link add vx9 type vxlan id 9 dev und0 local 192.168.77.1 dstport 8472");
       bridge("fdb add 02:00:00:00:09:09 dst 192.168.77.9 dev vx9 self permanent");
       ip("neighbour add 192.168.77.9 lladdr 02:00:00:00:09:09 dev und0 nud permanent");
-      assert.equal(count(requestNeighbours(indexOf(DEV))), 2);
+      assert.equal(count(requestNeighbours(indexOf(DEV), "ipv4")), 2);
       assert.equal(count(requestFdb(indexOf(DEV))), 2);
     });
   });
@@ -317,7 +319,7 @@ describe("the kernel", { skip: whyNotHere() }, () => {
       const narrow = { kind: "address", dev: DEV, address: "10.5.1.0/32" as IfAddr } as const;
       assert.deepEqual(connection.execute([deleteAddress(narrow, indexOf(DEV))]), [null]);
       assert.match(ip(`-o address show dev ${DEV}`), /10\.5\.1\.0\/24/);
-      assert.equal(count(requestAddresses(indexOf(DEV))), 1);
+      assert.equal(count(requestAddresses(indexOf(DEV), "ipv4")), 1);
     });
 
     it("does not call a /32 beside a network a secondary address", () => {

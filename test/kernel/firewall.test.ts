@@ -10,6 +10,7 @@ import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { isError } from "../../src/base/errors.ts";
+import type { Family } from "../../src/base/ip.ts";
 import {
   type IptablesFeatures,
   type IptablesKind,
@@ -18,7 +19,7 @@ import {
   nftPlace,
   probeIptables,
 } from "../../src/firewall/place.ts";
-import { type Family, NO_RULES, type Rule, type RuleSet } from "../../src/firewall/rule.ts";
+import { NO_RULES, type Rule, type RuleSet } from "../../src/firewall/rule.ts";
 import { runTool } from "../../src/firewall/tool.ts";
 import { planRules } from "../../src/firewall/wanted-rules.ts";
 import {

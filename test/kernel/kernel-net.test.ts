@@ -15,6 +15,8 @@ async function openKernel(): Promise<KernelFixture> {
   for (const dev of ["lo", "und1", UNDERLAY]) ip(`link set ${dev} up`);
   ip(`address add 192.168.77.1/24 dev ${UNDERLAY}`);
   ip(`route add default via 192.168.77.254`);
+  ip(`-6 address add fd77::1/64 dev ${UNDERLAY} nodad`);
+  ip(`-6 route add default via fd77::fe`);
   const native = openNative();
   const kernel = openKernelNet(native);
   const other = openKernelNet(native);
@@ -38,7 +40,7 @@ async function openKernel(): Promise<KernelFixture> {
       kernel[Symbol.dispose]();
       other[Symbol.dispose]();
       for (const tun of held) await tun[Symbol.asyncDispose]();
-      for (const dev of ["flannel.1", TUN, UNDERLAY]) deleteLink(dev);
+      for (const dev of ["flannel.1", "flannel-v6.1", TUN, UNDERLAY]) deleteLink(dev);
     },
   };
 }

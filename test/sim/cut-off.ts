@@ -41,6 +41,7 @@ export function createWay(): Way & { readonly over: (store: LeaseStore) => Lease
       census: guard("census", store.census),
       get: guard("get", store.get),
       claim: guard("claim", store.claim),
+      rekey: guard("rekey", store.rekey),
       replaceBad: guard("replaceBad", store.replaceBad),
       renew: guard("renew", store.renew),
       remove: guard("remove", store.remove),

@@ -1,10 +1,8 @@
 // A host that acquires a lease on the scripted store.
 
-import assert from "node:assert/strict";
 import { createVxlan } from "../../src/backends/vxlan.ts";
 import { minutes } from "../../src/base/brand.ts";
 import { type AcquireRequest, acquireLease } from "../../src/subnet/acquire-lease.ts";
-import type { Ipv4Network } from "../../src/subnet/network-config.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
@@ -15,15 +13,9 @@ import { MARK, underlayAt } from "./vxlan-host.ts";
 export const OURS = "192.168.64.2";
 export const DAY = minutes(24 * 60);
 
-function ipv4Of(config: Parameters<typeof networkOf>[0]): Ipv4Network {
-  const { ipv4 } = networkOf(config);
-  assert.ok(ipv4);
-  return ipv4;
-}
-
-export const WIDE = ipv4Of({ Network: "10.5.0.0/16" });
+export const WIDE = networkOf({ Network: "10.5.0.0/16" });
 /** Exactly three subnets: .1, .2 and .3. */
-export const NARROW = ipv4Of({ Network: "10.5.0.0/22" });
+export const NARROW = networkOf({ Network: "10.5.0.0/22" });
 
 export function startAcquiring(changes: Partial<AcquireRequest> = {}) {
   const clock = createFakeClock();
@@ -35,11 +27,11 @@ export function startAcquiring(changes: Partial<AcquireRequest> = {}) {
   const underlay = underlayAt(OURS);
   const request: AcquireRequest = {
     network: WIDE,
-    self: { nodeId: null, publicIp: underlay.publicIp },
+    self: { nodeId: null, publicIp: underlay.publicIp, publicIpv6: null },
     recall: () => null,
     list: null,
     isAway: false,
-    previous: null,
+    previous: { v4: null, v6: null },
     advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
     ttl: DAY,
     ...changes,

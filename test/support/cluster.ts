@@ -30,6 +30,8 @@ export interface Cluster extends AsyncDisposable {
 export interface ClusterOptions extends Pick<EtcdOptions, "v2" | "tls" | "flags"> {
   /** How many members etcd has; default 1. */
   readonly members?: number;
+  /** The switch carries IPv6 as well. */
+  readonly ipv6?: boolean;
   /** More flags of etcdctl. */
   readonly etcdctl?: readonly string[];
 }
@@ -40,10 +42,10 @@ export async function openCluster(
   signal: AbortSignal,
   options: ClusterOptions = {},
 ): Promise<Cluster> {
-  const topology = await openTopology({ hosts }, signal);
+  const { members: size = 1, etcdctl = [], ipv6 = false, ...server } = options;
+  const topology = await openTopology({ hosts, ipv6 }, signal);
   try {
     const { namespace, address } = topology.etcd;
-    const { members: size = 1, etcdctl = [], ...server } = options;
     const placed = { namespace, address, ...server };
     const members =
       size === 1 ? [await startEtcd(placed, signal)] : (await openEtcdCluster(size, placed, signal)).members;

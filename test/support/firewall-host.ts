@@ -41,16 +41,17 @@ export interface Journey {
 /** The source address that the receiver sees. */
 export async function sourceSeen(journey: Journey, signal: AbortSignal): Promise<string> {
   const { from, to, address, source, group } = journey;
+  const [type, any] = address.includes(":") ? ["udp6", "::"] : ["udp4", "0.0.0.0"];
   const receive = `
-    const socket = require("node:dgram").createSocket("udp4");
+    const socket = require("node:dgram").createSocket("${type}");
     socket.on("message", (_, from) => console.log(from.address));
     socket.bind(9999, () => {
       ${group ? `socket.addMembership("${group.ip}", "${address}");` : ""}
       console.log("bound");
     });`;
   const send = `
-    const socket = require("node:dgram").createSocket("udp4");
-    socket.bind({ port: 0, address: ${JSON.stringify(source ?? "0.0.0.0")} }, () => {
+    const socket = require("node:dgram").createSocket("${type}");
+    socket.bind({ port: 0, address: ${JSON.stringify(source ?? any)} }, () => {
       ${group ? `socket.setMulticastInterface("${group.through}");` : ""}
       socket.send("x", 9999, "${group?.ip ?? address}", () => socket.close());
     });`;

@@ -10,7 +10,7 @@ export const OPTIONS: Options = {
     tls: { caFile: null, certFile: null, keyFile: null },
     auth: null,
   },
-  underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
+  underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null, publicIpv6: null },
   subnetFile: "/run/flannel/subnet.env",
   stateDirectory: "/var/lib/flannel",
   renewMargin: minutes(60),

@@ -5,7 +5,15 @@ import type { EpochMillis, Millis } from "../../src/base/brand.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { createDoorbell } from "../../src/base/doorbell.ts";
 import { FlannelError } from "../../src/base/errors.ts";
-import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet, SubnetKey } from "../../src/subnet/lease.ts";
+import {
+  hasIpv4,
+  type Lease,
+  type LeaseAttrs,
+  type LeaseTerm,
+  type Revision,
+  type Subnet,
+  type SubnetKey,
+} from "../../src/subnet/lease.ts";
 import type {
   BadRecord,
   ClaimOutcome,
@@ -28,6 +36,7 @@ export type StoreCall =
   | "census"
   | "get"
   | "claim"
+  | "rekey"
   | "replaceBad"
   | "renew"
   | "remove";
@@ -143,10 +152,25 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
 
   function claim(subnet: Subnet, attrs: LeaseAttrs, ttl: Millis): ClaimOutcome {
     const key = formatSubnetKey(subnet);
-    if (records.has(key)) return { kind: "taken" };
+    const isSibling = ({ subnet: other }: Lease) => hasIpv4(subnet) && other.v4 === subnet.v4;
+    if (records.has(key) || [...records.values()].some(isSibling)) return { kind: "taken" };
     lastLeaseId += 1;
     const version = { modRevision: asRevision(0), leaseId: String(lastLeaseId) };
     return { kind: "claimed", lease: write({ key, subnet, attrs, term: until(ttl), version }) };
+  }
+
+  function rekey(lease: Lease, subnet: Subnet, attrs: LeaseAttrs, ttl: Millis): ClaimOutcome {
+    const found = records.get(lease.key);
+    const key = formatSubnetKey(subnet);
+    if (!found || !isSameVersion(found, lease) || records.has(key)) return { kind: "taken" };
+    lastLeaseId += 1;
+    const leaseId = found.version.leaseId === "0" ? "0" : String(lastLeaseId);
+    const term: LeaseTerm = leaseId === "0" ? { kind: "reserved" } : until(ttl);
+    erase(lease.key);
+    return {
+      kind: "claimed",
+      lease: write({ key, subnet, attrs, term, version: { modRevision: asRevision(0), leaseId } }),
+    };
   }
 
   function renew(lease: Lease, attrs: LeaseAttrs, ttl: Millis): RenewOutcome {
@@ -227,6 +251,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     census: (since, signal) => call("census", signal, () => censusSince(Number(since))),
     get: (key, signal) => call("get", signal, () => records.get(key) ?? null),
     claim: (subnet, attrs, ttl, signal) => call("claim", signal, () => claim(subnet, attrs, ttl)),
+    rekey: (lease, subnet, attrs, ttl, signal) => call("rekey", signal, () => rekey(lease, subnet, attrs, ttl)),
     replaceBad: (_subnet, _attrs, _ttl, signal) => call("replaceBad", signal, () => ({ kind: "taken" })),
     renew: (lease, attrs, ttl, signal) => call("renew", signal, () => renew(lease, attrs, ttl)),
     remove: (lease, signal) => call("remove", signal, () => remove(lease)),

@@ -21,7 +21,7 @@ export const PEER_B = leaseOf({ subnet: "10.5.30.0/24", publicIp: "192.168.64.5"
 
 export function underlayAt(ip: string): Underlay {
   const address = parseIpv4(ip);
-  return { link: ETH0, mtu: 1500, address, publicIp: address, onLink: [parsePrefix4(`${ip}/24`)] };
+  return { link: ETH0, mtu: 1500, address, publicIp: address, onLink: [parsePrefix4(`${ip}/24`)], v6: null };
 }
 
 /** What a host has before flannel comes: an underlay with an address and a default route. */

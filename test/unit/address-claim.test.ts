@@ -18,7 +18,7 @@ function start(rival: Lease | null, self = leaseOf(SELF)) {
   if (rival) store.put(rival);
   const table = () => ({ leases: new Map(store.leases().map((lease) => [lease.key, lease])) });
   const claim = createAddressClaim({ store, clock, table, self: () => self });
-  return { clock, store, ask: () => claim(NEXT, signal) };
+  return { clock, store, ask: () => claim({ publicIp: NEXT, publicIpv6: null }, signal) };
 }
 
 describe("announcing another public IP", () => {

@@ -34,7 +34,7 @@ describe("parseCommandLine()", () => {
         tls: { caFile: null, certFile: null, keyFile: null },
         auth: null,
       },
-      underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null },
+      underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null, publicIpv6: null },
       subnetFile: "/run/flannel/subnet.env",
       stateDirectory: "/var/lib/flannel",
       renewMargin: 3_600_000,
@@ -55,7 +55,8 @@ describe("parseCommandLine()", () => {
   it("reads every option", () => {
     const tls = "-etcd-cafile=/ca -etcd-certfile=/cert -etcd-keyfile=/key";
     const etcd = `-etcd-endpoints=https://a:1 ${tls} -etcd-username=u`;
-    const underlay = "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4";
+    const underlay =
+      "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4 -public-ipv6=2001:DB8:0::3";
     const rest =
       "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -log-format=json -v=2";
     const firewall =
@@ -72,6 +73,7 @@ describe("parseCommandLine()", () => {
         regexes: [{ source: "(?i)^ens", pattern: /^ens/i }],
         canReach: "8.8.8.8",
         publicIp: "1.2.3.4",
+        publicIpv6: "2001:db8::3",
       },
       subnetFile: "/s",
       stateDirectory: "/d",
@@ -155,7 +157,9 @@ describe("parseCommandLine() refuses", () => {
     ["-public-ip=fd00::1", "-public-ip=fd00::1: must be an IPv4 address"],
     ["-public-ip=0.0.0.0", "-public-ip=0.0.0.0: must be a unicast address, since the other hosts send to it"],
     ["-public-ip=127.0.0.1", "-public-ip=127.0.0.1: must be a unicast address, since the other hosts send to it"],
-    ["-iface-can-reach=host", "-iface-can-reach=host: must be an IPv4 address"],
+    ["-iface-can-reach=host", "-iface-can-reach=host: must be an IP address"],
+    ["-public-ipv6=1.2.3.4", "-public-ipv6=1.2.3.4: must be an IPv6 address"],
+    ["-public-ipv6=ff02::1", "-public-ipv6=ff02::1: must be a unicast address, since the other hosts send to it"],
     ["-iface-regex=(", "-iface-regex=(: is not a regular expression: Unterminated group"],
     ["-iface=a/b", "-iface=a/b: must be one interface name or IP address"],
     ["-healthz-ip=localhost", "-healthz-ip=localhost: must be an IP address such as 127.0.0.1"],
@@ -189,7 +193,6 @@ describe("parseCommandLine() and functions that are not built", () => {
     "-kubeconfig-file=/k",
     "-net-config-path=/etc/kube-flannel/net-conf.json",
     "-set-node-network-unavailable",
-    "-public-ipv6=fd00::1",
     "-vmodule=x=1",
     "-log_backtrace_at=x:1",
   ];

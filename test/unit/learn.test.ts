@@ -104,7 +104,7 @@ describe("what a start learns", () => {
     host.store.setConfig(CONFIG);
     host.store.put(PEER);
     const learned = await host.learn();
-    assert.deepEqual([learned.overlay.ipv4.network, learned.overlay.backend.type], ["10.5.0.0/16", "vxlan"]);
+    assert.deepEqual([learned.overlay.network.ipv4?.network, learned.overlay.backend.type], ["10.5.0.0/16", "vxlan"]);
     assert.equal(learned.configKey, "/coreos.com/network/config");
     assert.deepEqual([learned.underlay.link, learned.self.publicIp], [ETH0, ADDRESS]);
     assert.match(learned.self.nodeId ?? "", /^[0-9a-f]{32}$/);

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isError } from "../../src/base/errors.ts";
+import type { Prefix4 } from "../../src/base/ip.ts";
+import type { Prefix6 } from "../../src/base/ipv6.ts";
 import type { Json } from "../../src/base/json.ts";
 import { type ConfigChange, judgeChange, readOverlay } from "../../src/overlay.ts";
-import { leaseOf } from "../support/leases.ts";
+import type { Subnet } from "../../src/subnet/lease.ts";
 
 const KEY = "/coreos.com/network/config";
-const OWN = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2" }).subnet;
+const OWN: Subnet = { v4: "10.5.52.0/24" as Prefix4, v6: "fd00:5:0:52::/64" as Prefix6 };
+const IPV6 = { EnableIPv6: true, IPv6Network: "fd00:5::/48" };
 
 function text(backend: { readonly [key: string]: Json }, more: { readonly [key: string]: Json } = {}): string {
   return JSON.stringify({ Network: "10.5.0.0/16", ...more, Backend: { Type: "vxlan", ...backend } });
@@ -37,6 +40,20 @@ describe("a change of the network config", () => {
     [text({}), text({ Type: "host-gw", MTU: 1400 }), "restart: Backend.Type"],
     [text({ Type: "host-gw" }), text({ Type: "host-gw", MTU: 1400 }), "live: Backend.MTU"],
     [text({ Type: "udp" }), text({ Type: "udp", MTU: 1400 }), "live: Backend.MTU"],
+    [text({}), text({}, IPV6), "restart: EnableIPv6"],
+    [text({}, IPV6), text({}), "restart: EnableIPv6"],
+    [text({}, IPV6), text({}, { ...IPV6, EnableIPv4: false }), "restart: EnableIPv4"],
+    [text({}, IPV6), text({}, { ...IPV6, IPv6SubnetMin: "fd00:5::" }), "live: IPv6SubnetMin"],
+    [
+      text({}, IPV6),
+      text({}, { ...IPV6, IPv6Network: "fd00::/16", IPv6SubnetMin: "fd00:5::" }),
+      "live: IPv6Network, IPv6SubnetMin, IPv6SubnetMax",
+    ],
+    [
+      text({}, IPV6),
+      text({}, { ...IPV6, IPv6Network: "fd01::/48" }),
+      "restart: IPv6Network, IPv6SubnetMin, IPv6SubnetMax",
+    ],
     [text({}), text({ VNI: 1, Port: 8472, Comment: "of ours" }), "live: "],
     [text({ Type: "udp" }), text({ Type: "udp", CheckSource: false }), "restart: Backend.CheckSource"],
     [text({}), text({}, { Network: "10.4.0.0/15" }), "live: Network, SubnetMin"],
@@ -70,7 +87,10 @@ describe("an overlay", () => {
     for (const [bad, place] of [
       ['{"Network": "10.5.0.0/16", "Backend": {}}', /config: \$\.Backend\.Type/],
       ['{"Network": ', /config: line 1, column 13/],
-      [text({}, { EnableIPv6: true, IPv6Network: "fd00::/48" }), /config: \$\.EnableIPv6: IPv6 is not built/],
+      [
+        text({ Type: "udp" }, { EnableIPv6: true, IPv6Network: "fd00::/48" }),
+        /config: \$\.EnableIPv6: the backend udp carries IPv4 only: set EnableIPv6 to false, or Backend\.Type to vxlan or host-gw/,
+      ],
     ] as const) {
       assert.throws(
         () => readOverlay(bad, KEY),

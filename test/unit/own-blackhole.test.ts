@@ -7,9 +7,8 @@ import type { Plan } from "../../src/net/plan.ts";
 import { createOwnBlackhole } from "../../src/own-blackhole.ts";
 import { NETWORK, SUBNET } from "../support/firewall.ts";
 
-const { ipv4 } = NETWORK;
 const PLAN: Plan = {
-  scope: { devices: [], routeDevices: [], kinds: ["route"] },
+  scope: { families: ["ipv4"], devices: [], routeDevices: [], kinds: ["route"] },
   want: [],
   claims: () => false,
   complete: true,
@@ -22,8 +21,7 @@ function blackhole(dst: string, metric: number, protocol: RouteProtocol): Blackh
 const OWN = blackhole("10.5.7.0/24", 65_535, FLANNEL_PROTOCOL);
 
 function extend(wanted: boolean, plan = PLAN): Plan {
-  assert.ok(ipv4);
-  return createOwnBlackhole(() => ({ network: ipv4, subnet: SUBNET }), wanted)(plan);
+  return createOwnBlackhole(() => ({ network: NETWORK, subnet: SUBNET }), wanted)(plan);
 }
 
 function opsFor(wanted: boolean, actual: readonly Blackhole[]): readonly string[] {
@@ -61,8 +59,7 @@ describe("the blackhole route of our own subnet", () => {
   });
 
   it("makes of one plan one plan, so that a pass sees that nothing has changed", () => {
-    assert.ok(ipv4);
-    const extendOnce = createOwnBlackhole(() => ({ network: ipv4, subnet: SUBNET }), true);
+    const extendOnce = createOwnBlackhole(() => ({ network: NETWORK, subnet: SUBNET }), true);
     assert.equal(extendOnce(PLAN), extendOnce(PLAN));
     assert.notEqual(extendOnce(PLAN), extendOnce({ ...PLAN }));
   });

@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Family } from "../../src/base/ip.ts";
 import { createForwardingWatch } from "../../src/watch-forwarding.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 
 const MINUTE = 60_000;
 
-function start(first: boolean | null) {
+function start(first: boolean | null, families: readonly Family[] = ["ipv4"]) {
   const clock = createFakeClock();
   const log = createCapturedLog();
   const stop = new AbortController();
   const host = { forwards: first };
-  const watch = createForwardingWatch({ isForwarding: async () => host.forwards, clock, log });
+  const isForwarding = async (family: Family) => (family === families.at(-1) ? host.forwards : true);
+  const watch = createForwardingWatch({ isForwarding, families: () => families, clock, log });
   const running = watch.run(stop.signal).catch(() => {});
   return {
     clock,
@@ -48,6 +50,15 @@ describe("a host that does not forward", () => {
     place.host.forwards = true;
     await place.clock.advance(10 * MINUTE);
     assert.deepEqual([place.watch.trouble(), place.log.lines], [null, []]);
+  });
+
+  it("is told of IPv6 where the network has it, and is not asked about IPv4 where it has not", async () => {
+    for (const families of [["ipv4", "ipv6"], ["ipv6"]] as const) {
+      await using place = start(false, families);
+      await place.clock.advance(2 * MINUTE);
+      assert.match(place.watch.trouble() ?? "", /^net\.ipv6\.conf\.all\.forwarding is 0/);
+      assert.match(place.log.lines[0]?.fields.hint ?? "", /^sysctl -w net\.ipv6\.conf\.all\.forwarding=1/);
+    }
   });
 
   it("is not guessed where it cannot be told", async () => {

@@ -74,7 +74,12 @@ describe("the host-gw plan", () => {
     }
     const departed = routeVia("192.168.64.7", "10.5.7.0/24");
     assert.deepEqual(diff(plan, [ROUTE, departed]).ops, [{ op: "delete", object: departed }]);
-    assert.deepEqual(plan.scope, { devices: [], routeDevices: ["eth0", "flannel.1"], kinds: ["route"] });
+    assert.deepEqual(plan.scope, {
+      families: ["ipv4"],
+      devices: [],
+      routeDevices: ["eth0", "flannel.1"],
+      kinds: ["route"],
+    });
   });
 
   it("leaves links, addresses and other people's routes alone", () => {

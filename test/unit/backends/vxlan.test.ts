@@ -25,6 +25,7 @@ const UNDERLAY: Underlay = {
   address: parseIpv4("192.168.64.2"),
   publicIp: parseIpv4("192.168.64.2"),
   onLink: [parsePrefix4("192.168.64.0/24")],
+  v6: null,
 };
 const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
 const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20", revision: 7 });

@@ -6,8 +6,14 @@ import type { Pod } from "../../../lab/cni.ts";
 const TUNNEL = { device: "flannel.1", udpPort: 8472, content: "VXLAN 1", hasMac: true };
 
 function pod(number: number): Pod {
-  const host = { name: `h${number}`, namespace: `n${number}`, address: `192.168.77.${number}`, directory: "/" };
-  return { name: "pod", host, namespace: `n${number}-pod`, address: `10.42.${number}.2` };
+  const host = {
+    name: `h${number}`,
+    namespace: `n${number}`,
+    address: `192.168.77.${number}`,
+    address6: null,
+    directory: "/",
+  };
+  return { name: "pod", host, namespace: `n${number}-pod`, address: `10.42.${number}.2`, address6: null };
 }
 
 describe("planJourney", () => {

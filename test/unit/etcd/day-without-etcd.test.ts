@@ -7,7 +7,7 @@ import type { Endpoint } from "../../../src/etcd/endpoint.ts";
 import { CallFailed } from "../../../src/etcd/etcd-error.ts";
 import { createFailover } from "../../../src/etcd/failover.ts";
 import { createKeyspace } from "../../../src/etcd/keyspace.ts";
-import { claimLease, removeLease, renewLease, replaceBadRecord } from "../../../src/etcd/lease-writes.ts";
+import { claimLease, rekeyLease, removeLease, renewLease, replaceBadRecord } from "../../../src/etcd/lease-writes.ts";
 import { createTokens } from "../../../src/etcd/tokens.ts";
 import type { EtcdTransport } from "../../../src/etcd/transport.ts";
 import { watchLeases } from "../../../src/etcd/watch.ts";
@@ -88,6 +88,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
     get: (_, signal) => list(signal),
     watch: (from, signal) => watchLeases(positionAt(from, null, keyspace), { ...means, list }, signal),
     claim: (subnet, attrs, ttl, signal) => claimLease(subnet, attrs, ttl, means, signal),
+    rekey: (lease, subnet, attrs, ttl, signal) => rekeyLease(lease, subnet, attrs, ttl, means, signal),
     replaceBad: (subnet, attrs, ttl, signal) => replaceBadRecord(subnet, attrs, ttl, means, signal),
     renew: (lease, attrs, ttl, signal) => renewLease(lease, attrs, ttl, means, signal),
     remove: (lease, signal) => removeLease(lease, means, signal),

@@ -10,7 +10,12 @@ FLANNEL_IPMASQ=true
 
 describe("parseSubnetEnv", () => {
   it("reads what a pod's network is made from", () => {
-    assert.deepEqual(parseSubnetEnv(SUBNET_ENV), { network: "10.1.0.0/16", subnet: "10.1.17.1/24", mtu: 1472 });
+    assert.deepEqual(parseSubnetEnv(SUBNET_ENV), {
+      network: "10.1.0.0/16",
+      subnet: "10.1.17.1/24",
+      ipv6: null,
+      mtu: 1472,
+    });
   });
 
   it("names the key that a file is missing", () => {
@@ -40,7 +45,7 @@ describe("bridgeConfig", () => {
   });
 
   it("masks the subnet at any length", () => {
-    const env = { network: "10.0.0.0/8", subnet: "10.1.18.129/25", mtu: 1450 };
+    const env = { network: "10.0.0.0/8", subnet: "10.1.18.129/25", ipv6: null, mtu: 1450 };
     assert.match(JSON.stringify(bridgeConfig(env, { directory: "/" })), /"subnet":"10.1.18.128\/25"/);
   });
 });

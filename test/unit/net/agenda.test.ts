@@ -9,7 +9,7 @@ import type { Plan } from "../../../src/net/plan.ts";
 import { RECONCILE_DEFAULTS as DEFAULTS } from "../../../src/net/reconciler.ts";
 
 const PLAN: Plan = {
-  scope: { devices: [], routeDevices: [], kinds: [] },
+  scope: { families: ["ipv4"], devices: [], routeDevices: [], kinds: [] },
   want: [],
   claims: () => true,
   complete: true,

@@ -27,7 +27,7 @@ function neighbour(ip: string, mac: string): NetObject {
 
 function planOf(want: readonly NetObject[], complete = true): Plan {
   return {
-    scope: { devices: [DEV], routeDevices: [], kinds: ["route", "neighbour"] },
+    scope: { families: ["ipv4"], devices: [DEV], routeDevices: [], kinds: ["route", "neighbour"] },
     want,
     claims: (object) => "dev" in object && object.dev === DEV,
     complete,

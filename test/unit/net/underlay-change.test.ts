@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { parseIpv4, parsePrefix4 } from "../../../src/base/ip.ts";
 import type { InterfaceFacts, UnderlayFacts } from "../../../src/net/kernel-net.ts";
 import type { LinkName } from "../../../src/net/objects.ts";
-import { chooseUnderlay } from "../../../src/net/underlay.ts";
+import { chooseUnderlay, type UnderlayRequest } from "../../../src/net/underlay.ts";
 import { changesOfUnderlay, lossOf, withoutOwnSubnet } from "../../../src/net/underlay-change.ts";
 import { underlayAt } from "../../support/vxlan-host.ts";
 
@@ -12,7 +12,7 @@ const UNDERLAY = underlayAt("192.168.64.2");
 function interfaceOf(name: string, index: number, address: string): InterfaceFacts {
   const ip = parseIpv4(address);
   const one = { ip, prefix: parsePrefix4(`${address}/24`), permanent: true, secondary: false, deprecated: false };
-  return { name: name as LinkName, index, mtu: 1500, up: true, loopback: false, addresses: [one] };
+  return { name: name as LinkName, index, mtu: 1500, up: true, loopback: false, addresses: [one], addresses6: [] };
 }
 
 describe("a change of the underlay", () => {
@@ -40,10 +40,18 @@ describe("choosing while the overlay is there", () => {
         interfaceOf("eth0", 9, "10.1.0.2"),
       ],
       defaultRoutes: [],
+      defaultRoutes6: [],
     };
-    const request = { interfaces: [], regexes: [{ source: "10\\.", pattern: /10\./ }], canReach: null, publicIp: null };
-    const own = parsePrefix4("10.5.52.0/24");
+    const request: UnderlayRequest = {
+      families: ["ipv4"],
+      interfaces: [],
+      regexes: [{ source: "10\\.", pattern: /10\./ }],
+      canReach: null,
+      publicIp: null,
+      publicIpv6: null,
+    };
+    const own = { v4: parsePrefix4("10.5.52.0/24"), v6: null };
     assert.equal(chooseUnderlay(withoutOwnSubnet(facts, own), request, null).link, "eth0");
-    assert.equal(chooseUnderlay(withoutOwnSubnet(facts, null), request, null).link, "flannel.1");
+    assert.equal(chooseUnderlay(withoutOwnSubnet(facts, { v4: null, v6: null }), request, null).link, "flannel.1");
   });
 });

@@ -22,11 +22,16 @@ function link(name: string, addresses: readonly (InterfaceAddress | string)[], m
     up: true,
     loopback: name === "lo",
     addresses: addresses.map((item) => (typeof item === "string" ? address(item) : item)),
+    addresses6: [],
   };
 }
 
 function host(interfaces: readonly InterfaceFacts[], ...defaults: readonly string[]): UnderlayFacts {
-  return { interfaces, defaultRoutes: defaults.map((dev, metric) => ({ dev: dev as LinkName, metric })) };
+  return {
+    interfaces,
+    defaultRoutes: defaults.map((dev, metric) => ({ dev: dev as LinkName, metric })),
+    defaultRoutes6: [],
+  };
 }
 
 interface Flagged {
@@ -38,10 +43,12 @@ interface Flagged {
 
 function choose(facts: UnderlayFacts, flags: Flagged, reach: Reach = null): Underlay {
   const request: UnderlayRequest = {
+    families: ["ipv4"],
     interfaces: flags.iface ?? [],
     regexes: (flags.regex ?? []).map((source) => ({ source, pattern: new RegExp(source) })),
     canReach: (flags.canReach ?? null) as Ipv4 | null,
     publicIp: (flags.publicIp ?? null) as Ipv4 | null,
+    publicIpv6: null,
   };
   return chooseUnderlay(facts, request, reach);
 }
@@ -73,6 +80,7 @@ describe("the underlay interface", () => {
       address: "10.0.0.2",
       publicIp: "10.0.0.2",
       onLink: ["10.0.0.0/24"],
+      v6: null,
     });
   });
 

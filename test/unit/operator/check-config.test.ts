@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createBackend } from "../../../src/backends/registry.ts";
+import { checkFamilies, createBackend } from "../../../src/backends/registry.ts";
 import type { Json } from "../../../src/base/json.ts";
 import { checkConfig } from "../../../src/operator/check-config.ts";
 import { describeConfig, formatWarnings } from "../../../src/operator/config-view.ts";
-import { requireIpv4 } from "../../../src/overlay.ts";
 import { parseNetworkConfig } from "../../../src/subnet/network-config.ts";
 
 function problems(config: Json | string): readonly string[] {
@@ -68,7 +67,7 @@ describe("checking a network config", () => {
     const daemonAccepts = (text: string) => {
       try {
         const network = parseNetworkConfig(text);
-        requireIpv4(network);
+        checkFamilies(network);
         createBackend(network.backend);
         return true;
       } catch {
@@ -111,8 +110,8 @@ describe("checking a network config", () => {
   });
 
   it("refuses what this flanneld cannot do", () => {
-    const ipv6 = { Network: "10.5.0.0/16", EnableIPv6: true, IPv6Network: "fd00::/48", Backend: VXLAN };
-    assert.deepEqual(problems(ipv6), ["$.EnableIPv6: IPv6 is not built into this flanneld yet; set it to false"]);
+    const ipv6 = { Network: "10.5.0.0/16", EnableIPv6: true, IPv6Network: "fd00::/48", Backend: { Type: "udp" } };
+    assert.match(problems(ipv6).join(), /^\$\.EnableIPv6: the backend udp carries IPv4 only: /);
     assert.match(problems({ EnableIPv4: false, Backend: VXLAN }).join(), /^\$: none defined stack/);
   });
 

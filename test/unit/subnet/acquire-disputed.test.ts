@@ -16,7 +16,7 @@ import { MARK, underlayAt } from "../../support/vxlan-host.ts";
 
 const ID = "11111111111111111111111111111111";
 const OTHER_ID = "22222222222222222222222222222222";
-const SELF: Identity = { nodeId: ID as NodeId, publicIp: parseIpv4(OURS) };
+const SELF: Identity = { nodeId: ID as NodeId, publicIp: parseIpv4(OURS), publicIpv6: null };
 
 describe("a record of which it is not certain whose it is", () => {
   const sketch = { subnet: "10.5.52.0/24", publicIp: OURS, mac: "02:00:00:00:00:52", nodeId: OTHER_ID };
@@ -88,8 +88,8 @@ describe("a record of which it is not certain whose it is", () => {
       const random = createSeededRandom(Number(id));
       const request: AcquireRequest = {
         network: WIDE,
-        self: { nodeId: id as NodeId, publicIp: parseIpv4(OURS) },
-        previous: null,
+        self: { nodeId: id as NodeId, publicIp: parseIpv4(OURS), publicIpv6: null },
+        previous: { v4: null, v6: null },
         advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
         ttl: DAY,
         recall: () => null,
@@ -120,7 +120,10 @@ describe("a record of which it is not certain whose it is", () => {
   });
 
   it("that has our address is settled first, also when the config no longer allows its subnet", async () => {
-    const { clock, store, acquire } = startAcquiring({ self: SELF, previous: "10.5.60.0/24" as Prefix4 });
+    const { clock, store, acquire } = startAcquiring({
+      self: SELF,
+      previous: { v4: "10.5.60.0/24" as Prefix4, v6: null },
+    });
     const former = leaseOf({ ...sketch, subnet: "10.5.60.0/24", publicIp: "192.168.64.77", nodeId: ID });
     store.put(former);
     const rival = store.put(leaseOf({ ...sketch, subnet: "10.6.1.0/24" }));

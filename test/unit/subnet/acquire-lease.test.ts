@@ -20,7 +20,7 @@ describe("acquiring a lease", () => {
   });
 
   it("chooses another subnet when a record that is no lease stands where ours was", async () => {
-    const { store, acquire } = startAcquiring({ previous: "10.5.9.0/24" as Prefix4 });
+    const { store, acquire } = startAcquiring({ previous: { v4: "10.5.9.0/24" as Prefix4, v6: null } });
     store.putBad({ key: "10.5.9.0-24", reason: "its value is not JSON" });
     const { lease } = await acquire();
     assert.notEqual(lease.subnet.v4, "10.5.9.0/24");
@@ -42,12 +42,15 @@ describe("acquiring a lease", () => {
   });
 
   it("claims the subnet of the last run while it is free", async () => {
-    const { acquire } = startAcquiring({ previous: "10.5.77.0/24" as Prefix4 });
+    const { acquire } = startAcquiring({ previous: { v4: "10.5.77.0/24" as Prefix4, v6: null } });
     assert.equal((await acquire()).lease.subnet.v4, "10.5.77.0/24");
   });
 
   it("chooses another subnet without asking for the list again when another host was faster", async () => {
-    const { clock, store, acquire, log } = startAcquiring({ network: NARROW, previous: "10.5.2.0/24" as Prefix4 });
+    const { clock, store, acquire, log } = startAcquiring({
+      network: NARROW,
+      previous: { v4: "10.5.2.0/24" as Prefix4, v6: null },
+    });
     let races = 0;
     store.before((call) => {
       if (call !== "claim" || races > 0) return;
@@ -112,7 +115,7 @@ describe("acquiring a lease", () => {
   });
 
   it("renews the record that this host has and keeps its MAC, so that no peer has to change", async () => {
-    const { clock, store, acquire, log } = startAcquiring({ previous: "10.5.77.0/24" as Prefix4 });
+    const { clock, store, acquire, log } = startAcquiring({ previous: { v4: "10.5.77.0/24" as Prefix4, v6: null } });
     const own = store.put(leaseOf({ subnet: "10.5.52.0/24", publicIp: OURS, mac: "02:00:00:00:00:52" }));
     const { lease } = await acquire();
     assert.equal(lease.subnet.v4, "10.5.52.0/24");

@@ -3,14 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Ipv4, Prefix4 } from "../../../src/base/ip.ts";
 import { ipv4FromNumber, prefix4Overlaps } from "../../../src/base/ip.ts";
-import {
-  type AcquireDecision,
-  chooseFreeSubnet,
-  countFreeSubnets,
-  decideAcquire,
-} from "../../../src/subnet/acquire.ts";
+import { type AcquireDecision, chooseAnyFree, countFreeSubnets, decideAcquire } from "../../../src/subnet/acquire.ts";
 import type { Json, Lease } from "../../../src/subnet/lease.ts";
 import { countSubnets, type Ipv4Network, isLeasable, subnetAt } from "../../../src/subnet/network-config.ts";
+import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { leaseOf, networkOf } from "../../support/leases.ts";
 
@@ -32,10 +28,10 @@ function ours(subnet: string): Lease {
 function decide(leases: readonly Lease[], previous: string | null = null, within = network): AcquireDecision {
   const random = createSeededRandom(leases.length);
   return decideAcquire({
-    network: within,
+    network: { ipv4: within, ipv6: null },
     leases,
-    self: { nodeId: null, publicIp: OUR_IP },
-    previous: previous as Prefix4 | null,
+    self: { nodeId: null, publicIp: OUR_IP, publicIpv6: null },
+    previous: { v4: previous as Prefix4 | null, v6: null },
     random,
   });
 }
@@ -68,10 +64,10 @@ describe("the choice of a subnet", () => {
     }
   });
 
-  test("replaces a dual-stack record of ours in a network that is IPv4 only", () => {
+  test("keeps the IPv4 subnet of a dual-stack record of ours in a network that is IPv4 only", () => {
     const own = ours("10.3.9.0/24");
     const dual: Lease = { ...own, subnet: { ...own.subnet, v6: "fd00::/64" as NonNullable<Lease["subnet"]["v6"]> } };
-    assert.deepEqual(claimed(decide([dual])).discard, [dual]);
+    assert.deepEqual(decide([dual]), { kind: "rekey", lease: dual, subnet: own.subnet });
   });
 
   test("may lie inside the record that it replaces when there is no other room", () => {
@@ -93,8 +89,8 @@ describe("the choice of a subnet", () => {
 
   test("is none when all are taken, and says how many there are", () => {
     const full = [leaseOf({ subnet: "10.3.0.0/16", publicIp: "1.1.1.1" })];
-    assert.deepEqual(decide(full), { kind: "exhausted", subnets: 25 });
-    assert.deepEqual(decide(full, "10.3.6.0/24"), { kind: "exhausted", subnets: 25 });
+    assert.deepEqual(decide(full), { kind: "exhausted", network: "10.3.0.0/16", subnets: 25 });
+    assert.deepEqual(decide(full, "10.3.6.0/24"), { kind: "exhausted", network: "10.3.0.0/16", subnets: 25 });
   });
 
   test("minds no record of a host that has IPv6 only", () => {
@@ -106,8 +102,8 @@ describe("the choice of a subnet", () => {
   test("stays inside a network at the top of the address space", () => {
     const top = ipv4Network({ Network: "255.255.0.0/16" });
     const taken = Array.from({ length: 254 }, (_, n) => `255.255.${n + 1}.0/24` as Prefix4);
-    assert.equal(chooseFreeSubnet(top, taken, createSeededRandom(1)), "255.255.255.0/24");
-    assert.equal(chooseFreeSubnet(top, [...taken, "255.255.255.0/24" as Prefix4], createSeededRandom(1)), null);
+    assert.equal(chooseAnyFree(ipv4Space(top), taken, createSeededRandom(1)), "255.255.255.0/24");
+    assert.equal(chooseAnyFree(ipv4Space(top), [...taken, "255.255.255.0/24" as Prefix4], createSeededRandom(1)), null);
   });
 });
 
@@ -134,7 +130,7 @@ describe("the choice of a free subnet", () => {
         const taken = leases.map(({ subnet }) => subnet.v4);
         const all = Array.from({ length: countSubnets(within) }, (_, index) => subnetAt(within, index));
         const free = all.filter((subnet) => !taken.some((lease) => prefix4Overlaps(lease, subnet)));
-        const chosen = chooseFreeSubnet(within, taken, random);
+        const chosen = chooseAnyFree(ipv4Space(within), taken, random);
         assert.equal(countFreeSubnets(within, taken), free.length);
         if (chosen === null) assert.deepEqual(free, []);
         else assert.ok(free.includes(chosen), `${chosen} of ${free.join(" ")}`);
@@ -149,7 +145,10 @@ describe("the choice of a free subnet", () => {
     fc.assert(
       fc.property(fc.nat(count - 1), (hole) => {
         const taken = Array.from({ length: count }, (_, index) => subnetAt(wide, index)).filter((_, n) => n !== hole);
-        assert.equal(chooseFreeSubnet(wide, taken.toReversed(), createSeededRandom(hole)), subnetAt(wide, hole));
+        assert.equal(
+          chooseAnyFree(ipv4Space(wide), taken.toReversed(), createSeededRandom(hole)),
+          subnetAt(wide, hole),
+        );
       }),
       { numRuns: 20, examples: [[0], [count - 1]] },
     );
@@ -162,7 +161,7 @@ describe("the choice of a free subnet", () => {
     const hits = new Map<string | null, number>();
     const draws = 250 * 200;
     for (let draw = 0; draw < draws; draw++) {
-      const chosen = chooseFreeSubnet(whole, taken, random);
+      const chosen = chooseAnyFree(ipv4Space(whole), taken, random);
       hits.set(chosen, (hits.get(chosen) ?? 0) + 1);
     }
     assert.equal(hits.size, 250);
@@ -176,7 +175,7 @@ describe("the choice of a free subnet", () => {
     const random = createSeededRandom(7);
     const taken: Prefix4[] = [];
     for (let draw = 0; draw < 500; draw++) {
-      const chosen = chooseFreeSubnet(huge, taken, random);
+      const chosen = chooseAnyFree(ipv4Space(huge), taken, random);
       assert.ok(chosen && !taken.includes(chosen));
       taken.push(chosen);
     }

@@ -8,6 +8,7 @@ import type { LeaseStore, StoreEvent } from "../../../src/subnet/lease-store.ts"
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
+import { dualLease } from "../../support/dual-stack.ts";
 import { leaseOf } from "../../support/leases.ts";
 import { createScriptedStore, type ScriptedStore } from "../../support/scripted-store.ts";
 
@@ -174,6 +175,20 @@ describe("holding a lease", () => {
     await host.advance(1000);
     host.store.holdEvents();
     host.store.delete(theirs.key);
+    await host.advance(6 * 60_000);
+    assert.equal(host.holder.isHeld(), true);
+  });
+
+  it("yields to a host that has its IPv4 subnet together with one of IPv6, and has it back when that is gone", async () => {
+    await using host = start();
+    await host.advance(1000);
+    const heir = dualLease({ v4: SKETCH.subnet, v6: "fd00::/64", publicIp: "192.168.64.9", publicIpv6: "fd77::9" });
+    host.store.delete(host.acquired.key);
+    host.store.put(heir);
+    await host.advance(1000);
+    assert.equal(host.holder.isHeld(), false);
+    assert.match(host.holder.trouble() ?? "", /10\.5\.52\.0\/24 belongs to the host 192\.168\.64\.9/);
+    host.store.delete(heir.key);
     await host.advance(6 * 60_000);
     assert.equal(host.holder.isHeld(), true);
   });

@@ -19,7 +19,7 @@ const REMEMBERED: Remembered = {
     fresh: false,
   },
 };
-const SELF = { nodeId: "11" as NodeId, publicIp: parseIpv4("192.168.64.2") };
+const SELF = { nodeId: "11" as NodeId, publicIp: parseIpv4("192.168.64.2"), publicIpv6: null };
 
 function refused(text: string, prefix = PREFIX): string {
   const found = decodeRemembered(text, prefix);
