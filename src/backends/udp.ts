@@ -36,7 +36,8 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
       }),
       tunnel: (view) => ({
         device: deviceOf(view),
-        address: prefix4Address(view.self.subnet.v4),
+        ipv4: prefix4Address(view.self.subnet.v4),
+        ipv6: null,
         mtu: overlayMtu(options.mtu, view.underlay, OVERHEAD),
         checkSource: options.checkSource,
       }),

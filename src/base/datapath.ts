@@ -1,7 +1,8 @@
 // The port to a data path in this process: threads that carry packets between a TUN device and a UDP socket. Implemented
 // in C by src/native, asked for by a backend, opened and looked after by the daemon.
 
-import type { Ipv4, Prefix4 } from "./ip.ts";
+import type { Ip, Ipv4, Prefix } from "./ip.ts";
+import type { Ipv6 } from "./ipv6.ts";
 
 /** Means of going through the kernel less often. Each is used if the kernel has it and the config does not forbid it. */
 export const DATAPATH_FEATURES = [
@@ -17,8 +18,8 @@ export const DATAPATH_FEATURES = [
 export type DatapathFeature = (typeof DATAPATH_FEATURES)[number];
 
 export interface DatapathOptions {
-  /** Of the socket. */
-  readonly address: Ipv4;
+  /** Of the socket: it says which IP version carries the datagrams. */
+  readonly address: Ip;
   readonly port: number;
   /** Of the socket in each direction, in bytes; 0 for what the system has set. */
   readonly bufferSize: number;
@@ -28,17 +29,18 @@ export interface DatapathOptions {
 export interface DatapathTunnel {
   /** Of a persistent TUN device. */
   readonly device: string;
-  /** Its address. */
-  readonly address: Ipv4;
+  /** Its addresses; null when packets of that version are not carried. */
+  readonly ipv4: Ipv4 | null;
+  readonly ipv6: Ipv6 | null;
   readonly mtu: number;
   /** Drop what does not come from the peer that has its inner source. */
   readonly checkSource: boolean;
 }
 
-/** Where packets for a subnet go. */
+/** Where packets for a subnet go: to an address of the socket's IP version, whichever is the subnet's. */
 export interface ForwardRoute {
-  readonly subnet: Prefix4;
-  readonly address: Ipv4;
+  readonly subnet: Prefix;
+  readonly address: Ip;
   readonly port: number;
 }
 
@@ -60,7 +62,10 @@ export interface DatapathCounters {
   readonly droppedNoRoute: number;
   readonly droppedTtlExceeded: number;
   readonly droppedSendFailed: number;
-  readonly droppedNotIpv4: number;
+  /** Of an IP version that is not carried. */
+  readonly droppedOtherVersion: number;
+  /** IPv6 from or to link-local and multicast addresses, which stay on their link. */
+  readonly droppedLinkLocal: number;
   readonly droppedMalformed: number;
   readonly droppedOversized: number;
   /** From an address that no peer has. */

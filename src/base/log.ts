@@ -56,7 +56,8 @@ export interface LogFields {
   readonly noRoute?: number;
   readonly ttlExceeded?: number;
   readonly sendFailed?: number;
-  readonly notIpv4?: number;
+  readonly otherVersion?: number;
+  readonly linkLocal?: number;
   readonly malformed?: number;
   readonly oversized?: number;
   readonly noPeer?: number;

@@ -9,14 +9,22 @@ import type {
   ForwardRoute,
 } from "../base/datapath.ts";
 import { DATAPATH_FEATURES } from "../base/datapath.ts";
-import { ipv4Number, prefix4Address, prefixLength } from "../base/ip.ts";
+import { type Ip, type Ipv4, ipv4Octets, prefixLength } from "../base/ip.ts";
+import { type Ipv6, ipv6Octets } from "../base/ipv6.ts";
 
 type Listener = (kind: number, feature: number, errno: string) => void;
 
 /** What the addon offers of it. */
 export interface DatapathExports {
-  udpOpen(address: number, port: number, bufferSize: number, features: number, listener: Listener): object;
-  udpAttach(handle: object, device: string, address: number, mtu: number, checkSource: boolean): void;
+  udpOpen(address: Buffer, port: number, bufferSize: number, features: number, listener: Listener): object;
+  udpAttach(
+    handle: object,
+    device: string,
+    ipv4: Buffer | null,
+    ipv6: Buffer | null,
+    mtu: number,
+    checkSource: boolean,
+  ): void;
   udpDetach(handle: object): void;
   udpSetRoutes(handle: object, routes: Uint8Array): void;
   udpCounters(handle: object, target: BigUint64Array): void;
@@ -29,19 +37,19 @@ export interface DatapathExports {
 
 /** enum event_kind in udp_binding.c */
 const EVENT_ENDED = 0;
-/** ROUTE_SIZE in udp_binding.c */
-const ROUTE_BYTES = 12;
+/** A route as udp_arguments.c reads it: where its members are, in bytes. */
+const ROUTE = { network: 0, peer: 16, port: 32, length: 34, networkVersion: 35, peerVersion: 36, size: 40 } as const;
 
 export function openDatapath(addon: DatapathExports, options: DatapathOptions, listener: DatapathListener): Datapath {
   const { address, port, bufferSize, features } = options;
   const names = addon.udpCounterNames();
-  const handle = addon.udpOpen(ipv4Number(address), port, bufferSize, bitsOf(features), (kind, bits, errno) => {
+  const handle = addon.udpOpen(octets(address), port, bufferSize, bitsOf(features), (kind, bits, errno) => {
     if (kind === EVENT_ENDED) listener.onEnded(errno);
     else for (const feature of featuresOf(bits)) listener.onFeatureLost(feature, errno);
   });
   return {
-    attach: (tunnel) =>
-      addon.udpAttach(handle, tunnel.device, ipv4Number(tunnel.address), tunnel.mtu, tunnel.checkSource),
+    attach: ({ device, ipv4, ipv6, mtu, checkSource }) =>
+      addon.udpAttach(handle, device, ipv4 && octets(ipv4), ipv6 && octets(ipv6), mtu, checkSource),
     detach: () => addon.udpDetach(handle),
     setRoutes: (routes) => addon.udpSetRoutes(handle, encodeRoutes(routes)),
     counters() {
@@ -67,13 +75,24 @@ function featuresOf(bits: number): ReadonlySet<DatapathFeature> {
 }
 
 function encodeRoutes(routes: readonly ForwardRoute[]): Uint8Array {
-  const buffer = Buffer.alloc(routes.length * ROUTE_BYTES);
+  const buffer = Buffer.alloc(routes.length * ROUTE.size);
   for (const [index, { subnet, address, port }] of routes.entries()) {
-    const at = index * ROUTE_BYTES;
-    buffer.writeUInt32BE(ipv4Number(prefix4Address(subnet)), at);
-    buffer.writeUInt32BE(ipv4Number(address), at + 4);
-    buffer.writeUInt16BE(port, at + 8);
-    buffer.writeUInt8(prefixLength(subnet), at + 10);
+    const at = index * ROUTE.size;
+    const network = subnet.slice(0, subnet.indexOf("/")) as Ip;
+    buffer.set(octets(network), at + ROUTE.network);
+    buffer.set(octets(address), at + ROUTE.peer);
+    buffer.writeUInt16BE(port, at + ROUTE.port);
+    buffer.writeUInt8(prefixLength(subnet), at + ROUTE.length);
+    buffer.writeUInt8(versionOf(network), at + ROUTE.networkVersion);
+    buffer.writeUInt8(versionOf(address), at + ROUTE.peerVersion);
   }
   return buffer;
+}
+
+function versionOf(address: Ip): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}
+
+function octets(address: Ip): Buffer {
+  return Buffer.from(versionOf(address) === 4 ? ipv4Octets(address as Ipv4) : ipv6Octets(address as Ipv6));
 }

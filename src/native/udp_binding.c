@@ -1,20 +1,15 @@
 /* The data path as JavaScript sees it: a handle and functions, typed in native.ts. What the worker has to say comes
  * through a thread-safe function; packets never come here. */
 
-#include "binding.h"
+#include "udp_arguments.h"
 
-#include "udp/datapath.h"
 #include "udp/tun_device.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* A route as it comes from JavaScript: network, address, port, prefix length, a spare byte; all in network order. */
-#define ROUTE_SIZE 12
 /* What the worker can have said before the main thread listens: each feature once, and its end. */
 #define MOST_EVENTS 16
-/* Kernel: IFNAMSIZ, with the terminating zero. */
-#define INTERFACE_NAME 16
 
 enum event_kind { EVENT_ENDED, EVENT_FEATURE_LOST };
 
@@ -115,16 +110,18 @@ static struct handle *handle_of(napi_env env, napi_value value) {
   return NULL;
 }
 
-/* udpOpen(address, port, buffer, features, listener(kind, feature, errno)): a handle. Does not keep the process alive. */
+/* udpOpen(address, port, buffer, features, listener(kind, feature, errno)): a handle. Does not keep the process alive. The
+ * address is in octets. */
 napi_value udp_open(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
-  uint32_t address, port, buffer, features;
+  uint32_t port, buffer, features;
+  union endpoint local;
   if (!read_arguments(env, info, 5, arguments)) return NULL;
-  if (napi_get_value_uint32(env, arguments[0], &address) != napi_ok ||
-      napi_get_value_uint32(env, arguments[1], &port) != napi_ok ||
+  if (napi_get_value_uint32(env, arguments[1], &port) != napi_ok ||
       napi_get_value_uint32(env, arguments[2], &buffer) != napi_ok ||
-      napi_get_value_uint32(env, arguments[3], &features) != napi_ok) {
-    return throw_type(env, "numbers expected");
+      napi_get_value_uint32(env, arguments[3], &features) != napi_ok ||
+      !read_endpoint(env, arguments[0], (uint16_t)port, &local)) {
+    return throw_type(env, "an address and numbers expected");
   }
   struct handle *handle = calloc(1, sizeof *handle);
   if (handle == NULL) return throw_errno(env, ENOMEM, "udp data path");
@@ -134,7 +131,6 @@ napi_value udp_open(napi_env env, napi_callback_info info) {
     release(handle);
     return throw_type(env, "listener expected");
   }
-  struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(address)};
   const struct worker_options listeners = {.on_feature_lost = on_feature_lost, .on_end = on_end, .context = handle};
   int error = datapath_open(&local, (int)buffer, features, &listeners, &handle->datapath);
   if (error != 0) {
@@ -149,32 +145,23 @@ napi_value udp_open(napi_env env, napi_callback_info info) {
   return throw_type(env, "cannot make a handle");
 }
 
-/* False unless it is the name that an interface can have: a longer one would be cut to that of another. */
-static bool read_name(napi_env env, napi_value value, char name[INTERFACE_NAME]) {
-  size_t length;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length == 0 || length >= INTERFACE_NAME) {
-    return false;
-  }
-  return napi_get_value_string_utf8(env, value, name, INTERFACE_NAME, &length) == napi_ok;
-}
-
-/* udpAttach(handle, device, tunnelAddress, mtu, checkSource) */
+/* udpAttach(handle, device, ipv4Address, ipv6Address, mtu, checkSource): the addresses in octets, or null. */
 napi_value udp_attach(napi_env env, napi_callback_info info) {
-  napi_value arguments[5];
+  napi_value arguments[6];
   char name[INTERFACE_NAME];
-  uint32_t address, mtu;
-  bool check_source;
-  if (!read_arguments(env, info, 5, arguments)) return NULL;
+  struct traffic_settings settings = {0};
+  uint32_t mtu;
+  if (!read_arguments(env, info, 6, arguments)) return NULL;
   struct handle *handle = handle_of(env, arguments[0]);
   if (handle == NULL) return NULL;
-  if (!read_name(env, arguments[1], name) ||
-      napi_get_value_uint32(env, arguments[2], &address) != napi_ok ||
-      napi_get_value_uint32(env, arguments[3], &mtu) != napi_ok ||
-      napi_get_value_bool(env, arguments[4], &check_source) != napi_ok) {
-    return throw_type(env, "a device, an address, an MTU and a switch expected");
+  if (!read_interface_name(env, arguments[1], name) ||
+      !read_tunnel_address(env, arguments[2], &settings.ipv4_address, sizeof settings.ipv4_address, &settings.ipv4) ||
+      !read_tunnel_address(env, arguments[3], &settings.ipv6_address, sizeof settings.ipv6_address, &settings.ipv6) ||
+      napi_get_value_uint32(env, arguments[4], &mtu) != napi_ok ||
+      napi_get_value_bool(env, arguments[5], &settings.check_source) != napi_ok) {
+    return throw_type(env, "a device, its addresses, an MTU and a switch expected");
   }
-  const struct traffic_settings settings = {
-      .tunnel_address = address, .mtu = (uint16_t)mtu, .check_source = check_source};
+  settings.mtu = (uint16_t)mtu;
   int error = datapath_attach(handle->datapath, name, &settings);
   return error == 0 ? NULL : throw_errno(env, -error, name);
 }
@@ -191,25 +178,12 @@ napi_value udp_detach(napi_env env, napi_callback_info info) {
 /* udpSetRoutes(handle, routes) */
 napi_value udp_set_routes(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  void *data;
-  size_t length;
+  size_t count;
   if (!read_arguments(env, info, 2, arguments)) return NULL;
   struct handle *handle = handle_of(env, arguments[0]);
   if (handle == NULL) return NULL;
-  if (napi_get_buffer_info(env, arguments[1], &data, &length) != napi_ok || length % ROUTE_SIZE != 0) {
-    return throw_type(env, "a buffer of routes expected");
-  }
-  size_t count = length / ROUTE_SIZE;
-  struct route *routes = calloc(count + 1, sizeof *routes);
-  if (routes == NULL) return throw_errno(env, ENOMEM, "routes");
-  for (size_t i = 0; i < count; i++) {
-    const uint8_t *bytes = (const uint8_t *)data + i * ROUTE_SIZE;
-    memcpy(&routes[i].network, bytes, 4);
-    routes[i].network = ntohl(routes[i].network);
-    memcpy(&routes[i].address, bytes + 4, 4);
-    memcpy(&routes[i].port, bytes + 8, 2);
-    routes[i].length = bytes[10] <= 32 ? bytes[10] : 32;
-  }
+  struct route *routes = read_routes(env, arguments[1], &count);
+  if (routes == NULL) return NULL;
   bool done = datapath_set_routes(handle->datapath, routes, count);
   free(routes);
   return done ? NULL : throw_errno(env, ENOMEM, "routes");
@@ -291,7 +265,7 @@ napi_value tun_create_device(napi_env env, napi_callback_info info) {
   napi_value argument;
   char name[INTERFACE_NAME];
   if (!read_arguments(env, info, 1, &argument)) return NULL;
-  if (!read_name(env, argument, name)) return throw_type(env, "a name of 1 to 15 bytes expected");
+  if (!read_interface_name(env, argument, name)) return throw_type(env, "a name of 1 to 15 bytes expected");
   int error = tun_create(name);
   return error == 0 ? NULL : throw_errno(env, -error, name);
 }

@@ -76,7 +76,7 @@ static void take(const struct msghdr *message) {
     check(pretended.sent_count < MOST_SENT);
     uint8_t *datagram = must_allocate(size);
     memcpy(datagram, data + at, size);
-    memcpy(&pretended.sent[pretended.sent_count].to, message->msg_name, sizeof(struct sockaddr_in));
+    memcpy(&pretended.sent[pretended.sent_count].to, message->msg_name, message->msg_namelen);
     pretended.sent[pretended.sent_count].data = datagram;
     pretended.sent[pretended.sent_count++].length = size;
   }
@@ -121,12 +121,15 @@ int __wrap_poll(struct pollfd *polled, nfds_t count, int timeout) {
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   if (fd != PRETENDED_SOCKET) return __real_setsockopt(fd, level, name, value, length);
-  if (level == IPPROTO_IP && name == IP_MTU_DISCOVER) memcpy(&pretended.discovery, value, sizeof pretended.discovery);
+  /* IPv4 and IPv6 have the same values. */
+  bool discovery = (level == IPPROTO_IP && name == IP_MTU_DISCOVER) || (level == IPPROTO_IPV6 && name == IPV6_MTU_DISCOVER);
+  if (discovery) memcpy(&pretended.discovery, value, sizeof pretended.discovery);
   return 0;
 }
 
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
-  if (level != IPPROTO_IP || name != IP_MTU || pretended.path_mtu == 0) {
+  bool mtu = (level == IPPROTO_IP && name == IP_MTU) || (level == IPPROTO_IPV6 && name == IPV6_MTU);
+  if (!mtu || pretended.path_mtu == 0) {
     return __real_getsockopt(fd, level, name, value, length);
   }
   memcpy(value, &pretended.path_mtu, sizeof pretended.path_mtu);

@@ -22,7 +22,7 @@ struct pretended_socket {
   /* The errno with which this message is refused; 0: it is taken. */
   int (*refusal)(const struct msghdr *message);
   struct {
-    struct sockaddr_in to;
+    union endpoint to;
     uint8_t *data;
     size_t length;
   } sent[MOST_SENT];

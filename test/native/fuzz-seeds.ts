@@ -4,6 +4,8 @@
 const TCP = 6;
 const UDP = 17;
 const ICMP = 1;
+const ICMPV6 = 58;
+const FRAGMENT = 44;
 
 interface Packet {
   readonly protocol: number;
@@ -50,6 +52,24 @@ function transportOf({ protocol, sequence, flags, dataOffset, payload }: Packet)
   return Buffer.concat([Buffer.from([8, 0, 0, 0]), bytes]);
 }
 
+/** Addresses as packets.h has them: fd00:0:<IPv4 address>::1. */
+function ipv6Address(text: string): readonly number[] {
+  return [0xfd, 0, 0, 0, ...text.split(".").map(Number), 0, 0, 0, 0, 0, 0, 0, 1];
+}
+
+/** With the extension headers, as bytes, between the header and the transport; the first of them is of that kind. */
+function ipv6(packet: Packet, extensions: Buffer = Buffer.alloc(0), kind = packet.protocol): Buffer {
+  const transport = transportOf(packet);
+  const header = Buffer.alloc(40);
+  header[0] = 0x60;
+  header.writeUInt16BE(extensions.length + transport.length, 4);
+  header[6] = kind;
+  header[7] = packet.ttl ?? 64;
+  header.set(ipv6Address("10.0.1.5"), 8);
+  header.set(ipv6Address(packet.destination ?? PEER_POD), 24);
+  return Buffer.concat([header, extensions, transport]);
+}
+
 /** Little-endian, as struct virtio_net_hdr is on the machines that we know. */
 function virtioHeader(flags: number, type: number, size: number, start: number, offset: number): Buffer {
   const header = Buffer.alloc(10);
@@ -69,6 +89,30 @@ function withLength(bytes: Buffer): Buffer {
 const NO_OFFLOAD = virtioHeader(0, 0, 0, 0, 0);
 const LARGE_TCP = virtioHeader(1, 1, 300, 20, 16);
 const LARGE_UDP = virtioHeader(1, 5, 300, 20, 6);
+
+const LARGE_TCP6 = virtioHeader(1, 4, 300, 40, 16);
+const LARGE_UDP6 = virtioHeader(1, 5, 300, 40, 6);
+
+/** Options that go before any protocol, a fragment, a routing header that is used up and one that is not. */
+const extended = (protocol: number): readonly Buffer[] => [
+  ipv6({ protocol, payload: 50 }, Buffer.from([protocol, 0, 1, 4, 0, 0, 0, 0]), 60),
+  ipv6({ protocol, payload: 50 }, Buffer.from([60, 0, 1, 4, 0, 0, 0, 0, protocol, 0, 1, 4, 0, 0, 0, 0]), 0),
+  ipv6({ protocol, payload: 50 }, Buffer.from([protocol, 0, 0, 1, 0, 0, 0, 7]), FRAGMENT),
+  ipv6({ protocol, payload: 50 }, Buffer.from([protocol, 0, 5, 0xd0, 0, 0, 0, 7]), FRAGMENT),
+  ipv6({ protocol, payload: 50 }, Buffer.from([protocol, 0, 4, 0, 0, 0, 0, 0]), 43),
+  ipv6({ protocol, payload: 50 }, Buffer.from([protocol, 0, 4, 1, 0, 0, 0, 0]), 43),
+  ipv6({ protocol, payload: 50 }, Buffer.from([protocol, 200, 1, 4, 0, 0, 0, 0]), 60),
+];
+
+const IPV6_PACKETS = [
+  ipv6({ protocol: ICMPV6, payload: 56 }),
+  ipv6({ protocol: TCP, payload: 20, ttl: 1 }),
+  ipv6({ protocol: UDP, payload: 20, destination: "9.9.9.9" }),
+  ipv6({ protocol: TCP, payload: 0 }),
+  ipv6({ protocol: UDP, payload: 0 }),
+  ...extended(TCP),
+  ...extended(UDP),
+];
 
 /** An ICMP message without a type, to nobody. */
 function headerOnly(): Buffer {
@@ -106,7 +150,16 @@ function tunSeeds(): readonly Buffer[] {
       Buffer.concat([virtioHeader(1, 0, 0, 20, Math.max(end - 20, 0)), packet]),
     ),
   ]);
+  const large6 = [
+    Buffer.concat([LARGE_TCP6, ipv6({ protocol: TCP, payload: 1000, flags: 0x99 })]),
+    Buffer.concat([LARGE_UDP6, ipv6({ protocol: UDP, payload: 900 })]),
+    Buffer.concat([virtioHeader(1, 0, 0, 40, 6), ipv6({ protocol: UDP, payload: 33 })]),
+    ...extended(TCP).map((packet) => Buffer.concat([LARGE_TCP6, packet])),
+  ];
   return [
+    Buffer.concat([Buffer.from([3]), ...IPV6_PACKETS.map((packet) => withLength(Buffer.concat([NO_OFFLOAD, packet])))]),
+    Buffer.concat([Buffer.from([3]), ...large6.map(withLength)]),
+    Buffer.concat([Buffer.from([0]), ...IPV6_PACKETS.map(withLength)]),
     ...edges.map((edge) => Buffer.concat([Buffer.from([3]), withLength(edge)])),
     Buffer.concat([Buffer.from([0]), ...plain.map(withLength)]),
     Buffer.concat([Buffer.from([3]), ...all.map(withLength)]),
@@ -124,9 +177,9 @@ function message(datagrams: readonly Buffer[], size: number | null, mend = true)
   return Buffer.concat([header, bytes]);
 }
 
-function stream(protocol: number): readonly Buffer[] {
+function stream(protocol: number, make: (packet: Packet) => Buffer = ipv4): readonly Buffer[] {
   return Array.from({ length: 5 }, (_, index) =>
-    ipv4({ protocol, payload: index < 4 ? 80 : 50, id: index, sequence: 1 + index * 80 }),
+    make({ protocol, payload: index < 4 ? 80 : 50, id: index, sequence: 1 + index * 80 }),
   );
 }
 
@@ -140,7 +193,14 @@ function peerSeeds(): readonly Buffer[] {
   const large = message([ipv4({ protocol: UDP, payload: 1600, fragment: 0x4000 })], null);
   const edges = EDGES.map((packet) => message([packet], null));
   const wrong = stream(UDP).map((datagram) => message([datagram], null, false));
+  const streams6 = [TCP, UDP].flatMap((protocol) => {
+    const datagrams = stream(protocol, ipv6);
+    return [message(datagrams, datagrams[0]?.length ?? 0), ...datagrams.map((datagram) => message([datagram], null))];
+  });
+  const large6 = message([ipv6({ protocol: UDP, payload: 1600 })], null);
+  const others6 = IPV6_PACKETS.map((packet) => message([packet], null));
   return [
+    ...[7, 0, 11].map((switches) => Buffer.concat([Buffer.from([switches]), ...streams6, large6, ...others6])),
     ...edges.map((edge) => Buffer.concat([Buffer.from([7]), edge])),
     Buffer.concat([Buffer.from([7]), ...wrong]),
     ...[7, 0, 11].map((switches) => Buffer.concat([Buffer.from([switches]), ...messages, large])),

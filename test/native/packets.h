@@ -11,6 +11,10 @@
 
 /* What a packet shall be like; lengths are in bytes. Addresses are in host order. */
 struct packet_spec {
+  /* IPv6, with the addresses that stand for these ones (write_address), TTL for hop limit and TOS for traffic class.
+   * Instead of options there is an extension header, of eight bytes for four; a fragment has one of its own, and the flag
+   * that forbids fragments says nothing. */
+  bool v6;
   uint32_t source;
   uint32_t destination;
   uint8_t protocol;
@@ -45,11 +49,36 @@ void put32(uint8_t *bytes, uint32_t value);
 /* A packet with right checksums, of TCP, UDP, or any other protocol without a header. Returns its length. */
 size_t make_packet(uint8_t *packet, const struct packet_spec *spec);
 
-/* Computes the checksums of the IP header and of TCP, UDP or ICMP again. */
+/* The address that a number stands for: itself in IPv4, fd00:0:<number>::1 in IPv6. */
+void write_address(bool v6, uint32_t number, uint8_t *address);
+
+/* What is in a packet. */
+struct layout {
+  /* False: it is no whole packet, of a version that there is. */
+  bool good;
+  bool v6;
+  uint8_t protocol;
+  uint8_t ttl;
+  /* As IPv4 has it; IPv6 forbids fragments. */
+  uint16_t fragment;
+  /* Where the transport begins, and where the packet ends. */
+  size_t headers;
+  size_t length;
+  const uint8_t *source;
+  const uint8_t *destination;
+};
+
+struct layout lay_out(const uint8_t *packet, size_t available);
+
+/* Of what make_packet makes: where the transport begins. */
+size_t headers_before_transport(const struct packet_spec *spec);
+
+/* Computes the checksums of the IP header and of TCP, UDP, ICMP or ICMPv6 again. The packet is a good one. */
 void mend_checksums(uint8_t *packet);
 
+/* IPv6 has none that could be wrong. */
 bool has_right_ip_checksum(const uint8_t *packet);
-/* Of TCP, UDP and ICMP. A UDP datagram without one is right. */
+/* Of TCP, UDP, ICMP and ICMPv6. A UDP datagram without one is right. */
 bool has_right_transport_checksum(const uint8_t *packet);
 
 /* The sum of TCP's or UDP's pseudo header, as it stands in a checksum that is left to the device. */

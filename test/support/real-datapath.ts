@@ -17,7 +17,13 @@ import { openNative } from "./native.ts";
 export const LOCAL = parseIpv4("127.0.0.1");
 export const PORT = 8285;
 export const DEVICE = "flannel0";
-export const TUNNEL: DatapathTunnel = { device: DEVICE, address: parseIpv4("10.5.1.0"), mtu: 1472, checkSource: true };
+export const TUNNEL: DatapathTunnel = {
+  device: DEVICE,
+  ipv4: parseIpv4("10.5.1.0"),
+  ipv6: null,
+  mtu: 1472,
+  checkSource: true,
+};
 export const SILENT: DatapathListener = { onEnded: () => {}, onFeatureLost: () => {} };
 export const native = whyNotHere() === false ? openNative() : null;
 

@@ -69,7 +69,8 @@ describe("the data plane", () => {
     assert.equal(plane.trouble(), "not attached to the device yet");
     makeReady();
     await clock.advance(0);
-    assert.deepEqual(datapath.tunnel(), { device: "flannel0", address: "10.5.52.0", mtu: 1472, checkSource: true });
+    const tunnel = { device: "flannel0", ipv4: "10.5.52.0", ipv6: null, mtu: 1472, checkSource: true };
+    assert.deepEqual(datapath.tunnel(), tunnel);
     assert.equal(plane.trouble(), null);
     const { fields } = log.lines.find(({ message }) => message === "packets are carried") ?? {};
     const on = "VnetHeader,TSO,USO,UDPSegment,UDPGRO,CoalesceTCP,CoalesceUDP,VectorChecksum";
@@ -426,6 +427,6 @@ describe("the tunnel of the data plane", () => {
     follow(udpView({ self: udpLease("10.5.99.0/24", "192.168.64.2") }));
     datapath.end("EBADFD");
     await clock.advance(1000);
-    assert.equal(datapath.tunnel()?.address, "10.5.99.0");
+    assert.equal(datapath.tunnel()?.ipv4, "10.5.99.0");
   });
 });

@@ -5,7 +5,7 @@
 #ifndef FLANNEL_UDP_COALESCE_H
 #define FLANNEL_UDP_COALESCE_H
 
-#include "ipv4.h"
+#include "ip.h"
 #include "kernel_interface.h"
 
 #include <stdbool.h>
@@ -17,12 +17,14 @@
 #define GROUP_SEGMENTS 64
 /* Flows that are interleaved in what arrives at once. */
 #define GROUPS 8
-/* An IP header without options and the longest TCP header. */
-#define GROUP_HEADERS 80
+/* An IPv6 header without extensions, which is longer than one of IPv4 without options, and the longest TCP header. */
+#define GROUP_HEADERS 100
 
 struct group {
   /* The first packet, whose headers become those of all. */
   uint8_t *packet;
+  uint8_t version;
+  size_t ip_header_length;
   size_t headers_length;
   /* Payload of the first and of every further segment but the last. */
   size_t size;
@@ -53,7 +55,7 @@ struct coalescer {
 
 /* Takes a packet, which must stay where it is, and may be changed, until coalescer_flush. Packets of one flow are
  * written in the order in which they came. */
-void coalescer_add(struct coalescer *coalescer, uint8_t *packet, const struct ipv4 *header);
+void coalescer_add(struct coalescer *coalescer, uint8_t *packet, const struct ip *header);
 
 /* Writes whatever is held. */
 void coalescer_flush(struct coalescer *coalescer);

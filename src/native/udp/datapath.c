@@ -30,7 +30,7 @@ struct datapath {
   uint64_t totals[COUNTERS];
 };
 
-int datapath_open(const struct sockaddr_in *address, int buffer, unsigned features, const struct worker_options *listeners,
+int datapath_open(const union endpoint *address, int buffer, unsigned features, const struct worker_options *listeners,
                   struct datapath **result) {
   struct datapath *datapath = calloc(1, sizeof *datapath);
   if (datapath == NULL) return -ENOMEM;

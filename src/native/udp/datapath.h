@@ -10,7 +10,7 @@ struct datapath;
 
 /* Opens the socket. `features` are those that are wanted. 0, or a negative errno: -EADDRINUSE when the port is taken,
  * -ENOENT when this host has no TUN devices. */
-int datapath_open(const struct sockaddr_in *address, int buffer, unsigned features, const struct worker_options *listeners,
+int datapath_open(const union endpoint *address, int buffer, unsigned features, const struct worker_options *listeners,
                   struct datapath **result);
 
 /* Carries the packets of the device from now on. Errors are those of tun_attach, -EALREADY when a device is attached. */

@@ -4,18 +4,21 @@
 #ifndef FLANNEL_UDP_FIB_H
 #define FLANNEL_UDP_FIB_H
 
+#include "endpoint.h"
+#include "ip.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* A peer's subnet and where its datagrams go. */
 struct route {
-  /* Host order, host bits zero. */
-  uint32_t network;
+  /* Of the subnet: 4 or 6. The peer's address may be of the other one. */
+  uint8_t version;
   uint8_t length;
-  /* Network order, as sockets want them. */
-  uint32_t address;
-  uint16_t port;
+  /* Host bits zero. */
+  uint8_t network[IP_MAX_ADDRESS];
+  union endpoint peer;
 };
 
 struct fib;
@@ -28,10 +31,11 @@ struct fib *fib_hold(struct fib *fib);
 /* Gives a reference back; NULL is fine. */
 void fib_release(struct fib *fib);
 
-/* The route of the longest prefix around the address (host order), or NULL. Four steps at most, however many peers. */
-const struct route *fib_lookup(const struct fib *fib, uint32_t address);
+/* The route of the longest prefix around the address of that version, or NULL. As many steps at most as an address has
+ * bytes, however many peers. */
+const struct route *fib_lookup(const struct fib *fib, uint8_t version, const uint8_t *address);
 
-/* Whether any route leads to the peer at this address (network order). */
-bool fib_has_peer(const struct fib *fib, uint32_t address);
+/* Whether any route leads to the peer at this address, whatever the port. */
+bool fib_has_peer(const struct fib *fib, const union endpoint *peer);
 
 #endif

@@ -1,27 +1,28 @@
-/* ICMP errors as a router sends them (RFC 792, RFC 1191, RFC 1812 section 4.3). */
+/* ICMP and ICMPv6 errors as a router sends them (RFC 792, RFC 1191, RFC 1812 section 4.3; RFC 4443). */
 
 #ifndef FLANNEL_UDP_ICMP_H
 #define FLANNEL_UDP_ICMP_H
 
-#include "ipv4.h"
+#include "ip.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* RFC 1812: an error quotes as much of the packet as fits into this. */
-#define ICMP_MAX_LENGTH 576
+/* RFC 4443: an error quotes as much of the packet as fits into what every link carries. Those of IPv4 are shorter. */
+#define ICMP_MAX_LENGTH 1280
 
+/* With ICMPv6 they are called no route to destination, packet too big, and hop limit exceeded in transit. */
 enum icmp_error { ICMP_NET_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, ICMP_TIME_EXCEEDED };
 
 /* True unless the packet must not be answered with an error: errors themselves, fragments but the first, and what does
  * not come from or go to one host. */
-bool icmp_may_answer(const uint8_t *packet, const struct ipv4 *header);
+bool icmp_may_answer(const uint8_t *packet, const struct ip *header);
 
-/* Writes the error about `packet` from `source` (host order) into `answer`, which has room for ICMP_MAX_LENGTH bytes.
- * `mtu` is told by ICMP_FRAGMENTATION_NEEDED only. Returns the length. */
-size_t icmp_write(uint8_t *answer, enum icmp_error error, uint16_t mtu, const uint8_t *packet,
-                  const struct ipv4 *header, uint32_t source);
+/* Writes the error about `packet` from `source`, an address of the packet's version, into `answer`, which has room for
+ * ICMP_MAX_LENGTH bytes. `mtu` is told by ICMP_FRAGMENTATION_NEEDED only. Returns the length. */
+size_t icmp_write(uint8_t *answer, enum icmp_error error, uint16_t mtu, const uint8_t *packet, const struct ip *header,
+                  const uint8_t *source);
 
 /* How many errors may still be sent: like the kernel's icmp_msgs_per_sec and icmp_msgs_burst. */
 struct icmp_limit {

@@ -27,15 +27,16 @@ struct inbound {
   uint8_t *buffers;
   size_t next_count;
   /* The last source that was looked up: most packets come in runs. */
-  uint32_t known_source;
-  struct in_addr known_sender;
-  uint64_t known_version;
+  uint8_t known_source[IP_MAX_ADDRESS];
+  uint8_t known_version;
+  union endpoint known_sender;
+  uint64_t known_fib;
   /* Errno of a write that no further one will mend. */
   int broken;
   struct coalescer coalescer;
   struct mmsghdr headers[MOST_MESSAGES];
   struct iovec parts[MOST_MESSAGES];
-  struct sockaddr_in senders[MOST_MESSAGES];
+  union endpoint senders[MOST_MESSAGES];
   union control controls[MOST_MESSAGES];
 };
 
@@ -51,7 +52,7 @@ static bool write_packet(void *context, const struct iovec *parts, size_t number
   if (error == EBADFD || error == EBADF) inbound->broken = error;
   if (error != EINVAL || segments == 1) return true;
   const struct virtio_net_hdr *vnet = parts[0].iov_base;
-  bool tcp = vnet->gso_type == VIRTIO_NET_HDR_GSO_TCPV4;
+  bool tcp = vnet->gso_type != VIRTIO_NET_HDR_GSO_UDP_L4;
   count(traffic, FALLBACKS, 1);
   lose_feature(traffic, tcp ? FEATURE_COALESCE_TCP : FEATURE_COALESCE_UDP, error);
   return false;
@@ -63,51 +64,52 @@ void inbound_free(struct inbound *inbound) {
   free(inbound);
 }
 
-static bool is_peer(const struct fib *fib, const struct sockaddr_in *sender, uint32_t source) {
-  const struct route *route = fib_lookup(fib, source);
-  return route != NULL && route->address == sender->sin_addr.s_addr;
+static bool is_peer(const struct fib *fib, const union endpoint *sender, const struct ip *header) {
+  const struct route *route = fib_lookup(fib, header->version, header->source);
+  return route != NULL && endpoint_is_same_host(&route->peer, sender);
+}
+
+static bool is_known(const struct inbound *inbound, const union endpoint *sender, const struct ip *header) {
+  return inbound->known_fib == inbound->traffic->fib_version && inbound->known_version == header->version &&
+         ip_is_same_address(header->version, inbound->known_source, header->source) &&
+         endpoint_is_same_host(&inbound->known_sender, sender);
 }
 
 /* Whether the packet's source lies in the subnet of the peer that sent it. NAT may have changed the sender's port. */
-static bool has_right_source(struct inbound *inbound, const struct sockaddr_in *sender, const struct ipv4 *header) {
+static bool has_right_source(struct inbound *inbound, const union endpoint *sender, const struct ip *header) {
   const struct traffic *traffic = inbound->traffic;
-  bool known = inbound->known_version == traffic->fib_version && inbound->known_source == header->source &&
-               inbound->known_sender.s_addr == sender->sin_addr.s_addr;
-  if (known) return true;
-  if (!is_peer(traffic->fib, sender, header->source)) return false;
-  inbound->known_version = traffic->fib_version;
-  inbound->known_source = header->source;
-  inbound->known_sender = sender->sin_addr;
+  if (is_known(inbound, sender, header)) return true;
+  if (!is_peer(traffic->fib, sender, header)) return false;
+  inbound->known_fib = traffic->fib_version;
+  inbound->known_version = header->version;
+  memcpy(inbound->known_source, header->source, ip_address_length(header->version));
+  inbound->known_sender = *sender;
   return true;
 }
 
 /* Larger than what our pods' devices carry. As a router would: it is passed on to the kernel, which makes fragments of
  * it, unless it forbids that; then its sender is told. */
-static bool is_refused_for_size(struct inbound *inbound, const struct sockaddr_in *sender, const uint8_t *packet,
-                                const struct ipv4 *header) {
+static bool is_refused_for_size(struct inbound *inbound, const union endpoint *sender, const uint8_t *packet,
+                                const struct ip *header) {
   struct traffic *traffic = inbound->traffic;
-  if (header->length <= traffic->settings.mtu || !ipv4_forbids_fragments(header)) return false;
+  if (header->length <= traffic->settings.mtu || !ip_forbids_fragments(header)) return false;
   count(traffic, DROPPED_OVERSIZED, 1);
   if (!may_send_icmp(traffic, packet, header)) return true;
   uint8_t answer[ICMP_MAX_LENGTH];
   size_t length = icmp_write(answer, ICMP_FRAGMENTATION_NEEDED, traffic->settings.mtu, packet, header,
-                             traffic->settings.tunnel_address);
+                             own_address(traffic, header));
   if (send_datagram(traffic, sender, answer, length)) count(traffic, ICMP_SENT, 1);
   return true;
 }
 
-static void take_packet(struct inbound *inbound, const struct sockaddr_in *sender, uint8_t *packet, size_t length) {
+static void take_packet(struct inbound *inbound, const union endpoint *sender, uint8_t *packet, size_t length) {
   struct traffic *traffic = inbound->traffic;
-  struct ipv4 header;
+  struct ip header;
   count(traffic, RECEIVED_PACKETS, 1);
   count(traffic, RECEIVED_BYTES, length);
-  switch (ipv4_parse(packet, length, &header)) {
-    case IPV4_GOOD: break;
-    case IPV4_OTHER_VERSION: count(traffic, DROPPED_NOT_IPV4, 1); return;
-    case IPV4_MALFORMED: count(traffic, DROPPED_MALFORMED, 1); return;
-  }
+  if (!read_headers(traffic, packet, length, &header)) return;
   if (traffic->settings.check_source && !has_right_source(inbound, sender, &header)) {
-    count(traffic, fib_has_peer(traffic->fib, sender->sin_addr.s_addr) ? DROPPED_WRONG_SOURCE : DROPPED_NO_PEER, 1);
+    count(traffic, fib_has_peer(traffic->fib, sender) ? DROPPED_WRONG_SOURCE : DROPPED_NO_PEER, 1);
     return;
   }
   if (is_refused_for_size(inbound, sender, packet, &header)) return;

@@ -4,21 +4,20 @@
 
 #include "checksum.h"
 
-enum ipv4_verdict ipv4_parse(const uint8_t *packet, size_t available, struct ipv4 *header) {
-  if (available == 0) return IPV4_MALFORMED;
-  if (packet[0] >> 4 != 4) return IPV4_OTHER_VERSION;
-  if (available < IPV4_HEADER) return IPV4_MALFORMED;
+enum ip_verdict ipv4_parse(const uint8_t *packet, size_t available, struct ip *header) {
+  if (available < IPV4_HEADER) return IP_MALFORMED;
+  header->version = 4;
   header->header_length = (size_t)(packet[0] & 15) * 4;
   header->length = load16(packet + IPV4_LENGTH);
   if (header->header_length < IPV4_HEADER || header->length < header->header_length || header->length > available) {
-    return IPV4_MALFORMED;
+    return IP_MALFORMED;
   }
-  header->source = load32(packet + IPV4_SOURCE);
-  header->destination = load32(packet + IPV4_DESTINATION);
+  header->source = packet + IPV4_SOURCE;
+  header->destination = packet + IPV4_DESTINATION;
   header->fragment = load16(packet + IPV4_FRAGMENT);
   header->protocol = packet[IPV4_PROTOCOL];
   header->ttl = packet[IPV4_TTL];
-  return IPV4_GOOD;
+  return IP_GOOD;
 }
 
 void ipv4_decrement_ttl(uint8_t *packet) {
@@ -37,11 +36,4 @@ void ipv4_set_checksum(uint8_t *packet, size_t header_length) {
   store_sum(packet + IPV4_CHECKSUM, (uint16_t)~checksum_fold(checksum_add(0, packet, header_length)));
 }
 
-uint64_t ipv4_pseudo_sum(const uint8_t *packet, uint8_t protocol, size_t length) {
-  return checksum_add((uint64_t)htons(protocol) + htons((uint16_t)length), packet + IPV4_SOURCE, 8);
-}
-
-bool ipv4_is_host(uint32_t address) {
-  uint32_t first = address >> 24;
-  return first != 0 && first != 127 && first < 224;
-}
+bool ipv4_is_host(const uint8_t *address) { return address[0] != 0 && address[0] != 127 && address[0] < 224; }

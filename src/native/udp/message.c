@@ -28,7 +28,7 @@ static void close_message(struct message_queue *queue, struct message *message) 
 static struct message *last_to(struct message_queue *queue, const struct route *route) {
   for (size_t i = queue->count; i-- > 0;) {
     struct message *message = &queue->messages[i];
-    if (message->to.sin_addr.s_addr == route->address && message->to.sin_port == route->port) return message;
+    if (endpoint_is_same(&message->to, &route->peer)) return message;
   }
   return NULL;
 }
@@ -41,7 +41,7 @@ static bool fits(const struct message *message, size_t length) {
 static struct message *begin(struct message_queue *queue, const struct route *route, size_t size) {
   if (queue->count == MESSAGES) return NULL;
   struct message *message = &queue->messages[queue->count++];
-  message->to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = route->port, .sin_addr.s_addr = route->address};
+  message->to = route->peer;
   message->size = (uint16_t)size;
   message->segments = 0;
   message->length = 0;
@@ -71,7 +71,7 @@ bool queue_add(struct message_queue *queue, struct traffic *traffic, const struc
 static void prepare(struct msghdr *header, struct message *message, union control *control) {
   *header = (struct msghdr){
       .msg_name = &message->to,
-      .msg_namelen = sizeof message->to,
+      .msg_namelen = endpoint_size(&message->to),
       .msg_iov = message->parts,
       .msg_iovlen = message->part_count,
   };
@@ -104,7 +104,7 @@ static bool send_apart(struct traffic *traffic, struct message *message) {
   for (size_t at = 0, parts; at < message->part_count; at += parts) {
     parts = next_datagram(message, at);
     struct msghdr header = {.msg_name = &message->to,
-                            .msg_namelen = sizeof message->to,
+                            .msg_namelen = endpoint_size(&message->to),
                             .msg_iov = message->parts + at,
                             .msg_iovlen = parts};
     ssize_t sent;

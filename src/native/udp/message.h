@@ -8,12 +8,12 @@
 
 /* Kernel: UDP_MAX_SEGMENTS, before it became 128 in 6.9. */
 #define MESSAGE_SEGMENTS 64
-/* What a UDP datagram over IPv4 can hold. */
+/* What a UDP datagram can hold over either version: over IPv4 it is less. */
 #define MESSAGE_BYTES (65535 - 20 - 8)
 #define MESSAGES 64
 
 struct message {
-  struct sockaddr_in to;
+  union endpoint to;
   uint16_t size;
   uint16_t segments;
   uint32_t length;

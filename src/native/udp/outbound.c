@@ -34,7 +34,7 @@ struct outbound {
   /* Since the last packet that could be read. */
   size_t odd_reads;
   struct message_queue queue;
-  uint8_t headers[HEADERS][TRANSPORT_MAX_HEADERS];
+  uint8_t headers[HEADERS][SEGMENT_MAX_HEADERS];
 };
 
 struct outbound *outbound_create(struct traffic *traffic) {
@@ -65,7 +65,7 @@ static void add(struct outbound *outbound, const struct route *route, const stru
 }
 
 static void refuse(struct traffic *traffic, enum counter reason, enum icmp_error error, const uint8_t *packet,
-                   const struct ipv4 *header) {
+                   const struct ip *header) {
   count(traffic, reason, 1);
   if (may_send_icmp(traffic, packet, header)) answer_host(traffic, error, 0, packet, header);
 }
@@ -83,16 +83,16 @@ static void add_segments(struct outbound *outbound, const struct route *route, c
 }
 
 /* Forwards a packet whose way is known. */
-static void forward(struct outbound *outbound, const struct route *route, uint8_t *packet, const struct ipv4 *header,
+static void forward(struct outbound *outbound, const struct route *route, uint8_t *packet, const struct ip *header,
                     const struct virtio_net_hdr *vnet) {
   struct segmenter segmenter;
-  ipv4_decrement_ttl(packet);
+  ip_decrement_ttl(packet, header);
   if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
     if (segmenter_open(&segmenter, packet, header, vnet)) add_segments(outbound, route, &segmenter);
     else count(outbound->traffic, DROPPED_MALFORMED, 1);
     return;
   }
-  if ((vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !complete_checksum(packet, header->length, vnet)) {
+  if ((vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !complete_checksum(packet, header, vnet)) {
     count(outbound->traffic, DROPPED_MALFORMED, 1);
     return;
   }
@@ -102,13 +102,9 @@ static void forward(struct outbound *outbound, const struct route *route, uint8_
 
 static void take(struct outbound *outbound, uint8_t *packet, size_t length, const struct virtio_net_hdr *vnet) {
   struct traffic *traffic = outbound->traffic;
-  struct ipv4 header;
-  switch (ipv4_parse(packet, length, &header)) {
-    case IPV4_GOOD: break;
-    case IPV4_OTHER_VERSION: count(traffic, DROPPED_NOT_IPV4, 1); return;
-    case IPV4_MALFORMED: count(traffic, DROPPED_MALFORMED, 1); return;
-  }
-  const struct route *route = fib_lookup(traffic->fib, header.destination);
+  struct ip header;
+  if (!read_headers(traffic, packet, length, &header)) return;
+  const struct route *route = fib_lookup(traffic->fib, header.version, header.destination);
   if (route == NULL) {
     refuse(traffic, DROPPED_NO_ROUTE, ICMP_NET_UNREACHABLE, packet, &header);
   } else if (header.ttl <= 1) {

@@ -3,22 +3,23 @@
 #include "segment.h"
 
 #include "checksum.h"
+#include "ipv4.h"
+#include "ipv6.h"
 
 /* The words of a TCP header that differ between segments: sequence number, data offset and flags, checksum. */
-static uint64_t tcp_common_sum(const uint8_t *packet, const uint8_t *tcp, size_t length) {
-  uint64_t sum = checksum_add(htons(PROTOCOL_TCP), packet + IPV4_SOURCE, 8);
-  sum = checksum_add(sum, tcp, TCP_SEQUENCE);
+static uint64_t tcp_common_sum(const struct ip *header, const uint8_t *tcp, size_t length) {
+  uint64_t sum = checksum_add(ip_address_sum(header), tcp, TCP_SEQUENCE);
   sum = checksum_add(sum, tcp + TCP_ACKNOWLEDGEMENT, 4);
   sum = checksum_add(sum, tcp + TCP_WINDOW, 2);
   return checksum_add(sum, tcp + TCP_CHECKSUM + 2, length - TCP_CHECKSUM - 2);
 }
 
-static uint64_t udp_common_sum(const uint8_t *packet, const uint8_t *udp) {
-  return checksum_add(checksum_add(htons(PROTOCOL_UDP), packet + IPV4_SOURCE, 8), udp, UDP_LENGTH);
+static uint64_t udp_common_sum(const struct ip *header, const uint8_t *udp) {
+  return checksum_add(ip_address_sum(header), udp, UDP_LENGTH);
 }
 
-/* The words of an IP header that differ between segments: length, identification, checksum. */
-static uint64_t ip_common_sum(const uint8_t *packet, size_t length) {
+/* The words of an IPv4 header that differ between segments: length, identification, checksum. */
+static uint64_t ipv4_common_sum(const uint8_t *packet, size_t length) {
   uint64_t sum = checksum_add(0, packet, IPV4_LENGTH);
   sum = checksum_add(sum, packet + IPV4_FRAGMENT, IPV4_CHECKSUM - IPV4_FRAGMENT);
   return checksum_add(sum, packet + IPV4_SOURCE, length - IPV4_SOURCE);
@@ -31,44 +32,55 @@ static size_t transport_header_length(const uint8_t *transport, size_t available
   return length >= TCP_HEADER && length <= available ? length : 0;
 }
 
-static uint8_t protocol_of(const struct virtio_net_hdr *vnet) {
+/* 0: no packet of that version can be what the header says. */
+static uint8_t protocol_of(const struct virtio_net_hdr *vnet, uint8_t version) {
   switch (vnet->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-    case VIRTIO_NET_HDR_GSO_TCPV4: return PROTOCOL_TCP;
+    case VIRTIO_NET_HDR_GSO_TCPV4: return version == 4 ? PROTOCOL_TCP : 0;
+    case VIRTIO_NET_HDR_GSO_TCPV6: return version == 6 ? PROTOCOL_TCP : 0;
     case VIRTIO_NET_HDR_GSO_UDP_L4: return PROTOCOL_UDP;
     default: return 0;
   }
 }
 
-bool segmenter_open(struct segmenter *segmenter, const uint8_t *packet, const struct ipv4 *header,
+bool segmenter_open(struct segmenter *segmenter, const uint8_t *packet, const struct ip *header,
                     const struct virtio_net_hdr *vnet) {
-  uint8_t protocol = protocol_of(vnet);
-  if (protocol == 0 || header->protocol != protocol || vnet->gso_size == 0 || ipv4_is_fragment(header)) return false;
+  uint8_t protocol = protocol_of(vnet, header->version);
+  if (protocol == 0 || header->protocol != protocol || vnet->gso_size == 0 || ip_is_fragment(header)) return false;
   const uint8_t *transport = packet + header->header_length;
   size_t available = header->length - header->header_length;
   size_t transport_length = transport_header_length(transport, available, protocol);
   if (transport_length == 0) return false;
   size_t payload = available - transport_length;
-  if (payload == 0) return false;
+  if (payload == 0 || header->header_length + transport_length > SEGMENT_MAX_HEADERS) return false;
   *segmenter = (struct segmenter){
       .packet = packet,
+      .version = header->version,
       .ip_header_length = header->header_length,
       .headers_length = header->header_length + transport_length,
       .payload_length = payload,
       .size = vnet->gso_size,
       .count = (payload + vnet->gso_size - 1) / vnet->gso_size,
       .protocol = protocol,
-      .ip_sum = ip_common_sum(packet, header->header_length),
-      .transport_sum = protocol == PROTOCOL_TCP ? tcp_common_sum(packet, transport, transport_length)
-                                                : udp_common_sum(packet, transport),
+      .ip_sum = header->version == 4 ? ipv4_common_sum(packet, header->header_length) : 0,
+      .transport_sum = protocol == PROTOCOL_TCP ? tcp_common_sum(header, transport, transport_length)
+                                                : udp_common_sum(header, transport),
   };
   return true;
 }
 
-static void write_ip(const struct segmenter *segmenter, size_t index, uint8_t *headers, size_t payload_length) {
+static void write_ipv4(const struct segmenter *segmenter, size_t index, uint8_t *headers, size_t payload_length) {
   uint16_t words[2] = {htons((uint16_t)(segmenter->headers_length + payload_length)),
                        htons((uint16_t)(load16(headers + IPV4_ID) + index))};
   memcpy(headers + IPV4_LENGTH, words, sizeof words);
   store_sum(headers + IPV4_CHECKSUM, (uint16_t)~checksum_fold(segmenter->ip_sum + words[0] + words[1]));
+}
+
+static void write_ip(const struct segmenter *segmenter, size_t index, uint8_t *headers, size_t payload_length) {
+  if (segmenter->version == 4) {
+    write_ipv4(segmenter, index, headers, payload_length);
+    return;
+  }
+  store16(headers + IPV6_PAYLOAD_LENGTH, (uint16_t)(segmenter->headers_length - IPV6_HEADER + payload_length));
 }
 
 static void write_tcp(const struct segmenter *segmenter, size_t index, uint8_t *tcp, const uint8_t *payload,
@@ -106,10 +118,10 @@ size_t segmenter_write(const struct segmenter *segmenter, size_t index, uint8_t 
   return length;
 }
 
-bool complete_checksum(uint8_t *packet, size_t length, const struct virtio_net_hdr *vnet) {
-  size_t start = vnet->csum_start;
+bool complete_checksum(uint8_t *packet, const struct ip *header, const struct virtio_net_hdr *vnet) {
+  size_t start = vnet->csum_start, length = header->length;
   size_t field = start + vnet->csum_offset;
-  if (start < IPV4_HEADER || field + 2 > length) return false;
+  if (start < header->header_length || field + 2 > length) return false;
   /* The field holds the pseudo header's sum. */
   uint16_t checksum = (uint16_t)~checksum_fold(checksum_add(0, packet + start, length - start));
   store_sum(packet + field, checksum != 0 || vnet->csum_offset != UDP_CHECKSUM ? checksum : 0xffff);

@@ -2,6 +2,7 @@
 
 #include "traffic.h"
 
+#include "ipv6.h"
 #include "kernel_interface.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@ const char *const counter_names[COUNTERS] = {
     [DROPPED_NO_ROUTE] = "droppedNoRoute",
     [DROPPED_TTL_EXCEEDED] = "droppedTtlExceeded",
     [DROPPED_SEND_FAILED] = "droppedSendFailed",
-    [DROPPED_NOT_IPV4] = "droppedNotIpv4",
+    [DROPPED_OTHER_VERSION] = "droppedOtherVersion",
+    [DROPPED_LINK_LOCAL] = "droppedLinkLocal",
     [DROPPED_MALFORMED] = "droppedMalformed",
     [DROPPED_OVERSIZED] = "droppedOversized",
     [DROPPED_NO_PEER] = "droppedNoPeer",
@@ -48,6 +50,34 @@ uint64_t monotonic_now(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static bool is_carried(const struct traffic *traffic, uint8_t version) {
+  return version == 4 ? traffic->settings.ipv4 : traffic->settings.ipv6;
+}
+
+bool read_headers(struct traffic *traffic, const uint8_t *packet, size_t length, struct ip *header) {
+  switch (ip_parse(packet, length, header)) {
+    case IP_GOOD: break;
+    case IP_OTHER_VERSION: count(traffic, DROPPED_OTHER_VERSION, 1); return false;
+    case IP_MALFORMED: count(traffic, DROPPED_MALFORMED, 1); return false;
+  }
+  if (!is_carried(traffic, header->version)) {
+    count(traffic, DROPPED_OTHER_VERSION, 1);
+    return false;
+  }
+  /* RFC 4291: a router forwards nothing from or to a link-local address; and there are no multicast routes. It is what
+   * the kernel says to whoever may be on the link: router solicitations and listener reports. */
+  if (header->version == 6 && !(ipv6_is_host(header->source) && ipv6_is_host(header->destination))) {
+    count(traffic, DROPPED_LINK_LOCAL, 1);
+    return false;
+  }
+  return true;
+}
+
+const uint8_t *own_address(const struct traffic *traffic, const struct ip *header) {
+  const struct traffic_settings *settings = &traffic->settings;
+  return header->version == 4 ? (const uint8_t *)&settings->ipv4_address : settings->ipv6_address.s6_addr;
+}
+
 int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t number, size_t packets) {
   size_t skipped = has_feature(traffic, FEATURE_VNET_HEADER) ? 0 : 1;
   ssize_t written;
@@ -59,9 +89,9 @@ int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t numb
   return error;
 }
 
-bool send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length) {
+bool send_datagram(struct traffic *traffic, const union endpoint *to, const void *data, size_t length) {
   ssize_t sent;
-  do sent = sendto(traffic->udp, data, length, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof *to);
+  do sent = sendto(traffic->udp, data, length, MSG_DONTWAIT, &to->any, endpoint_size(to));
   while (sent < 0 && errno == EINTR);
   if (sent < 0) {
     count(traffic, DROPPED_SEND_FAILED, 1);
@@ -75,15 +105,15 @@ bool send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const 
 }
 
 void answer_host(struct traffic *traffic, enum icmp_error error, uint16_t mtu, const uint8_t *packet,
-                 const struct ipv4 *header) {
+                 const struct ip *header) {
   uint8_t answer[ICMP_MAX_LENGTH];
-  size_t length = icmp_write(answer, error, mtu, packet, header, traffic->settings.tunnel_address);
+  size_t length = icmp_write(answer, error, mtu, packet, header, own_address(traffic, header));
   struct virtio_net_hdr plain = {0};
   const struct iovec parts[2] = {{&plain, sizeof plain}, {answer, length}};
   if (write_to_tun(traffic, parts, 2, 1) == 0) count(traffic, ICMP_SENT, 1);
 }
 
-bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ipv4 *header) {
+bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ip *header) {
   if (!icmp_may_answer(packet, header)) return false;
   if (icmp_limit_take(&traffic->icmp_limit, monotonic_now())) return true;
   count(traffic, ICMP_LIMITED, 1);

@@ -54,7 +54,8 @@ enum counter {
   DROPPED_TTL_EXCEEDED,
   DROPPED_SEND_FAILED,
   /* in both directions: */
-  DROPPED_NOT_IPV4,
+  DROPPED_OTHER_VERSION,
+  DROPPED_LINK_LOCAL,
   DROPPED_MALFORMED,
   DROPPED_OVERSIZED,
   /* inbound: */
@@ -72,8 +73,12 @@ enum counter {
 extern const char *const counter_names[COUNTERS];
 
 struct traffic_settings {
-  /* Of the TUN device, host order: the source of ICMP errors. */
-  uint32_t tunnel_address;
+  /* The IP versions that are carried; packets of others are dropped. */
+  bool ipv4;
+  bool ipv6;
+  /* Of the TUN device: the sources of ICMP errors. */
+  struct in_addr ipv4_address;
+  struct in6_addr ipv6_address;
   /* Of the TUN device, in bytes. */
   uint16_t mtu;
   /* Drop what does not come from the peer that has its inner source. */
@@ -113,19 +118,25 @@ void lose_feature(struct traffic *traffic, enum feature feature, int error);
 /* Nanoseconds on a clock that never goes back. */
 uint64_t monotonic_now(void);
 
+/* Reads a packet's headers. False when it is not one that a router forwards; it is counted then. */
+bool read_headers(struct traffic *traffic, const uint8_t *packet, size_t length, struct ip *header);
+
+/* The address of this host from which an error about the packet comes. */
+const uint8_t *own_address(const struct traffic *traffic, const struct ip *header);
+
 /* Writes what stands for `packets` to the TUN device; parts[0] is its virtio header, which is left out where the device has
  * none. Returns 0 or an errno. What was not written is counted, unless EINVAL says that a large packet was not understood:
  * it can still be written in small ones. */
 int write_to_tun(struct traffic *traffic, const struct iovec *parts, size_t count, size_t packets);
 
 /* Sends one datagram as it is. Failing is counted. */
-bool send_datagram(struct traffic *traffic, const struct sockaddr_in *to, const void *data, size_t length);
+bool send_datagram(struct traffic *traffic, const union endpoint *to, const void *data, size_t length);
 
 /* Writes an ICMP error about a packet that came from the TUN device to it. */
 void answer_host(struct traffic *traffic, enum icmp_error error, uint16_t mtu, const uint8_t *packet,
-                 const struct ipv4 *header);
+                 const struct ip *header);
 
 /* Whether a packet that is dropped may be answered with an error now; counts those that may not for their number. */
-bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ipv4 *header);
+bool may_send_icmp(struct traffic *traffic, const uint8_t *packet, const struct ip *header);
 
 #endif

@@ -17,7 +17,7 @@ static const char CLONE_DEVICE[] = "/dev/net/tun";
 
 /* Kernel: USO is had for both families or for none (set_offload() in drivers/net/tun.c). */
 static const unsigned OFFLOAD_CHECKSUM = TUN_F_CSUM;
-static const unsigned OFFLOAD_TSO = TUN_F_TSO4 | TUN_F_TSO_ECN;
+static const unsigned OFFLOAD_TSO = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 static const unsigned OFFLOAD_USO = TUN_F_USO4 | TUN_F_USO6;
 
 static int request(int fd, const char *name, int flags) {

@@ -8,6 +8,7 @@
 #include "../check.h"
 #include "../faults.h"
 #include "../packets.h"
+#include "../routes.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -39,13 +40,18 @@ void for_each_combination(void (*body)(unsigned features)) {
   }
 }
 
-static struct host open_host(uint32_t address) {
-  struct host host = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+/* On any free port. */
+static union endpoint loopback(sa_family_t family, uint32_t address) {
+  if (family == AF_INET) return endpoint_of(htonl(address), 0);
+  return (union endpoint){.v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}};
+}
+
+static struct host open_host(sa_family_t family, uint32_t address) {
+  struct host host = {.fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), .address = loopback(family, address)};
   socklen_t length = sizeof host.address;
   const int size = 1 << 20;
-  host.address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
-  check(host.fd >= 0 && bind(host.fd, (struct sockaddr *)&host.address, sizeof host.address) == 0);
-  check(getsockname(host.fd, (struct sockaddr *)&host.address, &length) == 0);
+  check(host.fd >= 0 && bind(host.fd, &host.address.any, endpoint_size(&host.address)) == 0);
+  check(getsockname(host.fd, &host.address.any, &length) == 0);
   check(setsockopt(host.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
   return host;
 }
@@ -64,11 +70,10 @@ static void note_end(void *context, int error) {
 }
 
 struct fib *rig_table(const struct host *first, const struct host *second) {
-  const struct route routes[] = {
-      {PEER_POD & 0xffffff00, 24, first->address.sin_addr.s_addr, first->address.sin_port},
-      {OTHER_PEER_POD & 0xffffff00, 24, second->address.sin_addr.s_addr, second->address.sin_port},
-  };
-  struct fib *fib = fib_create(routes, 2);
+  struct route routes[] = {route_of(PEER_POD & 0xffffff00, 24, 0, 0), route_of(OTHER_PEER_POD & 0xffffff00, 24, 0, 0),
+                           route6_of(PEER_POD, 24, 0, 0), route6_of(OTHER_PEER_POD, 24, 0, 0)};
+  for (size_t i = 0; i < 4; i++) routes[i].peer = i % 2 == 0 ? first->address : second->address;
+  struct fib *fib = fib_create(routes, 4);
   check(fib != NULL);
   return fib;
 }
@@ -84,23 +89,28 @@ bool rig_is_quiet(const struct rig *rig) {
 }
 
 static void start(struct rig *rig, bool check_source) {
-  const struct worker_options options = {
+  struct worker_options options = {
       .tun = rig->tun,
       .udp = rig->udp,
       .features = rig->features,
       .fib = rig_table(&rig->peer, &rig->other_peer),
-      .settings = {.tunnel_address = OWN, .mtu = MTU, .check_source = check_source},
+      .settings = {.ipv4 = true,
+                   .ipv6 = true,
+                   .ipv4_address.s_addr = htonl(OWN),
+                   .mtu = MTU,
+                   .check_source = check_source},
       .on_feature_lost = note_loss,
       .on_end = note_end,
       .context = rig,
   };
+  write_address(true, OWN, options.settings.ipv6_address.s6_addr);
   rig->worker = worker_start(&options);
   check(rig->worker != NULL);
 }
 
-struct rig *rig_open(unsigned features, bool check_source) {
+static struct rig *open_over(sa_family_t family, unsigned features, bool check_source) {
   struct rig *rig = must_allocate(sizeof *rig);
-  const struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(ADDRESS(127, 0, 0, 1))};
+  const union endpoint any = loopback(family, ADDRESS(127, 0, 0, 1));
   socklen_t length = sizeof rig->address;
   int ends[2];
   memset(rig, 0, sizeof *rig);
@@ -111,15 +121,19 @@ struct rig *rig_open(unsigned features, bool check_source) {
   rig->udp = underlay_socket_open(&any, 1 << 20, &rig->features);
   check(rig->udp >= 0);
   check_equal(rig->features, features);
-  check(getsockname(rig->udp, (struct sockaddr *)&rig->address, &length) == 0);
-  rig->peer = open_host(ADDRESS(127, 0, 0, 2));
-  rig->other_peer = open_host(ADDRESS(127, 0, 0, 3));
-  rig->stranger = open_host(ADDRESS(127, 0, 0, 4));
+  check(getsockname(rig->udp, &rig->address.any, &length) == 0);
+  rig->peer = open_host(family, ADDRESS(127, 0, 0, 2));
+  rig->other_peer = open_host(family, ADDRESS(127, 0, 0, 3));
+  rig->stranger = open_host(family, ADDRESS(127, 0, 0, 4));
   checksum_choose((features & FEATURE_VECTOR_CHECKSUM) != 0);
   start(rig, check_source);
   worker_add_counters(rig->worker, rig->before);
   return rig;
 }
+
+struct rig *rig_open(unsigned features, bool check_source) { return open_over(AF_INET, features, check_source); }
+
+struct rig *rig_open_over_ipv6(unsigned features) { return open_over(AF_INET6, features, true); }
 
 void rig_stop(struct rig *rig) {
   if (rig->worker != NULL) {
@@ -188,8 +202,8 @@ size_t rig_read(struct rig *rig, uint8_t *packet) {
     memcpy(packet, rig->large, left);
     return left;
   }
-  struct ipv4 header;
-  check_equal(ipv4_parse(rig->large, left, &header), IPV4_GOOD);
+  struct ip header;
+  check_equal(ip_parse(rig->large, left, &header), IP_GOOD);
   check(segmenter_open(&rig->segmenter, rig->large, &header, &vnet));
   rig->next_segment = 0;
   return read_segment(rig, packet);
@@ -203,7 +217,7 @@ void rig_send_train(const struct rig *rig, const struct host *host, const uint8_
   } control;
   struct iovec part = {(void *)data, length};
   struct msghdr header = {.msg_name = (void *)&rig->address,
-                          .msg_namelen = sizeof rig->address,
+                          .msg_namelen = endpoint_size(&rig->address),
                           .msg_iov = &part,
                           .msg_iovlen = 1,
                           .msg_control = control.bytes,
@@ -217,17 +231,15 @@ void rig_send_train(const struct rig *rig, const struct host *host, const uint8_
 }
 
 void rig_send(const struct rig *rig, const struct host *host, const uint8_t *data, size_t length) {
-  const struct sockaddr *to = (const struct sockaddr *)&rig->address;
-  check_equal(sendto(host->fd, data, length, 0, to, sizeof rig->address), length);
+  check_equal(sendto(host->fd, data, length, 0, &rig->address.any, endpoint_size(&rig->address)), length);
 }
 
 size_t rig_receive(const struct rig *rig, const struct host *host, uint8_t *packet) {
-  struct sockaddr_in from;
+  union endpoint from;
   socklen_t from_length = sizeof from;
   await(is_readable(host->fd));
-  ssize_t length = recvfrom(host->fd, packet, 65536, MSG_DONTWAIT, (struct sockaddr *)&from, &from_length);
+  ssize_t length = recvfrom(host->fd, packet, 65536, MSG_DONTWAIT, &from.any, &from_length);
   check(length >= 0);
-  check_equal(from.sin_addr.s_addr, rig->address.sin_addr.s_addr);
-  check_equal(from.sin_port, rig->address.sin_port);
+  check(endpoint_is_same(&from, &rig->address));
   return (size_t)length;
 }

@@ -24,7 +24,7 @@
 /* A peer, or somebody who wants to be one. */
 struct host {
   int fd;
-  struct sockaddr_in address;
+  union endpoint address;
 };
 
 struct rig {
@@ -33,7 +33,7 @@ struct rig {
   /* The worker's end of the TUN device, and the one at which this host's packets come and go. */
   int tun, tun_end;
   int udp;
-  struct sockaddr_in address;
+  union endpoint address;
   struct host peer, other_peer, stranger;
   uint64_t before[COUNTERS];
   atomic_int ended;
@@ -47,14 +47,16 @@ struct rig {
 /* Runs the body with all features, without each one, and without any. */
 void for_each_combination(void (*body)(unsigned features));
 
-/* A running worker that knows both peers. */
+/* A running worker that knows both peers, over IPv4 or over IPv6. Over IPv6, where the loopback device has but one address,
+ * all hosts have that. */
 struct rig *rig_open(unsigned features, bool check_source);
+struct rig *rig_open_over_ipv6(unsigned features);
 void rig_close(struct rig *rig);
 
 /* Ends the worker, and leaves the rest to rig_close(). */
 void rig_stop(struct rig *rig);
 
-/* The table in which PEER_POD's subnet is `first`'s and OTHER_PEER_POD's is `second`'s. */
+/* The table in which PEER_POD's subnets, of both versions, are `first`'s and OTHER_PEER_POD's are `second`'s. */
 struct fib *rig_table(const struct host *first, const struct host *second);
 
 /* Since rig_open(). */

@@ -98,7 +98,7 @@ static int error_with(int tun, int udp) {
                                    .udp = udp,
                                    .features = ALL_FEATURES,
                                    .fib = fib_create(NULL, 0),
-                                   .settings = {.tunnel_address = OWN, .mtu = MTU},
+                                   .settings = {.ipv4 = true, .mtu = MTU},
                                    .on_end = note_end,
                                    .context = &ended};
   struct worker *worker = worker_start(&options);
@@ -162,10 +162,10 @@ static void *flood_from_host(void *data) {
 
 static void *flood_from_peer(void *data) {
   struct flood *flood = data;
-  const struct sockaddr *to = (const struct sockaddr *)&flood->rig->address;
+  const struct sockaddr *to = &flood->rig->address.any;
   while (!atomic_load(&flood->over)) {
     uint8_t received[2000];
-    sendto(flood->rig->peer.fd, flood->inbound, flood->inbound_length, MSG_DONTWAIT, to, sizeof flood->rig->address);
+    sendto(flood->rig->peer.fd, flood->inbound, flood->inbound_length, MSG_DONTWAIT, to, endpoint_size(&flood->rig->address));
     recv(flood->rig->peer.fd, received, sizeof received, MSG_DONTWAIT);
   }
   return NULL;
@@ -302,7 +302,7 @@ CASE("can be stopped before it has done anything, and with a table that it never
   check(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, other) == 0);
   for (int i = 0; i < 100; i++) {
     const struct worker_options options = {
-        .tun = ends[0], .udp = other[0], .fib = fib_create(NULL, 0), .settings = {.mtu = MTU}};
+        .tun = ends[0], .udp = other[0], .fib = fib_create(NULL, 0), .settings = {.ipv4 = true, .mtu = MTU}};
     struct worker *worker = worker_start(&options);
     check(worker != NULL);
     if (i % 2) worker_set_fib(worker, fib_create(NULL, 0));

@@ -89,12 +89,17 @@ static struct bytes gather(const struct iovec *parts, size_t count) {
   return all;
 }
 
-static void keep_sent(const struct sockaddr_in *to, const uint8_t *data, size_t length) {
+/* Peers are known by the last word of their addresses. */
+static uint32_t peer_number(const union endpoint *to) {
+  return to->any.sa_family == AF_INET ? to->v4.sin_addr.s_addr : to->v6.sin6_addr.s6_addr32[3];
+}
+
+static void keep_sent(const union endpoint *to, const uint8_t *data, size_t length) {
   check(kernel.sent_count < MOST_KEPT);
   struct kept *kept = &kernel.sent[kernel.sent_count++];
   const struct iovec part = {(void *)data, length};
   kept->bytes = gather(&part, 1);
-  kept->to = to->sin_addr.s_addr;
+  kept->to = peer_number(to);
 }
 
 static size_t train_size(const struct msghdr *message) {
@@ -139,8 +144,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
 }
 
 ssize_t __wrap_sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *to, socklen_t size) {
-  check(fd == UDP && (flags & MSG_DONTWAIT) && size == sizeof(struct sockaddr_in));
-  keep_sent((const struct sockaddr_in *)to, data, length);
+  check(fd == UDP && (flags & MSG_DONTWAIT) && size == endpoint_size((const union endpoint *)to));
+  keep_sent((const union endpoint *)to, data, length);
   return (ssize_t)length;
 }
 

@@ -20,7 +20,7 @@
 struct waiting {
   const uint8_t *data;
   size_t length;
-  struct sockaddr_in sender;
+  union endpoint sender;
   /* Of the datagrams in the message; 0: it is one. */
   int size;
 };

@@ -10,6 +10,7 @@
 #include "kernel.h"
 
 #include "../check.h"
+#include "../routes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +33,13 @@ static const uint32_t senders[PEERS + 1] = {0x01000001, 0x01000002, 0x01000003, 
 
 static void set_up(void) {
   if (traffic.fib != NULL) return;
-  const struct route routes[PEERS] = {{ADDRESS(10, 0, 0, 0), 8, senders[0], 1},
-                                      {ADDRESS(10, 64, 0, 0), 10, senders[1], 2},
-                                      {ADDRESS(128, 0, 0, 0), 1, senders[2], 3}};
+  const struct route routes[2 * PEERS] = {
+      route_of(ADDRESS(10, 0, 0, 0), 8, senders[0], 1),   route_of(ADDRESS(10, 64, 0, 0), 10, senders[1], 2),
+      route_of(ADDRESS(128, 0, 0, 0), 1, senders[2], 3),  route6_of(ADDRESS(10, 0, 0, 0), 8, senders[0], 1),
+      route6_of(ADDRESS(10, 64, 0, 0), 10, senders[1], 2), route6_of(ADDRESS(128, 0, 0, 0), 1, senders[2], 3)};
   traffic.tun = TUN;
   traffic.udp = UDP;
-  traffic.fib = fib_create(routes, PEERS);
+  traffic.fib = fib_create(routes, 2 * PEERS);
 }
 
 static struct inbound *inbound_for(unsigned which) {
@@ -51,31 +53,40 @@ static struct inbound *inbound_for(unsigned which) {
   return *place;
 }
 
-static size_t peer_of(uint32_t address) {
+static size_t peer_of(const struct layout *layout) {
+  static const uint8_t network[4] = {0xfd, 0, 0, 0};
+  const uint8_t *at = layout->source;
+  if (layout->v6 && memcmp(at, network, 4) != 0) return PEERS;
+  uint32_t address = get32(layout->v6 ? at + 4 : at);
   if (address >> 24 == 10) return (address >> 22 & 3) == 1 ? 1 : 0;
   return address >> 31 ? 2 : PEERS;
 }
 
+/* Not for a router. */
+static bool is_of_link(const uint8_t *address) {
+  static const uint8_t nobody[16] = {0}, loopback[16] = {[15] = 1};
+  return address[0] == 0xff || (get16(address) & 0xffc0) == 0xfe80 || memcmp(address, nobody, 16) == 0 ||
+         memcmp(address, loopback, 16) == 0;
+}
+
 /* What this host is to get of a datagram. */
 static void judge(size_t sender, const uint8_t *packet, size_t available) {
-  if (available < 20 || packet[0] >> 4 != 4) return;
-  size_t header = (size_t)(packet[0] & 15) * 4, length = get16(packet + 2);
-  if (header < 20 || length < header || length > available) return;
-  if (traffic.settings.check_source && (sender == PEERS || peer_of(get32(packet + 12)) != sender)) return;
-  if (length > MTU && (get16(packet + 6) & 0x4000)) {
+  const struct layout layout = lay_out(packet, available);
+  if (!layout.good || (layout.v6 && !traffic.settings.ipv6)) return;
+  if (layout.v6 && (is_of_link(layout.source) || is_of_link(layout.destination))) return;
+  if (traffic.settings.check_source && (sender == PEERS || peer_of(&layout) != sender)) return;
+  if (layout.length > MTU && (layout.fragment & 0x4000)) {
     oversized++;
     return;
   }
   check(expected_count < MOST_KEPT);
-  expected[expected_count] = (struct bytes){must_allocate(length), length};
-  memcpy(expected[expected_count++].data, packet, length);
+  expected[expected_count] = (struct bytes){must_allocate(layout.length), layout.length};
+  memcpy(expected[expected_count++].data, packet, layout.length);
 }
 
 /* Where the packet is one, its checksums become right. */
 static void mend(uint8_t *packet, size_t available) {
-  if (available < 20 || packet[0] >> 4 != 4) return;
-  size_t header = (size_t)(packet[0] & 15) * 4, length = get16(packet + 2);
-  if (header >= 20 && length >= header && length <= available) mend_checksums(packet);
+  if (lay_out(packet, available).good) mend_checksums(packet);
 }
 
 static void add_message(struct input *input, uint8_t *place, size_t room) {
@@ -90,7 +101,7 @@ static void add_message(struct input *input, uint8_t *place, size_t room) {
     judge(sender, place + at, datagram);
   }
   struct waiting waiting = {.data = place, .length = message.length, .size = (int)size};
-  waiting.sender = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = senders[sender], .sin_port = 9};
+  waiting.sender = endpoint_of(senders[sender], 9);
   kernel_add(&waiting);
 }
 
@@ -101,10 +112,10 @@ static void deliver(uint8_t *packet, size_t length) {
 
 /* As the kernel's stack does with what is written to the device. */
 static void deliver_written(const struct kept *written) {
-  struct ipv4 header;
+  struct ip header;
   struct segmenter segmenter;
   const struct bytes *large = &written->bytes;
-  check_equal(ipv4_parse(large->data, large->length, &header), IPV4_GOOD);
+  check_equal(ip_parse(large->data, large->length, &header), IP_GOOD);
   check_equal(header.length, large->length);
   if (written->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE) {
     uint8_t *packet = must_allocate(large->length);
@@ -116,7 +127,7 @@ static void deliver_written(const struct kept *written) {
   check(segmenter.count > 1 && segmenter.count <= 64 && written->vnet.hdr_len == segmenter.headers_length);
   for (size_t i = 0; i < segmenter.count; i++) {
     const uint8_t *payload;
-    uint8_t headers[TRANSPORT_MAX_HEADERS];
+    uint8_t headers[SEGMENT_MAX_HEADERS];
     size_t length = segmenter_write(&segmenter, i, headers, &payload);
     uint8_t *packet = must_allocate(segmenter.headers_length + length);
     memcpy(packet, headers, segmenter.headers_length);
@@ -127,10 +138,10 @@ static void deliver_written(const struct kept *written) {
 
 /* A sum of 0 can be written in two ways, of which segmentation chooses one. */
 static void make_comparable(const struct bytes *packet) {
-  size_t header = (size_t)(packet->data[0] & 15) * 4;
-  if (get16(packet->data + 10) == 0xffff) put16(packet->data + 10, 0);
-  if (packet->data[9] != 6 || packet->length < header + 20) return;
-  if (get16(packet->data + header + 16) == 0xffff) put16(packet->data + header + 16, 0);
+  const struct layout layout = lay_out(packet->data, packet->length);
+  if (!layout.v6 && get16(packet->data + 10) == 0xffff) put16(packet->data + 10, 0);
+  if (layout.protocol != 6 || packet->length < layout.headers + 20) return;
+  if (get16(packet->data + layout.headers + 16) == 0xffff) put16(packet->data + layout.headers + 16, 0);
 }
 
 static void compare(void) {
@@ -153,10 +164,11 @@ static void check_answers(void) {
   check(kernel.sent_count <= oversized);
   for (size_t i = 0; i < kernel.sent_count; i++) {
     const struct bytes *answer = &kernel.sent[i].bytes;
-    check_equal(answer->length, 576);
+    bool v6 = lay_out(answer->data, answer->length).v6;
+    check_equal(answer->length, v6 ? 1280 : 576);
     check(has_right_ip_checksum(answer->data) && has_right_transport_checksum(answer->data));
-    check_equal(get16(answer->data + 20), 0x0304);
-    check_equal(get16(answer->data + 26), MTU);
+    check_equal(get16(answer->data + (v6 ? 40 : 20)), v6 ? 0x0200 : 0x0304);
+    check_equal(get16(answer->data + (v6 ? 46 : 26)), MTU);
   }
 }
 
@@ -174,8 +186,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   forget();
   kernel.refuses_large_writes = switches & 8;
   kernel.vnet_header = (switches & 3) || (switches & 16);
-  traffic.settings = (struct traffic_settings){
-      .tunnel_address = ADDRESS(10, 1, 1, 0), .mtu = MTU, .check_source = (switches & 4) != 0};
+  traffic.settings = (struct traffic_settings){.ipv4 = true,
+                                               .ipv6 = !(switches & 32),
+                                               .ipv4_address.s_addr = htonl(ADDRESS(10, 1, 1, 0)),
+                                               .mtu = MTU,
+                                               .check_source = (switches & 4) != 0};
+  write_address(true, ADDRESS(10, 1, 1, 0), traffic.settings.ipv6_address.s6_addr);
   memset(&traffic.icmp_limit, 0, sizeof traffic.icmp_limit);
   traffic.fib_version++;
   struct inbound *inbound = inbound_for(switches & 3);

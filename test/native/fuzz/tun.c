@@ -3,10 +3,12 @@
  * Input: a byte of switches; then packets, each with its length in two bytes before it. */
 
 #include "outbound.h"
+#include "segment.h"
 
 #include "kernel.h"
 
 #include "../check.h"
+#include "../routes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,25 +24,43 @@ static size_t expected_count;
 /* Packets about which there may be an ICMP error. */
 static size_t undeliverable;
 
-static const struct route routes[] = {{ADDRESS(10, 0, 0, 0), 8, 0x01000001, 1},
-                                      {ADDRESS(10, 64, 0, 0), 10, 0x01000002, 2},
-                                      {ADDRESS(128, 0, 0, 0), 1, 0x01000003, 3}};
+static uint8_t own6[16];
 
 static void set_up(void) {
   if (outbound != NULL) return;
+  struct route routes[] = {route_of(ADDRESS(10, 0, 0, 0), 8, 0x01000001, 1),
+                           route_of(ADDRESS(10, 64, 0, 0), 10, 0x01000002, 2),
+                           route_of(ADDRESS(128, 0, 0, 0), 1, 0x01000003, 3),
+                           route6_of(ADDRESS(10, 0, 0, 0), 8, 0x01000001, 1),
+                           route6_of(ADDRESS(10, 64, 0, 0), 10, 0x01000002, 2),
+                           route6_of(ADDRESS(128, 0, 0, 0), 1, 0x01000003, 3)};
+  write_address(true, ADDRESS(10, 1, 1, 0), own6);
   traffic.tun = TUN;
   traffic.udp = UDP;
-  traffic.settings = (struct traffic_settings){.tunnel_address = ADDRESS(10, 1, 1, 0), .mtu = 1472};
-  traffic.fib = fib_create(routes, 3);
+  traffic.settings =
+      (struct traffic_settings){.ipv4 = true, .ipv4_address.s_addr = htonl(ADDRESS(10, 1, 1, 0)), .mtu = 1472};
+  memcpy(&traffic.settings.ipv6_address, own6, 16);
+  traffic.fib = fib_create(routes, 6);
   traffic.fib_version = 1;
   outbound = outbound_create(&traffic);
   check(outbound != NULL);
 }
 
 /* 0: none. */
-static uint32_t peer_of(uint32_t address) {
+static uint32_t peer_of(const struct layout *layout) {
+  static const uint8_t network[4] = {0xfd, 0, 0, 0};
+  const uint8_t *at = layout->destination;
+  if (layout->v6 && memcmp(at, network, 4) != 0) return 0;
+  uint32_t address = get32(layout->v6 ? at + 4 : at);
   if (address >> 24 == 10) return (address >> 22 & 3) == 1 ? 0x01000002 : 0x01000001;
   return address >> 31 ? 0x01000003 : 0;
+}
+
+/* Not for a router. */
+static bool is_of_link(const uint8_t *address) {
+  static const uint8_t nobody[16] = {0}, loopback[16] = {[15] = 1};
+  return address[0] == 0xff || (get16(address) & 0xffc0) == 0xfe80 || memcmp(address, nobody, 16) == 0 ||
+         memcmp(address, loopback, 16) == 0;
 }
 
 static void expect(uint32_t to, const uint8_t *packet, size_t length) {
@@ -51,20 +71,36 @@ static void expect(uint32_t to, const uint8_t *packet, size_t length) {
   memcpy(kept->bytes.data, packet, length);
 }
 
-static void expect_segments(uint32_t to, const uint8_t *packet, size_t length, const struct virtio_net_hdr *vnet) {
-  size_t ip = (size_t)(packet[0] & 15) * 4, left = length - ip;
-  bool tcp = (vnet->gso_type & 0x7f) == VIRTIO_NET_HDR_GSO_TCPV4;
-  if (packet[9] != (tcp ? 6 : 17) || (get16(packet + 6) & 0x3fff) != 0 || left < (tcp ? 20 : 8)) return;
+static bool is_type_of(uint8_t gso_type, const struct layout *layout) {
+  uint8_t type = gso_type & 0x7f;
+  if (type == VIRTIO_NET_HDR_GSO_UDP_L4) return layout->protocol == 17;
+  return layout->protocol == 6 && type == (layout->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
+}
+
+static void write_lengths(uint8_t *segment, bool v6, size_t length, size_t index) {
+  if (v6) {
+    put16(segment + 4, (uint16_t)(length - 40));
+    return;
+  }
+  put16(segment + 2, (uint16_t)length);
+  put16(segment + 4, (uint16_t)(get16(segment + 4) + index));
+}
+
+static void expect_segments(uint32_t to, const uint8_t *packet, const struct layout *layout,
+                            const struct virtio_net_hdr *vnet) {
+  size_t ip = layout->headers, left = layout->length - ip;
+  bool tcp = layout->protocol == 6;
+  if (!is_type_of(vnet->gso_type, layout) || (layout->fragment & 0x3fff) != 0 || left < (tcp ? 20 : 8)) return;
   size_t transport = tcp ? (size_t)(packet[ip + 12] >> 4) * 4 : 8;
   if (transport < (tcp ? 20 : 8) || transport >= left || vnet->gso_size == 0) return;
-  size_t headers = ip + transport, payload = length - headers;
+  size_t headers = ip + transport, payload = layout->length - headers;
+  if (headers > SEGMENT_MAX_HEADERS) return;
   for (size_t at = 0, index = 0; at < payload; at += vnet->gso_size, index++) {
-    uint8_t segment[65536];
+    uint8_t segment[65536 + 40];
     size_t part = payload - at < vnet->gso_size ? payload - at : vnet->gso_size;
     memcpy(segment, packet, headers);
     memcpy(segment + headers, packet + headers + at, part);
-    put16(segment + 2, (uint16_t)(headers + part));
-    put16(segment + 4, (uint16_t)(get16(packet + 4) + index));
+    write_lengths(segment, layout->v6, headers + part, index);
     if (tcp) put32(segment + ip + 4, (uint32_t)(get32(packet + ip + 4) + at));
     if (tcp && at + part < payload) segment[ip + 13] &= 0xf6;
     if (tcp && index > 0) segment[ip + 13] &= 0x7f;
@@ -75,24 +111,18 @@ static void expect_segments(uint32_t to, const uint8_t *packet, size_t length, c
 }
 
 /* RFC 1071 over the bytes from csum_start on. */
-static bool complete(uint8_t *packet, size_t length, const struct virtio_net_hdr *vnet) {
+static bool complete(uint8_t *packet, const struct layout *layout, const struct virtio_net_hdr *vnet) {
   size_t start = vnet->csum_start, field = start + vnet->csum_offset;
-  if (start < 20 || field + 2 > length) return false;
-  uint16_t checksum = (uint16_t)~naive_sum(0, packet + start, length - start);
+  if (start < layout->headers || field + 2 > layout->length) return false;
+  uint16_t checksum = (uint16_t)~naive_sum(0, packet + start, layout->length - start);
   put16(packet + field, checksum == 0 && vnet->csum_offset == 6 ? 0xffff : checksum);
   return true;
 }
 
-/* What the peers are to get of a packet. */
-static void judge(const uint8_t *bytes, size_t available, const struct virtio_net_hdr *vnet) {
-  uint8_t packet[65536];
-  if (available < 20 || bytes[0] >> 4 != 4) return;
-  size_t header = (size_t)(bytes[0] & 15) * 4, length = get16(bytes + 2);
-  if (header < 20 || length < header || length > available) return;
-  memcpy(packet, bytes, length);
-  uint32_t to = peer_of(get32(packet + 16));
-  if (to == 0 || packet[8] <= 1) {
-    undeliverable++;
+/* A hop less. */
+static void hop(uint8_t *packet, bool v6) {
+  if (v6) {
+    packet[7]--;
     return;
   }
   /* RFC 1141: a hop less is 0x0100 more. */
@@ -101,20 +131,32 @@ static void judge(const uint8_t *bytes, size_t available, const struct virtio_ne
   uint32_t sum = (uint32_t)get16(packet + 10) + 0x0100;
   put16(packet + 10, (uint16_t)(sum > 0xffff ? sum - 0xffff : sum));
   check(right == has_right_ip_checksum(packet));
-  if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
-    uint8_t type = vnet->gso_type & 0x7f;
-    if (type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_UDP_L4) {
-      expect_segments(to, packet, length, vnet);
-    }
+}
+
+/* What the peers are to get of a packet. */
+static void judge(const uint8_t *bytes, size_t available, const struct virtio_net_hdr *vnet) {
+  uint8_t packet[65536 + 40];
+  const struct layout layout = lay_out(bytes, available);
+  if (!layout.good || (layout.v6 ? !traffic.settings.ipv6 : !traffic.settings.ipv4)) return;
+  if (layout.v6 && (is_of_link(layout.source) || is_of_link(layout.destination))) return;
+  memcpy(packet, bytes, layout.length);
+  uint32_t to = peer_of(&layout);
+  if (to == 0 || layout.ttl <= 1) {
+    undeliverable++;
     return;
   }
-  if ((vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !complete(packet, length, vnet)) return;
-  expect(to, packet, length);
+  hop(packet, layout.v6);
+  if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+    expect_segments(to, packet, &layout, vnet);
+    return;
+  }
+  if ((vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !complete(packet, &layout, vnet)) return;
+  expect(to, packet, layout.length);
 }
 
 /* A checksum of 0 and one of 0xffff are the same where 0 does not mean that there is none. */
 static void make_comparable(const struct bytes *packet) {
-  if (get16(packet->data + 10) == 0xffff) put16(packet->data + 10, 0);
+  if (packet->data[0] >> 4 == 4 && get16(packet->data + 10) == 0xffff) put16(packet->data + 10, 0);
 }
 
 static void compare(void) {
@@ -132,17 +174,24 @@ static void compare(void) {
   }
 }
 
+static void check_answer(const struct bytes *answer) {
+  const struct layout layout = lay_out(answer->data, answer->length);
+  check(layout.good && layout.length == answer->length);
+  check_equal(layout.protocol, layout.v6 ? 58 : 1);
+  check(answer->length >= layout.headers + 8 + (layout.v6 ? 40 : 20) && answer->length <= (layout.v6 ? 1280 : 576));
+  check(has_right_ip_checksum(answer->data) && has_right_transport_checksum(answer->data));
+  /* It goes to where the quoted packet came from. */
+  const uint8_t *quoted = answer->data + layout.headers + 8;
+  if (layout.v6) check_bytes(layout.destination, quoted + 8, 16);
+  else check_bytes(layout.destination, quoted + 12, 4);
+  if (layout.v6) check_bytes(layout.source, own6, 16);
+}
+
 static void check_answers(void) {
   check(kernel.written_count <= undeliverable);
   for (size_t i = 0; i < kernel.written_count; i++) {
-    const struct bytes *answer = &kernel.written[i].bytes;
     check_equal(kernel.written[i].vnet.gso_type, VIRTIO_NET_HDR_GSO_NONE);
-    check(answer->length >= 48 && answer->length <= 576);
-    check_equal(answer->data[0], 0x45);
-    check_equal(answer->data[9], 1);
-    check_equal(get16(answer->data + 2), answer->length);
-    check(has_right_ip_checksum(answer->data) && has_right_transport_checksum(answer->data));
-    check_equal(get32(answer->data + 16), get32(answer->data + 28 + 12));
+    check_answer(&kernel.written[i].bytes);
   }
 }
 
@@ -155,6 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   expected_count = undeliverable = 0;
   kernel.vnet_header = switches & 1;
   kernel.refuses_trains = switches & 4;
+  traffic.settings.ipv6 = !(switches & 8);
   memset(&traffic.icmp_limit, 0, sizeof traffic.icmp_limit);
   atomic_store(&traffic.features,
                (switches & 1 ? FEATURE_VNET_HEADER : 0u) | (switches & 2 ? FEATURE_UDP_SEGMENT : 0u));

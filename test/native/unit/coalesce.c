@@ -87,8 +87,8 @@ static bool goes_together(struct packet_spec spec, void (*change)(struct packet_
 
 static void change_tos(struct packet_spec *spec) { spec->tos ^= 1; }
 static void change_ttl(struct packet_spec *spec) { spec->ttl--; }
-static void change_fragment(struct packet_spec *spec) { spec->fragment ^= IPV4_DONT_FRAGMENT; }
-static void make_fragment(struct packet_spec *spec) { spec->fragment = IPV4_MORE_FRAGMENTS; }
+static void change_fragment(struct packet_spec *spec) { spec->fragment ^= IP_DONT_FRAGMENT; }
+static void make_fragment(struct packet_spec *spec) { spec->fragment = IP_MORE_FRAGMENTS; }
 static void change_id(struct packet_spec *spec) { spec->id += 7; }
 static void add_ip_options(struct packet_spec *spec) { spec->ip_options = 4; }
 static void skip_bytes(struct packet_spec *spec) { spec->sequence++; }

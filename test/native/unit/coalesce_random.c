@@ -9,7 +9,7 @@ static void vary(struct packet_spec *spec) {
   bool tcp = spec->protocol == PROTOCOL_TCP;
   if (random_chance(15)) spec->payload = random_below(2000);
   if (random_chance(20)) spec->id = (uint16_t)random_number();
-  if (random_chance(25)) spec->fragment ^= IPV4_DONT_FRAGMENT;
+  if (random_chance(25)) spec->fragment ^= IP_DONT_FRAGMENT;
   if (random_chance(30)) spec->ttl = (uint8_t)(1 + random_below(255));
   if (random_chance(30)) spec->tos = (uint8_t)random_number();
   if (tcp && random_chance(15)) spec->sequence += random_below(5000);
@@ -27,14 +27,15 @@ static size_t make_odd_packet(uint8_t *packet, const struct packet_spec *regular
   if (tcp && random_chance(30)) spec.flags = (uint8_t)random_number();
   if (random_chance(30)) spec.ip_options = random_below(11) * 4;
   if (random_chance(30)) spec.fragment = (uint16_t)random_number();
-  if (random_chance(60)) spec.protocol = (uint8_t)random_number();
+  /* With IPv6 some numbers are no protocols. */
+  if (random_chance(60)) spec.protocol = (uint8_t)(random_number() | (spec.v6 ? 0x80 : 0));
   size_t length = make_packet(packet, &spec);
-  size_t transport = 20 + spec.ip_options;
+  size_t transport = headers_before_transport(&spec);
   if (tcp && length > transport + 12 && random_chance(40)) packet[transport + 12] = (uint8_t)random_number();
   if (tcp && length > transport + 12 && random_chance(2)) mend_checksums(packet);
   if (!tcp && length >= transport + 8 && random_chance(20)) put16(packet + transport + 6, 0);
   if (!tcp && length >= transport + 8 && random_chance(30)) packet[transport + 5] ^= 1;
-  if (random_chance(30)) packet[random_chance(2) ? 10 : length - 1] ^= 4;
+  if (random_chance(30)) packet[random_chance(2) ? (spec.v6 ? transport - 1 : 10) : length - 1] ^= 4;
   return length;
 }
 
@@ -48,8 +49,9 @@ static void play_randomly(void) {
     uint32_t source = SENDER + random_below(2);
     specs[i] = random_chance(2) ? tcp_spec(source, RECEIVER, random_below(2000))
                                 : udp_spec(source, RECEIVER, random_below(2000));
+    specs[i].v6 = random_chance(2);
     specs[i].source_port = (uint16_t)(1000 + i);
-    specs[i].fragment = random_chance(2) ? 0 : IPV4_DONT_FRAGMENT;
+    specs[i].fragment = random_chance(2) ? 0 : IP_DONT_FRAGMENT;
   }
   for (unsigned i = 0, flow = 0; i < 100; i++) {
     if (random_chance(3)) flow = random_below(flows);

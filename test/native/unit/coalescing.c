@@ -14,7 +14,7 @@ static void keep(struct coalescing *coalescing, uint8_t *data, size_t length) {
 }
 
 /* As the kernel's stack does with a large packet. */
-static void keep_segments(struct coalescing *coalescing, uint8_t *packet, const struct ipv4 *header,
+static void keep_segments(struct coalescing *coalescing, uint8_t *packet, const struct ip *header,
                           const struct virtio_net_hdr *vnet, size_t segments) {
   struct segmenter segmenter;
   check_equal(vnet->flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
@@ -25,7 +25,7 @@ static void keep_segments(struct coalescing *coalescing, uint8_t *packet, const 
   check_equal(segmenter.count, segments);
   for (size_t i = 0; i < segments; i++) {
     const uint8_t *payload;
-    uint8_t headers[TRANSPORT_MAX_HEADERS];
+    uint8_t headers[SEGMENT_MAX_HEADERS];
     size_t length = segmenter_write(&segmenter, i, headers, &payload);
     uint8_t *segment = must_allocate(segmenter.headers_length + length);
     memcpy(segment, headers, segmenter.headers_length);
@@ -37,13 +37,13 @@ static void keep_segments(struct coalescing *coalescing, uint8_t *packet, const 
 static bool write_packet(void *context, const struct iovec *parts, size_t count, size_t segments) {
   struct coalescing *coalescing = context;
   const struct virtio_net_hdr *vnet = parts[0].iov_base;
-  struct ipv4 header;
+  struct ip header;
   size_t length = 0, at = 0;
   check_equal(parts[0].iov_len, sizeof *vnet);
   for (size_t i = 1; i < count; i++) length += parts[i].iov_len;
   uint8_t *packet = must_allocate(length);
   for (size_t i = 1; i < count; at += parts[i++].iov_len) memcpy(packet + at, parts[i].iov_base, parts[i].iov_len);
-  check_equal(ipv4_parse(packet, length, &header), IPV4_GOOD);
+  check_equal(ip_parse(packet, length, &header), IP_GOOD);
   check_equal(header.length, length);
   bool large = vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE;
   check_equal(large, segments > 1);
@@ -75,13 +75,13 @@ void close_coalescing(struct coalescing *coalescing) {
 
 void hand_over(struct coalescing *coalescing, const uint8_t *packet, size_t length) {
   uint8_t *copy = must_allocate(length), *lent = must_allocate(length);
-  struct ipv4 header;
+  struct ip header;
   check(coalescing->given_count < MOST_PACKETS);
   memcpy(copy, packet, length);
   memcpy(lent, packet, length);
   coalescing->lent[coalescing->given_count] = lent;
   coalescing->given[coalescing->given_count++] = (struct bytes){copy, length};
-  check_equal(ipv4_parse(lent, length, &header), IPV4_GOOD);
+  check_equal(ip_parse(lent, length, &header), IP_GOOD);
   coalescer_add(&coalescing->coalescer, lent, &header);
 }
 

@@ -2,31 +2,37 @@
 
 #include "../check.h"
 #include "../packets.h"
+#include "../routes.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 #define SUITE "the forwarding table"
 
+static bool has_peer(const struct fib *fib, uint32_t address) {
+  const union endpoint peer = endpoint_of(address, 1);
+  return fib_has_peer(fib, &peer);
+}
+
 /* What the table is to find: of the longest prefixes around the address the one that came last. */
 static const struct route *scan(const struct route *routes, size_t count, uint32_t address) {
   const struct route *best = NULL;
   for (size_t i = 0; i < count; i++) {
     uint32_t mask = routes[i].length == 0 ? 0 : UINT32_MAX << (32 - routes[i].length);
-    if ((address & mask) != (routes[i].network & mask)) continue;
+    if ((address & mask) != (get32(routes[i].network) & mask)) continue;
     if (best == NULL || routes[i].length >= best->length) best = &routes[i];
   }
   return best;
 }
 
 static void compare(const struct fib *fib, const struct route *routes, size_t count, uint32_t address) {
-  const struct route *expected = scan(routes, count, address), *actual = fib_lookup(fib, address);
+  const struct route *expected = scan(routes, count, address), *actual = lookup(fib, address);
   check_context("%zu routes, address %#x", count, address);
   check((actual == NULL) == (expected == NULL));
   if (expected == NULL) return;
   check_equal(actual->length, expected->length);
-  check_equal(actual->address, expected->address);
-  check_equal(actual->port, expected->port);
+  check_equal(actual->peer.v4.sin_addr.s_addr, expected->peer.v4.sin_addr.s_addr);
+  check_equal(actual->peer.v4.sin_port, expected->peer.v4.sin_port);
 }
 
 /* Close together, so that prefixes lie within each other and come twice. */
@@ -34,7 +40,7 @@ static struct route random_route(uint32_t spread) {
   uint8_t length = (uint8_t)random_below(33);
   uint32_t mask = length == 0 ? 0 : UINT32_MAX << (32 - length);
   uint32_t network = (ADDRESS(10, 0, 0, 0) + random_below(spread)) & mask;
-  return (struct route){network, length, (uint32_t)random_number(), (uint16_t)random_number()};
+  return route_of(network, length, (uint32_t)random_number(), (uint16_t)random_number());
 }
 
 static void compare_with_scan(size_t count, uint32_t spread, int lookups) {
@@ -44,7 +50,7 @@ static void compare_with_scan(size_t count, uint32_t spread, int lookups) {
   check(fib != NULL);
   for (int i = 0; i < lookups; i++) {
     const struct route *near = count > 0 ? &routes[random_below((uint32_t)count)] : NULL;
-    uint32_t edge = near == NULL ? 0 : near->network + random_below(3) - 1;
+    uint32_t edge = near == NULL ? 0 : get32(near->network) + random_below(3) - 1;
     compare(fib, routes, count, random_chance(2) ? edge : ADDRESS(10, 0, 0, 0) + random_below(spread));
     compare(fib, routes, count, (uint32_t)random_number());
   }
@@ -63,54 +69,54 @@ CASE("finds what a scan of all routes finds, among 20,000 random prefixes") {
 
 CASE("finds nothing when it is empty") {
   struct fib *fib = fib_create(NULL, 0);
-  check(fib_lookup(fib, 0) == NULL);
-  check(fib_lookup(fib, ADDRESS(10, 1, 2, 3)) == NULL);
-  check(fib_lookup(fib, UINT32_MAX) == NULL);
-  check(!fib_has_peer(fib, 0));
+  check(lookup(fib, 0) == NULL);
+  check(lookup(fib, ADDRESS(10, 1, 2, 3)) == NULL);
+  check(lookup(fib, UINT32_MAX) == NULL);
+  check(!has_peer(fib, 0));
   fib_release(fib);
 }
 
 CASE("finds the longest of nested prefixes, whatever their order") {
   struct route routes[] = {
-      {ADDRESS(10, 1, 2, 3), 32, 32, 1}, {0, 0, 1, 1},
-      {ADDRESS(10, 1, 2, 0), 24, 24, 1}, {ADDRESS(10, 0, 0, 0), 8, 8, 1},
-      {ADDRESS(10, 1, 0, 0), 16, 16, 1}, {ADDRESS(10, 1, 2, 2), 31, 31, 1},
+      route_of(ADDRESS(10, 1, 2, 3), 32, 32, 1), route_of(0, 0, 1, 1),
+      route_of(ADDRESS(10, 1, 2, 0), 24, 24, 1), route_of(ADDRESS(10, 0, 0, 0), 8, 8, 1),
+      route_of(ADDRESS(10, 1, 0, 0), 16, 16, 1), route_of(ADDRESS(10, 1, 2, 2), 31, 31, 1),
   };
   struct fib *fib = fib_create(routes, 6);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 2, 3))->address, 32);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 2, 2))->address, 31);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 2, 4))->address, 24);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 3, 3))->address, 16);
-  check_equal(fib_lookup(fib, ADDRESS(10, 2, 2, 3))->address, 8);
-  check_equal(fib_lookup(fib, ADDRESS(11, 1, 2, 3))->address, 1);
+  check_equal(lookup(fib, ADDRESS(10, 1, 2, 3))->peer.v4.sin_addr.s_addr, 32);
+  check_equal(lookup(fib, ADDRESS(10, 1, 2, 2))->peer.v4.sin_addr.s_addr, 31);
+  check_equal(lookup(fib, ADDRESS(10, 1, 2, 4))->peer.v4.sin_addr.s_addr, 24);
+  check_equal(lookup(fib, ADDRESS(10, 1, 3, 3))->peer.v4.sin_addr.s_addr, 16);
+  check_equal(lookup(fib, ADDRESS(10, 2, 2, 3))->peer.v4.sin_addr.s_addr, 8);
+  check_equal(lookup(fib, ADDRESS(11, 1, 2, 3))->peer.v4.sin_addr.s_addr, 1);
   fib_release(fib);
 }
 
 CASE("takes the later of two routes for one prefix, and ignores host bits") {
-  struct route routes[] = {
-      {ADDRESS(10, 1, 2, 0), 24, 1, 1}, {ADDRESS(10, 9, 0, 0), 16, 2, 2}, {ADDRESS(10, 1, 2, 77), 24, 3, 3}};
+  struct route routes[] = {route_of(ADDRESS(10, 1, 2, 0), 24, 1, 1), route_of(ADDRESS(10, 9, 0, 0), 16, 2, 2),
+                           route_of(ADDRESS(10, 1, 2, 77), 24, 3, 3)};
   struct fib *fib = fib_create(routes, 3);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 2, 200))->port, 3);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 2, 200))->network, ADDRESS(10, 1, 2, 0));
+  check_equal(lookup(fib, ADDRESS(10, 1, 2, 200))->peer.v4.sin_port, 3);
+  check_equal(get32(lookup(fib, ADDRESS(10, 1, 2, 200))->network), ADDRESS(10, 1, 2, 0));
   fib_release(fib);
 }
 
 CASE("knows its peers by their addresses") {
   struct route routes[500];
-  for (uint32_t i = 0; i < 500; i++) routes[i] = (struct route){i << 8, 24, i * 2 + 1, 8285};
+  for (uint32_t i = 0; i < 500; i++) routes[i] = route_of(i << 8, 24, i * 2 + 1, 8285);
   struct fib *fib = fib_create(routes, 500);
-  for (uint32_t i = 0; i < 1002; i++) check_equal(fib_has_peer(fib, i), i % 2 == 1 && i < 1000);
+  for (uint32_t i = 0; i < 1002; i++) check_equal(has_peer(fib, i), i % 2 == 1 && i < 1000);
   fib_release(fib);
 }
 
 CASE("keeps its own copy of the routes, for as long as anyone holds it") {
   struct route *routes = must_allocate(sizeof *routes);
-  *routes = (struct route){ADDRESS(10, 1, 2, 0), 24, 7, 8285};
+  *routes = route_of(ADDRESS(10, 1, 2, 0), 24, 7, 8285);
   struct fib *fib = fib_create(routes, 1);
   free(routes);
   check(fib_hold(fib) == fib);
   fib_release(fib);
-  check_equal(fib_lookup(fib, ADDRESS(10, 1, 2, 3))->address, 7);
+  check_equal(lookup(fib, ADDRESS(10, 1, 2, 3))->peer.v4.sin_addr.s_addr, 7);
   fib_release(fib);
   fib_release(NULL);
 }
@@ -125,14 +131,14 @@ static uint64_t processor_time(void) {
 static uint64_t cost_of_lookups(uint32_t count) {
   const uint32_t network = ADDRESS(10, 0, 0, 0);
   struct route *routes = must_allocate(count * sizeof *routes);
-  for (uint32_t i = 0; i < count; i++) routes[i] = (struct route){network + (i << 8), 24, i + 1, 8285};
+  for (uint32_t i = 0; i < count; i++) routes[i] = route_of(network + (i << 8), 24, i + 1, 8285);
   struct fib *fib = fib_create(routes, count);
   uint64_t best = UINT64_MAX;
   for (int attempt = 0; attempt < 5; attempt++) {
     uint64_t before = processor_time();
     for (uint32_t i = 0; i < 1000000; i++) {
       uint32_t subnet = i * 2654435761u % count;
-      check(fib_lookup(fib, network + (subnet << 8) + (i & 255))->address == subnet + 1);
+      check(lookup(fib, network + (subnet << 8) + (i & 255))->peer.v4.sin_addr.s_addr == subnet + 1);
     }
     uint64_t cost = processor_time() - before;
     if (cost < best) best = cost;

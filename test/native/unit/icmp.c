@@ -1,4 +1,5 @@
 #include "icmp.h"
+#include "ipv4.h"
 
 #include "../check.h"
 #include "../packets.h"
@@ -13,21 +14,23 @@
 
 static bool may_answer(const struct packet_spec *spec) {
   uint8_t packet[2000];
-  struct ipv4 header;
+  struct ip header;
   size_t length = make_packet(packet, spec);
-  check_equal(ipv4_parse(packet, length, &header), IPV4_GOOD);
+  check_equal(ip_parse(packet, length, &header), IP_GOOD);
   return icmp_may_answer(packet, &header);
 }
 
 /* Writes an error about such a packet and checks what all errors have in common. Returns its length. */
 static size_t write_error(uint8_t *answer, enum icmp_error error, uint16_t mtu, const struct packet_spec *spec) {
   uint8_t *about = must_allocate(LARGEST);
-  struct ipv4 header;
+  struct ip header;
+  uint8_t router[4];
+  put32(router, ROUTER);
   size_t length = make_packet(about, spec);
   uint8_t *packet = must_allocate(length);
   memcpy(packet, about, length);
-  check_equal(ipv4_parse(packet, length, &header), IPV4_GOOD);
-  size_t written = icmp_write(answer, error, mtu, packet, &header, ROUTER);
+  check_equal(ip_parse(packet, length, &header), IP_GOOD);
+  size_t written = icmp_write(answer, error, mtu, packet, &header, router);
   check_equal(get16(answer + 2), written);
   check_equal(answer[0], 0x45);
   check_equal(answer[9], 1);
@@ -93,10 +96,10 @@ CASE("is sent about packets of any protocol between hosts") {
 CASE("is not sent about ICMP errors, but about echo requests and other questions") {
   struct packet_spec spec = udp_spec(SENDER, RECEIVER, 8);
   uint8_t packet[100];
-  struct ipv4 header;
+  struct ip header;
   spec.protocol = PROTOCOL_ICMP;
   size_t length = make_packet(packet, &spec);
-  check_equal(ipv4_parse(packet, length, &header), IPV4_GOOD);
+  check_equal(ip_parse(packet, length, &header), IP_GOOD);
   for (unsigned type = 0; type < 19; type++) {
     packet[20] = (uint8_t)type;
     bool error = type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
@@ -108,17 +111,17 @@ CASE("is not sent about ICMP errors, but about echo requests and other questions
 CASE("is not sent about an ICMP message without a type") {
   uint8_t *packet = must_allocate(20);
   struct packet_spec spec = {.source = SENDER, .destination = RECEIVER, .protocol = PROTOCOL_ICMP, .ttl = 1};
-  struct ipv4 header;
-  check_equal(ipv4_parse(packet, make_packet(packet, &spec), &header), IPV4_GOOD);
+  struct ip header;
+  check_equal(ip_parse(packet, make_packet(packet, &spec), &header), IP_GOOD);
   check(!icmp_may_answer(packet, &header));
   free(packet);
 }
 
 CASE("is sent about the first fragment only") {
   struct packet_spec spec = udp_spec(SENDER, RECEIVER, 100);
-  spec.fragment = IPV4_MORE_FRAGMENTS;
+  spec.fragment = IP_MORE_FRAGMENTS;
   check(may_answer(&spec));
-  spec.fragment = IPV4_MORE_FRAGMENTS | 1;
+  spec.fragment = IP_MORE_FRAGMENTS | 1;
   check(!may_answer(&spec));
   spec.fragment = 185;
   check(!may_answer(&spec));

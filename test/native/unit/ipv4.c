@@ -8,10 +8,15 @@
 #define SUITE "the IPv4 header"
 
 /* In memory that ends where the packet does. */
-static enum ipv4_verdict parse(const uint8_t *bytes, size_t length, struct ipv4 *header) {
+static enum ip_verdict parse(const uint8_t *bytes, size_t length, struct ip *header) {
   uint8_t *copy = must_allocate(length);
   memcpy(copy, bytes, length);
-  enum ipv4_verdict verdict = ipv4_parse(copy, length, header);
+  enum ip_verdict verdict = ip_parse(copy, length, header);
+  /* The caller's packet, which is the same, lives on. */
+  if (verdict == IP_GOOD) {
+    header->source = bytes + (header->source - copy);
+    header->destination = bytes + (header->destination - copy);
+  }
   free(copy);
   return verdict;
 }
@@ -28,12 +33,12 @@ CASE("is read field by field") {
   spec.fragment = 0x2123;
   spec.ttl = 77;
   size_t length = make_packet(packet, &spec);
-  struct ipv4 header;
-  check_equal(parse(packet, length, &header), IPV4_GOOD);
+  struct ip header;
+  check_equal(parse(packet, length, &header), IP_GOOD);
   check_equal(header.header_length, 60);
   check_equal(header.length, length);
-  check_equal(header.source, ADDRESS(10, 1, 2, 3));
-  check_equal(header.destination, ADDRESS(192, 168, 3, 4));
+  check_equal(get32(header.source), ADDRESS(10, 1, 2, 3));
+  check_equal(get32(header.destination), ADDRESS(192, 168, 3, 4));
   check_equal(header.fragment, 0x2123);
   check_equal(header.protocol, PROTOCOL_UDP);
   check_equal(header.ttl, 77);
@@ -42,68 +47,68 @@ CASE("is read field by field") {
 CASE("may be followed by what does not belong to the packet") {
   uint8_t packet[200] = {0};
   size_t length = good_packet(packet);
-  struct ipv4 header;
-  check_equal(parse(packet, sizeof packet, &header), IPV4_GOOD);
+  struct ip header;
+  check_equal(parse(packet, sizeof packet, &header), IP_GOOD);
   check_equal(header.length, length);
 }
 
 CASE("may stand alone") {
   uint8_t packet[20] = {0x45, 0, 0, 20};
-  struct ipv4 header;
-  check_equal(parse(packet, sizeof packet, &header), IPV4_GOOD);
+  struct ip header;
+  check_equal(parse(packet, sizeof packet, &header), IP_GOOD);
   check_equal(header.length, 20);
 }
 
 CASE("is malformed when there is nothing, or less than 20 bytes of it") {
   uint8_t packet[200];
-  struct ipv4 header;
+  struct ip header;
   good_packet(packet);
-  for (size_t length = 0; length < IPV4_HEADER; length++) check_equal(parse(packet, length, &header), IPV4_MALFORMED);
+  for (size_t length = 0; length < IPV4_HEADER; length++) check_equal(parse(packet, length, &header), IP_MALFORMED);
 }
 
 CASE("is of another version when it says so, however short the packet is") {
   uint8_t packet[200];
-  struct ipv4 header;
+  struct ip header;
   size_t length = good_packet(packet);
   for (unsigned version = 0; version < 16; version++) {
     packet[0] = (uint8_t)(version << 4 | 5);
-    if (version == 4) continue;
-    check_equal(parse(packet, length, &header), IPV4_OTHER_VERSION);
-    check_equal(parse(packet, 1, &header), IPV4_OTHER_VERSION);
+    if (version == 4 || version == 6) continue;
+    check_equal(parse(packet, length, &header), IP_OTHER_VERSION);
+    check_equal(parse(packet, 1, &header), IP_OTHER_VERSION);
   }
 }
 
 CASE("is malformed when it says that it is shorter than 20 bytes") {
   uint8_t packet[200];
-  struct ipv4 header;
+  struct ip header;
   size_t length = good_packet(packet);
   for (uint8_t words = 0; words < 5; words++) {
     packet[0] = 0x40 | words;
-    check_equal(parse(packet, length, &header), IPV4_MALFORMED);
+    check_equal(parse(packet, length, &header), IP_MALFORMED);
   }
 }
 
 CASE("is malformed when it says that it is longer than the packet") {
   uint8_t packet[60] = {0};
-  struct ipv4 header;
+  struct ip header;
   for (uint8_t words = 6; words < 16; words++) {
     packet[0] = 0x40 | words;
     store16(packet + IPV4_LENGTH, (uint16_t)(words * 4 - 1));
-    check_equal(parse(packet, sizeof packet, &header), IPV4_MALFORMED);
+    check_equal(parse(packet, sizeof packet, &header), IP_MALFORMED);
     store16(packet + IPV4_LENGTH, (uint16_t)(words * 4));
-    check_equal(parse(packet, sizeof packet, &header), IPV4_GOOD);
+    check_equal(parse(packet, sizeof packet, &header), IP_GOOD);
   }
 }
 
 CASE("is malformed when the packet is longer than what has arrived") {
   uint8_t packet[200];
-  struct ipv4 header;
+  struct ip header;
   size_t length = good_packet(packet);
-  for (size_t arrived = 0; arrived < length; arrived++) check_equal(parse(packet, arrived, &header), IPV4_MALFORMED);
+  for (size_t arrived = 0; arrived < length; arrived++) check_equal(parse(packet, arrived, &header), IP_MALFORMED);
   store16(packet + IPV4_LENGTH, 65535);
-  check_equal(parse(packet, sizeof packet, &header), IPV4_MALFORMED);
+  check_equal(parse(packet, sizeof packet, &header), IP_MALFORMED);
   store16(packet + IPV4_LENGTH, 0);
-  check_equal(parse(packet, sizeof packet, &header), IPV4_MALFORMED);
+  check_equal(parse(packet, sizeof packet, &header), IP_MALFORMED);
 }
 
 CASE("keeps a right checksum when the TTL is decremented, for all TTLs and checksums") {
@@ -151,13 +156,22 @@ CASE("has a pseudo header of addresses, protocol and length") {
   uint8_t packet[2000];
   for (int i = 0; i < 1000; i++) {
     struct packet_spec spec = udp_spec((uint32_t)random_number(), (uint32_t)random_number(), random_below(1900));
+    spec.v6 = random_chance(2);
     make_packet(packet, &spec);
-    uint64_t sum = ipv4_pseudo_sum(packet, PROTOCOL_UDP, spec.payload + 8);
+    struct ip header;
+    check_equal(ip_parse(packet, sizeof packet, &header), IP_GOOD);
+    uint64_t sum = ip_pseudo_sum(&header, spec.payload + 8);
     uint16_t halves[2] = {0, pseudo_sum(packet)};
     while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
     memcpy(halves, &sum, 2);
     check_equal(ntohs(halves[0]), halves[1]);
   }
+}
+
+static bool is_host(uint32_t address) {
+  uint8_t bytes[4];
+  put32(bytes, address);
+  return ipv4_is_host(bytes);
 }
 
 CASE("names a host unless the address is of network 0, loopback, multicast, reserved or broadcast") {
@@ -170,6 +184,6 @@ CASE("names a host unless the address is of network 0, loopback, multicast, rese
                              ADDRESS(239, 1, 1, 1),
                              ADDRESS(240, 0, 0, 1),
                              ADDRESS(255, 255, 255, 255)};
-  for (size_t i = 0; i < sizeof hosts / 4; i++) check(ipv4_is_host(hosts[i]));
-  for (size_t i = 0; i < sizeof others / 4; i++) check(!ipv4_is_host(others[i]));
+  for (size_t i = 0; i < sizeof hosts / 4; i++) check(is_host(hosts[i]));
+  for (size_t i = 0; i < sizeof others / 4; i++) check(!is_host(others[i]));
 }

@@ -3,6 +3,7 @@
 #include "../check.h"
 #include "../faults.h"
 #include "../packets.h"
+#include "../routes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static void check_sent(const struct script *script) {
   for (size_t i = 0; i < script->count; i++) {
     const struct bytes *packet = &script->packets[i];
     size_t at = 0;
-    while (at < script->count && (seen[at] || pretended.sent[at].to.sin_addr.s_addr != packet->data[18])) at++;
+    while (at < script->count && (seen[at] || pretended.sent[at].to.v4.sin_addr.s_addr != packet->data[18])) at++;
     check_context("packet %zu of %zu", i, script->count);
     check(at < script->count);
     seen[at] = true;
@@ -51,9 +52,9 @@ static void check_sent(const struct script *script) {
 
 static void run(struct script *script, unsigned features) {
   const struct source source = {PRETENDED_DEVICE, next_packet, script};
-  const struct route routes[] = {{ADDRESS(10, 1, 2, 0), 24, 2, 1}, {ADDRESS(10, 1, 3, 0), 24, 3, 1}};
+  const struct route routes[] = {route_of(ADDRESS(10, 1, 2, 0), 24, 2, 1), route_of(ADDRESS(10, 1, 3, 0), 24, 3, 1)};
   struct fib *fib = fib_create(routes, 2);
-  struct traffic traffic = {.tun = PRETENDED_DEVICE, .udp = PRETENDED_SOCKET, .settings = {.mtu = 1472}, .fib = fib};
+  struct traffic traffic = {.tun = PRETENDED_DEVICE, .udp = PRETENDED_SOCKET, .settings = {.ipv4 = true, .mtu = 1472}, .fib = fib};
   reset_pretended_socket();
   read_from(&source);
   atomic_init(&traffic.features, features);
@@ -118,9 +119,9 @@ static size_t next_odd(void *context, uint8_t *buffer) {
 static struct turn run_odd(size_t odd, size_t packets) {
   struct odd_script script = {.spec = udp_spec(ADDRESS(10, 1, 1, 5), ADDRESS(10, 1, 2, 1), 100), .odd = odd, .packets = packets};
   const struct source source = {PRETENDED_DEVICE, next_odd, &script};
-  const struct route route = {ADDRESS(10, 1, 2, 0), 24, 2, 1};
+  const struct route route = route_of(ADDRESS(10, 1, 2, 0), 24, 2, 1);
   struct fib *fib = fib_create(&route, 1);
-  struct traffic traffic = {.tun = PRETENDED_DEVICE, .udp = PRETENDED_SOCKET, .settings = {.mtu = 1472}, .fib = fib};
+  struct traffic traffic = {.tun = PRETENDED_DEVICE, .udp = PRETENDED_SOCKET, .settings = {.ipv4 = true, .mtu = 1472}, .fib = fib};
   reset_pretended_socket();
   read_from(&source);
   atomic_init(&traffic.features, 0);

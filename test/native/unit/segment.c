@@ -13,12 +13,12 @@
 struct large {
   uint8_t *packet;
   size_t length;
-  struct ipv4 header;
+  struct ip header;
   struct virtio_net_hdr vnet;
 };
 
 static size_t headers_of(const struct packet_spec *spec) {
-  return 20 + spec->ip_options + (spec->protocol == PROTOCOL_TCP ? 20 + spec->tcp_options : 8);
+  return headers_before_transport(spec) + (spec->protocol == PROTOCOL_TCP ? 20 + spec->tcp_options : 8);
 }
 
 /* As the kernel hands it over: the transport's checksum is that of the pseudo header only. */
@@ -26,16 +26,17 @@ static struct large make_large(const struct packet_spec *spec, size_t size) {
   struct large large = {.packet = must_allocate(headers_of(spec) + spec->payload)};
   bool tcp = spec->protocol == PROTOCOL_TCP;
   large.length = make_packet(large.packet, spec);
-  put16(large.packet + 20 + spec->ip_options + (tcp ? 16 : 6), pseudo_sum(large.packet));
+  size_t start = headers_before_transport(spec);
+  put16(large.packet + start + (tcp ? 16 : 6), pseudo_sum(large.packet));
   large.vnet = (struct virtio_net_hdr){
       .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-      .gso_type = tcp ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4,
+      .gso_type = !tcp ? VIRTIO_NET_HDR_GSO_UDP_L4 : spec->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
       .hdr_len = (uint16_t)headers_of(spec),
       .gso_size = (uint16_t)size,
-      .csum_start = (uint16_t)(20 + spec->ip_options),
+      .csum_start = (uint16_t)start,
       .csum_offset = tcp ? 16 : 6,
   };
-  check_equal(ipv4_parse(large.packet, large.length, &large.header), IPV4_GOOD);
+  check_equal(ip_parse(large.packet, large.length, &large.header), IP_GOOD);
   return large;
 }
 
@@ -51,9 +52,13 @@ static size_t expect(uint8_t *segment, const struct large *large, const struct p
   size_t left = spec->payload - offset, length = left < large->vnet.gso_size ? left : large->vnet.gso_size;
   memcpy(segment, large->packet, headers);
   memcpy(segment + headers, large->packet + headers + offset, length);
-  put16(segment + 2, (uint16_t)(headers + length));
-  put16(segment + 4, (uint16_t)(spec->id + index));
-  uint8_t *transport = segment + 20 + spec->ip_options;
+  if (spec->v6) {
+    put16(segment + 4, (uint16_t)(headers + length - 40));
+  } else {
+    put16(segment + 2, (uint16_t)(headers + length));
+    put16(segment + 4, (uint16_t)(spec->id + index));
+  }
+  uint8_t *transport = segment + headers_before_transport(spec);
   if (spec->protocol == PROTOCOL_TCP) {
     put32(transport + 4, (uint32_t)(spec->sequence + offset));
     if (index + 1 < count) transport[13] &= 0xff & ~0x09;
@@ -95,8 +100,9 @@ static struct packet_spec random_spec(void) {
   spec.urgent = (uint16_t)random_number();
   spec.tos = (uint8_t)random_number();
   spec.ttl = (uint8_t)random_number();
-  spec.fragment = random_chance(2) ? IPV4_DONT_FRAGMENT : 0;
-  spec.ip_options = random_chance(2) ? 0 : random_below(11) * 4;
+  spec.fragment = random_chance(2) ? IP_DONT_FRAGMENT : 0;
+  spec.v6 = random_chance(2);
+  spec.ip_options = random_chance(2) ? 0 : random_below(spec.v6 ? 6 : 11) * 4;
   spec.tcp_options = random_below(11) * 4;
   spec.option = (uint8_t)random_number();
   spec.payload = 1 + random_below(random_chance(2) ? 3000 : (uint32_t)(LARGEST - headers_of(&spec)));
@@ -106,8 +112,8 @@ static struct packet_spec random_spec(void) {
 CASE("makes of any large packet what is expected, segment for segment") {
   for (int i = 0; i < 1500; i++) {
     struct packet_spec spec = random_spec();
-    size_t least = spec.payload / 100 + 1;
-    compare_segments(&spec, least + random_below((uint32_t)(spec.payload + 200 - least)));
+    size_t least = spec.payload / 100 + 1, size = least + random_below((uint32_t)(spec.payload + 200 - least));
+    compare_segments(&spec, size < LARGEST ? size : LARGEST);
   }
 }
 
@@ -139,7 +145,7 @@ static void flags_of_three(uint8_t flags, uint8_t found[3]) {
   struct segmenter segmenter;
   check(segmenter_open(&segmenter, large.packet, &large.header, &large.vnet));
   for (size_t i = 0; i < 3; i++) {
-    uint8_t headers[TRANSPORT_MAX_HEADERS];
+    uint8_t headers[SEGMENT_MAX_HEADERS];
     const uint8_t *payload;
     segmenter_write(&segmenter, i, headers, &payload);
     found[i] = headers[20 + TCP_FLAGS];
@@ -177,7 +183,7 @@ CASE("never makes a UDP checksum of 0, which would mean that there is none") {
     struct large large = make_large(&spec, 100);
     put16(large.packet + 28, (uint16_t)i);
     struct segmenter segmenter;
-    uint8_t headers[TRANSPORT_MAX_HEADERS];
+    uint8_t headers[SEGMENT_MAX_HEADERS];
     const uint8_t *payload;
     check(segmenter_open(&segmenter, large.packet, &large.header, &large.vnet));
     segmenter_write(&segmenter, 0, headers, &payload);
@@ -207,7 +213,7 @@ CASE("refuses a packet whose virtio header is about something else") {
 
 CASE("refuses fragments") {
   struct packet_spec spec = tcp_spec(SENDER, RECEIVER, 3000);
-  const uint16_t fragments[] = {IPV4_MORE_FRAGMENTS, 1, IPV4_MORE_FRAGMENTS | 100};
+  const uint16_t fragments[] = {IP_MORE_FRAGMENTS, 1, IP_MORE_FRAGMENTS | 100};
   for (size_t i = 0; i < 3; i++) {
     spec.fragment = fragments[i];
     struct large large = make_large(&spec, 1000);
@@ -223,7 +229,7 @@ static bool can_open_cut(uint8_t protocol, size_t left, uint8_t data_offset) {
   struct large large = {.packet = packet, .length = make_packet(packet, &spec)};
   packet[9] = protocol;
   if (left > 12) packet[20 + 12] = (uint8_t)(data_offset << 4);
-  check_equal(ipv4_parse(packet, large.length, &large.header), IPV4_GOOD);
+  check_equal(ip_parse(packet, large.length, &large.header), IP_GOOD);
   struct virtio_net_hdr vnet = {.gso_size = 1000};
   vnet.gso_type = protocol == PROTOCOL_TCP ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_UDP_L4;
   bool opened = can_open(&large, &vnet);
@@ -249,14 +255,15 @@ static bool complete(uint8_t *packet, size_t length, size_t start, size_t offset
   struct virtio_net_hdr vnet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
                                 .csum_start = (uint16_t)start,
                                 .csum_offset = (uint16_t)offset};
-  return complete_checksum(packet, length, &vnet);
+  const struct ip header = {.version = 4, .header_length = 20, .length = length};
+  return complete_checksum(packet, &header, &vnet);
 }
 
 CASE("makes that of TCP and UDP right, for all payloads and IP options") {
   for (int i = 0; i < 3000; i++) {
     struct packet_spec spec = random_spec();
     struct large large = make_large(&spec, 1);
-    check(complete(large.packet, large.length, large.vnet.csum_start, large.vnet.csum_offset));
+    check(complete_checksum(large.packet, &large.header, &large.vnet));
     check(has_right_transport_checksum(large.packet));
     free(large.packet);
   }

@@ -3,6 +3,7 @@
 #include "sending.h"
 
 #include "../check.h"
+#include "../routes.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,7 +24,9 @@ struct sending *open_sending(unsigned features) {
   sending->tun = ends[1];
   sending->traffic.tun = ends[0];
   sending->traffic.udp = PRETENDED_SOCKET;
-  sending->traffic.settings = (struct traffic_settings){.tunnel_address = ADDRESS(10, 1, 1, 0), .mtu = MTU};
+  sending->traffic.settings = (struct traffic_settings){
+      .ipv4 = true, .ipv6 = true, .ipv4_address.s_addr = htonl(ADDRESS(10, 1, 1, 0)), .mtu = MTU};
+  write_address(true, ADDRESS(10, 1, 1, 0), sending->traffic.settings.ipv6_address.s6_addr);
   sending->traffic.on_feature_lost = note_loss;
   sending->traffic.context = sending;
   atomic_init(&sending->traffic.features, features);
@@ -44,6 +47,13 @@ uint64_t counted(const struct sending *sending, enum counter which) {
 
 void send_all(struct sending *sending) { queue_send(&sending->queue, &sending->traffic, true); }
 
+static union endpoint peer_endpoint(uint32_t peer) {
+  if (peer < OVER_IPV6) return endpoint_of(htonl(ADDRESS(192, 0, 2, 0) + peer), htons(8285));
+  union endpoint endpoint = {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(8285)}};
+  write_address(true, peer, endpoint.v6.sin6_addr.s6_addr);
+  return endpoint;
+}
+
 void give(struct sending *sending, uint32_t to, const struct packet_spec *spec, bool apart) {
   uint8_t packet[LARGEST];
   size_t length = make_packet(packet, spec);
@@ -53,8 +63,8 @@ void give(struct sending *sending, uint32_t to, const struct packet_spec *spec, 
   sending->given[sending->given_count].to = to;
   sending->given[sending->given_count].data = data;
   sending->given[sending->given_count++].length = length;
-  struct route route = {.address = htonl(ADDRESS(192, 0, 2, 0) + to), .port = htons(8285)};
-  size_t first = apart ? 28 : length;
+  struct route route = {.peer = peer_endpoint(to)};
+  size_t first = apart ? headers_before_transport(spec) + 8 : length;
   struct iovec parts[2] = {{data, first}, {data + first, length - first}};
   if (queue_add(&sending->queue, &sending->traffic, &route, parts, apart ? 2 : 1)) return;
   send_all(sending);
@@ -70,12 +80,11 @@ void check_all_sent(const struct sending *sending) {
   bool seen[MOST_PACKETS] = {false};
   check_equal(pretended.sent_count, sending->given_count);
   for (size_t i = 0; i < sending->given_count; i++) {
-    uint32_t address = htonl(ADDRESS(192, 0, 2, 0) + sending->given[i].to);
+    const union endpoint peer = peer_endpoint(sending->given[i].to);
     size_t next = 0;
-    while (next < pretended.sent_count && (seen[next] || pretended.sent[next].to.sin_addr.s_addr != address)) next++;
+    while (next < pretended.sent_count && (seen[next] || !endpoint_is_same(&pretended.sent[next].to, &peer))) next++;
     check(next < pretended.sent_count);
     seen[next] = true;
-    check_equal(ntohs(pretended.sent[next].to.sin_port), 8285);
     check_equal(pretended.sent[next].length, sending->given[i].length);
     check_bytes(pretended.sent[next].data, sending->given[i].data, sending->given[i].length);
   }

@@ -32,7 +32,8 @@ struct sending *open_sending(unsigned features);
 struct sending *open_refusing(int of_trains, int of_singles);
 void close_sending(struct sending *sending);
 
-/* Gives a packet to be sent to peer `to`, in one or two pieces. */
+/* Gives a packet to be sent to peer `to`, in one or two pieces. Peers from OVER_IPV6 on have IPv6 addresses. */
+#define OVER_IPV6 100
 void give(struct sending *sending, uint32_t to, const struct packet_spec *spec, bool apart);
 void give_many(struct sending *sending, uint32_t to, size_t payload, size_t count);
 void send_all(struct sending *sending);

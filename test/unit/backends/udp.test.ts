@@ -223,7 +223,8 @@ describe("what udp hands to the data path", () => {
   it("is the tunnel: our device, its address, our subnet's first", () => {
     assert.deepEqual(userspace().tunnel(udpView()), {
       device: FLANNEL0,
-      address: "10.5.52.0",
+      ipv4: "10.5.52.0",
+      ipv6: null,
       mtu: 1472,
       checkSource: true,
     });
