@@ -50,7 +50,7 @@ async function exchange(socket: Socket, own: string, other: string, bytes: numbe
 
 /** Datagrams of many sizes, each of which must come back as it went. */
 function echo(address: string, done: () => void): void {
-  const socket = createSocket("udp4");
+  const socket = createSocket(datagramsOf(address));
   const waiting = new Map<number, Buffer>();
   let next = 0;
   let differ = 0;
@@ -82,8 +82,12 @@ function echo(address: string, done: () => void): void {
   fill();
 }
 
+function datagramsOf(address: string): "udp4" | "udp6" {
+  return address.includes(":") ? "udp6" : "udp4";
+}
+
 function serve(address: string, bytes: number): void {
-  const datagrams = createSocket("udp4");
+  const datagrams = createSocket(datagramsOf(address));
   datagrams.on("message", (message, { port, address: from }) => datagrams.send(message, port, from));
   datagrams.bind(PORT, address);
   const server = createServer({ allowHalfOpen: true }, (socket) => {

@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Pod } from "../../lab/cni.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -14,9 +13,20 @@ const PROGRAM = join(import.meta.dirname, "transfer-end.js");
 /** Ample: it takes a second on a quiet machine. */
 const LIMIT = seconds(30);
 
+/** Where an end runs, and the address that the other end calls, of either version. */
+export interface TransferEnd {
+  readonly namespace: string;
+  readonly address: string;
+}
+
 /** What both ends say of what they have received, sorted: "datagrams intact" and "stream intact" twice. */
-export async function transfer(from: Pod, to: Pod, bytes: number, signal: AbortSignal): Promise<readonly string[]> {
-  const command = (pod: Pod, role: string) =>
+export async function transfer(
+  from: TransferEnd,
+  to: TransferEnd,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const command = (pod: TransferEnd, role: string) =>
     inNamespace(pod.namespace, [process.execPath, PROGRAM, role, to.address, `${bytes}`]);
   const [file = "", ...args] = command(to, "serve");
   const server = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
