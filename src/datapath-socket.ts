@@ -6,6 +6,7 @@ import type { Userspace } from "./backends/userspace.ts";
 import { createComplaint } from "./base/complaint.ts";
 import type { Datapath, DatapathCounters, DatapathOptions, OpenDatapath } from "./base/datapath.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
+import { familyOf } from "./base/ip.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
 
@@ -100,8 +101,12 @@ function open(options: DatapathOptions, deps: SocketDeps, onEnded: (errno: strin
   try {
     return deps.openDatapath(options, { onEnded, onFeatureLost });
   } catch (error) {
-    throw describeOpenError(error, `${options.address}:${options.port}`);
+    throw describeOpenError(error, authorityOf(options));
   }
+}
+
+function authorityOf({ address, port }: DatapathOptions): string {
+  return familyOf(address) === "ipv6" ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function describeOpenError(error: unknown, address: string): unknown {

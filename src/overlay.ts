@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Backend } from "./backends/backend.ts";
-import { backendSettings, checkFamilies, createBackend } from "./backends/registry.ts";
+import { backendSettings, createBackend } from "./backends/registry.ts";
 import { FlannelError, isError } from "./base/errors.ts";
 import { type Ip, type Prefix, type Prefix4, prefix4Contains } from "./base/ip.ts";
 import { type Prefix6, prefix6Contains } from "./base/ipv6.ts";
@@ -22,7 +22,6 @@ export interface Overlay {
 export function readOverlay(text: string, key: string): Overlay {
   try {
     const network = parseNetworkConfig(text);
-    checkFamilies(network);
     return { text, network, backend: createBackend(network.backend) };
   } catch (error) {
     if (!isError(error, "config.invalid")) throw error;

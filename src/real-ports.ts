@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
 import { messageOf } from "./base/errors.ts";
+import { familyOf } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
 import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
@@ -60,7 +61,7 @@ function namingHolder(open: OpenDatapath): OpenDatapath {
     try {
       return open(options, listener);
     } catch (error) {
-      const holder = codeOf(error) === "EADDRINUSE" ? udpPortHolder(options.port) : null;
+      const holder = codeOf(error) === "EADDRINUSE" ? udpPortHolder(options.port, familyOf(options.address)) : null;
       throw holder === null ? error : Object.assign(error as Error, { holder });
     }
   };

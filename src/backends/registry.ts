@@ -16,16 +16,14 @@ interface BackendKind {
   readonly create: (options: RawOptions) => Backend;
   /** The members of Backend that it reads, with the values that it goes by. */
   readonly settings: (options: RawOptions) => BackendSettings;
-  /** False for a backend that carries IPv4 only. */
-  readonly carriesIpv6: boolean;
 }
 
 export type BackendSettings = { readonly [name: string]: Json };
 
 const BACKENDS: Readonly<Record<string, BackendKind>> = {
-  vxlan: { create: createVxlan, settings: vxlanSettings, carriesIpv6: true },
-  "host-gw": { create: createHostGw, settings: hostGwSettings, carriesIpv6: true },
-  udp: { create: createUdp, settings: udpSettings, carriesIpv6: false },
+  vxlan: { create: createVxlan, settings: vxlanSettings },
+  "host-gw": { create: createHostGw, settings: hostGwSettings },
+  udp: { create: createUdp, settings: udpSettings },
 };
 
 /** The types that a network config may ask for. */
@@ -37,14 +35,6 @@ const NOT_BUILT = ["alloc", "extension", "ipip", "ipsec", "tencent-vpc", "wiregu
 /** Throws `config.invalid` for an unknown type or for options that the backend does not accept. */
 export function createBackend({ type, options }: NetworkConfig["backend"]): Backend {
   return backendKind(type).create(options);
-}
-
-/** Throws `config.invalid` for a network of a family that the backend does not carry. */
-export function checkFamilies({ ipv6, backend: { type } }: Pick<NetworkConfig, "ipv6" | "backend">): void {
-  if (ipv6 === null || backendKind(type).carriesIpv6) return;
-  const able = BACKEND_TYPES.filter((name) => backendKind(name).carriesIpv6).join(" or ");
-  const reason = `the backend ${type} carries IPv4 only: set EnableIPv6 to false, or Backend.Type to ${able}`;
-  throw new FlannelError("config.invalid", { at: "$.EnableIPv6", reason });
 }
 
 /** What the backend makes of the Backend object, defaults filled in, without Type. Throws like createBackend. */

@@ -3,9 +3,7 @@
 import { DATAPATH_FEATURES, type DatapathFeature } from "../base/datapath.ts";
 import { boolean, integer, type Json, jsonObject } from "../base/json.ts";
 import { readMtu } from "./mtu.ts";
-
-/** Outer IPv4 (20) and UDP (8) headers. */
-export const OVERHEAD = 28;
+import { OVERHEAD } from "./udp-carrier.ts";
 
 export interface UdpOptions {
   readonly port: number;

@@ -3,7 +3,6 @@
 // entry that gives that MAC the peer's underlay address. Pure: the kernel is touched by whoever applies the plan.
 
 import type { IfAddr } from "../base/ip.ts";
-import { type Ipv6, isLinkLocalIpv6 } from "../base/ipv6.ts";
 import { type Mac, randomMac } from "../base/mac.ts";
 import type { Random } from "../base/random.ts";
 import { KERNEL_PROTOCOL, type LinkName, type NetObject, objectFamily, type VxlanLink } from "../net/objects.ts";
@@ -15,7 +14,8 @@ import { familiesOf } from "../subnet/network-families.ts";
 import type { Backend, HostView, NetworkView } from "./backend.ts";
 import { createDirectRoute, type DirectRoute } from "./direct-route.ts";
 import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
-import { overlayMtu } from "./mtu.ts";
+import { isKernelAddress } from "./kernel-address.ts";
+import { overlayMtu, tooNarrowForIpv6 } from "./mtu.ts";
 import { portConflict } from "./vxlan-conflict.ts";
 import { readVxlanOptions, type VxlanOptions } from "./vxlan-options.ts";
 import { baseOf, ipv4Side, ipv6Side, type VxlanSide } from "./vxlan-side.ts";
@@ -63,12 +63,8 @@ interface Means {
   readonly directRoutes: { readonly ipv4: DirectRoute; readonly ipv6: DirectRoute };
 }
 
-/** Kernel: a device with a smaller MTU has no IPv6 (IPV6_MIN_MTU, RFC 8200). */
-const LEAST_IPV6_MTU = 1280;
-
 function tooNarrow({ family, overhead }: VxlanSide, mtu: number): string | null {
-  if (family === "ipv4" || mtu >= LEAST_IPV6_MTU) return null;
-  return `IPv6 needs an MTU of at least ${LEAST_IPV6_MTU} in the overlay, and so of ${LEAST_IPV6_MTU + overhead} on the underlay, which has ${mtu + overhead}`;
+  return family === "ipv4" ? null : tooNarrowForIpv6(mtu, overhead);
 }
 
 /** The MAC in our record is the one that every peer has programmed: keeping it means that nobody has to change. */
@@ -154,11 +150,6 @@ function hostAddressOf({ family }: VxlanSide, address: string): IfAddr {
 /** A MAC has one FDB entry. When two records announce it (a host came back under another address), the newer is right. */
 function isNewer(peer: Lease, rival: Lease): boolean {
   return BigInt(peer.version.modRevision) > BigInt(rival.version.modRevision);
-}
-
-/** Kernel: every interface that is up has one in fe80::/10, of its own making. */
-function isKernelAddress(address: IfAddr): boolean {
-  return isLinkLocalIpv6(address as string as Ipv6);
 }
 
 /**

@@ -9,7 +9,7 @@ import type {
   ForwardRoute,
 } from "../base/datapath.ts";
 import { DATAPATH_FEATURES } from "../base/datapath.ts";
-import { type Ip, type Ipv4, ipv4Octets, prefixLength } from "../base/ip.ts";
+import { familyOf, type Ip, type Ipv4, ipv4Octets, prefixLength } from "../base/ip.ts";
 import { type Ipv6, ipv6Octets } from "../base/ipv6.ts";
 
 type Listener = (kind: number, feature: number, errno: string) => void;
@@ -90,7 +90,7 @@ function encodeRoutes(routes: readonly ForwardRoute[]): Uint8Array {
 }
 
 function versionOf(address: Ip): 4 | 6 {
-  return address.includes(":") ? 6 : 4;
+  return familyOf(address) === "ipv6" ? 6 : 4;
 }
 
 function octets(address: Ip): Buffer {

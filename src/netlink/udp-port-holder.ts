@@ -2,12 +2,17 @@
 // not told.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { Family } from "../base/ip.ts";
+
+/** By family, where sockets are looked for that are in the way of one of its own. Those of IPv6 can be in that of IPv4. */
+const TABLES: Readonly<Record<Family, readonly string[]>> = { ipv4: ["udp", "udp6"], ipv6: ["udp6"] };
 
 /** "process 4711 (cilium-agent)", or the kernel itself; null when nobody has it, or it cannot be told. */
-export function udpPortHolder(port: number): string | null {
+export function udpPortHolder(port: number, family: Family): string | null {
   try {
-    const inodes = inodesOf(readFileSync("/proc/self/net/udp", "utf8"), port);
-    if (inodes.length === 0) return null;
+    const found = TABLES[family].map((name) => inodesOf(readFileSync(`/proc/self/net/${name}`, "utf8"), port));
+    const inodes = found.find((some) => some.length > 0);
+    if (inodes === undefined) return null;
     const sockets = new Set(inodes.map((inode) => `socket:[${inode}]`));
     const pid = readdirSync("/proc").find((entry) => /^\d+$/.test(entry) && hasOpen(entry, sockets));
     if (pid === undefined)

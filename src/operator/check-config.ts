@@ -2,7 +2,7 @@
 // Pure. All judgement is the daemon's own (src/subnet/network-config.ts, src/backends); here it is only asked for more
 // than the first problem.
 
-import { type BackendSettings, backendSettings, checkFamilies, unknownBackendMembers } from "../backends/registry.ts";
+import { type BackendSettings, backendSettings, unknownBackendMembers } from "../backends/registry.ts";
 import { isError } from "../base/errors.ts";
 import {
   CONFIG_PARTS,
@@ -38,7 +38,6 @@ export function checkConfig(text: string): ConfigCheck {
 
 function acceptConfig(text: string): ValidConfig {
   const network = parseNetworkConfig(text);
-  checkFamilies(network);
   const settings = backendSettings(network.backend);
   const unread = [...unknownConfigMembers(text), ...unknownBackendMembers(network.backend)];
   return { kind: "valid", network, settings, unread };

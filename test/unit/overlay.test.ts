@@ -87,10 +87,6 @@ describe("an overlay", () => {
     for (const [bad, place] of [
       ['{"Network": "10.5.0.0/16", "Backend": {}}', /config: \$\.Backend\.Type/],
       ['{"Network": ', /config: line 1, column 13/],
-      [
-        text({ Type: "udp" }, { EnableIPv6: true, IPv6Network: "fd00::/48" }),
-        /config: \$\.EnableIPv6: the backend udp carries IPv4 only: set EnableIPv6 to false, or Backend\.Type to vxlan or host-gw/,
-      ],
     ] as const) {
       assert.throws(
         () => readOverlay(bad, KEY),
