@@ -10,10 +10,18 @@ import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { DATAPATH_FEATURES, type DatapathFeature } from "../../src/base/datapath.ts";
 import { parseIpv6 } from "../../src/base/ipv6.ts";
+import { udpPortHolder } from "../../src/netlink/udp-port-holder.ts";
 import { whyNotHere } from "../support/namespace.ts";
 import { codeOf, native, PORT, SILENT, useTunDevice } from "../support/real-datapath.ts";
 import { INTACT, transfer } from "../support/transfer.ts";
-import { openTunnelPair, PAIR_MTU, type PairEnd, type TunnelPair, type Version } from "../support/tunnel-pair.ts";
+import {
+  narrowPath,
+  openTunnelPair,
+  PAIR_MTU,
+  type PairEnd,
+  type TunnelPair,
+  type Version,
+} from "../support/tunnel-pair.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(20);
@@ -85,6 +93,19 @@ for (const underlay of VERSIONS) {
       assert.equal(pair.ends[0].datapath.counters().droppedNoRoute, 1);
     });
 
+    it("tells a sender what the path carries, and gets 1,280 bytes through in any case", async () => {
+      using pair = openTunnelPair(underlay);
+      const [from, to] = pair.ends;
+      narrowPath(underlay, 1400);
+      const fits = 1400 - (underlay === 4 ? 28 : 48);
+      const ofFull = await pinged(from, "-Mdo", `-s${PAIR_MTU - 48}`, to.addresses[6]);
+      assert.match(ofFull, new RegExp(`From fd00:5:0:1:: .*Packet too big: mtu=${fits}`));
+      assert.match(await pinged(from, "-Mdo", `-s${fits - 48}`, to.addresses[6]), / 1 received/);
+      narrowPath(underlay, 1290);
+      assert.match(await pinged(from, "-Mdo", "-s1232", to.addresses[6]), / 1 received/);
+      assert.equal(from.datapath.counters().droppedOversized, 1);
+    });
+
     it("keeps what the kernel says to its link on the link, without an answer", async () => {
       using pair = openTunnelPair(underlay);
       const { datapath } = pair.ends[0];
@@ -108,6 +129,16 @@ describe("an IPv6 socket of the udp data path", { skip: whyNotHere() }, () => {
       codeOf(() => native?.openDatapath(options, SILENT)),
       "EADDRINUSE",
     );
+  });
+
+  it("is found as the holder of its port, and a socket of IPv4 alone is not", async () => {
+    const holder = () => udpPortHolder(PORT, "ipv6");
+    const other = createSocket("udp4");
+    await new Promise<void>((resolve) => other.bind(PORT, "127.0.0.1", resolve));
+    assert.equal(holder(), null);
+    other.close();
+    using _path = native?.openDatapath(options, SILENT) ?? assert.fail();
+    assert.match(holder() ?? "", new RegExp(`^process ${process.pid} `));
   });
 
   it("says that the address is not the host's", () => {

@@ -53,6 +53,11 @@ export function openTunnelPair(
   }
 }
 
+/** From now on datagrams to the second host must not be larger; until the pair is closed. */
+export function narrowPath(underlay: Version, mtu: number): void {
+  ip(`-${underlay} route replace local ${underlayOf(underlay, 2)} dev lo table local mtu ${mtu}`);
+}
+
 function prepareHost(): void {
   ip("link set lo up");
   sysctl("ipv4/ip_forward", 1);
