@@ -1,13 +1,13 @@
-// Tells the host's other programs about the overlay: writes subnet.env once the device is up and whenever what it says
-// has changed, and READY=1 to systemd after the first time. A file that cannot be written is tried again for as long as it
-// takes; until then the daemon is not ready.
+// Tells the host's other programs about the overlay: writes subnet.env once the device is up, whenever what it says has
+// changed, and when somebody has deleted or changed it; and READY=1 to systemd after the first time. A file that cannot be
+// written is tried again for as long as it takes; until then the daemon is not ready.
 
 import type { Backend } from "./backends/backend.ts";
 import { delays } from "./base/backoff.ts";
-import { millis } from "./base/brand.ts";
+import { millis, seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
-import { createDoorbell } from "./base/doorbell.ts";
-import { messageOf } from "./base/errors.ts";
+import { createDoorbell, TIMER, waitAtMost } from "./base/doorbell.ts";
+import { isError, messageOf } from "./base/errors.ts";
 import type { Options } from "./cli/options.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Ports } from "./ports.ts";
@@ -35,12 +35,26 @@ export interface Publisher {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** How often the file is looked at: pods that are made without it fail. */
+const LOOK_INTERVAL = seconds(15);
+
 export function createPublisher(options: Options, published: () => Published, deps: PublisherDeps): Publisher {
-  const { board, log } = deps;
+  const { board, clock, log } = deps;
   const bell = createDoorbell();
+  const spoilt = createComplaint(
+    { raised: "the subnet file is written again", settled: "the subnet file has stayed as it was written" },
+    deps,
+  );
   const write = async (text: string, signal: AbortSignal) => {
     await writeUntilDone(options.subnetFile, text, deps, signal);
     log.info("wrote the subnet file", { path: options.subnetFile, subnet: describeSubnet(published().subnet) });
+    board.set("subnet-file", null);
+  };
+  const restore = async (text: string, signal: AbortSignal) => {
+    const reason = await spoiling(options.subnetFile, text, deps);
+    if (reason === null) return spoilt.settle();
+    spoilt.raise(reason, { path: options.subnetFile });
+    await writeUntilDone(options.subnetFile, text, deps, signal);
     board.set("subnet-file", null);
   };
   return {
@@ -53,9 +67,10 @@ export function createPublisher(options: Options, published: () => Published, de
       const { backend, subnet, underlay } = published();
       log.info("flannel is ready", { subnet: describeSubnet(subnet), mtu: backend.mtu(underlay) });
       for (;;) {
-        await bell.wait(signal);
+        const rung = await waitAtMost(LOOK_INTERVAL, bell, clock, signal);
         const text = textOf(published(), options);
         if (text !== written) await write(text, signal);
+        else if (rung.has(TIMER)) await restore(text, signal);
         written = text;
       }
     },
@@ -64,6 +79,18 @@ export function createPublisher(options: Options, published: () => Published, de
 
 function textOf({ network, backend, underlay, subnet }: Published, { ipMasq }: Options): string {
   return formatSubnetFile({ network, subnet, mtu: backend.mtu(underlay), ipMasq });
+}
+
+/** What has become of the file, as a clause; null when it says what it should. */
+async function spoiling(path: string, text: string, { readSubnetFile }: PublisherDeps): Promise<string | null> {
+  try {
+    const found = await readSubnetFile(path);
+    if (found === text) return null;
+    return found === null ? "somebody has deleted it" : "somebody has changed it";
+  } catch (error) {
+    if (isError(error, "file.unreadable")) return error.info.reason;
+    throw error;
+  }
 }
 
 async function writeUntilDone(path: string, text: string, deps: PublisherDeps, signal: AbortSignal): Promise<void> {

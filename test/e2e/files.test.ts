@@ -99,6 +99,18 @@ describe("the daemon's files", () => {
     await end(again.daemon);
   });
 
+  it("are written again when somebody deletes or changes them", async () => {
+    const daemon = cluster.start(0, { flags: FLAGS });
+    await daemon.ready(signal);
+    const text = readFileSync(daemon.subnetFile, "utf8");
+    const isBack = () => (existsSync(daemon.subnetFile) && readFileSync(daemon.subnetFile, "utf8") === text) || null;
+    for (const spoil of [`rm ${daemon.subnetFile}`, `echo FLANNEL_SUBNET=10.9.1.1/24 >${daemon.subnetFile}`]) {
+      await shell(spoil);
+      await waitFor("the subnet file", isBack, LIMIT, signal);
+    }
+    await end(daemon);
+  });
+
   it("get the directories that are missing", async () => {
     const mounted = startOnSmallDisk("true");
     await mounted.daemon.ready(signal);

@@ -19,6 +19,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
   const log = createCapturedLog();
   const stop = new AbortController();
   const done: string[] = [];
+  let file: string | null = null;
   let raise = () => {};
   const device = isUp
     ? Promise.resolve()
@@ -40,10 +41,11 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     writeSubnetFile: async (path, text) => {
       write();
       done.push(`${path}\n${text}`);
+      file = text;
     },
     openStateDirectory: unused,
     readMachineId: unused,
-    readSubnetFile: unused,
+    readSubnetFile: async () => file,
     openStore: unused,
     openKernel: unused,
     openHealth: unused,
@@ -72,6 +74,10 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     running,
     stop,
     raise: () => raise(),
+    file: () => file,
+    setFile: (text: string | null) => {
+      file = text;
+    },
     touch: publisher.touch,
     changeBackend(options: Parameters<typeof createVxlan>[0]) {
       backend = createVxlan(options);
@@ -135,6 +141,24 @@ describe("the publisher", () => {
     host.changeBackend({ MTU: 1400 });
     await host.clock.advance(0);
     assert.deepEqual(host.done.slice(2), [`${PATH}\n${TEXT.replace("1450", "1350")}`]);
+  });
+
+  it("writes the file again when somebody has deleted or changed it, and floods no log in a fight over it", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    host.setFile(null);
+    await host.clock.advance(15_000);
+    assert.equal(host.file(), TEXT);
+    const told = () => host.log.lines.filter(({ message }) => message === "the subnet file is written again");
+    assert.deepEqual(told()[0]?.fields, { reason: "somebody has deleted it", path: PATH });
+    await host.clock.advance(60_000);
+    assert.equal(host.done.length, 3);
+    for (let look = 0; look < 240; look++) {
+      host.setFile("FLANNEL_SUBNET=10.9.1.1/24\n");
+      await host.clock.advance(15_000);
+    }
+    assert.equal(host.file(), TEXT);
+    assert.ok(told().length < 10, `${told().length} lines in an hour`);
   });
 
   it("ends when it is stopped, whatever it waits for", async () => {
