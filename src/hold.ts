@@ -18,10 +18,12 @@ import type { LinkName } from "./net/objects.ts";
 import type { ReconcileStatus } from "./net/progress.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { addressesOf } from "./net/underlay.ts";
+import { type ChecksumWatch, createChecksumWatch } from "./offload/checksum-watch.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createOwnRecord } from "./own-record.ts";
 import { createPlanner } from "./planner.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
+import { reportOnRequest } from "./report.ts";
 import { describeState } from "./status-board.ts";
 import type { Acquired } from "./subnet/acquire-lease.ts";
 import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.ts";
@@ -61,7 +63,8 @@ export async function hold(
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
   const neighbours = createNeighbourWatch(means);
   const forwarding = createForwardingWatch({ ...means, families: () => familiesOf(leases.config.overlay().network) });
-  const reconciler = reconcile(learned, leases, device, { plane, neighbours }, options, means);
+  const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
+  const reconciler = reconcile(learned, leases, device, { plane, neighbours, checksums }, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
     await reconciler.ready(until);
@@ -69,7 +72,7 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = { leases, reconciler, neighbours, forwarding, firewall, publisher, plane };
+  const parts: Parts = { leases, reconciler, neighbours, forwarding, checksums, firewall, publisher, plane };
   watchAll(parts, means);
   using _report = reportOnRequest(parts, means);
   memory.touch();
@@ -81,13 +84,14 @@ interface Parts {
   readonly reconciler: Reconciler;
   readonly neighbours: NeighbourWatch;
   readonly forwarding: ForwardingWatch;
+  readonly checksums: ChecksumWatch;
   readonly firewall: Firewall;
   readonly publisher: Publisher;
   readonly plane: DataPlane | null;
 }
 
 function tasksOf(
-  { leases, reconciler, neighbours, forwarding, firewall, publisher, plane }: Parts,
+  { leases, reconciler, neighbours, forwarding, checksums, firewall, publisher, plane }: Parts,
   memory: Memory,
   { clock }: Means,
 ): Record<string, Task> {
@@ -95,6 +99,7 @@ function tasksOf(
     reconcile: reconciler.run,
     neighbours: neighbours.run,
     forwarding: forwarding.run,
+    checksums: (signal) => checksums.run(reconciler.ready, signal),
     hold: leases.holder.run,
     follow: leases.follower.run,
     keep: leases.keeper.run,
@@ -181,17 +186,18 @@ function reconcile(
   learned: Learned,
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
-  { plane, neighbours }: Pick<Parts, "plane" | "neighbours">,
+  { plane, neighbours, checksums }: Pick<Parts, "plane" | "neighbours" | "checksums">,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
   let peers = 0;
   const onView = (view: NetworkView) => {
     peers = view.peers.length;
-    const { userspace } = config.overlay().backend;
+    const { userspace, checksumPath } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
+    checksums.follow(checksumPath(view));
   };
-  means.board.describe(() => describeState(holder.lease(), config.overlay().backend, peers));
+  means.board.describe(() => describeState(holder.lease(), config.overlay().backend, peers, checksums.note()));
   const planner = createPlanner({
     ...learned,
     device,
@@ -201,6 +207,7 @@ function reconcile(
     table: keeper.table,
     self: holder.lease,
     isHeld: holder.isHeld,
+    corruptsChecksums: checksums.corrupts,
     onView,
     log: means.log,
   });
@@ -267,16 +274,6 @@ function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis):
   const [first] = certificates.toSorted((a, b) => a.expires - b.expires);
   if (!first || first.expires - now > CERTIFICATE_NOTICE) return null;
   return `${first.name} ${first.expires > now ? "ends" : "ended"} at ${new Date(first.expires).toISOString()}`;
-}
-
-function reportOnRequest({ reconciler, firewall, plane }: Parts, { log, onReportRequest }: Means): Disposable {
-  return onReportRequest(() => {
-    const { passes, applied, repaired, repairedKinds } = reconciler.status();
-    const kinds = [...repairedKinds].map(([kind, count]) => `${kind} ${count}`).join(", ");
-    log.info("kernel state", { passes, ops: applied, repaired, ...(kinds && { kinds }) });
-    log.info("firewall rules", firewall.status());
-    plane?.report();
-  });
 }
 
 /** Nothing while another host has the lease: a start without etcd must not come up with it. */

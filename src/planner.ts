@@ -25,6 +25,8 @@ export interface PlannerInput {
   readonly self: () => Lease;
   /** False while another host has our subnet: then nothing of ours may get to a peer. */
   readonly isHeld: () => boolean;
+  /** As measured: see NetworkView. */
+  readonly corruptsChecksums: (underlay: Underlay) => boolean;
   /** Told of what the plan is made from, whenever that changes. */
   readonly onView: (view: NetworkView) => void;
   readonly log: Logger;
@@ -75,13 +77,15 @@ interface Basis extends Pick<Overlay, "network" | "backend"> {
   readonly complete: boolean;
   readonly self: Lease;
   readonly isHeld: boolean;
+  readonly corruptsChecksums: boolean;
 }
 
 function basisOf(input: PlannerInput): Basis {
   const { network, backend } = input.overlay();
   const { leases, bad, complete } = input.table();
   const [underlay, self, isHeld] = [input.underlay(), input.self(), input.isHeld()];
-  return { network, backend, underlay, leases, bad, complete, self, isHeld };
+  const corruptsChecksums = input.corruptsChecksums(underlay);
+  return { network, backend, underlay, leases, bad, complete, self, isHeld, corruptsChecksums };
 }
 
 function isSame(a: Basis, b: Basis): boolean {
@@ -90,12 +94,13 @@ function isSame(a: Basis, b: Basis): boolean {
 
 function viewOf(
   input: PlannerInput,
-  { network, underlay, self, complete }: Basis,
+  { network, underlay, self, complete, corruptsChecksums }: Basis,
   peers: readonly Lease[],
 ): NetworkView {
   const { mark, device, flannelDevices } = input;
   const formerUnderlays = input.formerUnderlays();
-  return { network, underlay, mark, device, flannelDevices, formerUnderlays, self, peers, complete };
+  const host = { underlay, mark, device, flannelDevices, formerUnderlays, corruptsChecksums };
+  return { network, ...host, self, peers, complete };
 }
 
 interface Admitted {

@@ -5,6 +5,7 @@ import type { Clock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
 import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
+import type { OpenPacketSocket } from "./base/packet-socket.ts";
 import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { WatchRules } from "./firewall/hints.ts";
@@ -21,6 +22,7 @@ export interface Ports {
   readonly openStore: (options: EtcdOptions) => Promise<OpenLeaseStore>;
   readonly openKernel: () => KernelNet & Disposable;
   readonly openDatapath: OpenDatapath;
+  readonly openPacketSocket: OpenPacketSocket;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
   /** Until disposed of, no other daemon of this network runs on the host. Throws `instance.running`. */

@@ -34,6 +34,7 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log }),
     openKernel: () => openKernelNet(native),
     openDatapath: namingHolder(native.openDatapath),
+    openPacketSocket: native.openPacketSocket,
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),

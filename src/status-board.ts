@@ -23,13 +23,14 @@ export interface StatusBoard {
   readiness(): Readiness;
 }
 
-/** "10.5.52.0/24 by vxlan, 12 peers" */
+/** "10.5.52.0/24 by vxlan, 12 peers", and whatever else there is to note. */
 export function describeState(
   { subnet }: Pick<Lease, "subnet">,
   { type }: Pick<Backend, "type">,
   peers: number,
+  note: string | null,
 ): string {
-  return `${describeSubnet(subnet)} by ${type}, ${peers} ${peers === 1 ? "peer" : "peers"}`;
+  return `${describeSubnet(subnet)} by ${type}, ${peers} ${peers === 1 ? "peer" : "peers"}${note ? `, ${note}` : ""}`;
 }
 
 export function createStatusBoard(notify: (state: string) => void): StatusBoard {

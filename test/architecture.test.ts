@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   subnet: ["base"],
   firewall: ["base", "subnet"],
   backends: ["base", "net", "subnet"],
+  offload: ["base", "net"],
   etcd: ["base", "subnet", "cli"],
   netlink: ["base", "net", "native"],
   native: ["base"],

@@ -1,6 +1,7 @@
 // What a backend is: pure functions from the network's leases to the kernel state that carries its packets.
 
 import type { Random } from "../base/random.ts";
+import type { ChecksumPath } from "../net/checksum-path.ts";
 import type { Link, LinkName } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
@@ -31,6 +32,8 @@ export interface NetworkView {
   readonly peers: readonly Lease[];
   /** Invariant: I2, true once `peers` came from a finished list. */
   readonly complete: boolean;
+  /** What has been measured on `checksumPath`: packets whose checksums are left to the network card arrive with wrong ones. */
+  readonly corruptsChecksums: boolean;
 }
 
 export interface Backend {
@@ -54,6 +57,8 @@ export interface Backend {
    * Nothing is planned for such a peer.
    */
   peerFault(peer: Lease, view: { readonly self: Lease; readonly underlay: Underlay }): string | null;
+  /** Where to measure whether the plan should leave checksums to the network card; null when it does not ask. */
+  checksumPath(view: NetworkView): ChecksumPath | null;
   /** Invariant: every wanted object is claimed, and no two have one key. */
   plan(view: NetworkView): Plan;
 }

@@ -34,6 +34,7 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     }),
     recordFault: () => null,
     peerFault: (peer, { underlay }) => peerFault(peer, underlay, routes),
+    checksumPath: () => null,
     plan: (view) => planHostGw(view, routes),
   };
 }

@@ -51,6 +51,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
       const { addressOf, lack } = carrierOf(underlay);
       return addressOf(peer) === null ? lack : null;
     },
+    checksumPath: () => null,
     plan: (view) => planUdp(view, options),
   };
 }

@@ -2,9 +2,10 @@
 // subnet is: a route to a gateway that nobody has, a neighbour entry that gives the gateway the peer's VTEP MAC, and an FDB
 // entry that gives that MAC the peer's underlay address. Pure: the kernel is touched by whoever applies the plan.
 
-import type { IfAddr } from "../base/ip.ts";
+import type { IfAddr, Ipv4 } from "../base/ip.ts";
 import { type Mac, randomMac } from "../base/mac.ts";
 import type { Random } from "../base/random.ts";
+import type { ChecksumPath } from "../net/checksum-path.ts";
 import { KERNEL_PROTOCOL, type LinkName, type NetObject, objectFamily, type VxlanLink } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
@@ -36,7 +37,7 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
   };
   return {
     type: VXLAN_TYPE,
-    liveOptions: ["MTU", "DirectRouting"],
+    liveOptions: ["MTU", "DirectRouting", "Offload"],
     // A packet of either family must fit: pods have one MTU.
     mtu: (underlay) => Math.min(...sidesOf(underlay).map((side) => mtuOf(underlay, side))),
     device: ({ underlay }) => sidesOf(underlay)[0]?.dev ?? v4.dev,
@@ -54,6 +55,7 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
     recordFault: (lease) => all.map((side) => missingMac(side, lease)).find((reason) => reason !== null) ?? null,
     peerFault: (peer, { self }) =>
       all.map((side) => sideFault(side, peer, self)).find((reason) => reason !== null) ?? null,
+    checksumPath: (view) => (options.offload === "auto" ? checksumPath(view, options, v4, means) : null),
     plan: (view) => planVxlan(view, options, sidesOf(view.underlay), means),
   };
 }
@@ -125,7 +127,8 @@ function wantOf(side: VxlanSide, view: NetworkView, options: VxlanOptions, means
   return want;
 }
 
-function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, side: VxlanSide, mtu: number): VxlanLink {
+function deviceFor(view: NetworkView, options: VxlanOptions, side: VxlanSide, mtu: number): VxlanLink {
+  const { underlay, self } = view;
   return {
     kind: "link",
     type: "vxlan",
@@ -140,11 +143,44 @@ function deviceFor({ underlay, self }: NetworkView, options: VxlanOptions, side:
     learning: options.learning,
     gbp: options.gbp,
     external: false,
+    checksumOffload: checksumOffload(view, options),
   };
 }
 
 function hostAddressOf({ family }: VxlanSide, address: string): IfAddr {
   return `${address}/${family === "ipv4" ? 32 : 128}` as IfAddr;
+}
+
+/** Compat: the Go daemon leaves it as it is, and so do we unless we are told otherwise or have seen what it does. */
+function checksumOffload({ corruptsChecksums }: NetworkView, { offload }: VxlanOptions): boolean | null {
+  switch (offload) {
+    case "on":
+      return true;
+    case "off":
+      return false;
+    case "auto":
+      return corruptsChecksums ? false : null;
+  }
+}
+
+/**
+ * Every host has an address on its device, which whoever has the way to its subnet reaches, a Go daemon's host too. Null in
+ * a network without IPv4.
+ */
+function checksumPath(
+  view: NetworkView,
+  { port }: VxlanOptions,
+  { family, dev, local, subnetOf, macOf, tunnelTo }: VxlanSide,
+  { directRoutes }: Means,
+): ChecksumPath | null {
+  const { self, underlay } = view;
+  const [mac, own] = [macOf(self), subnetOf(self)];
+  if (mac === null || own === null || local(underlay) === null) return null;
+  const peers = view.peers.flatMap((peer) => {
+    const tunnel = directRoutes[family](peer, underlay) ? null : tunnelTo(peer);
+    return tunnel ? [{ mac: tunnel.fdb.mac, address: tunnel.neighbour.ip as Ipv4 }] : [];
+  });
+  return { device: dev, mac, address: baseOf(own) as Ipv4, port, underlay, peers };
 }
 
 /** A MAC has one FDB entry. When two records announce it (a host came back under another address), the newer is right. */

@@ -77,6 +77,8 @@ export interface LogFields {
   readonly rule?: string;
   readonly checks?: number;
   readonly written?: number;
+  /** Of what is measured. */
+  readonly verdict?: string;
   readonly reason?: string;
   readonly hint?: string;
 }

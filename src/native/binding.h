@@ -43,6 +43,14 @@ napi_value udp_buffer(napi_env env, napi_callback_info info);
 napi_value udp_close(napi_env env, napi_callback_info info);
 napi_value tun_create_device(napi_env env, napi_callback_info info);
 
+napi_value checksum_offload_get(napi_env env, napi_callback_info info);
+napi_value checksum_offload_set(napi_env env, napi_callback_info info);
+
+napi_value packet_open(napi_env env, napi_callback_info info);
+napi_value packet_send(napi_env env, napi_callback_info info);
+napi_value packet_receive(napi_env env, napi_callback_info info);
+napi_value packet_close(napi_env env, napi_callback_info info);
+
 napi_value lock_take(napi_env env, napi_callback_info info);
 napi_value lock_release(napi_env env, napi_callback_info info);
 napi_value lock_holder(napi_env env, napi_callback_info info);

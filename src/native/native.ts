@@ -4,6 +4,8 @@
 import { createRequire } from "node:module";
 import type { OpenDatapath } from "../base/datapath.ts";
 import { FlannelError, messageOf } from "../base/errors.ts";
+import { ipv4Number } from "../base/ip.ts";
+import type { OpenPacketSocket } from "../base/packet-socket.ts";
 import { type DatapathExports, openDatapath } from "./udp-datapath.ts";
 
 /** A NETLINK_ROUTE socket for requests. */
@@ -40,6 +42,10 @@ export interface NativeAddon {
   /** Makes a persistent TUN device, down. Throws with the code EEXIST when there is a device of that name. */
   createTun(name: string): void;
   readonly openDatapath: OpenDatapath;
+  /** ethtool's tx-checksumming of a device. */
+  checksumOffload(device: string): boolean;
+  setChecksumOffload(device: string, on: boolean): void;
+  readonly openPacketSocket: OpenPacketSocket;
   /** Takes a name of the abstract name space, at most 107 bytes, until disposed of; null when it is taken. */
   takeLock(name: string): Disposable | null;
   /** The process that has the name: its id, 0 when that cannot be told, -1 when nobody has it; and its user. */
@@ -63,6 +69,12 @@ interface Exports extends DatapathExports {
   lockRelease(handle: object): void;
   lockHolder(name: string): readonly [number, number];
   tunCreate(name: string): void;
+  checksumOffload(device: string): boolean;
+  setChecksumOffload(device: string, on: boolean): void;
+  packetOpen(device: string, address: number, port: number): object;
+  packetSend(handle: object, frame: Uint8Array, start: number, offset: number): void;
+  packetReceive(handle: object): Buffer | null;
+  packetClose(handle: object): void;
 }
 
 const NETLINK_ROUTE = 0;
@@ -82,6 +94,16 @@ export function loadNative(path: string): NativeAddon {
       return { pid, uid };
     },
     openDatapath: (options, listener) => openDatapath(addon, options, listener),
+    checksumOffload: addon.checksumOffload,
+    setChecksumOffload: addon.setChecksumOffload,
+    openPacketSocket(device, address, port) {
+      const handle = addon.packetOpen(device, ipv4Number(address), port);
+      return {
+        send: (frame, left) => addon.packetSend(handle, frame, left?.start ?? 0, left?.offset ?? 0),
+        receive: () => addon.packetReceive(handle),
+        [Symbol.dispose]: () => addon.packetClose(handle),
+      };
+    },
     openNetlinkSocket(receiveBuffer) {
       const handle = addon.netlinkOpen(receiveBuffer);
       return {

@@ -47,6 +47,11 @@ export interface VxlanLink extends LinkFields {
   readonly gbp: boolean;
   /** IFLA_VXLAN_COLLECT_METADATA ("external"): one device for all VNIs, as Cilium makes. Never set on ours. */
   readonly external: boolean;
+  /**
+   * ethtool's tx-checksumming: the checksums of inner packets are left to the network card. In a plan null means: as it
+   * is.
+   */
+  readonly checksumOffload: boolean | null;
 }
 
 /** A TUN device. A persistent one stays when the process ends that carries its packets. */
@@ -160,7 +165,10 @@ export function objectFamily(object: NetObject): Family | null {
   }
 }
 
-/** All fields are primitives, so equality is field by field. */
+/**
+ * Whether `a` is what `b` wants. All fields are primitives, so equality is field by field; what `b` leaves open is as it
+ * should be whatever it is, and what `a` leaves open is not known.
+ */
 export function sameObject(a: NetObject, b: NetObject): boolean {
   if (a === b) return true;
   switch (a.kind) {
@@ -193,11 +201,17 @@ function sameRoute(a: Route, b: Route): boolean {
 function sameLink(a: Link, b: Link): boolean {
   if (a.name !== b.name || a.mtu !== b.mtu || a.up !== b.up || a.mac !== b.mac) return false;
   if (a.type === "tun" && b.type === "tun" && !agree(TUN_CHANGEABLE, a, b)) return false;
+  if (a.type === "vxlan" && b.type === "vxlan" && !isSameOffload(a, b)) return false;
   return linkChange(a, b) === "set" && a.type === b.type;
 }
 
+function isSameOffload({ checksumOffload: present }: VxlanLink, { checksumOffload: wanted }: VxlanLink): boolean {
+  return wanted === null || wanted === present;
+}
+
 /**
- * How to turn one link into the other: `set` when only mtu, up, mac, alias or acceptLocal differ, `recreate` otherwise.
+ * How to turn one link into the other: `set` when only mtu, up, mac, alias, acceptLocal or checksumOffload differ,
+ * `recreate` otherwise.
  * Kernel: a vxlan device's VNI, port, local address and flags are fixed at creation; its MAC can be set while it is up.
  * A TUN device that is not persistent belongs to whoever has opened it.
  */

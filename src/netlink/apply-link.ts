@@ -16,7 +16,7 @@ export type LinkOp = NetOp & { readonly object: Link };
 
 export interface LinkDeps {
   readonly connection: Connection;
-  readonly native: Pick<NativeAddon, "createTun">;
+  readonly native: Pick<NativeAddon, "createTun" | "setChecksumOffload">;
 }
 
 /** Null when the link is as wanted. */
@@ -34,7 +34,7 @@ async function perform(op: LinkOp, { connection, native }: LinkDeps): Promise<Re
     case "replace": {
       const { previous } = op;
       if (previous.kind === "link" && linkChange(previous, op.object) === "set") {
-        return change(previous, op.object, connection);
+        return change(previous, op.object, { connection, native });
       }
       return remove(op.object.name, connection) ?? (await create(op.object, { connection, native }));
     }
@@ -42,7 +42,7 @@ async function perform(op: LinkOp, { connection, native }: LinkDeps): Promise<Re
 }
 
 async function create(link: Link, { connection, native }: LinkDeps): Promise<Refusal | null> {
-  if (link.type === "tun") return createTun(link, native, connection);
+  if (link.type === "tun") return createTun(link, { connection, native });
   const lower = link.type === "vxlan" ? link.lower : null;
   const lowerIndex = lower === null ? null : indexOf(lower, connection);
   if (lower !== null && lowerIndex === null) return noDevice(lower);
@@ -50,17 +50,20 @@ async function create(link: Link, { connection, native }: LinkDeps): Promise<Ref
   if (refusal?.errno === "EEXIST") return isThere(link, connection) ? null : refusal;
   if (refusal) return refusal;
   await ignoreRouterAdvertisements(link.name);
-  if (!link.up) return null;
+  // Kernel: it is made with the offload on. No packet may leave before it is as wanted.
+  const left = link.type === "vxlan" && link.checksumOffload === false ? setOffload(link.name, false, native) : null;
+  if (left || !link.up) return left;
   const index = indexOf(link.name, connection);
   return index === null ? noDevice(link.name) : execute(setLinkUp(index), connection);
 }
 
 /** Kernel: a TUN device cannot be made through rtnetlink; what it is like can be set through it. */
-function createTun(link: TunLink, native: LinkDeps["native"], connection: Connection): Refusal | null {
+function createTun(link: TunLink, deps: LinkDeps): Refusal | null {
+  const { connection, native } = deps;
   const refusal = refusalOf(() => native.createTun(link.name));
   const present = readLink({ name: link.name }, connection)?.link;
   if (refusal && (refusal.errno !== "EEXIST" || !present || !isOurs(present, link))) return refusal;
-  return present ? change(present, link, connection) : noDevice(link.name);
+  return present ? change(present, link, deps) : noDevice(link.name);
 }
 
 /** Of the same kind, and not marked by another network's daemon. */
@@ -93,9 +96,21 @@ export async function enableIpv6(name: LinkName): Promise<void> {
   await writeFile(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, "0").catch(() => {});
 }
 
-function change(previous: Link, next: Link, connection: Connection): Refusal | null {
+function change(previous: Link, next: Link, { connection, native }: LinkDeps): Refusal | null {
   const index = indexOf(next.name, connection);
-  return index === null ? noDevice(next.name) : execute(setLink(index, previous, next), connection);
+  if (index === null) return noDevice(next.name);
+  return execute(setLink(index, previous, next), connection) ?? changeOffload(previous, next, native);
+}
+
+function changeOffload(previous: Link, next: Link, native: LinkDeps["native"]): Refusal | null {
+  if (previous.type !== "vxlan" || next.type !== "vxlan") return null;
+  const { name, checksumOffload } = next;
+  if (checksumOffload === null || checksumOffload === previous.checksumOffload) return null;
+  return setOffload(name, checksumOffload, native);
+}
+
+function setOffload(name: LinkName, on: boolean, native: LinkDeps["native"]): Refusal | null {
+  return refusalOf(() => native.setChecksumOffload(name, on));
 }
 
 function remove(name: LinkName, connection: Connection): Refusal | null {

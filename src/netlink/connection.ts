@@ -4,6 +4,7 @@
 
 import { FlannelError, messageOf } from "../base/errors.ts";
 import type { NativeAddon, NetlinkSocket } from "../native/native.ts";
+import type { LinkName } from "../net/objects.ts";
 import {
   attributesBetween,
   encodeRequests,
@@ -48,6 +49,8 @@ export interface Connection extends Disposable {
   dump(request: Request): Answer;
   /** Requests that change something, in one system call; an outcome for each, null when it was carried out. */
   execute(requests: readonly Request[]): readonly (Refusal | null)[];
+  /** What rtnetlink does not tell of a device, and ethtool does: see VxlanLink. True when the device has gone. */
+  checksumOffload(name: LinkName): boolean;
 }
 
 /** Holds the answers to a whole batch even if each one is an error with a text. */
@@ -87,8 +90,23 @@ export function openConnection(native: NativeAddon): Connection {
     },
     dump: (request) => dumpUntilWhole(() => transact([{ ...request, flags: request.flags | NLM_F_DUMP }])),
     execute: (requests) => transact(requests)?.outcomes ?? requests.map(() => OVERRUN),
+    checksumOffload: (name) => readChecksumOffload(name, native),
     [Symbol.dispose]: () => socket[Symbol.dispose](),
   };
+}
+
+/** A device that has gone is told of by whoever looks for it next. */
+function readChecksumOffload(name: LinkName, native: NativeAddon): boolean {
+  try {
+    return native.checksumOffload(name);
+  } catch (error) {
+    const errno = codeOf(error);
+    if (errno === "ENODEV") return true;
+    throw refusedTo(`reading the checksum offload of ${name}`, {
+      errno: errno ?? "UNKNOWN",
+      message: messageOf(error),
+    });
+  }
 }
 
 /**

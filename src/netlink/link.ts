@@ -161,11 +161,16 @@ function localOf(local: Ip | null): ifla.Vxlan {
   return familyOf(local) === AF_INET ? { local: encodeIp(local) } : { local6: encodeIp(local) };
 }
 
-/**
- * `nameOf` names a vxlan device's lower device; a device that has gone meanwhile has no name and becomes null.
- * Throws `netlink.malformed`.
- */
-export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: number) => LinkName | null): LinkRecord {
+/** What a link message does not say. */
+export interface LinkLookup {
+  /** Of a vxlan device's lower device; a device that has gone meanwhile has no name and becomes null. */
+  readonly nameOf: (index: number) => LinkName | null;
+  /** Of a vxlan device. */
+  readonly checksumOffloadOf: (name: LinkName) => boolean;
+}
+
+/** Throws `netlink.malformed`. */
+export function decodeLink(buffer: Buffer, message: Message, lookup: LinkLookup): LinkRecord {
   const attributes = attributesOf(buffer, message, IFINFOMSG);
   const name = textAttribute(attributes, IFLA_IFNAME) as LinkName | null;
   if (name === null) throw malformed("link without a name", message.start);
@@ -184,21 +189,23 @@ export function decodeLink(buffer: Buffer, message: Message, nameOf: (index: num
     index: linkIndex(buffer, message),
     name,
     loopback: (flags & IFF_LOOPBACK) !== 0,
-    link: { ...fields, ...ofItsKind(driver, data, attributes, nameOf) },
+    link: { ...fields, ...ofItsKind(name, driver, data, attributes, lookup) },
   };
 }
 
 type KindFields<L> = L extends Link ? Omit<L, "kind" | "name" | "mtu" | "up" | "mac"> : never;
 
 function ofItsKind(
+  name: LinkName,
   driver: string | null,
   data: Attributes | null,
   attributes: Attributes,
-  nameOf: (index: number) => LinkName | null,
+  { nameOf, checksumOffloadOf }: LinkLookup,
 ): KindFields<Link> {
   if (driver === "vxlan" && data) {
     const lowerIndex = u32Attribute(data, IFLA_VXLAN_LINK) || null;
-    return { type: "vxlan", lower: lowerIndex === null ? null : nameOf(lowerIndex), ...vxlanFields(data) };
+    const lower = lowerIndex === null ? null : nameOf(lowerIndex);
+    return { type: "vxlan", lower, checksumOffload: checksumOffloadOf(name), ...vxlanFields(data) };
   }
   if (driver === "tun" && data && u8Attribute(data, IFLA_TUN_TYPE) === IFF_TUN) {
     return { type: "tun", ...tunFields(data, attributes) };

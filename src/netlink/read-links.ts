@@ -5,7 +5,15 @@ import type { LinkName } from "../net/objects.ts";
 import { messagesOf } from "./codec.ts";
 import { type Connection, refusedTo } from "./connection.ts";
 import { RTM_NEWLINK } from "./constants.ts";
-import { decodeLink, type LinkRecord, linkIndex, linkName, requestLink, requestLinks } from "./link.ts";
+import {
+  decodeLink,
+  type LinkLookup,
+  type LinkRecord,
+  linkIndex,
+  linkName,
+  requestLink,
+  requestLinks,
+} from "./link.ts";
 
 /** Null when there is no such link. */
 export function readLink(
@@ -16,7 +24,13 @@ export function readLink(
   if (refusal?.errno === "ENODEV") return null;
   if (refusal) throw refusedTo(`reading link ${"name" in by ? by.name : by.index}`, refusal);
   const [message] = messagesOf(messages);
-  return message ? decodeLink(messages, message, (index) => readLinkName(index, connection)) : null;
+  return message
+    ? decodeLink(
+        messages,
+        message,
+        lookupBy((index) => readLinkName(index, connection), connection),
+      )
+    : null;
 }
 
 export function readLinkName(index: number, connection: Connection): LinkName | null {
@@ -31,7 +45,10 @@ export function readLinks(connection: Connection): readonly LinkRecord[] {
   if (refusal) throw refusedTo("reading the links", refusal);
   const found = [...messagesOf(messages)].filter(({ type }) => type === RTM_NEWLINK);
   const names = new Map(found.map((message) => [linkIndex(messages, message), linkName(messages, message)]));
-  return found
-    .map((message) => decodeLink(messages, message, (index) => names.get(index) ?? null))
-    .toSorted((a, b) => a.index - b.index);
+  const lookup = lookupBy((index) => names.get(index) ?? null, connection);
+  return found.map((message) => decodeLink(messages, message, lookup)).toSorted((a, b) => a.index - b.index);
+}
+
+function lookupBy(nameOf: LinkLookup["nameOf"], { checksumOffload }: Connection): LinkLookup {
+  return { nameOf, checksumOffloadOf: checksumOffload };
 }

@@ -54,6 +54,7 @@ export function device(lower: LinkName): VxlanLink {
     learning: false,
     gbp: false,
     external: false,
+    checksumOffload: true,
   };
 }
 

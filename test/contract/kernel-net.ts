@@ -23,6 +23,7 @@ import {
 } from "./kernel-net-fixture.ts";
 import { hintsContract } from "./kernel-net-hints.ts";
 import { ipv6Contract } from "./kernel-net-ipv6.ts";
+import { offloadContract } from "./kernel-net-offload.ts";
 import { tunContract } from "./kernel-net-tun.ts";
 
 export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
@@ -311,4 +312,5 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
   describe(`KernelNet: ${name}: blackhole routes`, () => blackholeContract(open));
   describe(`KernelNet: ${name}: IPv6`, () => ipv6Contract(open));
   describe(`KernelNet: ${name}: TUN`, () => tunContract(open));
+  describe(`KernelNet: ${name}: checksums`, () => offloadContract(open));
 }

@@ -92,10 +92,8 @@ export function createKernelState(): KernelState {
     const refusal = link.type === "vxlan" ? refusalOfVxlan(link) : null;
     if (refusal !== null) return refusal;
     const index = ++lastIndex;
-    links.set(link.name, {
-      index,
-      link: { ...link, mac: link.type === "tun" ? null : (link.mac ?? madeUpMac(index)) },
-    });
+    const mac = link.type === "tun" ? null : (link.mac ?? madeUpMac(index));
+    links.set(link.name, { index, link: { ...link, mac, ...vxlanChanges(link, true) } });
     return null;
   }
 
@@ -125,7 +123,9 @@ export function createKernelState(): KernelState {
     const mac = link.mac ?? present.link.mac;
     // Kernel: another MAC takes the neighbours away.
     if (mac !== present.link.mac) without((entry) => entry.kind === "neighbour" && entry.dev === link.name);
-    links.set(link.name, { index: present.index, link: { ...present.link, mtu, up, mac, ...tunChanges(link) } });
+    const before = present.link.type === "vxlan" ? present.link.checksumOffload : null;
+    const changes = { mtu, up, mac, ...tunChanges(link), ...vxlanChanges(link, before) };
+    links.set(link.name, { index: present.index, link: { ...present.link, ...changes } });
     return null;
   }
 
@@ -220,17 +220,22 @@ export function createKernelState(): KernelState {
   };
 }
 
-/** What of a TUN device can be set. An alias that is not named stays. */
 /** A device of that name and kind that is not marked by another network's daemon. */
 function isTakenOver(present: TunLink, link: Link): boolean {
   if (link.type !== "tun" || linkChange(present, link) === "recreate") return false;
   return !belongsToAnother(present, link.alias);
 }
 
+/** What of a TUN device can be set. An alias that is not named stays. */
 function tunChanges(link: Link): Partial<Pick<TunLink, "alias" | "acceptLocal">> {
   if (link.type !== "tun") return {};
   const { alias, acceptLocal } = link;
   return alias === null ? { acceptLocal } : { alias, acceptLocal };
+}
+
+/** What of a vxlan device can be set. An offload that is not named stays as it is. */
+function vxlanChanges(link: Link, before: boolean | null): Partial<Pick<VxlanLink, "checksumOffload">> {
+  return link.type === "vxlan" ? { checksumOffload: link.checksumOffload ?? before } : {};
 }
 
 function isOn(entry: Entry, dev: LinkName): boolean {

@@ -31,6 +31,7 @@ const DEVICE: VxlanLink = {
   learning: false,
   gbp: false,
   external: false,
+  checksumOffload: true,
 };
 
 const OBJECTS: readonly NetObject[] = [

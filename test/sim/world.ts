@@ -20,6 +20,7 @@ import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
+import { createFakePackets } from "../fakes/fake-packet-socket.ts";
 import { createFakeRuleHints } from "../fakes/fake-rule-hints.ts";
 import { createFakeState } from "../fakes/fake-state.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
@@ -171,6 +172,7 @@ function createHost(
       return { [Symbol.asyncDispose]: async () => {} };
     },
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
+    openPacketSocket: createFakePackets(() => "refused").open,
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
     runTool: async () => ({ kind: "missing" }),
@@ -279,6 +281,7 @@ async function differences(
     table: () => table,
     self: () => self,
     isHeld: () => true,
+    corruptsChecksums: () => false,
     log: createCapturedLog(),
   });
   const plan = planner.plan();

@@ -44,6 +44,7 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     openStore: unused,
     openKernel: unused,
     openDatapath: unused,
+    openPacketSocket: unused,
     openHealth: unused,
     hasCapability: unused,
     lockInstance: unused,
@@ -156,7 +157,8 @@ describe("what a start learns", () => {
   it("is that the host cannot carry the backend, before anything is changed", async () => {
     const device: VxlanLink = {
       ...{ kind: "link", type: "vxlan", name: "vxlan7" as LinkName, mtu: 1450, up: true, mac: null },
-      ...{ vni: 1, port: 8472, local: ADDRESS as never, lower: ETH0, learning: false, gbp: false, external: false },
+      ...{ vni: 1, port: 8472, local: ADDRESS as never, lower: ETH0, learning: false, gbp: false },
+      ...{ external: false, checksumOffload: true },
     };
     const host = start({ objects: [...bareHost(ADDRESS), device] });
     host.store.setConfig(CONFIG);

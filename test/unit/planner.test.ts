@@ -38,6 +38,7 @@ function plannerOf(
     table,
     self: () => SELF,
     isHeld,
+    corruptsChecksums: () => false,
     log,
   });
 }

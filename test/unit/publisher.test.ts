@@ -50,6 +50,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openKernel: unused,
     openHealth: unused,
     openDatapath: unused,
+    openPacketSocket: unused,
     onReportRequest: unused,
     onReloadRequest: unused,
     watchdog: null,

@@ -41,7 +41,7 @@ describe("the status board", () => {
     const board = createStatusBoard((state) => told.push(state));
     const own = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2" });
     let peers = 0;
-    board.describe(() => describeState(own, { type: "vxlan" }, peers));
+    board.describe(() => describeState(own, { type: "vxlan" }, peers, null));
     for (const topic of ["config", "lease", "device", "subnet-file"] as const) board.set(topic, null);
     peers = 1;
     board.announce();

@@ -21,6 +21,7 @@ const claims = claimEarlierRoutes({
   self: SELF,
   peers: [],
   complete: true,
+  corruptsChecksums: false,
 });
 const route = (changes: object) => claims({ ...routeVia("192.168.64.9", "10.5.9.0/24"), ...changes } as Route);
 
@@ -70,7 +71,7 @@ describe("flannelDevices", () => {
   it("finds the devices of every backend by name and driver, and nobody else's", () => {
     const vxlan: Link = {
       ...{ kind: "link", type: "vxlan", mtu: 1450, up: true, mac: null, vni: 7, port: 8472 },
-      ...{ local: null, lower: null, learning: false, gbp: false, external: false },
+      ...{ local: null, lower: null, learning: false, gbp: false, external: false, checksumOffload: true },
       name: "flannel.7" as LinkName,
     } as const;
     const ours = [vxlan, link("flannel0", "tun"), link("flannel.ipip", "ipip"), link("flannel-wg", "wireguard")];

@@ -52,6 +52,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
     self: SELF,
     peers: [PEER],
     complete: true,
+    corruptsChecksums: false,
     ...changes,
   };
 }
@@ -77,6 +78,7 @@ const DEVICE6: VxlanLink = {
   learning: false,
   gbp: false,
   external: false,
+  checksumOffload: null,
 };
 const MAC6 = "02:00:00:00:06:04" as never;
 const ROUTE6: Route = {
@@ -238,6 +240,7 @@ describe("a peer that can be reached in one family only", () => {
       table: () => foldTable(EMPTY_TABLE, { kind: "reset", list }),
       self: () => SELF,
       isHeld: () => true,
+      corruptsChecksums: () => false,
       log,
     });
     return planner.plan().want.flatMap((object) => (object.kind === "route" ? object.dst : []));

@@ -41,6 +41,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
     self: SELF,
     peers: [PEER],
     complete: true,
+    corruptsChecksums: false,
     ...changes,
   };
 }
@@ -60,6 +61,7 @@ function device(changes: Partial<VxlanLink> = {}): VxlanLink {
     learning: false,
     gbp: false,
     external: false,
+    checksumOffload: null,
     ...changes,
   };
 }
@@ -91,6 +93,39 @@ describe("the vxlan plan", () => {
     const [link] = wanted({ VNI: 7, Port: 4789, MTU: 1300, GBP: true, Learning: true }, viewOf());
     const changes = { name: "flannel.7" as LinkName, vni: 7, port: 4789, mtu: 1250, gbp: true, learning: true };
     assert.deepEqual(link, device(changes));
+  });
+
+  it("wants the checksum offload as Offload says; auto leaves it as it is until it is seen to do harm", () => {
+    const offload = (options: { readonly [key: string]: Json }, corruptsChecksums: boolean) =>
+      (wanted(options, viewOf({ corruptsChecksums }))[0] as VxlanLink).checksumOffload;
+    for (const corrupts of [false, true]) {
+      assert.equal(offload({ Offload: "on" }, corrupts), true);
+      assert.equal(offload({ Offload: "off" }, corrupts), false);
+    }
+    for (const options of [{}, { Offload: "auto" }, { offload: null }]) {
+      assert.equal(offload(options, false), null);
+      assert.equal(offload(options, true), false);
+    }
+  });
+
+  it("names for a measurement the peers behind the tunnel, and only where Offload is auto", () => {
+    const far = leaseOf({ subnet: "10.5.30.0/24", publicIp: "172.31.0.4", mac: "02:00:00:00:00:30" });
+    const view = viewOf({ peers: [PEER, far] });
+    for (const Offload of ["on", "off"]) assert.equal(createVxlan({ Offload }).checksumPath(view), null);
+    assert.deepEqual(createVxlan({ VNI: 7, Port: 4789, DirectRouting: true }).checksumPath(view), {
+      device: "flannel.7",
+      mac: "02:00:00:00:00:52",
+      address: "10.5.52.0",
+      port: 4789,
+      underlay: UNDERLAY,
+      peers: [{ address: "10.5.30.0", mac: "02:00:00:00:00:30" }],
+    });
+    assert.deepEqual(
+      createVxlan({})
+        .checksumPath(view)
+        ?.peers.map(({ address }) => address),
+      ["10.5.20.0", "10.5.30.0"],
+    );
   });
 
   it("sends from the interface's own address when the public one is behind NAT", () => {
@@ -270,5 +305,7 @@ describe("the options of vxlan", () => {
     assert.throws(() => createVxlan({ Port: 65_536 }), /\$\.Backend\.Port/);
     assert.throws(() => createVxlan({ MTU: 60 }), /\$\.Backend\.MTU/);
     assert.throws(() => createVxlan({ GBP: "yes" }), /\$\.Backend\.GBP/);
+    assert.throws(() => createVxlan({ Offload: true }), /\$\.Backend\.Offload/);
+    assert.throws(() => createVxlan({ Offload: "never" }), /\$\.Backend\.Offload: must be one of auto, on, off/);
   });
 });

@@ -3,8 +3,16 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Prefix4 } from "../../../src/base/ip.ts";
 import { diff, diffHeld, type NetOp } from "../../../src/net/diff.ts";
-import { FLANNEL_PROTOCOL, keyOf, type LinkName, type NetObject, sameObject } from "../../../src/net/objects.ts";
+import {
+  FLANNEL_PROTOCOL,
+  keyOf,
+  type LinkName,
+  type NetObject,
+  sameObject,
+  type VxlanLink,
+} from "../../../src/net/objects.ts";
 import type { Plan } from "../../../src/net/plan.ts";
+import { planFor } from "../../support/vxlan-host.ts";
 
 const DEV = "flannel.1" as LinkName;
 const FOREIGN = "eth9" as LinkName;
@@ -90,6 +98,18 @@ describe("diff()", () => {
 });
 
 describe("diffHeld()", () => {
+  it("asks for what a plan leaves open no more, since nobody knows how it is, and for nothing that it leaves open now", () => {
+    const [device] = planFor([]).want as [VxlanLink];
+    const [open, off] = [device, { ...device, checksumOffload: false }];
+    assert.equal(open.checksumOffload, null);
+    assert.deepEqual(
+      diffHeld(planFor([]), [off]).ops.filter(({ object }) => object.kind === "link"),
+      [],
+    );
+    const { ops } = diffHeld({ ...planFor([]), want: [off] }, [open]);
+    assert.deepEqual(ops, [{ op: "replace", object: off, previous: open }]);
+  });
+
   it("says the same as a diff against the held objects", () => {
     fc.assert(
       fc.property(arbitraryObjects, arbitraryObjects, (held, want) => {

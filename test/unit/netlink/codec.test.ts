@@ -32,7 +32,7 @@ import {
 const DEV = "flannel.1" as LinkName;
 
 const DECODERS: Readonly<Record<string, (buffer: Buffer, message: Message) => unknown>> = {
-  link: (buffer, message) => decodeLink(buffer, message, () => DEV),
+  link: (buffer, message) => decodeLink(buffer, message, { nameOf: () => DEV, checksumOffloadOf: () => true }),
   address: (buffer, message) => decodeAddress(buffer, message, DEV),
   interfaceAddress: decodeInterfaceAddress,
   route: (buffer, message) => decodeRoute(buffer, message, DEV),

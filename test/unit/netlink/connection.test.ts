@@ -61,6 +61,9 @@ function connectionTo(...script: Script[]): { readonly connection: Connection; r
     sdNotify: () => {},
     createTun: unused,
     openDatapath: unused,
+    openPacketSocket: unused,
+    checksumOffload: unused,
+    setChecksumOffload: unused,
     openNetlinkMonitor: () => ({ [Symbol.dispose]: () => {} }),
     openNetlinkSocket() {
       opened += 1;

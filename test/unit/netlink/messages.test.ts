@@ -60,6 +60,7 @@ const vxlans: fc.Arbitrary<VxlanLink> = fc.record({
   learning: fc.boolean(),
   gbp: fc.boolean(),
   external: fc.boolean(),
+  checksumOffload: fc.constant(true),
 });
 
 function asReceived(request: Request): { readonly buffer: Buffer; readonly message: Message } {
@@ -126,7 +127,11 @@ describe("encoding and decoding", () => {
     survives(
       vxlans,
       (link) => createLink(link, link.lower === null ? null : 3),
-      (buffer, message) => decodeLink(buffer, message, (index) => (index === 3 ? ("eth0" as LinkName) : null)).link,
+      (buffer, message) =>
+        decodeLink(buffer, message, {
+          nameOf: (index) => (index === 3 ? ("eth0" as LinkName) : null),
+          checksumOffloadOf: () => true,
+        }).link,
     );
   });
 });

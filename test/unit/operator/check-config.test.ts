@@ -128,6 +128,7 @@ describe("checking a network config", () => {
       "Backend.DirectRouting": "false",
       "Backend.GBP": "false",
       "Backend.Learning": "false",
+      "Backend.Offload": "auto",
     });
   });
 

@@ -1,0 +1,23 @@
+// A tunnel on which it is to be measured whether checksums survive that are left to the network card.
+
+import type { Ipv4 } from "../base/ip.ts";
+import type { Mac } from "../base/mac.ts";
+import type { LinkName } from "./objects.ts";
+import type { Underlay } from "./underlay.ts";
+
+export interface ChecksumPath {
+  readonly device: LinkName;
+  /** Of this host on the device. */
+  readonly mac: Mac;
+  readonly address: Ipv4;
+  /** The tunnel's port. By TCP nobody listens there, and whoever sees our packets knows what they belong to. */
+  readonly port: number;
+  readonly underlay: Underlay;
+  /** Those that are reached through the tunnel. */
+  readonly peers: readonly ChecksumPeer[];
+}
+
+export interface ChecksumPeer {
+  readonly mac: Mac;
+  readonly address: Ipv4;
+}

@@ -1,0 +1,171 @@
+// Knows whether checksums that are left to the network card arrive intact: measures it when there are peers to ask, when
+// the underlay is another, and at long intervals. What follows from it is the backend's plan. Once they are seen to arrive
+// wrong, that stands for this underlay: the device leaves none to the card then, and to measure it again would cost the
+// packets of the pods.
+
+import { delays } from "../base/backoff.ts";
+import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
+import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
+import { isError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { ChecksumPath } from "../net/checksum-path.ts";
+import type { KernelNet } from "../net/kernel-net.ts";
+import type { Underlay } from "../net/underlay.ts";
+import { type Finding, type MeasureDeps, measureChecksums } from "./measure.ts";
+
+export interface ChecksumWatch {
+  /** Where to measure from now on; null when it does not matter. */
+  follow(path: ChecksumPath | null): void;
+  /** Whether they are known to arrive wrong through this underlay. */
+  corrupts(underlay: Underlay): boolean;
+  /** What has been done about them, in a few words; null when nothing. */
+  note(): string | null;
+  /** What is known, for a report. */
+  verdict(): Verdict["kind"];
+  /** `deviceReady` resolves while the device is as planned. */
+  run(deviceReady: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
+export interface ChecksumWatchDeps extends MeasureDeps {
+  readonly kernel: Pick<KernelNet, "read">;
+  readonly log: Logger;
+  /** The verdict is another. */
+  readonly onChange: () => void;
+}
+
+type Verdict =
+  /** `reason` says why it could not be measured. */
+  | { readonly kind: "unknown"; readonly reason: string | null }
+  | Exclude<Finding, { readonly kind: "silent" }>
+  /** The device leaves none to the card, and not because of us. */
+  | { readonly kind: "off" };
+
+const UNKNOWN: Verdict = { kind: "unknown", reason: null };
+/** A peer that has just come is given this long to know us, too. */
+const SETTLE = seconds(1);
+/** Between two measurements, whatever happens. */
+const PAUSE = seconds(5);
+const FIRST_RETRY = seconds(10);
+const LONGEST_RETRY = minutes(60);
+const INTERVAL = minutes(6 * 60);
+const LOOK_AGAIN = minutes(5);
+/** A host whose peers are about to come up tells nobody that they do not answer yet. */
+const TOLD_AFTER = 3;
+
+const HINT =
+  'the pods lose nothing but some speed; a newer kernel or driver may mend it. "Offload": "off" in Backend keeps it so without measuring, "on" measures nothing';
+
+export function createChecksumWatch(deps: ChecksumWatchDeps): ChecksumWatch {
+  const bell = createDoorbell();
+  let tell = createTeller(deps.log);
+  let path: ChecksumPath | null = null;
+  let verdict = UNKNOWN;
+  let retries = newRetries(deps);
+  const conclude = (measured: ChecksumPath, next: Verdict) => {
+    // It says nothing about an underlay that has come meanwhile.
+    if (path === null || !isSameWay(path.underlay, measured.underlay)) return;
+    const isOther = verdict.kind !== next.kind;
+    verdict = next;
+    if (verdict.kind !== "unknown") retries = newRetries(deps);
+    tell(measured, verdict);
+    if (isOther) deps.onChange();
+  };
+  const untilNext = () => (verdict.kind === "unknown" ? retries.next().value : intervalAfter(verdict, deps));
+  return {
+    follow(next) {
+      const before = path;
+      path = next;
+      if (next === null || !before || !isSameWay(before.underlay, next.underlay)) {
+        verdict = UNKNOWN;
+        tell = createTeller(deps.log);
+      }
+      if (next && (verdict.kind === "unknown" || before?.peers.length === 0) && hasNewPeers(before, next)) {
+        bell.ring("peers");
+      }
+    },
+    corrupts: (underlay) => verdict.kind === "corrupt" && path !== null && isSameWay(path.underlay, underlay),
+    note: () => (verdict.kind === "corrupt" ? "checksum offload off, since wrong checksums were seen" : null),
+    verdict: () => verdict.kind,
+    async run(deviceReady, signal) {
+      await bell.wait(signal);
+      for (;;) {
+        await deps.clock.sleep(SETTLE, signal);
+        await deviceReady(signal);
+        if (path && path.peers.length > 0 && verdict.kind !== "corrupt") {
+          const measured = path;
+          conclude(measured, await look(measured, deps, signal));
+          await deps.clock.sleep(PAUSE, signal);
+        }
+        await waitAtMost(untilNext(), bell, deps.clock, signal);
+      }
+    },
+  };
+}
+
+async function look(path: ChecksumPath, deps: ChecksumWatchDeps, signal: AbortSignal): Promise<Verdict> {
+  try {
+    if (await isOff(path, deps, signal)) return { kind: "off" };
+    const finding = await measureChecksums(path, deps, signal);
+    if (finding.kind !== "silent") return finding;
+    return { kind: "unknown", reason: `no peer answers on the overlay (asked: ${finding.asked})` };
+  } catch (error) {
+    const isErrno = error instanceof Error && "code" in error && typeof error.code === "string";
+    if (signal.aborted || !(isErrno || isError(error, "netlink.errno"))) throw error;
+    return { kind: "unknown", reason: messageOf(error) };
+  }
+}
+
+async function isOff({ device }: ChecksumPath, { kernel }: ChecksumWatchDeps, signal: AbortSignal): Promise<boolean> {
+  const snapshot = await kernel.read({ families: [], devices: [device], routeDevices: [], kinds: ["link"] }, signal);
+  return snapshot.objects().some((link) => link.kind === "link" && link.type === "vxlan" && !link.checksumOffload);
+}
+
+/** The device is made anew for another interface or address, and then is as the kernel makes it. */
+function isSameWay(a: Underlay, b: Underlay): boolean {
+  return a.link === b.link && a.address === b.address;
+}
+
+function hasNewPeers(before: ChecksumPath | null, next: ChecksumPath): boolean {
+  if (!before || !isSameWay(before.underlay, next.underlay)) return next.peers.length > 0;
+  const known = new Set(before.peers.map(({ address }) => address));
+  return next.peers.some(({ address }) => !known.has(address));
+}
+
+function newRetries({ random }: ChecksumWatchDeps): Generator<Millis, never> {
+  return delays({ first: FIRST_RETRY, max: LONGEST_RETRY, random });
+}
+
+/** Each host draws its own time, from half of it on. */
+function intervalAfter({ kind }: Verdict, { random }: ChecksumWatchDeps): Millis {
+  if (kind === "off") return LOOK_AGAIN;
+  return millis(random.integer(INTERVAL / 2, INTERVAL));
+}
+
+/** One line for each change of what is known. */
+function createTeller(log: Logger): (path: ChecksumPath, verdict: Verdict) => void {
+  let told = "";
+  let unknowns = 0;
+  return ({ device }, verdict) => {
+    unknowns = verdict.kind === "unknown" ? unknowns + 1 : 0;
+    if (verdict.kind === told || (verdict.kind === "unknown" && unknowns < TOLD_AFTER)) return;
+    told = verdict.kind;
+    const fields = { dev: device };
+    switch (verdict.kind) {
+      case "unknown":
+        return log.info("cannot measure whether checksums left to the network card arrive intact", {
+          ...fields,
+          ...(verdict.reason && { reason: verdict.reason }),
+        });
+      case "intact":
+        return log.info("checksums left to the network card arrive intact", fields);
+      case "off":
+        return log.info("the device leaves no checksums to the network card, and that is left alone", fields);
+      case "corrupt":
+        return log.warn("checksums left to the network card arrive wrong: the device leaves it none from now on", {
+          ...fields,
+          peer: verdict.peers.map(({ address }) => address).join(","),
+          hint: HINT,
+        });
+    }
+  };
+}
