@@ -1,6 +1,6 @@
 // Running iptables and nft: the only place in the program that starts another one.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { FlannelError, messageOf } from "../base/errors.ts";
 
 export type ToolResult =
@@ -14,17 +14,23 @@ export type RunTool = (command: readonly string[], input: string, signal: AbortS
 export const runTool: RunTool = async (command, input, signal) => {
   signal.throwIfAborted();
   const [program = "", ...args] = command;
-  const child = spawn(program, args, { env: environment(process.env), signal, killSignal: "SIGKILL" });
+  const options = { env: environment(process.env), signal, killSignal: "SIGKILL" } as const;
+  const child: ChildProcess = spawn(program, args, options);
+  const failures: NodeJS.ErrnoException[] = [];
+  const ended = new Promise<number>((done) => {
+    child.on("close", (code) => done(code ?? 255));
+    child.on("error", (error) => {
+      failures.push(error);
+      // Node: a child for whose pipes there are no descriptors left (EMFILE) has none, and is not closed.
+      if (!child.stdin) done(255);
+    });
+  });
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
   // It may end without having read its input; its status says what came of it.
-  child.stdin.on("error", () => {});
-  child.stdin.end(input);
-  const failures: NodeJS.ErrnoException[] = [];
-  child.on("error", (error) => failures.push(error));
-  const status = await new Promise<number>((done) => {
-    child.on("close", (code) => done(code ?? 255));
-  });
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(input);
+  const status = await ended;
   signal.throwIfAborted();
   const [failure] = failures;
   if (failure?.code === "ENOENT") return { kind: "missing" };
@@ -41,8 +47,8 @@ function environment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(xtables), PATH: `${own["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: "C" };
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
+function collect(stream: NodeJS.ReadableStream | null): () => string {
   const chunks: Buffer[] = [];
-  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream?.on("data", (chunk: Buffer) => chunks.push(chunk));
   return () => Buffer.concat(chunks).toString("utf8");
 }
