@@ -1,21 +1,28 @@
-// What a host may have been through before, or lack: other rules, another mode, no iptables, a lock that is held.
+// What a host may have been through before, or lack: other rules, another mode, no iptables.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, describe, it } from "node:test";
-import { addPod, deletePod, parseSubnetEnv } from "../../lab/cni.ts";
+import { after, afterEach, before, describe, it, type TestContext } from "node:test";
+import { addPod, deletePod } from "../../lab/cni.ts";
 import type { Flanneld, FlanneldOptions } from "../../lab/flanneld.ts";
 import { waitFor } from "../../lab/wait.ts";
-import { seconds } from "../../src/base/brand.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { FORWARD_JUMP, goForward, goMasquerade, MASQ_JUMP } from "../support/firewall.ts";
-import { type IptablesVariant, keepPinging, pathWith } from "../support/firewall-host.ts";
+import {
+  type IptablesVariant,
+  keepPinging,
+  NET,
+  pathWith,
+  podSubnet,
+  ruleCounts,
+  rulesOfFlannel,
+  wholeSet,
+} from "../support/firewall-host.ts";
 import { LIMIT } from "../support/overlay-host.ts";
 
 const { signal } = new AbortController();
-const NET = "10.5.0.0/16";
 const PROGRAM = join(import.meta.dirname, "../../../bin/flanneld");
 
 let cluster: Cluster;
@@ -37,13 +44,7 @@ async function start(flags: readonly string[], options: Partial<FlanneldOptions>
 
 const withPath = (kind: IptablesVariant): Partial<FlanneldOptions> => ({ environment: { PATH: paths[kind] } });
 
-/** Every rule of ours, wherever it is, without what differs between kinds of iptables. */
-async function flannelRules(): Promise<readonly string[]> {
-  const save = (tool: string) => shell(`${tool} | grep -v '^#' | grep -i flannel || true`);
-  const nft = await shell("nft list tables | grep flannel || true");
-  const texts = [await save("iptables-nft-save"), await save("iptables-legacy-save"), nft];
-  return texts.map((text) => text.trim().split("\n").sort().join("\n"));
-}
+const flannelRules = () => rulesOfFlannel(cluster);
 
 async function becomes(expected: readonly string[]): Promise<void> {
   let last: readonly string[] = [];
@@ -52,17 +53,6 @@ async function becomes(expected: readonly string[]): Promise<void> {
     return JSON.stringify(last) === JSON.stringify(expected) ? true : null;
   };
   await waitFor("the rules", look, LIMIT, signal).catch(() => assert.deepEqual(last, expected));
-}
-
-function podSubnet(one: Flanneld): string {
-  return parseSubnetEnv(readFileSync(one.subnetFile, "utf8")).subnet.replace(/\.1\/24$/, ".0/24");
-}
-
-/** All of ours in iptables. */
-function wholeSet(one: Flanneld): string {
-  const chains = [":FLANNEL-POSTRTG - [0:0]", ":FLANNEL-FWD - [0:0]"];
-  const rules = [MASQ_JUMP, FORWARD_JUMP, ...goMasquerade(NET, podSubnet(one)), ...goForward(NET)];
-  return [...chains, ...rules].sort().join("\n");
 }
 
 before(async () => {
@@ -166,19 +156,36 @@ describe("a host that changes how its rules are kept", () => {
 describe("rules that somebody flushes long before the next check", () => {
   const rare = ["--ip-masq", "--iptables-resync=3600"];
 
-  it("are back at once in iptables-nft, because the kernel says so", async () => {
+  /** Tells how long it takes from the end of the command on. */
+  async function heals(t: TestContext, command: string, expected: readonly string[]): Promise<void> {
+    await becomes(expected);
+    await shell(command);
+    const start = systemClock.monotonic();
+    await becomes(expected);
+    t.diagnostic(`${Math.round(systemClock.monotonic() - start)} ms`);
+  }
+
+  it("are back at once in iptables-nft, because the kernel says so", async (t) => {
     const one = await start(rare, withPath("nft"));
-    await becomes([wholeSet(one), "", ""]);
-    await shell("iptables-nft -t nat -F; iptables-nft -F");
-    await becomes([wholeSet(one), "", ""]);
+    await heals(t, "iptables-nft -t nat -F; iptables-nft -F", [wholeSet(one), "", ""]);
   });
 
-  it("are back at once in nftables", async () => {
+  it("are back at once in nftables", async (t) => {
     await putConfig(true);
     await start(rare, withPath("nft"));
+    await heals(t, "nft flush ruleset", ["", "", "table ip flannel-ipv4"]);
+  });
+
+  it("are not touched by another's table that is read anew, as firewalld's and nftables.service's are", async () => {
+    await putConfig(true);
+    const one = await start(rare, withPath("nft"));
     await becomes(["", "", "table ip flannel-ipv4"]);
-    await shell("nft flush ruleset");
-    await becomes(["", "", "table ip flannel-ipv4"]);
+    const { written } = await ruleCounts(one, signal);
+    const others = "table inet firewalld { chain forward { type filter hook forward priority 10; }; }";
+    for (let round = 0; round < 3; round += 1) {
+      await shell(`nft 'table inet firewalld; delete table inet firewalld; ${others}'`);
+    }
+    assert.equal((await ruleCounts(one, signal)).written, written);
   });
 });
 
@@ -209,38 +216,6 @@ describe("a host without iptables", () => {
     assert.equal(output.status, 78);
     assert.doesNotMatch(await shell("ip link"), /flannel\.1/);
   });
-});
-
-describe("the xtables lock", () => {
-  it("that is held for a while holds up the rules only, and readiness tells it", async () => {
-    const lock = join(cluster.topology.run.directory, "xtables.lock");
-    const holder = spawn("flock", [lock, "sleep", "120"], { detached: true, stdio: "ignore" });
-    const release = () => {
-      if (holder.exitCode === null && holder.signalCode === null) process.kill(-(holder.pid ?? 0), "SIGKILL");
-    };
-    try {
-      const isHeld = async () => ((await cluster.tryOn(0, "flock", "-n", lock, "true")).status === 0 ? null : true);
-      await waitFor("the lock to be held", isHeld, LIMIT, signal);
-      const environment = { PATH: paths.legacy, XTABLES_LOCKFILE: lock };
-      const one = await start(["--ip-masq", "--healthz-port=8081"], { environment });
-      assert.match(one.log(), /cannot keep the firewall rules reason="iptables-restore failed: exit status 4: .*lock/);
-      assert.match(await shell("ip -d link show flannel.1"), /vxlan id 1/);
-      assert.match(await readiness(), /^200 flanneld is ready, but degraded: .*firewall: iptables-restore failed/);
-      release();
-      const whole = wholeSet(one);
-      const look = async () => ((await flannelRules())[1] === whole ? true : null);
-      await waitFor("the rules", look, seconds(60), signal);
-      await one.waitForLog(/the firewall rules are kept again/, LIMIT, signal);
-      assert.doesNotMatch(await readiness(), /firewall/);
-    } finally {
-      release();
-    }
-  });
-
-  async function readiness(): Promise<string> {
-    const script = `fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(r.status, await r.text()))`;
-    return cluster.on(0, "node", "-e", script);
-  }
 });
 
 describe("a rule of somebody else's that leaves ours without packets", () => {

@@ -2,16 +2,21 @@
 // carry, and how often the daemon has looked at its rules.
 
 import { spawn } from "node:child_process";
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { parseSubnetEnv } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import type { Cluster } from "./cluster.ts";
+import { FORWARD_JUMP, goForward, goMasquerade, MASQ_JUMP } from "./firewall.ts";
 import { LIMIT } from "./overlay-host.ts";
 
 export type IptablesVariant = "nft" | "legacy";
+
+/** The overlay network of these tests. */
+export const NET = "10.5.0.0/16";
 
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -125,4 +130,27 @@ export async function nextCheck(daemon: Flanneld, nudge: () => Promise<unknown>,
     const look = async () => ((await ruleCounts(daemon, signal)).checks > checks ? true : null);
     await waitFor("another check", look, LIMIT, signal);
   }
+}
+
+/**
+ * Every rule of ours on the first host, without what differs between kinds of iptables: those of iptables-nft, those of
+ * iptables-legacy, and the tables of nft.
+ */
+export async function rulesOfFlannel(cluster: Cluster): Promise<readonly string[]> {
+  const shell = (line: string) => cluster.on(0, "sh", "-c", line);
+  const save = (tool: string) => shell(`${tool} | grep -v '^#' | grep -i flannel || true`);
+  const nft = await shell("nft list tables | grep flannel || true");
+  const texts = [await save("iptables-nft-save"), await save("iptables-legacy-save"), nft];
+  return texts.map((text) => text.trim().split("\n").sort().join("\n"));
+}
+
+export function podSubnet(one: Flanneld): string {
+  return parseSubnetEnv(readFileSync(one.subnetFile, "utf8")).subnet.replace(/\.1\/24$/, ".0/24");
+}
+
+/** All of ours in iptables. */
+export function wholeSet(one: Flanneld): string {
+  const chains = [":FLANNEL-POSTRTG - [0:0]", ":FLANNEL-FWD - [0:0]"];
+  const rules = [MASQ_JUMP, FORWARD_JUMP, ...goMasquerade(NET, podSubnet(one)), ...goForward(NET)];
+  return [...chains, ...rules].sort().join("\n");
 }
