@@ -6,7 +6,7 @@
 import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
 import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
-import { isError, messageOf } from "../base/errors.ts";
+import { FlannelError, isError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { ChecksumPath } from "../net/checksum-path.ts";
 import type { KernelNet } from "../net/kernel-net.ts";
@@ -40,6 +40,8 @@ type Verdict =
   /** The device leaves none to the card, and not because of us. */
   | { readonly kind: "off" };
 
+/** What rings the bell. */
+const PEERS = "peers";
 const UNKNOWN: Verdict = { kind: "unknown", reason: null };
 /** A peer that has just come is given this long to know us, too. */
 const SETTLE = seconds(1);
@@ -57,47 +59,67 @@ const HINT =
 
 export function createChecksumWatch(deps: ChecksumWatchDeps): ChecksumWatch {
   const bell = createDoorbell();
-  let tell = createTeller(deps.log);
-  let path: ChecksumPath | null = null;
-  let verdict = UNKNOWN;
-  let retries = newRetries(deps);
-  const conclude = (measured: ChecksumPath, next: Verdict) => {
-    // It says nothing about an underlay that has come meanwhile.
-    if (path === null || !isSameWay(path.underlay, measured.underlay)) return;
-    const isOther = verdict.kind !== next.kind;
-    verdict = next;
-    if (verdict.kind !== "unknown") retries = newRetries(deps);
-    tell(measured, verdict);
-    if (isOther) deps.onChange();
-  };
-  const untilNext = () => (verdict.kind === "unknown" ? retries.next().value : intervalAfter(verdict, deps));
+  const knowledge = createKnowledge(deps);
+  const { path, verdict } = knowledge;
   return {
     follow(next) {
-      const before = path;
-      path = next;
-      if (next === null || !before || !isSameWay(before.underlay, next.underlay)) {
-        verdict = UNKNOWN;
-        tell = createTeller(deps.log);
-      }
-      if (next && (verdict.kind === "unknown" || before?.peers.length === 0) && hasNewPeers(before, next)) {
-        bell.ring("peers");
-      }
+      if (knowledge.follow(next)) bell.ring(PEERS);
     },
-    corrupts: (underlay) => verdict.kind === "corrupt" && path !== null && isSameWay(path.underlay, underlay),
-    note: () => (verdict.kind === "corrupt" ? "checksum offload off, since wrong checksums were seen" : null),
-    verdict: () => verdict.kind,
+    corrupts: (underlay) => verdict().kind === "corrupt" && isSameWay(path()?.underlay, underlay),
+    note: () => (verdict().kind === "corrupt" ? "checksum offload off, since wrong checksums were seen" : null),
+    verdict: () => verdict().kind,
     async run(deviceReady, signal) {
+      let retries = newRetries(deps);
       await bell.wait(signal);
       for (;;) {
         await deps.clock.sleep(SETTLE, signal);
         await deviceReady(signal);
-        if (path && path.peers.length > 0 && verdict.kind !== "corrupt") {
-          const measured = path;
-          conclude(measured, await look(measured, deps, signal));
+        const measured = path();
+        if (measured && measured.peers.length > 0 && verdict().kind !== "corrupt") {
+          knowledge.conclude(measured, await look(measured, deps, signal));
           await deps.clock.sleep(PAUSE, signal);
         }
-        await waitAtMost(untilNext(), bell, deps.clock, signal);
+        const { kind } = verdict();
+        const rest = kind === "unknown" ? retries.next().value : intervalAfter(kind, deps);
+        const rung = await waitAtMost(rest, bell, deps.clock, signal);
+        if (rung.has(PEERS) || kind !== "unknown") retries = newRetries(deps);
       }
+    },
+  };
+}
+
+interface Knowledge {
+  path(): ChecksumPath | null;
+  verdict(): Verdict;
+  /** Whether there is something to measure now that there was not before. */
+  follow(next: ChecksumPath | null): boolean;
+  conclude(measured: ChecksumPath, next: Verdict): void;
+}
+
+function createKnowledge({ log, onChange }: Pick<ChecksumWatchDeps, "log" | "onChange">): Knowledge {
+  let tell = createTeller(log);
+  let path: ChecksumPath | null = null;
+  let verdict = UNKNOWN;
+  return {
+    path: () => path,
+    verdict: () => verdict,
+    follow(next) {
+      const before = path;
+      path = next;
+      if (!isSameWay(before?.underlay, next?.underlay)) {
+        verdict = UNKNOWN;
+        tell = createTeller(log);
+      }
+      const matters = verdict.kind === "unknown" || before?.peers.length === 0;
+      return next !== null && matters && hasNewPeers(before, next);
+    },
+    conclude(measured, next) {
+      // It says nothing about an underlay that has come meanwhile.
+      if (!isSameWay(path?.underlay, measured.underlay)) return;
+      const isOther = verdict.kind !== next.kind;
+      verdict = next;
+      tell(measured, verdict);
+      if (isOther) onChange();
     },
   };
 }
@@ -109,10 +131,14 @@ async function look(path: ChecksumPath, deps: ChecksumWatchDeps, signal: AbortSi
     if (finding.kind !== "silent") return finding;
     return { kind: "unknown", reason: `no peer answers on the overlay (asked: ${finding.asked})` };
   } catch (error) {
-    const isErrno = error instanceof Error && "code" in error && typeof error.code === "string";
-    if (signal.aborted || !(isErrno || isError(error, "netlink.errno"))) throw error;
+    if (signal.aborted || !isOfTheSystem(error)) throw error;
     return { kind: "unknown", reason: messageOf(error) };
   }
+}
+
+function isOfTheSystem(error: unknown): boolean {
+  if (error instanceof FlannelError) return isError(error, "netlink.errno");
+  return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
 async function isOff({ device }: ChecksumPath, { kernel }: ChecksumWatchDeps, signal: AbortSignal): Promise<boolean> {
@@ -121,8 +147,8 @@ async function isOff({ device }: ChecksumPath, { kernel }: ChecksumWatchDeps, si
 }
 
 /** The device is made anew for another interface or address, and then is as the kernel makes it. */
-function isSameWay(a: Underlay, b: Underlay): boolean {
-  return a.link === b.link && a.address === b.address;
+function isSameWay(a: Underlay | undefined, b: Underlay | undefined): boolean {
+  return a !== undefined && b !== undefined && a.link === b.link && a.address === b.address;
 }
 
 function hasNewPeers(before: ChecksumPath | null, next: ChecksumPath): boolean {
@@ -136,7 +162,7 @@ function newRetries({ random }: ChecksumWatchDeps): Generator<Millis, never> {
 }
 
 /** Each host draws its own time, from half of it on. */
-function intervalAfter({ kind }: Verdict, { random }: ChecksumWatchDeps): Millis {
+function intervalAfter(kind: Verdict["kind"], { random }: ChecksumWatchDeps): Millis {
   if (kind === "off") return LOOK_AGAIN;
   return millis(random.integer(INTERVAL / 2, INTERVAL));
 }

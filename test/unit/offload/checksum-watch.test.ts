@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { FlannelError } from "../../../src/base/errors.ts";
 import type { ChecksumPath } from "../../../src/net/checksum-path.ts";
 import type { NetObject } from "../../../src/net/objects.ts";
 import { createChecksumWatch } from "../../../src/offload/checksum-watch.ts";
@@ -183,6 +184,37 @@ describe("the watch over checksums", () => {
     run.watch.follow(checksumPathTo("10.5.20.0", "10.5.30.0"));
     await run.clock.advance(10_000);
     assert.equal(run.watch.verdict(), "intact");
+  });
+
+  it("asks a first peer soon again that does not know us yet, however long there was none", async () => {
+    await using run = start(DEAD);
+    run.watch.follow(checksumPathTo());
+    await run.clock.advance(24 * HOUR);
+    run.watch.follow(checksumPathTo("10.5.20.0"));
+    await run.clock.advance(5000);
+    run.host.fate = GOOD;
+    await run.clock.advance(20_000);
+    assert.equal(run.watch.verdict(), "intact");
+  });
+
+  it("takes a fault of its own for one", async () => {
+    const clock = createFakeClock();
+    const broken = new FlannelError("netlink.malformed", { what: "nonsense", offset: 0 });
+    const kernel = { read: () => Promise.reject(broken) };
+    const deps = {
+      openPacketSocket: createFakePackets(GOOD).open,
+      clock,
+      random: createSeededRandom(1),
+      log: createCapturedLog(),
+    };
+    const watch = createChecksumWatch({ ...deps, kernel, onChange: () => {} });
+    const running = assert.rejects(
+      watch.run(() => Promise.resolve(), new AbortController().signal),
+      broken,
+    );
+    watch.follow(checksumPathTo("10.5.20.0"));
+    await clock.advance(2000);
+    await running;
   });
 
   it("waits for the device", async () => {
