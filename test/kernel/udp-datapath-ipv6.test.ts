@@ -15,7 +15,7 @@ import { whyNotHere } from "../support/namespace.ts";
 import { codeOf, native, PORT, SILENT, useTunDevice } from "../support/real-datapath.ts";
 import { INTACT, transfer } from "../support/transfer.ts";
 import {
-  narrowPath,
+  narrowUnderlay,
   openTunnelPair,
   PAIR_MTU,
   type PairEnd,
@@ -93,15 +93,15 @@ for (const underlay of VERSIONS) {
       assert.equal(pair.ends[0].datapath.counters().droppedNoRoute, 1);
     });
 
-    it("tells a sender what the path carries, and gets 1,280 bytes through in any case", async () => {
+    it("tells a sender what the underlay carries now, and gets 1,280 bytes through in any case", async () => {
       using pair = openTunnelPair(underlay);
       const [from, to] = pair.ends;
-      narrowPath(underlay, 1400);
+      narrowUnderlay(1400);
       const fits = 1400 - (underlay === 4 ? 28 : 48);
       const ofFull = await pinged(from, "-Mdo", `-s${PAIR_MTU - 48}`, to.addresses[6]);
       assert.match(ofFull, new RegExp(`From fd00:5:0:1:: .*Packet too big: mtu=${fits}`));
       assert.match(await pinged(from, "-Mdo", `-s${fits - 48}`, to.addresses[6]), / 1 received/);
-      narrowPath(underlay, 1290);
+      narrowUnderlay(1290);
       assert.match(await pinged(from, "-Mdo", "-s1232", to.addresses[6]), / 1 received/);
       assert.equal(from.datapath.counters().droppedOversized, 1);
     });

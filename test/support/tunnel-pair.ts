@@ -53,9 +53,9 @@ export function openTunnelPair(
   }
 }
 
-/** From now on datagrams to the second host must not be larger; until the pair is closed. */
-export function narrowPath(underlay: Version, mtu: number): void {
-  ip(`-${underlay} route replace local ${underlayOf(underlay, 2)} dev lo table local mtu ${mtu}`);
+/** The hosts' underlay, which is the loopback device, carries no larger packets until the pair is closed. */
+export function narrowUnderlay(mtu: number): void {
+  ip(`link set lo mtu ${mtu}`);
 }
 
 function prepareHost(): void {
@@ -118,7 +118,7 @@ function close(lab: Run, ends: readonly PairEnd[]): void {
     ...[1, 2].map((host) => `link del flannel${host}`),
     ...[1, 2].flatMap((host) => ["-4", "-6"].map((family) => `${family} rule del iif pod${host}`)),
     ...[1, 2].map((host) => `addr del ${underlayOf(6, host)}/128 dev lo`),
-    "link set lo down",
+    "link set lo mtu 65536 down",
   ]) {
     try {
       ip(words);
