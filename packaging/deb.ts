@@ -92,7 +92,7 @@ async function formatControl(
   signal: AbortSignal,
 ): Promise<string> {
   const { glibc, libraries } = await readLibraries(
-    ["flanneld", "flannel.node"].map((name) => join(program, name)),
+    ["flanneld", "flannel.node", "raw-socket.node"].map((name) => join(program, name)),
     signal,
   );
   const depends = [`libc6 (>= ${glibc})`, ...libraries.flatMap((name) => LIBRARY_PACKAGES[name] ?? [])];

@@ -1,6 +1,6 @@
 // The daemon as one executable: Node.js, the bundle and its compiled code (decision 16). The native addon lies beside it.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../lab/run.ts";
 import { seconds } from "../src/base/brand.ts";
@@ -24,7 +24,7 @@ const options = { filename: "flanneld.cjs", cachedData: readFileSync("cache") };
 const { cachedDataRejected } = new (require("node:vm").Script)(readFileSync("script", "latin1"), options);
 process.exitCode = cachedDataRejected ? 1 : 0;`;
 
-/** Writes `flanneld` and `flannel.node` into the directory, from what the build has put into `dist`. */
+/** Writes `flanneld`, `flannel.node` and `raw-socket.node` into the directory, from what the build has put into `dist`. */
 export async function makeExecutable(
   runtime: Runtime,
   dist: string,
@@ -35,6 +35,7 @@ export async function makeExecutable(
   const execute = (...words: readonly string[]) =>
     run(["env", "-i", "-C", directory, runtime.executable, ...words], { limit: seconds(120) }, signal);
   await run(["strip", "-o", join(directory, "flannel.node"), join(dist, "flannel.node")], {}, signal);
+  await makeRawSocket(runtime, directory, signal);
   // The bundle is ASCII, as esbuild writes it.
   const bundle = readFileSync(join(dist, "flanneld.cjs"), "latin1");
   writeFileSync(join(directory, "script"), `(function(require,module,exports){${bundle}\n})`, "latin1");
@@ -57,4 +58,16 @@ export async function makeExecutable(
   };
   writeFileSync(join(directory, "sea.json"), JSON.stringify(config));
   await execute("--build-sea", "sea.json");
+}
+
+/** This file runs from dist/packaging. */
+const BUILD_RAW_SOCKET = join(import.meta.dirname, "../../scripts/build-raw-socket.mjs");
+
+/** It is made for one version of Node: that of the packages is not the one that builds them. */
+async function makeRawSocket({ headers }: Runtime, directory: string, signal: AbortSignal): Promise<void> {
+  const addon = join(directory, "raw-socket.node");
+  const whole = `${addon}.whole`;
+  await run([process.execPath, BUILD_RAW_SOCKET, whole, headers], { limit: seconds(300) }, signal);
+  await run(["strip", "-o", addon, whole], {}, signal);
+  rmSync(whole);
 }

@@ -39,6 +39,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
 export interface Runtime {
   readonly version: string;
   readonly executable: string;
+  /** For what is compiled for this version. */
+  readonly headers: string;
   readonly license: string;
 }
 
@@ -59,7 +61,7 @@ export async function fetchRuntime(
   cache: string,
   signal: AbortSignal,
 ): Promise<Runtime> {
-  const directory = join(cache, `node-${VERSION}-${node}`);
+  const directory = join(cache, `node-${VERSION}-${node}-with-headers`);
   if (!existsSync(directory)) {
     mkdirSync(cache, { recursive: true });
     const temporary = mkdtempSync(join(cache, ".node-"));
@@ -70,7 +72,8 @@ export async function fetchRuntime(
       rmSync(temporary, { recursive: true, force: true });
     }
   }
-  return { version: VERSION, executable: join(directory, "node"), license: join(directory, "LICENSE") };
+  const place = (name: string) => join(directory, name);
+  return { version: VERSION, executable: place("node"), headers: place("include/node"), license: place("LICENSE") };
 }
 
 async function unpack(name: string, integrity: string, temporary: string, signal: AbortSignal): Promise<void> {
@@ -82,7 +85,7 @@ async function unpack(name: string, integrity: string, temporary: string, signal
   if (found !== integrity) throw new Error(`${name}@${VERSION} is not what is pinned: its sha512 is ${found}`);
   const target = join(temporary, "runtime");
   mkdirSync(target);
-  const members = ["package/bin/node", "package/LICENSE"];
+  const members = ["package/bin/node", "package/LICENSE", "package/include"];
   await run(["tar", "-xzf", archive, "-C", temporary, ...members], { limit }, signal);
   // The compiler's name would end up as garbage: making the executable moves its section without its content.
   await run(
@@ -90,5 +93,5 @@ async function unpack(name: string, integrity: string, temporary: string, signal
     { limit },
     signal,
   );
-  renameSync(join(temporary, "package/LICENSE"), join(target, "LICENSE"));
+  for (const name of ["LICENSE", "include"]) renameSync(join(temporary, "package", name), join(target, name));
 }

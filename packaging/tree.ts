@@ -55,6 +55,11 @@ export function programEntries({ root, program }: Pick<Sources, "root" | "progra
       mode: 0o644,
       content: { kind: "file", file: join(program, "flannel.node") },
     },
+    {
+      path: "/usr/lib/flannel/raw-socket.node",
+      mode: 0o644,
+      content: { kind: "file", file: join(program, "raw-socket.node") },
+    },
     link("/usr/bin/flanneld", "../lib/flannel/flanneld"),
     file("/usr/bin/mk-docker-opts", join(root, "bin/mk-docker-opts"), 0o755),
   ];

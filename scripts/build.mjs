@@ -4,7 +4,16 @@
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -76,9 +85,17 @@ function execute(what, command, args) {
   });
 }
 
+/** Where the package itself looks for it, for what runs from modules, and beside the bundle. */
+async function buildRawSocket(script, out) {
+  await execute("the addon of raw-socket", process.execPath, [script]);
+  copyFileSync(join(ROOT, "node_modules/raw-socket/build/Release/raw.node"), join(out, "raw-socket.node"));
+}
+
 async function build(out) {
   const stamp = join(out, ".build-stamp");
-  const built = ["flanneld.cjs", "flannel.node", "demo/main.js"].every((name) => existsSync(join(out, name)));
+  const built = ["flanneld.cjs", "flannel.node", "raw-socket.node", "demo/main.js"].every((name) =>
+    existsSync(join(out, name)),
+  );
   // Taken before the work, so that an edit made meanwhile is seen by the next build.
   const now = fingerprint();
   if (built && existsSync(stamp) && readFileSync(stamp, "utf8") === now) return;
@@ -88,6 +105,7 @@ async function build(out) {
   rmSync(stamp, { force: true });
   const script = (name) => join(ROOT, "scripts", name);
   const results = await Promise.allSettled([
+    buildRawSocket(script("build-raw-socket.mjs"), out),
     execute("the native addon", process.execPath, [script("build-native.mjs"), join(out, "flannel.node")]),
     compileModules(out),
     execute("the bundle", process.execPath, [script("bundle.mjs"), out]),

@@ -88,6 +88,27 @@ const askForColons = {
   },
 };
 
+/** The package's own addon lies beside the bundle, or beside the executable that the bundle is in. */
+const placeRawSocket = {
+  name: "place-raw-socket",
+  setup(bundle) {
+    bundle.onLoad({ filter: /\/raw-socket\/index\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const call = 'require ("./build/Release/raw.node")';
+      if (!source.includes(call)) throw new Error(`${path} no longer loads its addon in the way that is replaced here`);
+      const place = [
+        "(() => {",
+        'const { dirname, join } = require("node:path");',
+        'const directory = dirname(require("node:fs").realpathSync(process.argv[1] ?? "."));',
+        'const addon = join(directory, "raw-socket.node");',
+        'return require("node:module").createRequire(addon)(addon);',
+        "})()",
+      ];
+      return { loader: "js", contents: source.replace(call, () => place.join(" ")) };
+    });
+  },
+};
+
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 const bundled = build({
   // Names of modules are in the bundle, relative to this: the same bytes from whatever directory it is made.
@@ -104,7 +125,7 @@ const bundled = build({
   minifySyntax: true,
   sourcemap: "external",
   define: { FLANNELD_VERSION: JSON.stringify(version) },
-  plugins: [inlineEtcdApi, askForColons],
+  plugins: [inlineEtcdApi, askForColons, placeRawSocket],
   logLevel: "warning",
 });
 // What esbuild has found wrong, it has said already.

@@ -12,7 +12,7 @@ export interface ErrorInfo {
   "listen.failed": { readonly what: string; readonly address: string; readonly reason: string };
   "firewall.missing": { readonly flag: string; readonly tool: string; readonly remedy: string };
   "firewall.failed": { readonly tool: string; readonly reason: string };
-  "privilege.missing": { readonly capability: string };
+  "privilege.missing": { readonly capability: "CAP_NET_ADMIN" | "CAP_NET_RAW" };
   /** `pid` is 0 when it cannot be told. */
   "instance.running": { readonly prefix: string; readonly pid: number };
   "etcd.unavailable": { readonly op: string; readonly reason: string };
@@ -67,6 +67,11 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "native.unavailable": { disposition: "operator", exit: 78 },
 };
 
+const PURPOSES: Readonly<Record<ErrorInfo["privilege.missing"]["capability"], string>> = {
+  CAP_NET_ADMIN: "change the kernel's network state",
+  CAP_NET_RAW: "send pings",
+};
+
 type Sentences = { readonly [C in ErrorCode]: (info: ErrorInfo[C]) => string };
 
 const SENTENCES: Sentences = {
@@ -81,7 +86,7 @@ const SENTENCES: Sentences = {
   "firewall.missing": ({ flag, tool, remedy }) => `${flag} needs ${tool}, which is not in the PATH: ${remedy}`,
   "firewall.failed": ({ tool, reason }) => `${tool} failed: ${reason}`,
   "privilege.missing": ({ capability }) =>
-    `flanneld needs the capability ${capability} to change the kernel's network state: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
+    `flanneld needs the capability ${capability} to ${PURPOSES[capability]}: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
   "instance.running": ({ prefix, pid }) =>
     `another flanneld (${pid > 0 ? `process ${pid}` : "a process of another container"}) already carries the network ${prefix} on this host: stop it, or give this one another --etcd-prefix`,
   "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,

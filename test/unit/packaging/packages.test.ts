@@ -29,7 +29,7 @@ describe("packages", () => {
     const sources = {
       root: "",
       program: "",
-      runtime: { version: "", executable: "", license: "" },
+      runtime: { version: "", executable: "", headers: "", license: "" },
       edition: { version: "1.2.3", date: 1_700_000_000 },
       maintainer: NOBODY,
     };

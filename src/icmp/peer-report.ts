@@ -1,0 +1,88 @@
+// What the ways to a peer say together: a verdict, its cause in a sentence, and what to do. Pure.
+
+import type { WayReport } from "./way.ts";
+
+/** In the order of how bad it is; also the exit status of a command. */
+export const VERDICTS = ["fine", "degraded", "broken"] as const;
+export type PeerVerdict = (typeof VERDICTS)[number];
+
+export interface PeerWay extends WayReport {
+  readonly over: "underlay" | "overlay";
+}
+
+export interface PeerJudgement {
+  readonly verdict: PeerVerdict;
+  /** Null when all is fine. */
+  readonly sentence: string | null;
+  readonly remedy: string | null;
+}
+
+export interface PeerView {
+  /** For people: "192.168.77.12 (10.5.2.0/24)". */
+  readonly name: string;
+  /** What carries the overlay's packets, for people: "UDP port 8472"; null when nothing does but the underlay. */
+  readonly carrier: string | null;
+  readonly ways: readonly PeerWay[];
+}
+
+const FINE: PeerJudgement = { verdict: "fine", sentence: null, remedy: null };
+
+export function judgePeer(peer: PeerView): PeerJudgement {
+  return judgeReach(peer) ?? judgeSize(peer) ?? judgeLoss(peer) ?? FINE;
+}
+
+function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
+  const dead = ways.filter(({ received }) => received === 0);
+  const [first] = dead;
+  if (!first) return null;
+  const said = dead.find(({ reason }) => reason !== null)?.reason;
+  const because = said ? ` (${said})` : "";
+  if (dead.length === ways.length) {
+    const remedy = "see whether the host is up, and whether a firewall on the way drops ICMP";
+    return { verdict: "broken", sentence: `${name} does not answer at all${because}`, remedy };
+  }
+  if (dead.some(({ over }) => over === "overlay")) {
+    const by = carrier ?? "the overlay";
+    return {
+      verdict: "broken",
+      sentence: `${name} answers, but not through the overlay${because}: ${by} is dropped on the way or there, or no flanneld runs there`,
+      remedy: `let ${by} through in the firewalls of both hosts and between them, and see flanneld check there`,
+    };
+  }
+  const sentence = `${name} answers through the overlay, but not on the underlay${because}: most likely a firewall drops ICMP`;
+  return { verdict: "degraded", sentence, remedy: "let ICMP echo and fragmentation-needed through" };
+}
+
+function judgeSize({ name, ways }: PeerView): PeerJudgement | null {
+  const narrow = ways.find(({ path, most }) => path !== null && most !== null && path.mtu < most);
+  if (!narrow?.path) return null;
+  const { over, path, most } = narrow;
+  const what = path.isSilent ? "vanish without a word" : "do not pass";
+  return {
+    verdict: path.isSilent ? "broken" : "degraded",
+    sentence: `packets of more than ${path.mtu} bytes to ${name} ${what} (${over}, whose device sends up to ${most})`,
+    remedy:
+      over === "underlay"
+        ? `give all links on the way the same MTU, or set "MTU": ${path.mtu} in the Backend of the network config`
+        : "see what the underlay says; if that is wide enough, restart flanneld there to give its device the MTU of the config",
+  };
+}
+
+function judgeLoss({ name, ways }: PeerView): PeerJudgement | null {
+  const lossy = ways.find(({ sent, received }) => received < sent);
+  if (!lossy) return null;
+  const { sent, received, over } = lossy;
+  const sentence = `${sent - received} of ${sent} packets to ${name} were lost (${over})`;
+  return {
+    verdict: "degraded",
+    sentence,
+    remedy: "look at the links between the hosts: ip -s link, and their switches",
+  };
+}
+
+export function worst(verdicts: readonly PeerVerdict[]): PeerVerdict {
+  return verdicts.reduce(
+    (most, verdict) => (VERDICTS.indexOf(verdict) > VERDICTS.indexOf(most) ? verdict : most),
+    "fine",
+  );
+}

@@ -1,0 +1,154 @@
+// ICMP echo by the package raw-socket, which is loaded when the first pinger is opened. Its traps: the message is a view
+// of a buffer that is used again, an address of the wrong family is sent to nowhere, and of an error there is only a text.
+
+import type { Socket } from "raw-socket";
+import type { Clock } from "../base/clock.ts";
+import { FlannelError, messageOf } from "../base/errors.ts";
+import type { Ip } from "../base/ip.ts";
+import type { Random } from "../base/random.ts";
+import { childSignal } from "../base/signals.ts";
+import { decodeEchoNews, type EchoNews, encodeEchoRequest, HEARD, type IcmpFamily, icmpFamilyOf } from "./echo.ts";
+import type { Pinger, PingOutcome } from "./pinger.ts";
+
+export interface RawPingerDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+interface Family {
+  readonly protocol: number;
+  readonly addressFamily: 1 | 2;
+  /** Socket options, as linux/in.h and linux/in6.h number them. */
+  readonly level: number;
+  readonly mtuDiscover: number;
+  readonly filterLevel: number;
+}
+
+const FAMILIES: Readonly<Record<IcmpFamily, Family>> = {
+  // IPPROTO_ICMP; IPPROTO_IP, IP_MTU_DISCOVER; SOL_RAW
+  ipv4: { protocol: 1, addressFamily: 1, level: 0, mtuDiscover: 10, filterLevel: 255 },
+  // IPPROTO_ICMPV6; IPPROTO_IPV6, IPV6_MTU_DISCOVER; SOL_ICMPV6
+  ipv6: { protocol: 58, addressFamily: 2, level: 41, mtuDiscover: 23, filterLevel: 58 },
+};
+
+/** Kernel: sets DF, and looks only at the device's MTU and not at what is remembered of the path. */
+const PMTUDISC_PROBE = 3;
+/** ICMP_FILTER and ICMPV6_FILTER */
+const FILTER = 1;
+/** The errors and replies that we look at quote less than this. */
+const MESSAGE_BYTES = 2048;
+
+interface Waiting {
+  readonly to: Ip;
+  readonly settle: (outcome: PingOutcome) => void;
+  readonly sentAt: number;
+}
+
+/** Throws `privilege.missing` and `native.unavailable`. */
+export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
+  const { createSocket } = await loadRawSocket();
+  const id = deps.random.integer(1, 0xffff);
+  const waiting = new Map<number, Waiting>();
+  const sockets = new Map<IcmpFamily, Socket>();
+  const socketOf = (family: IcmpFamily) => {
+    const known = sockets.get(family);
+    if (known) return known;
+    const socket = openSocket(family, createSocket);
+    socket.on("message", (packet: Buffer, from: string) => {
+      const news = decodeEchoNews(family, packet);
+      if (news && news.id === id) hear(news, from, waiting, deps.clock);
+    });
+    // A read that failed: what it would have said counts as not said.
+    socket.on("error", () => {});
+    sockets.set(family, socket);
+    return socket;
+  };
+  // Now and not with the first packet, so that a missing privilege is told at once.
+  socketOf("ipv4");
+  let last = 0;
+  const nextSequence = () => {
+    do last = (last + 1) & 0xffff;
+    while (waiting.has(last));
+    return last;
+  };
+  return {
+    async ping(to, size, limit, signal) {
+      signal.throwIfAborted();
+      const family = icmpFamilyOf(to);
+      const sequence = nextSequence();
+      const request = encodeEchoRequest(family, { id, sequence }, size);
+      const socket = socketOf(family);
+      using timer = childSignal(signal);
+      try {
+        return await new Promise<PingOutcome>((settle, fail) => {
+          waiting.set(sequence, { to, settle, sentAt: deps.clock.monotonic() });
+          deps.clock.sleep(limit, timer.signal).then(() => settle({ kind: "silent" }), fail);
+          socket.send(request, 0, request.length, to, (error) => error && settle(unsent(error)));
+        });
+      } finally {
+        waiting.delete(sequence);
+        timer.abort();
+      }
+    },
+    [Symbol.dispose]() {
+      for (const socket of sockets.values()) socket.close();
+    },
+  };
+}
+
+function hear(news: EchoNews, from: string, waiting: ReadonlyMap<number, Waiting>, clock: Clock): void {
+  const one = waiting.get(news.sequence);
+  switch (news.kind) {
+    case "reply":
+      if (from === one?.to) {
+        one.settle({ kind: "reply", rtt: Math.max(0, clock.monotonic() - one.sentAt) as PingTime });
+      }
+      return;
+    case "too-big":
+      one?.settle({ kind: "too-big", mtu: news.mtu || null, from });
+      return;
+    case "unreachable":
+      one?.settle({ kind: "unreachable", reason: news.reason, from });
+      return;
+  }
+}
+
+type PingTime = Extract<PingOutcome, { kind: "reply" }>["rtt"];
+
+/** glibc: the texts of strerror(3); the package keeps nothing else. */
+function unsent(error: Error): PingOutcome {
+  if (error.message === "Message too long") return { kind: "too-big", mtu: null, from: null };
+  return { kind: "unsent", reason: error.message.toLowerCase() };
+}
+
+async function loadRawSocket(): Promise<typeof import("raw-socket")> {
+  try {
+    return await import("raw-socket");
+  } catch (error) {
+    const [reason = ""] = messageOf(error).split("\n");
+    throw new FlannelError("native.unavailable", { path: "raw-socket.node", reason }, { cause: error });
+  }
+}
+
+function openSocket(family: IcmpFamily, createSocket: typeof import("raw-socket").createSocket): Socket {
+  const { protocol, addressFamily, level, mtuDiscover, filterLevel } = FAMILIES[family];
+  try {
+    const socket = createSocket({ protocol, addressFamily, bufferSize: MESSAGE_BYTES });
+    socket.setOption(level, mtuDiscover, PMTUDISC_PROBE);
+    const filter = filterOf(family);
+    socket.setOption(filterLevel, FILTER, filter, filter.length);
+    return socket;
+  } catch (error) {
+    if (messageOf(error) === "Operation not permitted") {
+      throw new FlannelError("privilege.missing", { capability: "CAP_NET_RAW" });
+    }
+    throw new FlannelError("native.unavailable", { path: "raw-socket.node", reason: messageOf(error) });
+  }
+}
+
+/** Kernel: a bit for each type that is not wanted; 32 types with IPv4, 256 with IPv6, in words of the machine's order. */
+function filterOf(family: IcmpFamily): Buffer {
+  const words = new Uint32Array(family === "ipv4" ? 1 : 8).fill(0xffff_ffff);
+  for (const type of HEARD[family]) words[type >> 5] = (words[type >> 5] ?? 0) & ~(1 << (type & 31));
+  return Buffer.from(words.buffer);
+}
