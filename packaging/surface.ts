@@ -1,6 +1,7 @@
 // What the program's command line offers, as data: the manual pages and the completions are made of it, so that they
 // cannot say something else than the program.
 
+import { BACKEND_TYPES } from "../src/backends/registry.ts";
 import { FLAGS, type Flag } from "../src/cli/flags.ts";
 import { BUILT_IN } from "../src/cli/verbs.ts";
 import { VERBS } from "../src/operator/verbs.ts";
@@ -29,7 +30,7 @@ export type ValueHint =
   | { readonly kind: "file" | "interface" | "text" | "none" }
   | { readonly kind: "words"; readonly words: readonly string[] };
 
-const WORDS: Readonly<Record<string, readonly string[]>> = { "log-format": ["text", "json"] };
+const WORDS: Readonly<Record<string, readonly string[]>> = { "log-format": ["text", "json"], backend: BACKEND_TYPES };
 
 export function valueHint({ name, type }: Flag): ValueHint {
   const words = WORDS[name];

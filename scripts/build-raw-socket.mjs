@@ -26,6 +26,8 @@ const FLAGS = [
   "-fstack-protector-strong",
   "-Wl,-z,relro,-z,now",
   "-Wl,--wrap=socket",
+  // The package's macro keeps the name of the source, which must not depend on where this is built.
+  `-ffile-prefix-map=${ROOT}/=`,
   "-DNODE_GYP_MODULE_NAME=raw",
   "-DBUILDING_NODE_EXTENSION",
 ];

@@ -74,9 +74,9 @@ async function readCommandLine(): Promise<Task> {
 }
 
 async function print(text: string): Promise<number> {
-  const { operatorPorts, flushOutput } = await import("./operator-ports.ts");
+  const { openOperatorPorts, flushOutput } = await import("./operator-ports.ts");
   try {
-    operatorPorts.out.write(`${text}\n`);
+    openOperatorPorts(installDirectory()).out.write(`${text}\n`);
     await flushOutput();
     return 0;
   } catch (error) {
@@ -97,8 +97,8 @@ async function runVerb({ verb, call }: Extract<CommandLine<Verb>, { kind: "verb"
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
   try {
-    const { operatorPorts, flushOutput } = await import("./operator-ports.ts");
-    const done = await verb.run(call, operatorPorts, controller.signal);
+    const { openOperatorPorts, flushOutput } = await import("./operator-ports.ts");
+    const done = await verb.run(call, openOperatorPorts(installDirectory()), controller.signal);
     await flushOutput();
     return done;
   } catch (error) {

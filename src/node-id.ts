@@ -22,7 +22,16 @@ const SEED = /^[0-9a-f]{32}$/;
 export async function learnNodeId(deps: NodeIdDeps): Promise<NodeId | null> {
   const machine = await deps.readMachineId();
   const seed = await keepSeed(deps);
-  if (seed === null && machine === null) return null;
+  return seed === null && machine === null ? null : nodeIdOf(seed, machine);
+}
+
+/** The id that this host has drawn; null when it has not drawn one yet, or it may not be read. Writes nothing. */
+export async function readNodeId(deps: Pick<NodeIdDeps, "state" | "readMachineId">): Promise<NodeId | null> {
+  const seed = (await deps.state.read(FILE).catch(() => null))?.trim();
+  return seed !== undefined && SEED.test(seed) ? nodeIdOf(seed, await deps.readMachineId()) : null;
+}
+
+function nodeIdOf(seed: string | null, machine: string | null): NodeId {
   // systemd: a machine id is confidential and must not be shown; the hash of it may be.
   const hash = createHash("sha256")
     .update(`flannel node\n${seed ?? ""}\n${machine ?? ""}\n`)

@@ -1,7 +1,9 @@
-// The real doors to the world for the operator's commands: no kernel, no addon, no log.
+// The real doors to the world for the operator's commands: no log. What only some commands need, the kernel's adapter and
+// the addons among it, is loaded when they do: a person waits for each of them.
 
 import { addAbortListener } from "node:events";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
 import { FlannelError } from "./base/errors.ts";
 import { describeFileError } from "./base/file-error.ts";
@@ -10,17 +12,41 @@ import { systemRandom } from "./base/random.ts";
 import { createStyle } from "./base/terminal-text.ts";
 import type { OperatorPorts, Screen } from "./operator/verb.ts";
 
-export const operatorPorts: OperatorPorts = {
-  clock: systemClock,
-  openStore: async (options) => {
-    // Loaded only when it is needed: the etcd client takes longer than all the rest.
-    const { openEtcdLeaseStore } = await import("./etcd/lease-store.ts");
-    return openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log: SILENT });
-  },
-  readText,
-  out: createScreen(process.stdout),
-  err: createScreen(process.stderr),
-};
+export function openOperatorPorts(installDirectory: string): OperatorPorts {
+  return {
+    clock: systemClock,
+    openStore: async (options) => {
+      // Loaded only when it is needed: the etcd client takes longer than all the rest.
+      const { openEtcdLeaseStore } = await import("./etcd/lease-store.ts");
+      return openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log: SILENT });
+    },
+    openPinger: async () => {
+      const { openRawPinger } = await import("./icmp/raw-pinger.ts");
+      return await openRawPinger({ clock: systemClock, random: systemRandom });
+    },
+    openKernel: async () => {
+      const [{ loadNative }, { openKernelNet }] = await Promise.all([
+        import("./native/native.ts"),
+        import("./netlink/kernel-net.ts"),
+      ]);
+      return openKernelNet(loadNative(join(installDirectory, "flannel.node")));
+    },
+    openHost: async () => {
+      const [{ loadNative }, { openHostProbe }] = await Promise.all([
+        import("./native/native.ts"),
+        import("./facts/host-probe.ts"),
+      ]);
+      return openHostProbe(loadNative(join(installDirectory, "flannel.node")));
+    },
+    checkUpEtcd: async (options, signal) => {
+      const { readEtcdCheckup } = await import("./etcd/checkup.ts");
+      return await readEtcdCheckup(options, systemClock, signal);
+    },
+    readText,
+    out: createScreen(process.stdout),
+    err: createScreen(process.stderr),
+  };
+}
 
 /** Larger than any network config; a wrong file is refused before it fills the memory. */
 const LARGEST_TEXT = 1024 * 1024;

@@ -20,7 +20,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   native: ["base"],
   cli: ["base", "version"],
   icmp: ["base"],
-  operator: ["base", "subnet", "backends", "cli", "overlay"],
+  check: ["base", "net", "subnet", "backends", "icmp"],
+  facts: ["base", "net", "subnet", "check", "firewall", "native", "netlink", "node-id", "privilege", "state-directory"],
+  operator: ["base", "net", "subnet", "backends", "icmp", "check", "cli", "overlay", "peer-ways"],
 };
 
 /** Modules that touch the world, and the directories and files that may. */
@@ -33,6 +35,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
     allowed: [
       /^etcd\/tls/,
       /^netlink\//,
+      /^facts\/proc\.ts$/,
       /^firewall\/bridge-filter\.ts$/,
       /^subnet\/subnet-file\.ts$/,
       /^base\/whole-file\.ts$/,
@@ -121,7 +124,7 @@ describe("the import rules", () => {
     for (const { path, text } of sources) {
       assert.ok(
         !/createRequire|\.node"/.test(text) ||
-          /^(native\/native|icmp\/raw-pinger|real-ports)\.ts$/.test(path),
+          /^(native\/native|icmp\/raw-pinger|real-ports|operator-ports)\.ts$/.test(path),
         `src/${path}`,
       );
     }

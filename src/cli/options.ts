@@ -109,6 +109,15 @@ export function readEtcdOptions(settings: Settings): {
   return { options: freeze(readEtcd(reader)), problems: reader.problems };
 }
 
+/** The same for those that choose the underlay interface. */
+export function readUnderlayOptions(settings: Readonly<Record<string, Setting>>): {
+  readonly options: UnderlayOptions;
+  readonly problems: readonly string[];
+} {
+  const reader = createReader(settings as Settings);
+  return { options: freeze(readUnderlay(reader)), problems: reader.problems };
+}
+
 interface Range {
   readonly min?: number;
   readonly max?: number;

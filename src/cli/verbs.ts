@@ -2,6 +2,7 @@
 // What it does is not known here (src/operator). Without a command the line is the daemon's.
 
 import { type Millis, seconds } from "../base/brand.ts";
+import { FlannelError } from "../base/errors.ts";
 import { FLAGS, type Flag, flag } from "./flags.ts";
 import { type GivenFlag, parseGoBoolean, parseGoInteger, readGoFlags } from "./go-flags.ts";
 import { type EtcdOptions, readEtcdOptions } from "./options.ts";
@@ -50,6 +51,14 @@ export function isOn({ settings }: VerbCall, name: string): boolean {
 /** Null when the flag is not given or empty. */
 export function textOf({ settings }: VerbCall, name: string): string | null {
   return settings[name]?.values[0] || null;
+}
+
+/** Throws `usage.invalid` unless it is a number in the range. */
+export function integerOf({ settings }: VerbCall, name: string, min: number, max: number): number {
+  const text = settings[name]?.values[0] ?? "";
+  const value = parseGoInteger(text);
+  if (value !== null && value >= min && value <= max) return value;
+  throw new FlannelError("usage.invalid", { problems: [`-${name}=${text}: must be between ${min} and ${max}`] });
 }
 
 const COMMON_FLAGS: readonly Flag[] = [
@@ -168,7 +177,7 @@ export function parseVerbLine(
   const settings = resolveFlags(
     own,
     given.filter((one) => !isEtcd(one)),
-    {},
+    env,
   );
   const words = all.slice(verb.name.split(" ").length);
   const timeout = parseGoInteger(settings["timeout"]?.values[0] ?? "") ?? 0;
@@ -242,10 +251,10 @@ export function formatOverview(verbs: readonly VerbSyntax[]): string {
   return [
     "Usage: flanneld COMMAND [flags]",
     "",
-    "Commands for operators. They need no root, and find etcd by the flags and the",
-    "FLANNELD_ETCD_* variables that the daemon has. Where neither names endpoints,",
-    `the settings of the service on this host apply, if there are any:`,
-    `${SETTINGS_FILES.join(", ")}.`,
+    "Commands for operators. Only ping and parts of check need root. They find etcd",
+    "by the flags and the FLANNELD_ETCD_* variables that the daemon has. Where",
+    "neither names endpoints, the settings of the service on this host apply, if",
+    `there are any: ${SETTINGS_FILES.join(", ")}.`,
     "",
     ...listVerbs(verbs),
     "",
@@ -254,6 +263,6 @@ export function formatOverview(verbs: readonly VerbSyntax[]): string {
     "",
     "Exit status: 0 done, 64 wrong command line, 65 refused, nothing was changed,",
     "74 the result cannot be written, 75 etcd does not answer, 78 no or bad network",
-    "config.",
+    "config; of check and ping also 1 degraded, 2 broken.",
   ].join("\n");
 }

@@ -1,7 +1,5 @@
 // The command `leases`: every record below the subnets prefix, with the time that it has left.
 
-import { seconds } from "../base/brand.ts";
-import type { Clock } from "../base/clock.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { isOn, type VerbCall } from "../cli/verbs.ts";
 import type { Lease, LeaseTerm, SubnetKey } from "../subnet/lease.ts";
@@ -9,8 +7,9 @@ import { checkConfig } from "./check-config.ts";
 import { formatSummary, leaseTable, reportJson, reportLeases } from "./lease-report.ts";
 import { lookAtStore } from "./look.ts";
 import { printJson, printLines, printTable, tell } from "./print.ts";
+import { createProgress } from "./progress.ts";
 import { configKey, type OperatorCalls, withStore } from "./session.ts";
-import type { OperatorPorts, Screen } from "./verb.ts";
+import type { OperatorPorts } from "./verb.ts";
 
 export async function listLeases(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const { out, err, clock } = ports;
@@ -47,11 +46,15 @@ const AT_ONCE = 16;
 async function askTerms(
   leases: readonly Lease[],
   store: OperatorCalls,
-  { clock, err }: OperatorPorts,
+  ports: OperatorPorts,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<SubnetKey, LeaseTerm>> {
   const leased = leases.filter(({ term }) => term.kind === "leased");
-  const progress = createProgress(leased.length, err, clock);
+  const progress = createProgress(
+    (done, total) => `asked for the time left of ${done} of ${total} leases (--no-ttl does not ask)`,
+    leased.length,
+    ports,
+  );
   try {
     const ask = async (lease: Lease, scope: AbortSignal): Promise<[SubnetKey, LeaseTerm]> => {
       const term = await store.timeLeft(lease, scope);
@@ -62,29 +65,4 @@ async function askTerms(
   } finally {
     progress.end();
   }
-}
-
-/** Shorter than this, nobody wonders. */
-const PATIENCE = seconds(1);
-
-/** On a terminal one line that is kept up to date and goes away; elsewhere a line now and then. */
-function createProgress(total: number, err: Screen, clock: Clock) {
-  const interval = err.isTerminal ? seconds(0.1) : seconds(10);
-  let next = clock.monotonic() + (err.isTerminal ? PATIENCE : interval);
-  let done = 0;
-  let isShown = false;
-  return {
-    step() {
-      done += 1;
-      if (clock.monotonic() < next || done === total) return;
-      next = clock.monotonic() + interval;
-      const text = `asked for the time left of ${done} of ${total} leases (--no-ttl does not ask)`;
-      if (!err.isTerminal) return tell(err, text);
-      err.write(`\r${text}\u001b[K`);
-      isShown = true;
-    },
-    end() {
-      if (isShown) err.write("\r\u001b[K");
-    },
-  };
 }

@@ -1,10 +1,14 @@
 // What an operator's command is, and the doors to the world that it is given. A command looks or changes one thing in
-// etcd, says what came of it, and ends; it never touches the kernel.
+// etcd, says what came of it, and ends; it never changes the kernel, and only some look at it.
 
 import type { Clock } from "../base/clock.ts";
 import type { Style } from "../base/terminal-text.ts";
+import type { HostProbe } from "../check/host-probe.ts";
 import type { EtcdOptions } from "../cli/options.ts";
 import type { VerbCall, VerbSyntax } from "../cli/verbs.ts";
+import type { Pinger } from "../icmp/pinger.ts";
+import type { KernelNet } from "../net/kernel-net.ts";
+import type { EtcdCheckup } from "../subnet/etcd-checkup.ts";
 import type { OperatorStore } from "../subnet/operator-store.ts";
 
 export interface Screen {
@@ -14,11 +18,21 @@ export interface Screen {
   readonly isTerminal: boolean;
 }
 
+/** What a command may see of the kernel's network state. */
+export type KernelLook = Pick<KernelNet, "links" | "lookup" | "underlayFacts" | "neighbourTable">;
+
 export interface OperatorPorts {
   readonly clock: Clock;
   readonly openStore: (options: EtcdOptions) => Promise<OperatorStore & AsyncDisposable>;
   /** Of a file, or of standard input for "-". Throws `file.unreadable`. */
   readonly readText: (path: string, signal: AbortSignal) => Promise<string>;
+  /** Throws `privilege.missing` without the right to send ICMP, and `native.unavailable`. */
+  readonly openPinger: () => Promise<Pinger>;
+  /** Throws `native.unavailable`. */
+  readonly openKernel: () => Promise<KernelLook & Disposable>;
+  /** Throws `native.unavailable`. */
+  readonly openHost: () => Promise<HostProbe>;
+  readonly checkUpEtcd: (options: EtcdOptions, signal: AbortSignal) => Promise<EtcdCheckup>;
   /** The result, and nothing else. */
   readonly out: Screen;
   /** What a person should know beside the result. */

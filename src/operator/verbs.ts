@@ -1,7 +1,7 @@
 // The operator's commands. One is added by an entry here: its syntax for the command line and the help, and what it
 // does, which is loaded only when it is called.
 
-import { flag } from "../cli/flags.ts";
+import { FLAGS, type Flag, type FlagName, flag } from "../cli/flags.ts";
 import type { Verb } from "./verb.ts";
 
 const CONFIG = "FILE|-|JSON";
@@ -9,6 +9,15 @@ const SUBNET = { name: "SUBNET", optional: false } as const;
 
 function option(name: string, help: string) {
   return flag(name, { group: "command", type: "bool", env: false, help });
+}
+
+/** The daemon's own, with its variables: a command that looks at the same host goes by the same settings. */
+function daemonFlags(...names: readonly FlagName[]): readonly Flag[] {
+  return FLAGS.filter(({ name }) => names.includes(name));
+}
+
+function number(name: string, fallback: string, help: string) {
+  return flag(name, { group: "command", type: "int", env: false, default: fallback, help });
 }
 
 export const VERBS: readonly Verb[] = [
@@ -51,6 +60,40 @@ export const VERBS: readonly Verb[] = [
     words: [],
     flags: [option("no-ttl", "Do not ask how long each lease lasts, which takes a request for each.")],
     run: async (...call) => (await import("./leases.ts")).listLeases(...call),
+  },
+  {
+    name: "check",
+    summary: "Say what keeps flanneld from working, and what mends it.",
+    details:
+      "Looks at this host, its etcd and its peers, before installing and when something is wrong. Needs neither a " +
+      "running flanneld nor etcd, and goes by the daemon's variables. As root it sees everything; as another user it " +
+      "says what it could not look at. Changes nothing. Exit status: 0 fine, 1 degraded, 2 broken.",
+    words: [],
+    flags: [
+      flag("backend", {
+        group: "command",
+        type: "string",
+        env: false,
+        help: "Backend to check for while the network config cannot be read; default all.",
+      }),
+      ...daemonFlags("iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6", "subnet-file", "state-dir"),
+    ],
+    run: async (...call) => (await import("./check.ts")).checkHost(...call),
+  },
+  {
+    name: "ping",
+    summary: "Ping peers, also through the overlay; find the path MTU.",
+    details:
+      "NODE is a host's public IP or the beginning of its node id, SUBNET one such as 10.5.52.0/24, or an address in " +
+      "it. Packets may not be fragmented and grow up to what the device sends. Needs CAP_NET_RAW. Exit status: 0 " +
+      "fine, 1 degraded, 2 broken.",
+    words: [{ name: "NODE|SUBNET", optional: true }],
+    flags: [
+      option("all", "Every peer."),
+      number("count", "3", "Small packets for each address, 1 to 100."),
+      number("wait", "1", "Seconds to wait for each answer, 1 to 60."),
+    ],
+    run: async (...call) => (await import("./ping.ts")).pingPeers(...call),
   },
   {
     name: "reserve",

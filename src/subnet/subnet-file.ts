@@ -75,6 +75,12 @@ export function parsePreviousNetworks(text: string): readonly Prefix[] {
   return networks.filter((network) => network !== null);
 }
 
+/** Null when the file has none that is a number. */
+export function parsePreviousMtu(text: string): number | null {
+  const value = Number(dotenvValue(text, "FLANNEL_MTU") || Number.NaN);
+  return Number.isInteger(value) ? value : null;
+}
+
 /** KEY=value or KEY: value, with or without `export`, quotes and a comment; the last line of the key wins. */
 function dotenvValue(text: string, key: string): string | null {
   const pattern = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${key}[ \\t]*[=:][ \\t]*(.*)$`, "gm");

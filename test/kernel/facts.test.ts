@@ -14,8 +14,9 @@ import { deleteAddress, requestAddresses } from "../../src/netlink/address.ts";
 import { messagesOf, type Request } from "../../src/netlink/codec.ts";
 import { type Connection, dumpHead, openConnection } from "../../src/netlink/connection.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, RTM_NEWROUTE } from "../../src/netlink/constants.ts";
+import { supportsVxlan } from "../../src/netlink/device-support.ts";
 import { createFdbEntry, requestFdb } from "../../src/netlink/fdb.ts";
-import { setLink } from "../../src/netlink/link.ts";
+import { createLink, setLink } from "../../src/netlink/link.ts";
 import { createNeighbour, requestNeighbours } from "../../src/netlink/neighbour.ts";
 import { readLink } from "../../src/netlink/read-links.ts";
 import {
@@ -51,6 +52,14 @@ describe("the kernel", { skip: whyNotHere() }, () => {
   afterEach(() => {
     connection[Symbol.dispose]();
     if (ip("-o link show").includes("und0")) ip("link del und0");
+  });
+
+  it("refuses a vxlan device without attributes as invalid, a kind that it does not have as unknown, and makes neither", () => {
+    assert.equal(supportsVxlan(connection), true);
+    const link = { kind: "link", type: "other", name: "x0" as LinkName, mtu: 1400, up: false, mac: null } as const;
+    const [unknown] = connection.execute([createLink({ ...link, driver: "no-such-kind" }, null)]);
+    assert.equal(unknown?.errno, "EOPNOTSUPP");
+    assert.doesNotMatch(ip("-o link show"), /flannel-probe|x0/);
   });
 
   const addPeer = (peer: number) => {

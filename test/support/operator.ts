@@ -5,13 +5,18 @@ import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
 import { createStyle } from "../../src/base/terminal-text.ts";
 import type { SettingsFile } from "../../src/cli/service-settings.ts";
 import { parseCommandLine } from "../../src/cli.ts";
+import type { Pinger } from "../../src/icmp/pinger.ts";
 import { failureJson } from "../../src/operator/failure.ts";
 import { printJson } from "../../src/operator/print.ts";
-import type { OperatorPorts } from "../../src/operator/verb.ts";
+import type { KernelLook, OperatorPorts } from "../../src/operator/verb.ts";
 import { VERBS } from "../../src/operator/verbs.ts";
+import type { EtcdCheckup } from "../../src/subnet/etcd-checkup.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
+import { createFakeHost, type FakeHost } from "../fakes/fake-host.ts";
+import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakeLeaseStore, type FakeLeaseStore } from "../fakes/fake-lease-store.ts";
+import { createFakePinger, type FakePinger } from "../fakes/fake-pinger.ts";
 
 export interface Said {
   readonly status: number;
@@ -26,10 +31,19 @@ export interface OperatorDesk {
   readonly files: Map<string, string>;
   /** What stands between the command and the store. */
   wrap: (store: FakeLeaseStore) => OperatorStore;
+  readonly pinger: FakePinger;
+  openPinger: () => Promise<Pinger>;
+  readonly kernel: FakeKernel;
+  /** In place of what the kernel says. */
+  look: Partial<KernelLook>;
+  readonly host: FakeHost;
+  checkup: EtcdCheckup;
   isTerminal: boolean;
   /** Of the service on this host. */
   settings: readonly SettingsFile[];
   run(...argv: readonly string[]): Promise<Said>;
+  /** The same for a command that waits: the clock moves on whenever that is all that is left to do. */
+  runOn(...argv: readonly string[]): Promise<Said>;
 }
 
 export function openDesk(): OperatorDesk {
@@ -41,9 +55,23 @@ export function openDesk(): OperatorDesk {
     store,
     files,
     wrap: (plain) => plain,
+    pinger: createFakePinger(clock),
+    openPinger: async () => desk.pinger,
+    kernel: createFakeKernel(),
+    look: {},
+    host: createFakeHost(),
+    checkup: { problem: null, certificates: [], clocks: [] },
     isTerminal: false,
     settings: [],
     run: (...argv) => runCommand(desk, argv),
+    async runOn(...argv) {
+      let isDone = false;
+      const running = runCommand(desk, argv).finally(() => {
+        isDone = true;
+      });
+      while (!isDone) await clock.advance(clock.untilNext() ?? 0);
+      return await running;
+    },
   };
   return desk;
 }
@@ -65,6 +93,10 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
       if (text !== undefined) return text;
       throw new FlannelError("file.unreadable", { path, purpose: "the network config from", reason: "no such file" });
     },
+    openPinger: () => desk.openPinger(),
+    openKernel: async () => ({ ...desk.kernel, ...desk.look, [Symbol.dispose]: () => {} }),
+    openHost: async () => desk.host,
+    checkUpEtcd: async () => desk.checkup,
     out: screen("out"),
     err: screen("err"),
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { learnNodeId } from "../../src/node-id.ts";
+import { learnNodeId, readNodeId } from "../../src/node-id.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 
@@ -20,7 +20,9 @@ function start({
     },
   };
   const random = createSeededRandom(seed);
-  return { log, files, learn: () => learnNodeId({ state, readMachineId: async () => machine, random, log }) };
+  const readMachineId = async () => machine;
+  const learn = () => learnNodeId({ state, readMachineId, random, log });
+  return { log, files, learn, read: () => readNodeId({ state, readMachineId }) };
 }
 
 describe("the id of a host", () => {
@@ -35,6 +37,15 @@ describe("the id of a host", () => {
   it("is another on a copy of the disk that was given a machine id of its own", async () => {
     const { files, learn } = start();
     assert.notEqual(await start({ files: new Map(files), machine: "bb" }).learn(), await learn());
+  });
+
+  it("can be read without drawing one, and is none before the first start", async () => {
+    const { files, learn, read } = start();
+    assert.equal(await read(), null);
+    assert.equal(files.size, 0);
+    const id = await learn();
+    assert.equal(await read(), id);
+    assert.equal(await start({ files: new Map([["node-id", "what?"]]) }).read(), null);
   });
 
   it("is that of the machine where nothing can be kept, which is told, and none without either", async () => {

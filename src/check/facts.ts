@@ -1,0 +1,121 @@
+// What `flanneld check` goes by: facts about this host, its etcd and its peers, as they were found. Plain data; who
+// gathers it is in src/facts, what it means in the files beside this one.
+
+import type { Backend } from "../backends/backend.ts";
+import type { EpochMillis, Millis } from "../base/brand.ts";
+import type { Ip, Prefix4 } from "../base/ip.ts";
+import type { PeerWay } from "../icmp/peer-report.ts";
+import type { InterfaceFacts, NeighbourTable } from "../net/kernel-net.ts";
+import type { Link, LinkName } from "../net/objects.ts";
+import type { Underlay } from "../net/underlay.ts";
+import type { Lease, LeaseTerm, NodeId } from "../subnet/lease.ts";
+import type { CertificateExpiry, LeaseList } from "../subnet/lease-store.ts";
+import type { Ipv4Network } from "../subnet/network-config.ts";
+
+/** What could be found out, or why not, as a sentence without a full stop. */
+export type Known<T> = { readonly known: true; readonly value: T } | { readonly known: false; readonly reason: string };
+
+export interface UserFacts {
+  readonly isRoot: boolean;
+  readonly netAdmin: boolean;
+  readonly netRaw: boolean;
+}
+
+/** A process of the name flanneld in this network namespace. */
+export interface DaemonProcess {
+  readonly pid: number;
+  /** As its command line says; null when it does not. */
+  readonly prefix: string | null;
+}
+
+/** A backend that this host has to be fit for. */
+export interface WantedBackend {
+  readonly backend: Backend;
+  /** UDP port that it receives on; null when it has none. */
+  readonly port: number | null;
+}
+
+export interface RouteFact {
+  readonly dst: Prefix4;
+  readonly dev: LinkName;
+}
+
+export interface PortFact {
+  readonly port: number;
+  /** Who has it, for people; null when it is free or cannot be told. */
+  readonly holder: string | null;
+}
+
+/** What firewall tools print. */
+export interface RuleFacts {
+  /** Of iptables-save, by the name of the tool; what is the same is there once. */
+  readonly iptables: Readonly<Record<string, string>>;
+  /** Of nft -j list ruleset; null without nft. */
+  readonly nftables: string | null;
+}
+
+export interface StoreFacts {
+  readonly endpoints: readonly string[];
+  readonly configKey: string;
+  readonly config: string | null;
+  readonly list: LeaseList;
+}
+
+export interface PeerFacts {
+  readonly lease: Lease;
+  /** How the kernel sends to its public IP; null when there is no route. */
+  readonly way: { readonly dev: LinkName; readonly source: Ip | null } | null;
+  /** Empty when no pings could be sent. */
+  readonly ways: readonly PeerWay[];
+  /** What its record has left; asked for only when it does not answer. */
+  readonly term: LeaseTerm | null;
+}
+
+export interface Facts {
+  readonly now: EpochMillis;
+  readonly prefix: string;
+  readonly user: UserFacts;
+  readonly daemons: Known<readonly DaemonProcess[]>;
+  readonly store: Known<StoreFacts>;
+  readonly certificates: Known<readonly CertificateExpiry[]>;
+  /** How far this host's clock is ahead of etcd's, by endpoint. */
+  readonly clocks: readonly { readonly endpoint: string; readonly ahead: Millis }[];
+  /** What the network config makes of it. */
+  readonly network: Known<Ipv4Network>;
+  /** Those of the config, or all that there are as long as that is not known. */
+  readonly backends: readonly WantedBackend[];
+  readonly isBackendKnown: boolean;
+  readonly vxlan: Known<boolean>;
+  /** Why TUN devices cannot be had; null when they can. */
+  readonly tun: Known<string | null>;
+  /** By its name in sysctl(8); missing when the kernel has none. */
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** Packets that were dropped because they came in by another interface than the answer would take; null when unknown. */
+  readonly reversePathDrops: number | null;
+  readonly underlay: Known<Underlay>;
+  readonly interfaces: readonly InterfaceFacts[];
+  readonly links: readonly Link[];
+  readonly routes: readonly RouteFact[];
+  readonly ports: readonly PortFact[];
+  readonly rules: Known<RuleFacts>;
+  readonly subnetFile: { readonly path: string; readonly subnet: Prefix4 | null; readonly mtu: number | null };
+  readonly nodeId: NodeId | null;
+  readonly neighbours: NeighbourTable | null;
+  /** Features of the underlay's device, by the names of ethtool -k. */
+  readonly offload: Known<Readonly<Record<string, boolean>>>;
+  /** A sample where there are many. */
+  readonly peers: readonly PeerFacts[];
+  /** Why peers were not pinged; null when they were. */
+  readonly unpinged: string | null;
+}
+
+/** Checks of addresses and peers look at IPv4. */
+export const NO_IPV4_NETWORK = "the network has no IPv4, which alone is looked at here";
+
+export function known<T>(value: T): Known<T> {
+  return { known: true, value };
+}
+
+export function unknown(reason: string): { readonly known: false; readonly reason: string } {
+  return { known: false, reason };
+}

@@ -1,0 +1,149 @@
+// Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
+
+import type { Prefix4 } from "../base/ip.ts";
+import type { Facts, RuleFacts } from "./facts.ts";
+import { type Finding, fail, ok, skip } from "./finding.ts";
+import { findIptablesDrop, type IptablesChain, readFilterChain } from "./iptables-rules.ts";
+import { type NftChain, readNftChains } from "./nft-rules.ts";
+
+export function checkForwardRules({ rules, network }: Facts): Finding {
+  if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
+  const prefix = network.known ? network.value.network : null;
+  for (const [tool, chain] of chainsOf(rules.value, "FORWARD")) {
+    if (chain.policy !== "DROP" || acceptsForwarded(chain, prefix)) continue;
+    const remedy = prefix
+      ? `${tool} -A FORWARD -s ${prefix} -j ACCEPT; ${tool} -A FORWARD -d ${prefix} -j ACCEPT`
+      : `${tool} -P FORWARD ACCEPT`;
+    return fail(
+      `the policy of FORWARD is DROP in ${tool}, and no rule accepts the overlay's packets (flanneld adds its own while it runs, unless --iptables-forward-rules=false)`,
+      remedy,
+    );
+  }
+  const shut = nftChainsOf(rules.value).find(
+    (chain) => chain.hook === "forward" && chain.policy === "drop" && !acceptsNft(chain, prefix),
+  );
+  if (shut) {
+    const remedy = `nft add rule ${shut.table} ${shut.name} ip saddr ${prefix ?? "NETWORK"} accept; nft add rule ${shut.table} ${shut.name} ip daddr ${prefix ?? "NETWORK"} accept`;
+    return fail(
+      `the nftables chain ${shut.table} ${shut.name} drops what is forwarded and accepts nothing of the overlay; rules in other tables do not help`,
+      remedy,
+    );
+  }
+  return ok("forwarded packets of the overlay are not dropped by a policy");
+}
+
+/** By our own chain, by a rule for the network, or by one for everything. */
+function acceptsForwarded({ rules }: IptablesChain, network: Prefix4 | null): boolean {
+  return rules.some(
+    (rule) =>
+      /-j FLANNEL-FWD\b/.test(rule) ||
+      /^-A FORWARD (-m comment --comment ("[^"]*"|\S+) )?-j ACCEPT$/.test(rule) ||
+      (network !== null && rule.includes(` ${network} `) && / -j ACCEPT$/.test(rule)),
+  );
+}
+
+function acceptsNft({ rules }: NftChain, network: Prefix4 | null): boolean {
+  const [address = ""] = network?.split("/") ?? [];
+  return rules.some(
+    ({ verdict, text, isUnconditional }) =>
+      verdict === "accept" &&
+      (isUnconditional || (network !== null && text.includes(`"${address}"`)) || text.includes("flannel")),
+  );
+}
+
+export function checkInputRules({ rules, backends, isBackendKnown }: Facts): Finding {
+  if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
+  const ports = backends.flatMap(({ port }) => (port === null ? [] : [port]));
+  for (const port of ports) {
+    const found = findPortDrop(port, rules.value);
+    if (found)
+      return fail(
+        `UDP port ${port}, by which the overlay's packets come, is dropped here: ${found.where}`,
+        found.remedy,
+      );
+    // As long as the backend is not known, a port that nobody opens may not be needed.
+    const closed = isBackendKnown ? findClosedPort(port, rules.value) : null;
+    if (closed)
+      return fail(
+        `UDP port ${port}, by which the overlay's packets come, is not let in: ${closed.where}`,
+        closed.remedy,
+      );
+  }
+  if (ports.length === 0) return ok("the backend needs no port");
+  return ok(`no rule here drops UDP port ${ports.join(" or ")}`);
+}
+
+interface Obstacle {
+  readonly where: string;
+  readonly remedy: string;
+}
+
+function findPortDrop(port: number, rules: RuleFacts): Obstacle | null {
+  for (const [tool, text] of Object.entries(rules.iptables)) {
+    const rule = findIptablesDrop(text, port);
+    if (rule) return { where: `${tool} ${rule}`, remedy: `${tool} ${rule.replace(/-A /, "-D ")}` };
+  }
+  for (const chain of nftChainsOf(rules)) {
+    const rule = chain.rules.find(
+      ({ verdict, ports }) => verdict === "drop" && ports.some(([from, to]) => from <= port && port <= to),
+    );
+    if (rule)
+      return {
+        where: `nftables ${chain.table} ${chain.name}`,
+        remedy: `nft delete rule ${chain.table} ${chain.name} handle ${rule.handle}`,
+      };
+  }
+  return null;
+}
+
+/** A policy of DROP for what comes in, without a rule that opens the port, or everything of some kind that may hold it. */
+function findClosedPort(port: number, rules: RuleFacts): Obstacle | null {
+  for (const [tool, chain] of chainsOf(rules, "INPUT")) {
+    if (chain.policy !== "DROP" || chain.rules.some((rule) => mayOpen(rule, port))) continue;
+    return {
+      where: `the policy of INPUT is DROP in ${tool}`,
+      remedy: `${tool} -I INPUT -p udp --dport ${port} -j ACCEPT`,
+    };
+  }
+  for (const chain of nftChainsOf(rules)) {
+    if (chain.hook !== "input" || chain.policy !== "drop") continue;
+    if (
+      chain.rules.some(
+        (rule) => rule.verdict !== "drop" && (rule.isUnconditional || rule.isJump || opens(rule.ports, port)),
+      )
+    )
+      continue;
+    const remedy = `nft insert rule ${chain.table} ${chain.name} udp dport ${port} accept`;
+    return { where: `the policy of the nftables chain ${chain.table} ${chain.name} is drop`, remedy };
+  }
+  return null;
+}
+
+/** Chains that are jumped to are not followed: what they do is given the benefit of the doubt. */
+function mayOpen(rule: string, port: number): boolean {
+  if (/-m state|-m conntrack|-i lo\b|-p (icmp|tcp)\b/.test(rule)) return false;
+  if (/ -j (DROP|REJECT|LOG|RETURN)\b/.test(rule)) return false;
+  const dport = /--dports? (\S+)/.exec(rule)?.[1];
+  if (dport === undefined) return true;
+  return dport.split(",").some((part) => {
+    const [from = 0, to = from] = part.split(":").map(Number);
+    return from <= port && port <= to;
+  });
+}
+
+function opens(ports: readonly (readonly [number, number])[], port: number): boolean {
+  return ports.some(([from, to]) => from <= port && port <= to);
+}
+
+function chainsOf({ iptables }: RuleFacts, name: string): readonly (readonly [string, IptablesChain])[] {
+  return Object.entries(iptables).flatMap(([tool, text]) => {
+    const chain = readFilterChain(text, name);
+    return chain ? [[tool, chain] as const] : [];
+  });
+}
+
+/** Tables that iptables-nft has made are read with iptables-save. */
+function nftChainsOf({ nftables, iptables }: RuleFacts): readonly NftChain[] {
+  const isIptables = Object.keys(iptables).length > 0;
+  return readNftChains(nftables).filter(({ isOfIptables }) => !(isIptables && isOfIptables));
+}

@@ -1,0 +1,87 @@
+// Whether this host can run flanneld at all: rights, kernel, the port, and who runs already.
+
+import type { DaemonProcess, Facts } from "./facts.ts";
+import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
+
+export function checkPrivileges({ user: { isRoot, netAdmin, netRaw } }: Facts): Finding {
+  if (netAdmin && netRaw) return ok("this user may change the network and send pings");
+  const missing = [...(netAdmin ? [] : ["CAP_NET_ADMIN"]), ...(netRaw ? [] : ["CAP_NET_RAW"])].join(" and ");
+  if (!isRoot) {
+    return skip(
+      `this user lacks ${missing}, so that not everything can be looked at: run it as root (sudo flanneld check)`,
+    );
+  }
+  const remedy = `docker run --cap-add=NET_ADMIN --cap-add=NET_RAW, or CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW in the unit`;
+  const sentence = `root lacks ${missing} here`;
+  return netAdmin ? warn(`${sentence}: flanneld works, and nothing can be pinged`, remedy) : fail(sentence, remedy);
+}
+
+export function checkKernel({ vxlan, tun, backends, isBackendKnown }: Facts): Finding {
+  const types = backends.map(({ backend }) => backend.type);
+  const found: Finding[] = [];
+  if (types.includes("vxlan")) {
+    if (!vxlan.known) found.push(skip(`whether this kernel has vxlan devices is not known: ${vxlan.reason}`));
+    else if (!vxlan.value)
+      found.push(lack("this kernel has no vxlan devices: its module vxlan is missing", "modprobe vxlan"));
+  }
+  if (types.includes("udp")) {
+    if (!tun.known) found.push(skip(`whether TUN devices can be had is not known: ${tun.reason}`));
+    else if (tun.value !== null)
+      found.push(lack(`there are no TUN devices for the backend udp: ${tun.value}`, "modprobe tun"));
+  }
+  const [first] = found.toSorted((a, b) => SEVERITY[b.verdict] - SEVERITY[a.verdict]);
+  return first ?? ok(`what ${types.join(", ")} needs of the kernel is there`);
+
+  // As long as the backend is not known it may be another.
+  function lack(sentence: string, remedy: string): Finding {
+    return isBackendKnown ? fail(sentence, remedy) : warn(sentence, remedy);
+  }
+}
+
+const SEVERITY: Readonly<Record<Finding["verdict"], number>> = { fail: 3, warn: 2, skip: 1, ok: 0 };
+
+export function checkDaemon({ daemons, prefix }: Facts): Finding {
+  if (!daemons.known) return skip(`whether flanneld runs here is not known: ${daemons.reason}`);
+  const [first, ...others] = daemons.value;
+  if (!first) return ok("no flanneld runs here");
+  if (others.length === 0) {
+    return ok(`${describeDaemon(first)} runs here; a second one for its network would be refused`);
+  }
+  const strays = daemons.value.filter((one) => (one.prefix ?? prefix) !== prefix);
+  const extra = strays[0] ?? others[0] ?? first;
+  return fail(
+    `more than one flanneld runs here, and they undo each other's work: ${some(daemons.value.map(describeDaemon), 5)}`,
+    `kill ${extra.pid}`,
+  );
+}
+
+function describeDaemon({ pid, prefix }: DaemonProcess): string {
+  return prefix === null ? `process ${pid}` : `process ${pid} (for ${prefix})`;
+}
+
+/** A port that our own device or daemon has is as it should be. */
+export function checkPort({ ports, backends, links, daemons }: Facts): Finding {
+  const wanted = backends.flatMap(({ port }) => (port === null ? [] : [port]));
+  if (wanted.length === 0) return ok("the backend needs no port");
+  const isOurs = (port: number) =>
+    links.some((link) => link.type === "vxlan" && link.port === port && link.name.startsWith("flannel")) ||
+    (daemons.known && daemons.value.some(({ pid }) => holderOf(port)?.startsWith(`process ${pid} `)));
+  const holderOf = (port: number) => ports.find((one) => one.port === port)?.holder ?? null;
+  const taken = wanted.find((port) => holderOf(port) !== null && !isOurs(port));
+  if (taken === undefined) return ok(`nobody else has UDP port ${wanted.join(" or ")}`);
+  const holder = holderOf(taken) ?? "somebody";
+  const pid = /^process (\d+)/.exec(holder)?.[1];
+  return fail(
+    `UDP port ${taken}, which flanneld needs, is taken by ${holder}`,
+    pid === undefined ? 'set another "Port" in the Backend of the network config' : `kill ${pid}`,
+  );
+}
+
+export function checkForwarding({ sysctls }: Facts): Finding {
+  const value = sysctls["net.ipv4.ip_forward"];
+  if (value === undefined) return skip("net.ipv4.ip_forward cannot be read");
+  if (value === "0") {
+    return fail("this host forwards no packets, so that containers reach nobody", "sysctl -w net.ipv4.ip_forward=1");
+  }
+  return ok("net.ipv4.ip_forward is on");
+}

@@ -1,0 +1,28 @@
+// The port to what only this host itself can tell. Everything that needs a right that the user lacks, or a tool that is not
+// there, is told as unknown.
+
+import type { Prefix4 } from "../base/ip.ts";
+import type { LinkName } from "../net/objects.ts";
+import type { NodeId } from "../subnet/lease.ts";
+import type { DaemonProcess, Known, RouteFact, RuleFacts, UserFacts } from "./facts.ts";
+
+export interface HostProbe extends Disposable {
+  user(): Promise<UserFacts>;
+  /** Processes of the name flanneld in this network namespace, this one not counted. */
+  daemons(): Promise<Known<readonly DaemonProcess[]>>;
+  vxlan(): Known<boolean>;
+  /** Why there are no TUN devices; null when there are. */
+  tun(): Promise<Known<string | null>>;
+  /** By name; without those that there are not. */
+  sysctls(names: readonly string[]): Promise<Readonly<Record<string, string>>>;
+  reversePathDrops(): Promise<number | null>;
+  /** IPv4, of the main table. */
+  routes(): Promise<readonly RouteFact[]>;
+  portHolder(port: number): string | null;
+  rules(signal: AbortSignal): Promise<Known<RuleFacts>>;
+  /** By the names of ethtool -k. */
+  offload(dev: LinkName, signal: AbortSignal): Promise<Known<Readonly<Record<string, boolean>>>>;
+  subnetFile(path: string): Promise<{ readonly subnet: Prefix4 | null; readonly mtu: number | null }>;
+  /** Null when flanneld has never run here, or this user may not read its directory. */
+  nodeId(stateDirectory: string): Promise<NodeId | null>;
+}

@@ -1,0 +1,135 @@
+// The interface towards the other hosts: whether it is the right one, what it lets in, and how large packets may be.
+
+import { type Prefix4, prefix4Address, prefix4Contains, prefix4Overlaps, prefixLength } from "../base/ip.ts";
+import type { LinkName, VxlanLink } from "../net/objects.ts";
+import type { Facts, PeerFacts } from "./facts.ts";
+import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
+
+/** By what flanneld would choose now, and by what its device goes by already. */
+export function checkInterface(facts: Facts): Finding {
+  const { underlay, interfaces } = facts;
+  if (!underlay.known) return fail(underlay.reason, "name it with -iface=NAME or -public-ip=ADDRESS");
+  const device = vxlanDevice(facts);
+  const used = device?.lower ?? underlay.value.link;
+  const remedyFor = (dev: LinkName) => `flanneld -iface=${dev} (FLANNELD_IFACE=${dev} in its environment file)`;
+  const { address, publicIp } = underlay.value;
+  // An answer that leaves by another interface with this one's address is a matter of rp_filter.
+  const own = device?.local ?? address;
+  const astray = facts.peers.filter(({ way }) => leavesBy(way, used) && way?.source !== own);
+  const [first] = astray;
+  if (first?.way) {
+    const sentence = `packets to ${some(astray.map(({ lease }) => lease.attrs.publicIp))} leave by ${first.way.dev}, and flanneld uses ${used}: the wrong interface`;
+    return fail(sentence, remedyFor(first.way.dev));
+  }
+  const unreachable = facts.peers.filter(({ way }) => way === null);
+  if (unreachable.length > 0) {
+    const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => lease.attrs.publicIp))}`;
+    return fail(sentence, `ip route add ${unreachable[0]?.lease.attrs.publicIp} via GATEWAY dev ${used}`);
+  }
+  const link = interfaces.find(({ name }) => name === used);
+  if (link && !link.up) return fail(`the interface ${used} is down`, `ip link set ${used} up`);
+  const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
+  return ok(`${used} (${announced}) leads to the other hosts`);
+}
+
+/** By another interface than `used`, and not by the overlay. */
+function leavesBy(way: PeerFacts["way"], used: LinkName): boolean {
+  return way !== null && way.dev !== used && !isFlannel(way.dev);
+}
+
+function vxlanDevice({ links }: Facts): VxlanLink | null {
+  const found = links.find((link) => link.type === "vxlan" && isFlannel(link.name) && !link.external);
+  return found?.type === "vxlan" ? found : null;
+}
+
+/** Names that flanneld gives to its devices. */
+export function isFlannel(dev: LinkName): boolean {
+  return /^flannel(\.|-v6\.|-wg)?\d*$/.test(dev);
+}
+
+/** Kernel: the stricter of "all" and the interface's own counts; 1 is strict. */
+export function checkReversePath({ sysctls, peers, underlay, reversePathDrops, links, routes }: Facts): Finding {
+  const all = Number(sysctls["net.ipv4.conf.all.rp_filter"] ?? Number.NaN);
+  if (Number.isNaN(all)) return skip("net.ipv4.conf.all.rp_filter cannot be read");
+  const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[`net.ipv4.conf.${dev}.rp_filter`] ?? 0));
+  const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
+  const remedy = (dev: LinkName) => `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${dev}.rp_filter=2`;
+  const dev = underlay.known ? underlay.value.link : null;
+  const astray = dev === null ? [] : peers.filter(({ way }) => leavesBy(way, dev));
+  if (dev !== null && modeOf(dev) === 1 && astray.length > 0) {
+    const sentence = `rp_filter is strict on ${dev}, and answers to ${namesOf(astray)} would leave by ${astray[0]?.way?.dev}: what they send is dropped${dropped}`;
+    return fail(sentence, remedy(dev));
+  }
+  for (const { name } of links.filter(({ name }) => isFlannel(name) && modeOf(name) === 1)) {
+    const lost = peers.filter(({ lease }) => !leadsTo(lease.subnet.v4, name, routes));
+    if (lost.length === 0) continue;
+    const sentence = `rp_filter is strict on ${name}, and the route to ${some(lost.map(({ lease }) => lease.subnet.v4))} does not lead there: what comes from there is dropped${dropped}`;
+    return fail(sentence, remedy(name));
+  }
+  const strict = [dev, ...links.map(({ name }) => name).filter(isFlannel)].filter(
+    (name): name is LinkName => name !== null && modeOf(name) === 1,
+  );
+  if (strict.length === 0) return ok("rp_filter is not strict on flanneld's interfaces");
+  return ok(`rp_filter is strict on ${strict.join(", ")}, and routes lead back where packets come from`);
+}
+
+function namesOf(peers: readonly PeerFacts[]): string {
+  return some(peers.map(({ lease }) => lease.attrs.publicIp));
+}
+
+/** By the longest of the routes that hold the subnet. */
+function leadsTo(subnet: Prefix4, dev: LinkName, routes: Facts["routes"]): boolean {
+  const holding = routes.filter(({ dst }) => prefix4Contains(dst, subnet));
+  const longest = Math.max(...holding.map(({ dst }) => prefixLength(dst)));
+  return holding.some((route) => prefixLength(route.dst) === longest && route.dev === dev);
+}
+
+/** What subnet.env and the device say against what the interface carries. */
+export function checkMtu({ underlay, backends, isBackendKnown, links, subnetFile }: Facts): Finding {
+  if (!underlay.known) return skip("without an interface there is no MTU to look at");
+  const [wanted] = backends;
+  if (!isBackendKnown || !wanted) return ok(`${underlay.value.link} carries ${underlay.value.mtu} bytes`);
+  const right = wanted.backend.mtu(underlay.value);
+  const device = links.find(({ name, type }) => isFlannel(name) && type !== "other");
+  if (device && device.mtu !== right) {
+    const sentence = `${device.name} has an MTU of ${device.mtu}, and ${right} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
+    return (device.mtu > right ? fail : warn)(sentence, `ip link set ${device.name} mtu ${right}`);
+  }
+  if (subnetFile.mtu !== null && subnetFile.mtu !== right) {
+    const sentence = `${subnetFile.path} says an MTU of ${subnetFile.mtu}, and ${right} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
+    return (subnetFile.mtu > right ? fail : warn)(sentence, "systemctl restart flanneld, then the container runtime");
+  }
+  return ok(`packets of the overlay may have ${right} bytes, those of ${underlay.value.link} ${underlay.value.mtu}`);
+}
+
+/** Bridges of container runtimes hold this host's own part of the network. */
+export function checkNetworks({ network, interfaces, routes, subnetFile, links }: Facts): Finding {
+  if (!network.known) return skip("the network is not known");
+  const ours = network.value.network;
+  const isOwn = (prefix: Prefix4) => subnetFile.subnet !== null && prefix4Contains(subnetFile.subnet, prefix);
+  for (const { name, addresses } of interfaces) {
+    if (isFlannel(name)) continue;
+    const foreign = addresses.find(({ prefix }) => prefix4Overlaps(prefix, ours) && !isOwn(prefix));
+    if (!foreign) continue;
+    return fail(
+      `the network ${ours} overlaps ${foreign.prefix} of ${name}: packets to containers go astray`,
+      "choose another Network (flanneld config set), or give that interface another address",
+    );
+  }
+  const devices = links.map(({ name }) => name).filter(isFlannel);
+  const inside = routes.find(
+    ({ dst, dev }) =>
+      prefixLength(dst) > 0 &&
+      prefix4Overlaps(dst, ours) &&
+      !isOwn(dst) &&
+      !devices.includes(dev) &&
+      prefixLength(dst) < prefixLength(ours),
+  );
+  if (inside) {
+    return warn(
+      `the network ${ours} is a part of ${inside.dst}, which this host routes by ${inside.dev}`,
+      `see whether anybody there has an address in ${ours}: ip route get ${prefix4Address(ours)}`,
+    );
+  }
+  return ok(`${ours} overlaps no network of this host`);
+}

@@ -1,0 +1,81 @@
+// Whether the other hosts answer, also through the overlay, and how large packets get there.
+
+import type { EpochMillis } from "../base/brand.ts";
+import { judgePeer, type PeerWay } from "../icmp/peer-report.ts";
+import { LEASE_TTL } from "../subnet/lease.ts";
+import type { Facts, PeerFacts } from "./facts.ts";
+import { type Finding, fail, ok, skip, warn } from "./finding.ts";
+
+export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
+  if (!store.known) return skip("who the other hosts are cannot be asked without etcd");
+  if (unpinged !== null) return skip(`the other hosts were not pinged: ${unpinged}`);
+  if (peers.length === 0) return ok("no other host has a lease yet");
+  const silent = peers.filter(({ ways }) => ways.every(isDead));
+  const [first] = silent;
+  if (!first) return ok(`${answering(peers.length)} on the underlay`);
+  const { subnet, attrs } = first.lease;
+  const more = silent.length > 1 ? ` (${silent.length} of ${peers.length} peers do not answer)` : "";
+  const said = first.ways.find(({ reason }) => reason !== null)?.reason;
+  const because = said ? ` (${said})` : "";
+  const age = staleness(first, now);
+  const sentence =
+    age === null
+      ? `the peer ${attrs.publicIp} (${subnet.v4}) does not answer${because}${more}`
+      : `stale peer: ${attrs.publicIp} does not answer${because}, and its record for ${subnet.v4} was last renewed ${age} ago${more}`;
+  const remedy =
+    age === null
+      ? `flanneld ping ${attrs.publicIp}`
+      : `flanneld release ${subnet.v4} --now --force, if that host is gone`;
+  return (silent.length === peers.length ? fail : warn)(sentence, remedy);
+}
+
+function answering(peers: number): string {
+  return peers === 1 ? "1 peer answers" : `${peers} peers answer`;
+}
+
+function isDead({ received }: PeerWay): boolean {
+  return received === 0;
+}
+
+/** A host that is alive renews an hour before the end, or at whatever its margin is. */
+const RENEWED_LATELY = LEASE_TTL - 55 * 60_000;
+
+/** How long ago a record was renewed whose host has missed its time; null otherwise. */
+function staleness({ term }: PeerFacts, now: EpochMillis): string | null {
+  if (term?.kind !== "until") return null;
+  const age = LEASE_TTL - (term.at - now);
+  if (age < RENEWED_LATELY) return null;
+  return `${Math.floor(age / 3_600_000)} h ${Math.floor(age / 60_000) % 60} min`;
+}
+
+export function checkOverlay(facts: Facts): Finding {
+  const { peers, unpinged, backends } = facts;
+  if (unpinged !== null) return skip(`nothing was sent through the overlay: ${unpinged}`);
+  const tried = peers.filter(({ ways }) => ways.some(({ over }) => over === "overlay"));
+  if (tried.length === 0) return skip("there is no overlay here yet through which to ping");
+  const alive = tried.filter(({ ways }) => ways.some(({ over, received }) => over === "underlay" && received > 0));
+  const lost = alive.filter(({ ways }) => ways.some((way) => way.over === "overlay" && isDead(way)));
+  const [first] = lost;
+  if (!first) return ok(`${answering(alive.length)} through the overlay`);
+  const port = backends[0]?.port ?? null;
+  const judged = judgePeer({ ...first, name: nameOf(first), carrier: port === null ? null : `UDP port ${port}` });
+  const more = lost.length > 1 ? ` (${lost.length} of ${alive.length} peers)` : "";
+  return fail(`${judged.sentence ?? ""}${more}`, judged.remedy ?? "");
+}
+
+function nameOf({ lease: { attrs, subnet } }: PeerFacts): string {
+  return `${attrs.publicIp} (${subnet.v4})`;
+}
+
+export function checkPathMtu({ peers, unpinged }: Facts): Finding {
+  if (unpinged !== null) return skip(`no large packets were sent: ${unpinged}`);
+  const measured = peers.flatMap((peer) => peer.ways.map((way) => ({ peer, way })));
+  const narrow = measured.find(({ way: { path, most } }) => path !== null && most !== null && path.mtu < most);
+  if (narrow) {
+    const judged = judgePeer({ name: nameOf(narrow.peer), carrier: null, ways: [narrow.way] });
+    return (judged.verdict === "broken" ? fail : warn)(judged.sentence ?? "", judged.remedy ?? "");
+  }
+  const sizes = measured.flatMap(({ way }) => (way.path === null ? [] : [way.path.mtu]));
+  if (sizes.length === 0) return skip("nobody answers whom large packets could be sent to");
+  return ok(`packets of the largest size reach the other hosts`);
+}

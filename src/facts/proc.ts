@@ -1,0 +1,110 @@
+// Facts from /proc and /dev, as the user who asks may see them.
+
+import { constants } from "node:fs";
+import { open, readdir, readFile, readlink } from "node:fs/promises";
+import { ipv4FromNumber, prefix4 } from "../base/ip.ts";
+import { type DaemonProcess, type Known, known, type RouteFact, type UserFacts, unknown } from "../check/facts.ts";
+import type { LinkName } from "../net/objects.ts";
+import { hasCapability } from "../privilege.ts";
+
+export async function readUser(): Promise<UserFacts> {
+  return {
+    isRoot: process.geteuid?.() === 0,
+    netAdmin: await hasCapability("CAP_NET_ADMIN"),
+    netRaw: await hasCapability("CAP_NET_RAW"),
+  };
+}
+
+/** Kernel: whose network namespace another process has, only root may read. */
+export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
+  const own = await readlink("/proc/self/ns/net");
+  const found: DaemonProcess[] = [];
+  let hidden = 0;
+  for (const name of await readdir("/proc")) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    if ((await textOf(`/proc/${name}/comm`))?.trim() !== "flanneld") continue;
+    const namespace = await readlink(`/proc/${name}/ns/net`).catch(() => null);
+    if (namespace === null) hidden += 1;
+    else if (namespace === own) found.push({ pid, prefix: prefixOf((await textOf(`/proc/${name}/cmdline`)) ?? "") });
+  }
+  return hidden > 0 && found.length === 0 ? unknown("whose network a flanneld has, only root may see") : known(found);
+}
+
+/** Of a command line as /proc/PID/cmdline has it. Nothing else of it is looked at: it may hold a password. */
+export function prefixOf(cmdline: string): string | null {
+  return /\0--?etcd-prefix[=\0]([^\0]+)/.exec(cmdline)?.[1] ?? null;
+}
+
+/** By opening the device that TUN devices are made with, which makes none. */
+export async function tryTun(): Promise<Known<string | null>> {
+  try {
+    await (await open("/dev/net/tun", constants.O_RDWR)).close();
+    return known(null);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    const isRoot = process.geteuid?.() === 0;
+    if ((code === "EACCES" || code === "EPERM") && !isRoot) return unknown("only root may open /dev/net/tun");
+    return known(TUN_FAILURES[code] ?? `/dev/net/tun cannot be opened (${code})`);
+  }
+}
+
+const TUN_FAILURES: Readonly<Record<string, string>> = {
+  ENOENT: "there is no /dev/net/tun: the module tun is missing",
+  ENODEV: "the kernel has nothing behind /dev/net/tun: the module tun is missing",
+  ENXIO: "what is at /dev/net/tun is not the device",
+  EPERM: "/dev/net/tun may not be opened in this container or unit (DeviceAllow=/dev/net/tun)",
+};
+
+export async function readSysctls(names: readonly string[]): Promise<Readonly<Record<string, string>>> {
+  const read = names.map(async (name) => [name, (await textOf(pathOf(name)))?.trim() ?? null] as const);
+  return Object.fromEntries((await Promise.all(read)).filter((pair): pair is [string, string] => pair[1] !== null));
+}
+
+/** sysctl(8): dots in the name of an interface are slashes, and the other way round. */
+function pathOf(name: string): string {
+  const [, head = name, dev, tail] = /^(net\.ipv4\.conf\.)(.+)\.([^.]+)$/.exec(name) ?? [];
+  const path = (text: string) => text.replaceAll(".", "/");
+  return `/proc/sys/${dev === undefined ? path(name) : `${path(head)}${dev}/${tail}`}`;
+}
+
+/** Kernel: TcpExt IPReversePathFilter, of the network namespace. */
+export async function readReversePathDrops(): Promise<number | null> {
+  return parseNetstat((await textOf("/proc/net/netstat")) ?? "", "IPReversePathFilter");
+}
+
+/** /proc/net/netstat has pairs of lines: names, then values. */
+export function parseNetstat(text: string, name: string): number | null {
+  const lines = text.split("\n").map((line) => line.split(" "));
+  for (const [index, names] of lines.entries()) {
+    const column = names.indexOf(name);
+    const value = column === -1 ? undefined : lines[index + 1]?.[column];
+    if (value !== undefined) return Number(value);
+  }
+  return null;
+}
+
+export async function readRoutes(): Promise<readonly RouteFact[]> {
+  return parseRoutes((await textOf("/proc/net/route")) ?? "");
+}
+
+/** /proc/net/route: addresses and masks as hexadecimal numbers in the machine's order, which is the little one. */
+export function parseRoutes(text: string): readonly RouteFact[] {
+  return text
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split("\t"))
+    .flatMap(([dev, destination, , , , , , mask]) => {
+      if (!dev || !destination || !mask) return [];
+      const ones = hostOrder(mask).toString(2).replaceAll("0", "").length;
+      return [{ dev: dev as LinkName, dst: prefix4(ipv4FromNumber(hostOrder(destination)), ones) }];
+    });
+}
+
+function hostOrder(hex: string): number {
+  return Buffer.from(hex, "hex").readUInt32LE();
+}
+
+async function textOf(path: string): Promise<string | null> {
+  return await readFile(path, "utf8").catch(() => null);
+}

@@ -1,0 +1,108 @@
+// What `check` wants to know of the other hosts: how packets get there, and whether they answer. Of many hosts a sample is
+// asked, always the same one.
+
+import { seconds } from "../base/brand.ts";
+import { FlannelError } from "../base/errors.ts";
+import { type Ipv4, NO_IPV4, type Prefix4 } from "../base/ip.ts";
+import { mapInParallel } from "../base/tasks.ts";
+import { type Facts, NO_IPV4_NETWORK, type PeerFacts } from "../check/facts.ts";
+import { isFlannel } from "../check/interface-checks.ts";
+import type { VerbCall } from "../cli/verbs.ts";
+import type { Pinger } from "../icmp/pinger.ts";
+import type { Link } from "../net/objects.ts";
+import type { Lease } from "../subnet/lease.ts";
+import { lookAtPeer } from "./look-at-peer.ts";
+import { withStore } from "./session.ts";
+import type { KernelLook, OperatorPorts } from "./verb.ts";
+
+export interface SelfView {
+  readonly own: readonly Ipv4[];
+  readonly subnet: Prefix4 | null;
+  readonly links: readonly Link[];
+}
+
+interface PeerDeps {
+  readonly call: VerbCall;
+  readonly ports: OperatorPorts;
+  readonly kernel: KernelLook;
+}
+
+const SAMPLE = 24;
+const AT_ONCE = 12;
+const LOOK = { count: 2, limit: seconds(1) } as const;
+
+export async function gatherPeers(
+  leases: readonly Lease[],
+  self: SelfView,
+  deps: PeerDeps,
+  signal: AbortSignal,
+): Promise<Pick<Facts, "peers" | "unpinged">> {
+  const isSelf = ({ attrs, subnet }: Lease) => self.own.includes(attrs.publicIp) || subnet.v4 === self.subnet;
+  const all = leases.filter((lease) => !isSelf(lease));
+  const others = all.filter(({ attrs }) => attrs.publicIp !== NO_IPV4);
+  const sample = takeEvenly(others, SAMPLE);
+  if (sample.length === 0) return { peers: [], unpinged: all.length > 0 ? NO_IPV4_NETWORK : null };
+  const opened = await openPinger(deps.ports);
+  if (typeof opened === "string") {
+    const look = async (lease: Lease, scope: AbortSignal): Promise<PeerFacts> => ({
+      ...(await wayTo(lease, deps, scope)),
+      ways: [],
+      term: null,
+    });
+    return { peers: await mapInParallel(sample, AT_ONCE, look, signal), unpinged: opened };
+  }
+  using pinger = opened;
+  const hasDevice = self.links.some(({ name, type }) => isFlannel(name) && type !== "other");
+  const look = async (lease: Lease, scope: AbortSignal): Promise<PeerFacts> => ({
+    ...(await wayTo(lease, deps, scope)),
+    ways: await lookAtPeer(lease, { ...LOOK, hasDevice }, { pinger, kernel: deps.kernel }, scope),
+    term: null,
+  });
+  return { peers: await withTerms(await mapInParallel(sample, AT_ONCE, look, signal), deps, signal), unpinged: null };
+}
+
+/** Or why there is none. */
+async function openPinger(ports: OperatorPorts): Promise<Pinger | string> {
+  try {
+    return await ports.openPinger();
+  } catch (error) {
+    if (!(error instanceof FlannelError)) throw error;
+    return error.message;
+  }
+}
+
+async function wayTo(
+  lease: Lease,
+  { kernel }: PeerDeps,
+  signal: AbortSignal,
+): Promise<Pick<PeerFacts, "lease" | "way">> {
+  return { lease, way: await kernel.lookup(lease.attrs.publicIp, signal) };
+}
+
+/** Of those that do not answer: a record that was not renewed says that its host is gone. */
+async function withTerms(
+  peers: readonly PeerFacts[],
+  { call, ports }: PeerDeps,
+  signal: AbortSignal,
+): Promise<readonly PeerFacts[]> {
+  const isSilent = ({ ways }: PeerFacts) => ways.every(({ received }) => received === 0);
+  if (!peers.some(isSilent)) return peers;
+  try {
+    return await withStore(call, ports, async (store) => {
+      const ask = async (peer: PeerFacts, scope: AbortSignal) =>
+        isSilent(peer) ? { ...peer, term: await store.timeLeft(peer.lease, scope) } : peer;
+      return await mapInParallel(peers, AT_ONCE, ask, signal);
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof FlannelError)) throw error;
+    return peers;
+  }
+}
+
+function takeEvenly<T>(items: readonly T[], most: number): readonly T[] {
+  if (items.length <= most) return items;
+  return Array.from({ length: most }, (_, index) => items[Math.floor((index * items.length) / most)]).filter(
+    (item) => item !== undefined,
+  );
+}

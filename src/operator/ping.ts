@@ -1,0 +1,120 @@
+// The command `ping`: whether peers answer on the underlay and through the overlay, how fast, and how large packets get
+// there. It needs the right to send ICMP, and looks at routes and devices to know how large a packet may be.
+
+import { describePeer, publicIpOf } from "../backends/peer-addresses.ts";
+import { seconds } from "../base/brand.ts";
+import { FlannelError } from "../base/errors.ts";
+import type { Json } from "../base/json.ts";
+import { mapInParallel } from "../base/tasks.ts";
+import { integerOf, isOn, type VerbCall } from "../cli/verbs.ts";
+import { judgePeer, type PeerJudgement, type PeerView, VERDICTS, worst } from "../icmp/peer-report.ts";
+import { describeSubnet, type Lease } from "../subnet/lease.ts";
+import { checkConfig } from "./check-config.ts";
+import { backendName } from "./lease-report.ts";
+import { lookAtStore } from "./look.ts";
+import { lookAtPeer } from "./look-at-peer.ts";
+import { chooseTargets } from "./ping-targets.ts";
+import { printJson, printLines, printTable } from "./print.ts";
+import { createProgress } from "./progress.ts";
+import { withStore } from "./session.ts";
+import type { OperatorPorts, Screen } from "./verb.ts";
+
+/** Hosts at a time, each with one packet on its way. */
+const AT_ONCE = 64;
+
+export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
+  const word = wordOf(call);
+  const limit = seconds(integerOf(call, "wait", 1, 60));
+  const options = { count: integerOf(call, "count", 1, 100), limit, hasDevice: true };
+  using pinger = await ports.openPinger();
+  using kernel = await ports.openKernel();
+  const { config, leases } = await withStore(call, ports, async (store) => {
+    const { view, list } = await lookAtStore(store, signal);
+    return { config: view.config && checkConfig(view.config.text), leases: list.leases };
+  });
+  const { interfaces } = await kernel.underlayFacts(["ipv4", "ipv6"], signal);
+  const own = interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => `${ip}`));
+  const targets = chooseTargets(leases, word, own);
+  if (targets.kind === "none")
+    throw new FlannelError("request.refused", { reason: targets.reason, hint: targets.hint });
+  const port = config?.kind === "valid" ? config.settings["Port"] : null;
+  const carrier = typeof port === "number" ? `UDP port ${port}` : null;
+  const total = targets.peers.length;
+  const progress = createProgress((done) => `pinged ${done} of ${total} peers`, total, ports);
+  const look = async (peer: Lease, scope: AbortSignal): Promise<Pinged> => {
+    const ways = await lookAtPeer(peer, options, { pinger, kernel }, scope);
+    progress.step();
+    const view = { name: describePeer(peer), carrier, ways };
+    return { ...view, peer, judgement: judgePeer(view) };
+  };
+  const pinged = await mapInParallel(targets.peers, AT_ONCE, look, signal).finally(progress.end);
+  const verdict = worst(pinged.map(({ judgement }) => judgement.verdict));
+  if (call.json) printJson(ports.out, reportJson(pinged, verdict));
+  else printReport(ports.out, pinged);
+  return VERDICTS.indexOf(verdict);
+}
+
+/** Throws `usage.invalid` unless it is one of the two. */
+function wordOf(call: VerbCall): string | null {
+  const [word = null] = call.words;
+  if ((word === null) === isOn(call, "all")) return word;
+  const problem = "ping takes either a host or a subnet, or --all: flanneld ping NODE|SUBNET, flanneld ping --all";
+  throw new FlannelError("usage.invalid", { problems: [problem] });
+}
+
+interface Pinged extends PeerView {
+  readonly peer: Lease;
+  readonly judgement: PeerJudgement;
+}
+
+function printReport(out: Screen, pinged: readonly Pinged[]): void {
+  const rows = pinged.flatMap(({ peer, ways }) =>
+    ways.map(({ over, to, rtt, sent, received, path }) => [
+      describeSubnet(peer.subnet),
+      publicIpOf(peer.attrs),
+      over,
+      to,
+      rtt === null ? "-" : `${formatMillis(rtt)} ms`,
+      `${Math.round(((sent - received) / sent) * 100)} %`,
+      path === null ? "-" : String(path.mtu),
+    ]),
+  );
+  printTable(out, ["SUBNET", "PUBLIC IP", "OVER", "ADDRESS", "RTT", "LOSS", "PATH MTU"], rows);
+  const noted = pinged.flatMap(({ judgement: { verdict, sentence, remedy } }) =>
+    sentence === null ? [] : [`${out.style.bad(verdict)}: ${sentence}`, ...(remedy === null ? [] : [`  ${remedy}`])],
+  );
+  printLines(out, noted);
+  const fine = pinged.filter(({ judgement }) => judgement.verdict === "fine").length;
+  printLines(out, [out.style.faint(`${fine} of ${pinged.length} ${pinged.length === 1 ? "peer" : "peers"} fine`)]);
+}
+
+/** Three figures are enough. */
+function formatMillis(time: number): string {
+  return time >= 100 ? time.toFixed(0) : time >= 10 ? time.toFixed(1) : time.toFixed(2);
+}
+
+function reportJson(pinged: readonly Pinged[], verdict: string): Json {
+  return {
+    verdict,
+    peers: pinged.map(({ peer, ways, judgement }) => ({
+      subnet: peer.subnet.v4,
+      subnet6: peer.subnet.v6,
+      publicIp: peer.attrs.publicIp,
+      publicIpv6: peer.attrs.publicIpv6,
+      nodeId: peer.attrs.nodeId,
+      backend: backendName(peer.attrs.backendType),
+      ...judgement,
+      ways: ways.map(({ over, to, most, sent, received, rtt, reason, path }) => ({
+        over,
+        address: to,
+        deviceMtu: most,
+        sent,
+        received,
+        rttMs: rtt,
+        reason,
+        pathMtu: path?.mtu ?? null,
+        isSilent: path?.isSilent ?? null,
+      })),
+    })),
+  };
+}

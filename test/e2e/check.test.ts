@@ -1,0 +1,320 @@
+// A lab that is broken in twelve ways, one after the other: `flanneld check` says the cause in its last line, and all is
+// fine again when it is mended.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { Flanneld } from "../../lab/flanneld.ts";
+import { attempt, type Output } from "../../lab/run.ts";
+import { inNamespace, ipBatch } from "../../lab/topology.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
+import { VXLAN } from "../support/backend-profiles.ts";
+import { openOffice } from "../support/certificates.ts";
+import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
+
+const { signal } = new AbortController();
+const PROGRAM = join(import.meta.dirname, "../../../bin/flanneld");
+const LIMIT = seconds(60);
+/** Two hosts on which flanneld runs, and one on which it does not yet. */
+const [FIRST, SECOND, SPARE] = [0, 1, 2];
+let cluster: Cluster;
+let daemons: Flanneld[];
+
+function lineOf(host: number, words: readonly string[], wrapper: readonly string[] = []): readonly string[] {
+  const machine = cluster.hosts[host];
+  assert.ok(machine);
+  const places = [
+    `--subnet-file=${join(machine.directory, "subnet.env")}`,
+    `--state-dir=${join(machine.directory, "state")}`,
+  ];
+  const line = [PROGRAM, "check", `--etcd-endpoints=${cluster.endpoint}`, "--timeout=5", ...places, ...words];
+  return inNamespace(machine.namespace, [...wrapper, ...line]);
+}
+
+const check = (host: number, ...words: string[]): Promise<Output> =>
+  attempt(lineOf(host, words), { limit: LIMIT }, signal);
+
+interface Report {
+  readonly outcome: string;
+  readonly cause: string | null;
+  readonly checks: readonly { readonly name: string; readonly verdict: string; readonly sentence: string }[];
+}
+
+async function report(host: number, ...words: string[]): Promise<Report> {
+  return JSON.parse((await check(host, ...words, "--json")).stdout) as Report;
+}
+
+/** The last line of the text, where the status says broken; what it says is for a person alone. */
+async function causeOf(host: number, ...words: string[]): Promise<string> {
+  const { status, stdout, stderr } = await check(host, ...words);
+  assert.equal(stderr, "");
+  const last = stdout.trimEnd().split("\n").at(-1) ?? "";
+  assert.match(last, status === 2 ? /^broken: / : status === 1 ? /^degraded: / : /^fine/, stdout);
+  return last;
+}
+
+async function isFine(host: number, ...words: string[]): Promise<void> {
+  const found = await report(host, ...words);
+  assert.deepEqual([found.outcome, found.cause], ["fine", null], JSON.stringify(found.checks, null, 1));
+}
+
+const nft = (host: number, rules: string) => cluster.on(host, "nft", rules);
+
+async function putConfig(prefix: string, config: object): Promise<void> {
+  await cluster.etcdctl("put", `${prefix}/config`, JSON.stringify(config));
+}
+
+/** A record as a daemon would write it, with this many seconds left. */
+async function putRecord(prefix: string, subnet: string, publicIp: string, left = 86_400): Promise<void> {
+  const [, id = ""] = (await cluster.etcdctl("lease", "grant", String(left))).split(" ");
+  const value = JSON.stringify({
+    PublicIP: publicIp,
+    PublicIPv6: null,
+    BackendType: "vxlan",
+    BackendData: { VNI: 1, VtepMAC: "02:00:00:00:09:09" },
+  });
+  await cluster.etcdctl("put", `--lease=${id}`, `${prefix}/subnets/${subnet.replace("/", "-")}`, value);
+}
+
+before(async () => {
+  cluster = await openCluster(3, VXLAN.config, signal);
+  daemons = [FIRST, SECOND].map((host) => cluster.start(host, { flags: ["--probe-interval=1"] }));
+  await Promise.all(daemons.map((daemon) => daemon.ready(signal)));
+});
+after(async () => cluster?.[Symbol.asyncDispose]());
+
+describe("check on a host on which all is well", () => {
+  it("ends with 0, with flanneld and before it is installed", async () => {
+    for (const host of [FIRST, SECOND, SPARE]) await isFine(host);
+    const { status, stdout } = await check(FIRST);
+    assert.equal(status, 0);
+    assert.match(stdout, /^ok +overlay +1 peer answers through the overlay$/m);
+    assert.match(stdout, /^ok +path-mtu +packets of the largest size reach the other hosts$/m);
+  });
+
+  it("says to a user without rights what it could not look at, and changes nothing", async () => {
+    const before = await cluster.on(
+      FIRST,
+      "sh",
+      "-c",
+      "ip -d link; ip route; nft list ruleset; ls /proc/self/fd | wc -l",
+    );
+    const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    const { status, stdout, stderr } = await attempt(lineOf(FIRST, [], user), { limit: LIMIT }, signal);
+    assert.equal(status, 0, stdout + stderr);
+    for (const name of ["privileges", "kernel", "daemon", "forward-rules", "peers"]) {
+      assert.match(stdout, new RegExp(`^skip +${name} `, "m"));
+    }
+    assert.equal(
+      await cluster.on(FIRST, "sh", "-c", "ip -d link; ip route; nft list ruleset; ls /proc/self/fd | wc -l"),
+      before,
+    );
+  });
+});
+
+describe("check tells the cause in one line", () => {
+  it("of an MTU that a link on the way does not have", async () => {
+    const { switchNamespace } = cluster.topology;
+    await ipBatch(switchNamespace, ["link set h2 mtu 1400"], signal);
+    assert.match(
+      await causeOf(FIRST),
+      /path-mtu: packets of more than 140\d bytes to 192\.168\.77\.12 .* vanish without a word/,
+    );
+    await ipBatch(switchNamespace, ["link set h2 mtu 1500"], signal);
+    await isFine(FIRST);
+  });
+
+  it("of a UDP port that is dropped, on the host that drops and on the other", async () => {
+    await nft(SECOND, "add table inet broken");
+    await nft(SECOND, "add chain inet broken input { type filter hook input priority 0; }");
+    await nft(SECOND, "add rule inet broken input udp dport 8472 drop");
+    assert.match(await causeOf(SECOND), /input-rules: UDP port 8472.* is dropped here: nftables inet broken input/);
+    assert.match(
+      await causeOf(FIRST),
+      /overlay: 192\.168\.77\.12 .*answers, but not through the overlay: UDP port 8472 is dropped/,
+    );
+    const { stdout } = await check(SECOND);
+    const [, remedy = ""] = /mend: (nft delete rule .*)/.exec(stdout) ?? [];
+    await cluster.on(SECOND, "sh", "-c", remedy);
+    await isFine(SECOND);
+    await isFine(FIRST);
+    await nft(SECOND, "delete table inet broken");
+  });
+
+  it("of a FORWARD policy of DROP, and what it says to do mends it", async () => {
+    await cluster.on(SPARE, "iptables", "-P", "FORWARD", "DROP");
+    assert.match(await causeOf(SPARE), /forward-rules: the policy of FORWARD is DROP in iptables/);
+    const { stdout } = await check(SPARE);
+    const [, remedy = ""] = /mend: (iptables .*)/.exec(stdout) ?? [];
+    await cluster.on(SPARE, "sh", "-c", remedy);
+    await isFine(SPARE);
+    await cluster.on(SPARE, "iptables", "-P", "FORWARD", "ACCEPT");
+    await cluster.on(SPARE, "iptables", "-F");
+    // A running flanneld has a rule of its own there, which does not help against another table.
+    await cluster.on(FIRST, "iptables", "-P", "FORWARD", "DROP");
+    await isFine(FIRST);
+    await nft(FIRST, "add table inet broken");
+    await nft(FIRST, "add chain inet broken forward { type filter hook forward priority 10; policy drop; }");
+    assert.match(await causeOf(FIRST), /forward-rules: the nftables chain inet broken forward drops what is forwarded/);
+    await nft(FIRST, "delete table inet broken");
+    await isFine(FIRST);
+  });
+
+  it("of a peer whose host is gone and whose record stays", async () => {
+    const taken = await cluster.etcdctl("get", "--keys-only", "--prefix", `${PREFIX}/subnets/`);
+    const third = ["199", "198", "197"].find((byte) => !taken.includes(`10.5.${byte}.0-24`));
+    const subnet = `10.5.${third}.0/24`;
+    await putRecord(PREFIX, subnet, "192.168.77.99", 900);
+    assert.match(
+      await causeOf(FIRST),
+      /^degraded: peers: stale peer: 192\.168\.77\.99 does not answer.* 10\.5\.19\d\.0\/24 was last renewed 23 h 4\d min ago/,
+    );
+    await cluster.on(FIRST, PROGRAM, "release", subnet, "--now", "--force", `--etcd-endpoints=${cluster.endpoint}`);
+    await isFine(FIRST);
+  });
+
+  it("of an etcd that is down", async () => {
+    await cluster.etcd.stop();
+    assert.match(await causeOf(FIRST), /^broken: etcd: etcd did not answer .*192\.168\.77\.2:2379/);
+    await cluster.etcd.start();
+    await isFine(FIRST);
+  });
+
+  it("of a public IP that another host has", async () => {
+    const publicIp = `--public-ip=${cluster.hosts[SECOND]?.address}`;
+    const twin = cluster.start(SPARE, { flags: [publicIp] });
+    const id = join(cluster.hosts[SPARE]?.directory ?? "", "state/node-id");
+    await waitFor("the node id of the second host", () => existsSync(id) || null, LIMIT, signal);
+    assert.match(
+      await causeOf(SPARE, publicIp),
+      /public-ip: another host \(node id [\da-f]{32}\) has the public IP 192\.168\.77\.12 of this one/,
+    );
+    assert.equal(await twin.stop(signal), 0);
+    await isFine(SPARE);
+  });
+
+  it("of an interface that does not lead to the others", async () => {
+    const { namespace = "" } = cluster.hosts[SPARE] ?? {};
+    await ipBatch(
+      namespace,
+      [
+        "link add eth1 type veth peer name eth1p",
+        "addr add 192.168.99.1/24 dev eth1",
+        "link set eth1 up",
+        "link set eth1p up",
+      ],
+      signal,
+    );
+    const daemon = cluster.start(SPARE, { choosesInterface: true, flags: ["--iface=eth1"] });
+    await daemon.ready(signal);
+    assert.match(
+      await causeOf(SPARE, "--iface=eth1"),
+      /interface: packets to 192\.168\.77\.1[12], 192\.168\.77\.1[12] leave by eth0, and flanneld uses eth1: the wrong interface/,
+    );
+    assert.equal((await report(SPARE)).cause, "interface", "by the device that flanneld has made, too");
+    assert.equal(await daemon.stop(signal), 0);
+    await ipBatch(namespace, ["link del flannel.1", "link del eth1"], signal);
+    await cluster.etcdctl("del", "--prefix", `${PREFIX}/subnets/`);
+    // Both write their records again.
+    const count = async () =>
+      (await cluster.etcdctl("get", "--keys-only", "--prefix", `${PREFIX}/subnets/`)).trim().split(/\s+/).length;
+    await waitFor("the records of both hosts", async () => ((await count()) === 2 ? true : null), LIMIT, signal);
+    await isFine(SPARE);
+  });
+
+  it("of rp_filter where answers take another way", async () => {
+    const { namespace = "" } = cluster.hosts[SPARE] ?? {};
+    await ipBatch(
+      namespace,
+      [
+        "link add eth1 type veth peer name eth1p",
+        "link set eth1 up",
+        "link set eth1p up",
+        "route add 192.168.77.11/32 dev eth1 src 192.168.77.13",
+      ],
+      signal,
+    );
+    const sysctl = (value: number) =>
+      cluster.on(SPARE, "sh", "-c", `echo ${value} > /proc/sys/net/ipv4/conf/eth0/rp_filter`);
+    await sysctl(1);
+    await cluster.tryOn(FIRST, "ping", "-c", "1", "-W", "1", "192.168.77.13");
+    assert.match(
+      await causeOf(SPARE),
+      /rp-filter: rp_filter is strict on eth0, and answers to 192\.168\.77\.11 would leave by eth1: what they send is dropped; \d+ packets? dropped so far/,
+    );
+    await sysctl(0);
+    await ipBatch(namespace, ["link del eth1"], signal);
+    await isFine(SPARE);
+  });
+
+  it("of a module that is missing", async () => {
+    await putConfig("/tunnel", { Network: "10.6.0.0/16", Backend: { Type: "udp" } });
+    const settings = ["--etcd-prefix=/tunnel", "--subnet-file=/nonexistent"];
+    await isFine(SPARE, ...settings);
+    // Without the module there is no such device.
+    const hidden = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"];
+    const { status, stdout } = await attempt(lineOf(SPARE, settings, hidden), { limit: LIMIT }, signal);
+    assert.equal(status, 2, stdout);
+    assert.match(stdout, /\nbroken: kernel: there are no TUN devices for the backend udp: .*the module tun is missing/);
+    assert.match(stdout, /mend: modprobe tun$/m);
+  });
+
+  it("of a network without a free subnet", async () => {
+    await putConfig("/small", { Network: "10.7.0.0/22", SubnetLen: 24, Backend: { Type: "vxlan" } });
+    for (const third of [1, 2, 3]) await putRecord("/small", `10.7.${third}.0/24`, `192.168.77.${third + 10}`);
+    assert.match(
+      await causeOf(SPARE, "--etcd-prefix=/small", "--public-ip=192.168.77.99"),
+      /subnets: all 3 subnets of 10\.7\.0\.0\/22 are leased, and this host has none/,
+    );
+    await cluster.etcdctl("del", "/small/subnets/10.7.3.0-24");
+    assert.notEqual((await report(SPARE, "--etcd-prefix=/small", "--public-ip=192.168.77.99")).cause, "subnets");
+  });
+
+  it("of a second daemon", async () => {
+    const second = cluster.start(FIRST, { flags: ["--etcd-prefix=/nowhere"] });
+    await second.waitForLog(/config/, LIMIT, signal);
+    const cause = await causeOf(FIRST);
+    assert.match(cause, /daemon: more than one flanneld runs here/);
+    assert.ok(cause.includes(`process ${second.pid} (for /nowhere)`), cause);
+    const { stdout } = await check(FIRST);
+    const [, pid = ""] = /mend: kill (\d+)/.exec(stdout) ?? [];
+    assert.equal(Number(pid), second.pid);
+    assert.equal(await second.stop(signal), 0);
+    await isFine(FIRST);
+    // One for the same network ends by itself, and check names the one that runs.
+    const refused = cluster.start(FIRST);
+    assert.equal(await refused.ended(signal), 78);
+    const found = (await report(FIRST)).checks.find(({ name }) => name === "daemon");
+    assert.ok(found?.sentence.includes(`process ${daemons[0]?.pid} runs here; a second one`), found?.sentence);
+  });
+});
+
+describe("check of an etcd with TLS", () => {
+  it("tells the cause in one line of a certificate that has expired", async () => {
+    using office = openOffice(signal);
+    const authority = await office.authority("etcd-ca");
+    const server = await authority.server(["192.168.77.2"], 400);
+    const admin = await authority.client();
+    const tls = { ...server, clientCaFile: authority.caFile };
+    const etcdctl = [`--cacert=${authority.caFile}`, `--cert=${admin.certFile}`, `--key=${admin.keyFile}`];
+    await using secured = await openCluster(1, VXLAN.config, signal, { tls, etcdctl });
+    const { namespace = "" } = secured.hosts[0] ?? {};
+    const look = async (pair: { readonly certFile: string; readonly keyFile: string }) => {
+      const flags = [
+        `--etcd-cafile=${authority.caFile}`,
+        `--etcd-certfile=${pair.certFile}`,
+        `--etcd-keyfile=${pair.keyFile}`,
+      ];
+      const line = [PROGRAM, "check", `--etcd-endpoints=${secured.endpoint}`, ...flags];
+      return await attempt(inNamespace(namespace, line), { limit: LIMIT }, signal);
+    };
+    const fine = await look(admin);
+    assert.equal(fine.status, 0, fine.stdout);
+    assert.match(fine.stdout, /^ok +clock +this clock and etcd's agree$/m);
+    const expired = await look(await authority.client(-0.001));
+    assert.equal(expired.status, 2, expired.stdout);
+    assert.match(expired.stdout, /\nbroken: certificates: the client certificate .* expired at /);
+  });
+});

@@ -1,0 +1,51 @@
+// HostProbe of a host on which all is well, until a test says otherwise.
+
+import { known } from "../../src/check/facts.ts";
+import type { HostProbe } from "../../src/check/host-probe.ts";
+
+export interface FakeHost extends HostProbe {
+  /** In place of its answers. */
+  readonly answers: Partial<HostProbe>;
+}
+
+const SYSCTLS: Readonly<Record<string, string>> = {
+  "net.ipv4.ip_forward": "1",
+  "net.ipv4.conf.all.rp_filter": "0",
+};
+
+export function createFakeHost(): FakeHost {
+  const answers: { -readonly [Name in keyof HostProbe]?: HostProbe[Name] } = {};
+  const well: HostProbe = {
+    user: async () => ({ isRoot: true, netAdmin: true, netRaw: true }),
+    daemons: async () => known([]),
+    vxlan: () => known(true),
+    tun: async () => known(null),
+    sysctls: async (names) =>
+      Object.fromEntries(names.flatMap((name) => (SYSCTLS[name] ? [[name, SYSCTLS[name]]] : []))),
+    reversePathDrops: async () => 0,
+    routes: async () => [],
+    portHolder: () => null,
+    rules: async () => known({ iptables: {}, nftables: null }),
+    offload: async () => known({}),
+    subnetFile: async () => ({ subnet: null, mtu: null }),
+    nodeId: async () => null,
+    [Symbol.dispose]: () => {},
+  };
+  const now = () => ({ ...well, ...answers });
+  return {
+    answers,
+    user: () => now().user(),
+    daemons: () => now().daemons(),
+    vxlan: () => now().vxlan(),
+    tun: () => now().tun(),
+    sysctls: (names) => now().sysctls(names),
+    reversePathDrops: () => now().reversePathDrops(),
+    routes: () => now().routes(),
+    portHolder: (port) => now().portHolder(port),
+    rules: (signal) => now().rules(signal),
+    offload: (dev, signal) => now().offload(dev, signal),
+    subnetFile: (path) => now().subnetFile(path),
+    nodeId: (path) => now().nodeId(path),
+    [Symbol.dispose]: () => {},
+  };
+}

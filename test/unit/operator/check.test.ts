@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { seconds } from "../../../src/base/brand.ts";
+import { FlannelError } from "../../../src/base/errors.ts";
+import { known, unknown } from "../../../src/check/facts.ts";
+import type { Link, LinkName } from "../../../src/net/objects.ts";
+import { LEASE_TTL } from "../../../src/subnet/lease.ts";
+import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
+import { interfaceOf, OWN, OWN_ID, PEER, recordsOf } from "../../support/well-facts.ts";
+
+const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
+let desk: OperatorDesk;
+
+beforeEach(() => {
+  desk = openDesk();
+  const eth0: Link = {
+    kind: "link",
+    type: "other",
+    name: "eth0" as LinkName,
+    mtu: 1500,
+    up: true,
+    mac: null,
+    driver: null,
+  };
+  desk.look = {
+    links: async () => [eth0],
+    lookup: async () => ({ dev: eth0.name, source: null, via: null }),
+    underlayFacts: async () => ({
+      interfaces: [interfaceOf("eth0", "192.168.77.11/24")],
+      defaultRoutes: [{ dev: eth0.name, metric: 0 }],
+      defaultRoutes6: [],
+    }),
+  };
+});
+
+const check = (...words: readonly string[]): Promise<Said> => desk.runOn("check", ...words);
+
+async function checks(...words: readonly string[]): Promise<Record<string, string>> {
+  const { checks: all } = JSON.parse((await check("--json", ...words)).out);
+  return Object.fromEntries(
+    all.map(({ name, verdict, sentence }: Record<string, string>) => [name, `${verdict}: ${sentence}`]),
+  );
+}
+
+function withPeers(): void {
+  desk.store.writeConfig(CONFIG);
+  desk.store.write(recordsOf([OWN, PEER]), LEASE_TTL);
+  desk.host.answers.nodeId = async () => OWN_ID;
+  desk.pinger.paths.set("192.168.77.12", { device: 1500 });
+}
+
+describe("check", () => {
+  it("ends with 0 where all is well, with a line for each check and the outcome last", async () => {
+    withPeers();
+    const { status, out } = await check();
+    assert.equal(status, 0, out);
+    assert.match(out, /^ok {4}etcd +etcd answers at http:\/\/127\.0\.0\.1:4001/m);
+    assert.match(out, /^skip {2}overlay +there is no overlay here yet/m);
+    assert.match(out, /\nfine \(\d not looked at\)\n$/);
+    assert.equal(desk.pinger.isOpen, false);
+  });
+
+  it("ends with 2 and the cause last when something is broken, with the command below it", async () => {
+    withPeers();
+    desk.host.answers.sysctls = async () => ({ "net.ipv4.ip_forward": "0" });
+    const { status, out } = await check();
+    assert.equal(status, 2);
+    assert.match(
+      out,
+      /^fail {2}ip-forward +this host forwards no packets.*\n +mend: sysctl -w net\.ipv4\.ip_forward=1$/m,
+    );
+    assert.match(out, /\nbroken: ip-forward: this host forwards no packets/);
+  });
+
+  it("ends with 1 when something is degraded, and gives programs the cause by name", async () => {
+    withPeers();
+    desk.checkup = { ...desk.checkup, clocks: [{ endpoint: "x", ahead: seconds(90) }] };
+    const { status, out } = await check("--json");
+    const { outcome, cause } = JSON.parse(out);
+    assert.deepEqual([status, outcome, cause], [1, "degraded", "clock"]);
+  });
+
+  it("works without etcd: it says why, and looks at what it can", async () => {
+    const away = new FlannelError("etcd.unavailable", { op: "reading", reason: "connection refused" });
+    desk.wrap = (store) => ({ ...store, config: async () => Promise.reject(away) });
+    const found = await checks();
+    assert.match(found["etcd"] ?? "", /^fail: etcd did not answer \(reading\): connection refused/);
+    assert.match(found["config"] ?? "", /^skip/);
+    assert.match(found["kernel"] ?? "", /^ok: what vxlan, host-gw, udp needs/);
+    desk.host.answers.tun = async () => known("no module");
+    assert.match((await checks())["kernel"] ?? "", /^warn/);
+    assert.match((await checks("--backend=udp"))["kernel"] ?? "", /^fail/);
+    assert.match((await checks("--backend=vxlan"))["kernel"] ?? "", /^ok/);
+  });
+
+  it("works without rights, and says what it could not look at", async () => {
+    withPeers();
+    const missing = new FlannelError("privilege.missing", { capability: "CAP_NET_RAW" });
+    desk.openPinger = async () => Promise.reject(missing);
+    desk.host.answers.user = async () => ({ isRoot: false, netAdmin: false, netRaw: false });
+    desk.host.answers.vxlan = () => unknown("only root may ask the kernel");
+    desk.host.answers.rules = async () => unknown("only root may list rules");
+    const { status, out } = await check();
+    assert.equal(status, 0, out);
+    for (const name of ["privileges", "kernel", "forward-rules", "peers"]) {
+      assert.match(out, new RegExp(`^skip  ${name} `, "m"));
+    }
+  });
+
+  it("goes by the daemon's flags, and refuses what makes no sense of them", async () => {
+    withPeers();
+    assert.match(
+      (await checks("--iface=eth7"))["interface"] ?? "",
+      /^fail: no interface has the name or the address eth7/,
+    );
+    for (const line of ["--public-ip=300.1.1.1", "--iface-regex=(", "--backend=gre"]) {
+      assert.equal((await check(line)).status, 64, line);
+    }
+  });
+
+  it("asks how long the record of a silent peer lasts", async () => {
+    withPeers();
+    desk.pinger.paths.clear();
+    assert.match(
+      (await checks())["peers"] ?? "",
+      /^fail: the peer 192\.168\.77\.12 \(10\.5\.2\.0\/24\) does not answer$/,
+    );
+    await desk.clock.advance(84_000_000);
+    assert.match((await checks())["peers"] ?? "", /^fail: stale peer: .* last renewed 23 h/);
+  });
+});

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { FlannelError } from "../../../src/base/errors.ts";
+import type { Link, LinkName } from "../../../src/net/objects.ts";
+import { chooseTargets } from "../../../src/operator/ping-targets.ts";
+import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
+import { interfaceOf, OWN, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
+
+const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
+const THIRD = recordOf("10.5.3.0/24", "192.168.77.13");
+let desk: OperatorDesk;
+
+beforeEach(() => {
+  desk = openDesk();
+  desk.store.writeConfig(CONFIG);
+  desk.store.write(recordsOf([OWN, PEER, THIRD]));
+  const link = (name: string, mtu: number): Link => {
+    return { kind: "link", type: "other", name: name as LinkName, mtu, up: true, mac: null, driver: null };
+  };
+  desk.look = {
+    links: async () => [link("eth0", 1500), link("flannel.1", 1450)],
+    lookup: async (ip) => ({
+      dev: (ip.startsWith("10.5.") ? "flannel.1" : "eth0") as LinkName,
+      source: null,
+      via: null,
+    }),
+    underlayFacts: async () => ({
+      interfaces: [interfaceOf("eth0", "192.168.77.11/24")],
+      defaultRoutes: [],
+      defaultRoutes6: [],
+    }),
+  };
+  for (const ip of ["192.168.77.12", "192.168.77.13"]) desk.pinger.paths.set(ip, { device: 1500 });
+  for (const ip of ["10.5.2.0", "10.5.3.0"]) desk.pinger.paths.set(ip, { device: 1450 });
+});
+
+const ping = (...words: readonly string[]): Promise<Said> => desk.runOn("ping", ...words);
+
+describe("ping", () => {
+  it("shows both addresses of every peer but this host itself", async () => {
+    const { status, out } = await ping("--all");
+    assert.equal(status, 0, out);
+    assert.deepEqual(
+      out.split("\n").map((line) => line.replaceAll(/ +/g, " ")),
+      [
+        "SUBNET PUBLIC IP OVER ADDRESS RTT LOSS PATH MTU",
+        "10.5.2.0/24 192.168.77.12 underlay 192.168.77.12 1.00 ms 0 % 1500",
+        "10.5.2.0/24 192.168.77.12 overlay 10.5.2.0 1.00 ms 0 % 1450",
+        "10.5.3.0/24 192.168.77.13 underlay 192.168.77.13 1.00 ms 0 % 1500",
+        "10.5.3.0/24 192.168.77.13 overlay 10.5.3.0 1.00 ms 0 % 1450",
+        "2 of 2 peers fine",
+        "",
+      ],
+    );
+    assert.equal(desk.pinger.isOpen, false);
+  });
+
+  it("ends with 2 when a peer is broken and 1 when one is degraded, and says why", async () => {
+    desk.pinger.paths.set("10.5.2.0", {}).delete("10.5.2.0");
+    const broken = await ping("192.168.77.12");
+    assert.equal(broken.status, 2);
+    assert.match(
+      broken.out,
+      /^broken: 192\.168\.77\.12 \(10\.5\.2\.0\/24\) answers, but not through the overlay: UDP port 8472/m,
+    );
+    desk.pinger.paths.set("192.168.77.13", { mtu: 1400, router: "192.168.77.1" });
+    const degraded = await ping("10.5.3.0/24");
+    assert.equal(degraded.status, 1);
+    assert.match(degraded.out, /^degraded: packets of more than 1400 bytes .* do not pass \(underlay/m);
+  });
+
+  it("gives programs all of it", async () => {
+    desk.pinger.paths.set("192.168.77.12", { mtu: 1400 });
+    const { status, out } = await ping("10.5.2.77", "--json", "--count=1");
+    const { verdict, peers } = JSON.parse(out);
+    assert.deepEqual([status, verdict, peers.length], [2, "broken", 1]);
+    const [{ ways, ...peer }] = peers;
+    assert.deepEqual(
+      [peer.subnet, peer.publicIp, peer.backend, peer.verdict],
+      ["10.5.2.0/24", "192.168.77.12", "vxlan", "broken"],
+    );
+    assert.match(peer.sentence, /vanish without a word/);
+    assert.deepEqual(ways[0], {
+      over: "underlay",
+      address: "192.168.77.12",
+      deviceMtu: 1500,
+      sent: 1,
+      received: 1,
+      rttMs: 1,
+      reason: null,
+      pathMtu: 1400,
+      isSilent: true,
+    });
+  });
+
+  it("asks the underlay for no more than the overlay's packets need", async () => {
+    const [eth0, flannel] = [desk.look.links, 1350];
+    desk.look.links = async (scope) => [
+      ...((await eth0?.(scope)) ?? []).filter(({ name }) => name === "eth0"),
+      { kind: "link", type: "other", name: "flannel.1" as LinkName, mtu: flannel, up: true, mac: null, driver: null },
+    ];
+    desk.pinger.paths.set("192.168.77.12", { mtu: 1400 });
+    const { status, out } = await ping("192.168.77.12");
+    assert.equal(status, 0, out);
+    assert.match(out, /underlay .* 1400$/m);
+  });
+
+  it("refuses a word that is nobody, and a line that says nothing or too much", async () => {
+    const nobody = await ping("10.9.9.9");
+    assert.deepEqual([nobody.status, nobody.out], [65, ""]);
+    assert.match(nobody.err, /no lease has the host, the node id or the subnet "10\.9\.9\.9"/);
+    assert.equal((await ping()).status, 64);
+    assert.equal((await ping("10.5.2.0/24", "--all")).status, 64);
+    assert.equal((await ping("--all", "--count=0")).status, 64);
+  });
+
+  it("says how far it is where that takes long", async () => {
+    desk.isTerminal = true;
+    desk.store.write(recordsOf([recordOf("10.5.4.0/24", "192.168.77.14")]));
+    desk.pinger.paths.clear();
+    desk.pinger.paths.set("192.168.77.12", { device: 1500 }).set("10.5.2.0", { device: 1450 });
+    assert.match((await ping("--all")).err, /^\rpinged 2 of 3 peers\u001b\[K\r\u001b\[K$/);
+  });
+
+  it("says which right is missing", async () => {
+    const missing = new FlannelError("privilege.missing", { capability: "CAP_NET_RAW" });
+    desk.openPinger = async () => Promise.reject(missing);
+    const { status, err } = await ping("--all");
+    assert.equal(status, 77);
+    assert.match(err, /CAP_NET_RAW to send pings/);
+  });
+});
+
+describe("whom a word means", () => {
+  const named = (word: string | null) => {
+    const targets = chooseTargets([OWN, PEER, THIRD], word, ["192.168.77.11", "10.5.1.0"]);
+    return targets.kind === "found" ? targets.peers.map(({ subnet }) => subnet.v4) : targets.reason;
+  };
+
+  it("is a host by its address or id, a subnet, or the owner of an address", () => {
+    for (const word of ["192.168.77.12", "b".repeat(32), "bbbb", "10.5.2.0/24", "10.5.2.9", "10.5.2.8/29"]) {
+      assert.deepEqual(named(word), ["10.5.2.0/24"], word);
+    }
+    assert.deepEqual(named("10.5.1.0/24"), ["10.5.1.0/24"], "who asks for this host gets it");
+  });
+
+  it("is nobody by too little of an id, or by nonsense", () => {
+    for (const word of ["bbb", "10.5.0.0/16", "host-2", "\u001b[2J"])
+      assert.match(String(named(word)), /^no lease has/, word);
+  });
+
+  it("is everybody else when there is none, also behind NAT", () => {
+    assert.deepEqual(named(null), ["10.5.2.0/24", "10.5.3.0/24"]);
+    const behindNat = chooseTargets([recordOf("10.5.1.0/24", "203.0.113.1")], null, ["10.5.1.0"]);
+    assert.deepEqual(behindNat, { kind: "none", reason: "no other host has a lease in this network", hint: null });
+  });
+});
