@@ -18,11 +18,12 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   if (!(await ports.hasCapability("CAP_NET_ADMIN"))) {
     throw new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" });
   }
+  using pinger = options.probeInterval && (await ports.openPinger());
   await using store = await ports.openStore(options.etcd);
   using _reload = ports.onReloadRequest(() => store.reload());
   using kernel = ports.openKernel();
   const state = ports.openStateDirectory(options.stateDirectory);
-  const means: Means = { ...ports, store, kernel, board, state };
+  const means: Means = { ...ports, store, kernel, board, state, pinger };
   const learned = await learn(options, means, signal);
   const { userspace } = learned.overlay.backend;
   using plane = userspace && openDataPlane(userspace, learned.underlay, ports);

@@ -22,6 +22,7 @@ import { type ChecksumWatch, createChecksumWatch } from "./offload/checksum-watc
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createOwnRecord } from "./own-record.ts";
 import { createPlanner } from "./planner.ts";
+import { type PeerProbes, probesOf } from "./probe-peers.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
 import { reportOnRequest } from "./report.ts";
 import { describeState } from "./status-board.ts";
@@ -64,7 +65,8 @@ export async function hold(
   const neighbours = createNeighbourWatch(means);
   const forwarding = createForwardingWatch({ ...means, families: () => familiesOf(leases.config.overlay().network) });
   const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
-  const reconciler = reconcile(learned, leases, device, { plane, neighbours, checksums }, options, means);
+  const probes = probesOf(options, means);
+  const reconciler = reconcile(learned, leases, device, { plane, neighbours, probes, checksums }, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
     await reconciler.ready(until);
@@ -72,7 +74,7 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = { leases, reconciler, neighbours, forwarding, checksums, firewall, publisher, plane };
+  const parts: Parts = { leases, reconciler, neighbours, probes, forwarding, checksums, firewall, publisher, plane };
   watchAll(parts, means);
   using _report = reportOnRequest(parts, means);
   memory.touch();
@@ -85,13 +87,14 @@ interface Parts {
   readonly neighbours: NeighbourWatch;
   readonly forwarding: ForwardingWatch;
   readonly checksums: ChecksumWatch;
+  readonly probes: PeerProbes | null;
   readonly firewall: Firewall;
   readonly publisher: Publisher;
   readonly plane: DataPlane | null;
 }
 
 function tasksOf(
-  { leases, reconciler, neighbours, forwarding, checksums, firewall, publisher, plane }: Parts,
+  { leases, reconciler, neighbours, probes, forwarding, checksums, firewall, publisher, plane }: Parts,
   memory: Memory,
   { clock }: Means,
 ): Record<string, Task> {
@@ -100,6 +103,7 @@ function tasksOf(
     neighbours: neighbours.run,
     forwarding: forwarding.run,
     checksums: (signal) => checksums.run(reconciler.ready, signal),
+    ...(probes && { probe: probes.run }),
     hold: leases.holder.run,
     follow: leases.follower.run,
     keep: leases.keeper.run,
@@ -186,13 +190,14 @@ function reconcile(
   learned: Learned,
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
-  { plane, neighbours, checksums }: Pick<Parts, "plane" | "neighbours" | "checksums">,
+  { plane, neighbours, probes, checksums }: Pick<Parts, "plane" | "neighbours" | "probes" | "checksums">,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
   let peers = 0;
   const onView = (view: NetworkView) => {
     peers = view.peers.length;
+    probes?.follow(view.peers);
     const { userspace, checksumPath } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
     checksums.follow(checksumPath(view));

@@ -1,5 +1,6 @@
 // What the parts of the daemon work with: the doors to the world, and what was opened through them.
 
+import type { Pinger } from "./icmp/pinger.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { Ports } from "./ports.ts";
 import type { StateDirectory } from "./state-directory.ts";
@@ -10,5 +11,7 @@ export interface Means extends Ports {
   readonly store: OpenLeaseStore;
   readonly kernel: KernelNet;
   readonly board: StatusBoard;
+  /** Null when peers are not probed. */
+  readonly pinger: Pinger | null;
   readonly state: StateDirectory;
 }

@@ -11,6 +11,7 @@ import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { WatchRules } from "./firewall/hints.ts";
 import type { RunTool } from "./firewall/tool.ts";
 import type { Readiness } from "./health.ts";
+import type { Pinger } from "./icmp/pinger.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { StateDirectory } from "./state-directory.ts";
 import type { OpenLeaseStore } from "./subnet/lease-store.ts";
@@ -23,6 +24,8 @@ export interface Ports {
   readonly openKernel: () => KernelNet & Disposable;
   readonly openDatapath: OpenDatapath;
   readonly openPacketSocket: OpenPacketSocket;
+  /** Throws `privilege.missing` and `native.unavailable`. */
+  readonly openPinger: () => Promise<Pinger>;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
   /** Until disposed of, no other daemon of this network runs on the host. Throws `instance.running`. */

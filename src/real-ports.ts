@@ -35,6 +35,11 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
     openKernel: () => openKernelNet(native),
     openDatapath: namingHolder(native.openDatapath),
     openPacketSocket: native.openPacketSocket,
+    openPinger: async () => {
+      // Loaded only where peers are probed.
+      const { openRawPinger } = await import("./icmp/raw-pinger.ts");
+      return await openRawPinger({ clock: systemClock, random: systemRandom });
+    },
     openHealth: (options, readiness) => openHealth(options, { readiness }),
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),

@@ -172,6 +172,12 @@ export const FLAGS = [
     default: "0",
     help: "Port on which /healthz and /readyz are served; 0 for none.",
   }),
+  flag("probe-interval", {
+    group: "health",
+    type: "int",
+    default: "0",
+    help: "Seconds between two pings of each peer, on the underlay and through the overlay, 1 to 3600; 0 for none.",
+  }),
   flag("log-format", {
     group: "log",
     type: "string",

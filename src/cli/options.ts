@@ -68,6 +68,8 @@ export interface Options {
   readonly firewall: FirewallOptions;
   readonly blackholeRoute: boolean;
   readonly healthz: HealthzOptions | null;
+  /** Between two probes of each peer; null for none. */
+  readonly probeInterval: Millis | null;
   readonly log: LogOptions;
 }
 
@@ -94,6 +96,7 @@ export function readOptions(settings: Settings): ReadOptions {
     },
     blackholeRoute: isOn("ip-blackhole-route", reader),
     healthz: readHealthz(reader),
+    probeInterval: seconds(reader.integer("probe-interval", { min: 0, max: 3600, unit: " seconds" })) || null,
     log: { format: readLogFormat(reader), debug: reader.integer("v", {}) >= 1 },
   };
   for (const flag of FLAGS) checkFlag(flag, settings[flag.name], reader);

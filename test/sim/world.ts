@@ -21,6 +21,7 @@ import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakePackets } from "../fakes/fake-packet-socket.ts";
+import { createFakePinger } from "../fakes/fake-pinger.ts";
 import { createFakeRuleHints } from "../fakes/fake-rule-hints.ts";
 import { createFakeState } from "../fakes/fake-state.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
@@ -167,6 +168,7 @@ function createHost(
       [Symbol.asyncDispose]: async () => {},
     }),
     openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
+    openPinger: async () => createFakePinger(clock),
     openHealth: async (_, checks) => {
       readiness = checks;
       return { [Symbol.asyncDispose]: async () => {} };

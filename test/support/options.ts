@@ -19,5 +19,6 @@ export const OPTIONS: Options = {
   firewall: { forward: true, random: true, resync: seconds(5) },
   blackholeRoute: false,
   healthz: { ip: "127.0.0.1" as never, port: 8080 },
+  probeInterval: null,
   log: { format: "text", debug: false },
 };

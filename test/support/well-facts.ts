@@ -67,6 +67,7 @@ const FLANNEL: Link = {
   learning: false,
   gbp: false,
   external: false,
+  checksumOffload: true,
 };
 
 export function storeOf(leases: readonly Lease[], config: string | null = CONFIG): StoreFacts {

@@ -43,6 +43,7 @@ describe("parseCommandLine()", () => {
       firewall: { forward: true, random: true, resync: 5000 },
       blackholeRoute: false,
       healthz: null,
+      probeInterval: null,
       log: { format: "text", debug: false },
     });
   });
@@ -58,7 +59,7 @@ describe("parseCommandLine()", () => {
     const underlay =
       "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4 -public-ipv6=2001:DB8:0::3";
     const rest =
-      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -log-format=json -v=2";
+      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -probe-interval=10 -log-format=json -v=2";
     const firewall =
       "-ip-masq -ip-masq-fully-random-disable -iptables-forward-rules=false -iptables-resync=0x3c -ip-blackhole-route";
     assert.deepEqual(run(`${etcd} ${underlay} ${rest} ${firewall}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
@@ -83,6 +84,7 @@ describe("parseCommandLine()", () => {
       firewall: { forward: false, random: false, resync: 60_000 },
       blackholeRoute: true,
       healthz: { ip: "::1", port: 8081 },
+      probeInterval: 10_000,
       log: { format: "json", debug: true },
     });
   });
@@ -163,6 +165,7 @@ describe("parseCommandLine() refuses", () => {
     ["-iface-regex=(", "-iface-regex=(: is not a regular expression: Unterminated group"],
     ["-iface=a/b", "-iface=a/b: must be one interface name or IP address"],
     ["-healthz-ip=localhost", "-healthz-ip=localhost: must be an IP address such as 127.0.0.1"],
+    ["-probe-interval=3601", "-probe-interval=3601: must be between 0 and 3600 seconds"],
     ["-healthz-port=65536", "-healthz-port=65536: must be an integer up to 65535"],
     ["-log-format=xml", "-log-format=xml: must be text or json"],
     ["-v=high", "-v=high: must be an integer"],

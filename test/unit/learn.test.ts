@@ -45,6 +45,8 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     openKernel: unused,
     openDatapath: unused,
     openPacketSocket: unused,
+    pinger: null,
+    openPinger: unused,
     openHealth: unused,
     hasCapability: unused,
     lockInstance: unused,

@@ -48,6 +48,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     readSubnetFile: async () => file,
     openStore: unused,
     openKernel: unused,
+    openPinger: unused,
     openHealth: unused,
     openDatapath: unused,
     openPacketSocket: unused,
