@@ -2,6 +2,7 @@
 // without any, with a peer that has none, and where the hosts' MTUs differ.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
@@ -135,22 +136,33 @@ describe("a peer that is as simple as the Go daemon", () => {
 });
 
 describe("hosts whose MTUs differ", () => {
-  /** The underlay carries 9,000 bytes, but the first daemon started when its interface had 1,500. */
-  async function widen(cluster: Cluster): Promise<void> {
-    const { switchNamespace, hosts } = cluster.topology;
+  /** The underlay carries 9,000 bytes. */
+  async function widen({ topology, hosts, on }: Cluster): Promise<void> {
     for (const dev of ["br0", ...hosts.map(({ name }) => name)]) {
-      await run(inNamespace(switchNamespace, ["ip", "link", "set", dev, "mtu", "9000"]), {}, signal);
+      await run(inNamespace(topology.switchNamespace, ["ip", "link", "set", dev, "mtu", "9000"]), {}, signal);
     }
-    for (const host of [0, 1]) await cluster.on(host, "ip", "link", "set", "eth0", "mtu", "9000");
+    for (const host of [0, 1]) await on(host, "ip", "link", "set", "eth0", "mtu", "9000");
   }
 
+  /** The first host hears of no config any more. */
+  async function cutOff({ topology, on }: Cluster): Promise<void> {
+    const { address } = topology.etcd;
+    const out = `chain out { type filter hook output priority 0; ip daddr ${address} drop; };`;
+    const back = `chain back { type filter hook input priority 0; ip saddr ${address} drop; };`;
+    const rules = `table ip cut { ${out} ${back} }`;
+    await on(0, "nft", rules);
+  }
+
+  const mtuOf = ({ subnetFile }: Flanneld) => /^FLANNEL_MTU=(.*)$/m.exec(readFileSync(subnetFile, "utf8"))?.[1];
+
   it("truncate nothing: what is too large is answered, or arrives in fragments", async () => {
-    await using cluster = await openCluster(2, UDP.config, signal);
-    const narrow = cluster.start(0);
-    await narrow.ready(signal);
+    await using cluster = await openCluster(2, configWith({ MTU: 1500 }), signal);
     await widen(cluster);
-    const wide = cluster.start(1);
-    await wide.ready(signal);
+    const [narrow, wide] = (await cluster.startAll()) as [Flanneld, Flanneld];
+    await cutOff(cluster);
+    await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(UDP.config));
+    await waitFor("the MTU without the config's limit", () => mtuOf(wide) === "8972" || null, LIMIT, signal);
+    assert.equal(mtuOf(narrow), "1472");
     const [small, large] = (await addPods([narrow, wide])) as [Pod, Pod];
     await assertReach(large, small);
     const pinged = async (...words: string[]) =>
