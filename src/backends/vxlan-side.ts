@@ -34,7 +34,7 @@ export interface VxlanSide {
 /** Outer Ethernet is the underlay's; within it IPv4 (20), UDP (8), VXLAN (8) and inner Ethernet (14) headers. */
 export const OVERHEAD = 50;
 /** The outer header of IPv6 has 40 bytes. */
-export const OVERHEAD6 = 70;
+const OVERHEAD6 = 70;
 
 export interface Tunnel {
   readonly neighbour: Neighbour;

@@ -6,16 +6,16 @@ import { type Prefix4, prefix4Contains, prefix4Overlaps, prefixLength } from "..
 import { type Prefix6, prefix6Contains } from "../base/ipv6.ts";
 import { hostIp, type Subnet } from "../subnet/lease.ts";
 import type { LeaseList } from "../subnet/lease-store.ts";
-import { type Ipv4Network, type Ipv6Network, isLeasable } from "../subnet/network-config.ts";
+import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
 import { parseSubnetKey } from "../subnet/subnet-key.ts";
-import { ipv6Space } from "../subnet/subnet-space.ts";
+import { ipv4Space, ipv6Space } from "../subnet/subnet-space.ts";
 
 /** The subnet is one that the daemon could lease. */
 export function misfit(network: Ipv4Network, subnet: Prefix4): string | null {
   if (!prefix4Contains(network.network, subnet)) return `it is not inside the network ${network.network}`;
   if (prefixLength(subnet) !== network.subnetLen)
     return `subnets of this network are /${network.subnetLen} (SubnetLen)`;
-  if (isLeasable(network, subnet)) return null;
+  if (ipv4Space(network).isLeasable(subnet)) return null;
   return `it is outside the range from ${network.subnetMin} to ${network.subnetMax} (SubnetMin, SubnetMax)`;
 }
 

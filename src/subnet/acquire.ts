@@ -1,15 +1,14 @@
 // Which subnet this host should have, given the leases that exist. Pure policy: claiming, and losing a race for it, is
 // the subnet manager's business.
 
-import type { Prefix, Prefix4 } from "../base/ip.ts";
+import type { Prefix } from "../base/ip.ts";
 import { prefixLength } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
 import { type Identity, ownershipOf, sharesAddress } from "./identity.ts";
 import { type Lease, NO_SUBNET4, type Subnet, type SubnetKey } from "./lease.ts";
-import type { Ipv4Network, NetworkConfig } from "./network-config.ts";
+import type { NetworkConfig } from "./network-config.ts";
 import {
   fitsNetwork,
-  ipv4Space,
   leasablePart,
   type Run,
   type Spaces,
@@ -210,10 +209,6 @@ function freeRuns(runs: readonly Run[], count: number): readonly Run[] {
 }
 
 /** How many subnets could still be leased. */
-export function countFreeSubnets(network: Ipv4Network, taken: readonly Prefix4[]): number {
-  return countFree(ipv4Space(network), taken);
-}
-
 export function countFree<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[]): number {
   const gaps = freeRuns(takenRuns(space, taken), space.count);
   return gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);

@@ -3,16 +3,7 @@
 
 import { FlannelError, isError } from "../base/errors.ts";
 import type { Ip, Ipv4, Prefix, Prefix4 } from "../base/ip.ts";
-import {
-  ipv4FromNumber,
-  ipv4Number,
-  parseIpv4,
-  parsePrefix4,
-  prefix4,
-  prefix4Address,
-  prefix4Size,
-  prefixLength,
-} from "../base/ip.ts";
+import { ipv4FromNumber, ipv4Number, parseIpv4, parsePrefix4, prefixLength } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import { ipv6FromNumber, ipv6Number, parseIpv6, parsePrefix6 } from "../base/ipv6.ts";
 import type { Json, JsonObject } from "../base/json.ts";
@@ -101,27 +92,6 @@ export function unknownConfigMembers(text: string): readonly string[] {
 /** The Backend object as the backend reads it, with its path. */
 export function backendOptions(config: NetworkConfig): JsonObject {
   return jsonObject(config.backend.options, "$.Backend");
-}
-
-/** How many subnets can be leased. The list of them is never made: with SubnetLen 30 a /8 has four million. */
-export function countSubnets(network: Ipv4Network): number {
-  return (ipv4Number(network.subnetMax) - ipv4Number(network.subnetMin)) / prefix4Size(network.subnetLen) + 1;
-}
-
-/** The subnet at `index` in [0, countSubnets). */
-export function subnetAt(network: Ipv4Network, index: number): Prefix4 {
-  const start = ipv4Number(network.subnetMin) + index * prefix4Size(network.subnetLen);
-  return prefix4(ipv4FromNumber(start), network.subnetLen);
-}
-
-/** True for one of the subnets that can be leased: of the configured length, from SubnetMin to SubnetMax. */
-export function isLeasable(network: Ipv4Network, subnet: Prefix4): boolean {
-  const start = ipv4Number(prefix4Address(subnet));
-  return (
-    prefixLength(subnet) === network.subnetLen &&
-    start >= ipv4Number(network.subnetMin) &&
-    start <= ipv4Number(network.subnetMax)
-  );
 }
 
 /** Compat: a document that says null is an empty config. */

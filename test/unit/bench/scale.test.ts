@@ -7,7 +7,7 @@ import { formatFigure, formatSections } from "../../../bench/scale/report.ts";
 import { exitStatus, judge } from "../../../bench/scale/targets.ts";
 import { formatVerdicts } from "../../../bench/tables.ts";
 import { createStyle } from "../../../src/base/terminal-text.ts";
-import { countSubnets } from "../../../src/subnet/network-config.ts";
+import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { networkOf } from "../../support/leases.ts";
 
 const PLAIN = createStyle({}, {});
@@ -116,7 +116,7 @@ describe("the network of a crowd", () => {
   it("has four subnets for each daemon, and is no smaller than most networks are", () => {
     for (const daemons of [1, 60, 1000, 3000, 10_000]) {
       const { ipv4 } = networkOf(JSON.parse(networkFor(daemons)));
-      const subnets = (ipv4 ? countSubnets(ipv4) : 0) + 2;
+      const subnets = (ipv4 ? ipv4Space(ipv4).count : 0) + 2;
       assert.ok(subnets >= 256 && subnets >= 4 * daemons, `${subnets} for ${daemons}`);
     }
   });

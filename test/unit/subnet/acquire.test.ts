@@ -3,9 +3,9 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Ipv4, Prefix4 } from "../../../src/base/ip.ts";
 import { ipv4FromNumber, prefix4Overlaps } from "../../../src/base/ip.ts";
-import { type AcquireDecision, chooseAnyFree, countFreeSubnets, decideAcquire } from "../../../src/subnet/acquire.ts";
+import { type AcquireDecision, chooseAnyFree, countFree, decideAcquire } from "../../../src/subnet/acquire.ts";
 import type { Json, Lease } from "../../../src/subnet/lease.ts";
-import { countSubnets, type Ipv4Network, isLeasable, subnetAt } from "../../../src/subnet/network-config.ts";
+import type { Ipv4Network } from "../../../src/subnet/network-config.ts";
 import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { leaseOf, networkOf } from "../../support/leases.ts";
@@ -60,7 +60,7 @@ describe("the choice of a subnet", () => {
       const own = ours(subnet);
       const { subnet: fresh, discard } = claimed(decide([...others, own]));
       assert.deepEqual(discard, [own], subnet);
-      assert.ok(isLeasable(network, fresh));
+      assert.ok(ipv4Space(network).isLeasable(fresh));
     }
   });
 
@@ -128,10 +128,10 @@ describe("the choice of a free subnet", () => {
     fc.assert(
       fc.property(situation, ({ within, leases, random }) => {
         const taken = leases.map(({ subnet }) => subnet.v4);
-        const all = Array.from({ length: countSubnets(within) }, (_, index) => subnetAt(within, index));
+        const all = Array.from({ length: ipv4Space(within).count }, (_, index) => ipv4Space(within).at(index));
         const free = all.filter((subnet) => !taken.some((lease) => prefix4Overlaps(lease, subnet)));
         const chosen = chooseAnyFree(ipv4Space(within), taken, random);
-        assert.equal(countFreeSubnets(within, taken), free.length);
+        assert.equal(countFree(ipv4Space(within), taken), free.length);
         if (chosen === null) assert.deepEqual(free, []);
         else assert.ok(free.includes(chosen), `${chosen} of ${free.join(" ")}`);
       }),
@@ -141,13 +141,15 @@ describe("the choice of a free subnet", () => {
 
   test("finds the only free subnet, wherever it is", () => {
     const wide = ipv4Network({ Network: "10.0.0.0/12" });
-    const count = countSubnets(wide);
+    const count = ipv4Space(wide).count;
     fc.assert(
       fc.property(fc.nat(count - 1), (hole) => {
-        const taken = Array.from({ length: count }, (_, index) => subnetAt(wide, index)).filter((_, n) => n !== hole);
+        const taken = Array.from({ length: count }, (_, index) => ipv4Space(wide).at(index)).filter(
+          (_, n) => n !== hole,
+        );
         assert.equal(
           chooseAnyFree(ipv4Space(wide), taken.toReversed(), createSeededRandom(hole)),
-          subnetAt(wide, hole),
+          ipv4Space(wide).at(hole),
         );
       }),
       { numRuns: 20, examples: [[0], [count - 1]] },
@@ -171,7 +173,7 @@ describe("the choice of a free subnet", () => {
 
   test("costs no more in a range of four million than in a small one", () => {
     const huge = ipv4Network({ Network: "10.0.0.0/8", SubnetLen: 30 });
-    assert.equal(countSubnets(huge), 4_194_303);
+    assert.equal(ipv4Space(huge).count, 4_194_303);
     const random = createSeededRandom(7);
     const taken: Prefix4[] = [];
     for (let draw = 0; draw < 500; draw++) {

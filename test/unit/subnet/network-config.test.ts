@@ -2,20 +2,19 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { isError } from "../../../src/base/errors.ts";
+import type { Prefix4 } from "../../../src/base/ip.ts";
 import { parsePrefix4, prefix4Contains } from "../../../src/base/ip.ts";
 import { integer } from "../../../src/base/json.ts";
 import {
   backendOptions,
-  countSubnets,
   type Ipv4Network,
   type Ipv6Network,
-  isLeasable,
   type NetworkConfig,
   parseNetworkConfig,
-  subnetAt,
   unknownConfigMembers,
 } from "../../../src/subnet/network-config.ts";
 import { specialRangeIn } from "../../../src/subnet/special-ranges.ts";
+import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 
 function ipv4Of(text: string): Ipv4Network {
   const { ipv4 } = parseNetworkConfig(text);
@@ -332,20 +331,20 @@ describe("the leasable subnets", () => {
   test("are found by index, inside the network, and all but the first of it", () => {
     fc.assert(
       fc.property(network, fc.nat(), (derived, at) => {
-        const count = countSubnets(derived);
+        const count = ipv4Space(derived).count;
         assert.equal(count, 2 ** (derived.subnetLen - Number(derived.network.split("/")[1])) - 1);
-        const subnet = subnetAt(derived, at % count);
-        assert.equal(isLeasable(derived, subnet), true);
+        const subnet = ipv4Space(derived).at(at % count);
+        assert.equal(ipv4Space(derived).isLeasable(subnet), true);
         assert.equal(prefix4Contains(derived.network, subnet), true);
-        assert.equal(subnetAt(derived, 0), `${derived.subnetMin}/${derived.subnetLen}`);
-        assert.equal(subnetAt(derived, count - 1), `${derived.subnetMax}/${derived.subnetLen}`);
+        assert.equal(ipv4Space(derived).at(0), `${derived.subnetMin}/${derived.subnetLen}`);
+        assert.equal(ipv4Space(derived).at(count - 1), `${derived.subnetMax}/${derived.subnetLen}`);
       }),
     );
   });
 
   test("have the configured length and lie between the bounds", () => {
     const derived = ipv4Of(with16('"SubnetMin":"10.3.5.0","SubnetMax":"10.3.8.0"'));
-    const leasable = (text: string) => isLeasable(derived, text as Parameters<typeof isLeasable>[1]);
+    const leasable = (text: string) => ipv4Space(derived).isLeasable(text as Prefix4);
     assert.deepEqual(["10.3.5.0/24", "10.3.8.0/24"].map(leasable), [true, true]);
     assert.deepEqual(["10.3.4.0/24", "10.3.9.0/24", "10.3.5.0/25", "10.3.5.0/23"].map(leasable), [
       false,
@@ -360,6 +359,6 @@ function checkDerived(cases: readonly Derived4[]): void {
   for (const [text, network, subnetLen, subnetMin, subnetMax, count] of cases) {
     const derived = ipv4Of(text);
     assert.deepEqual(derived, { network, subnetLen, subnetMin, subnetMax }, text);
-    assert.equal(countSubnets(derived), count, text);
+    assert.equal(ipv4Space(derived).count, count, text);
   }
 }
