@@ -2,9 +2,9 @@
 
 import type { EpochMillis } from "../base/brand.ts";
 import { NO_IPV4 } from "../base/ip.ts";
-import { countFreeSubnets } from "../subnet/acquire.ts";
+import { countFree } from "../subnet/acquire.ts";
 import type { Lease } from "../subnet/lease.ts";
-import { countSubnets } from "../subnet/network-config.ts";
+import { ipv4Space } from "../subnet/subnet-space.ts";
 import { type Facts, NO_IPV4_NETWORK } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
 
@@ -115,7 +115,8 @@ export function checkSubnets(facts: Facts): Finding {
   if (!store.known) return skip("free subnets cannot be counted without etcd");
   if (!network.known) return skip(`free subnets cannot be counted: ${network.reason}`);
   const taken = store.value.list.leases.map(({ subnet }) => subnet.v4);
-  const [free, total] = [countFreeSubnets(network.value, taken), countSubnets(network.value)];
+  const space = ipv4Space(network.value);
+  const [free, total] = [countFree(space, taken), space.count];
   const own = ownLease(facts);
   const remedy =
     "widen Network, SubnetMin/SubnetMax or SubnetLen (flanneld config set), or free one: flanneld release SUBNET --now --force";
