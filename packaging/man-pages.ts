@@ -17,12 +17,13 @@ export interface Edition {
 
 export const EXIT_STATUS: readonly (readonly [string, string])[] = [
   ["0", "Stopped by a signal; a command is done; \\-\\-help, \\-\\-version."],
-  ["1", "A bug: report it with the trace."],
+  ["1", "A bug: report it with the trace. Of status and peers: degraded."],
+  ["2", "A command that asks the daemon got no answer. Of status and peers: not ready."],
   ["64", "Wrong command line or FLANNELD_* variable. Every problem is listed."],
   ["65", "A command was refused: it does not fit what is in etcd, and nothing was changed."],
   ["74", "The result of a command could not be written to standard output."],
   ["75", "The kernel or etcd refused for good; a command got no answer, or was overtaken. Trying again may help."],
-  ["77", "CAP_NET_ADMIN is missing."],
+  ["77", "CAP_NET_ADMIN is missing, or the daemon's socket is not for this user."],
   ["78", "Wrong configuration: network config, certificate file, interface, port. Restarting does not help."],
 ];
 
@@ -120,6 +121,10 @@ function daemonPage({ flags, commands }: Surface, edition: Edition): string {
       term(
         "\\fI/run/flannel/subnet.env\\fR",
         "The subnet and the MTU for container runtimes. Stays when the daemon stops.",
+      ),
+      term(
+        "\\fI/run/flannel/flanneld.sock\\fR",
+        "What \\fBflanneld status\\fR and other commands ask. For root and the group flannel.",
       ),
       term("\\fI/run/flannel/docker\\fR", "Options for Docker, made by \\fBmk\\-docker\\-opts\\fR(8)."),
       term("\\fI/etc/default/flanneld\\fR, \\fI/etc/sysconfig/flanneld\\fR", "See \\fBflanneld.conf\\fR(5)."),

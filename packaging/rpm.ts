@@ -73,6 +73,7 @@ ${DESCRIPTION.join("\n")}
 cp -a %{tree}/. %{buildroot}/
 
 %post
+systemd-sysusers flanneld.conf >/dev/null 2>&1 || :
 if [ $1 -eq 1 ]; then
   systemctl --no-reload preset flanneld.service >/dev/null 2>&1 || :
 fi

@@ -36,6 +36,6 @@ export function valueHint({ name, type }: Flag): ValueHint {
   const words = WORDS[name];
   if (words) return { kind: "words", words };
   if (type === "bool") return { kind: "none" };
-  if (/file$|path$/.test(name)) return { kind: "file" };
+  if (/file$|path$|socket$/.test(name)) return { kind: "file" };
   return { kind: name === "iface" ? "interface" : "text" };
 }

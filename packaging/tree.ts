@@ -75,6 +75,7 @@ export function packageEntries(sources: Sources, places: Places): readonly Entry
     link("/usr/libexec/flannel/mk-docker-opts.sh", "../../bin/mk-docker-opts"),
     file(`${UNITS}/flanneld.service`, systemd("flanneld.service")),
     file(`${UNITS}/docker.service.d/50-flannel.conf`, systemd("docker-flannel.conf")),
+    file("/usr/lib/sysusers.d/flanneld.conf", systemd("flanneld.sysusers")),
     file("/usr/lib/systemd/network/50-flannel.link", systemd("50-flannel.link")),
     file("/usr/lib/systemd/network/50-flannel.network", systemd("50-flannel.network")),
     file("/usr/lib/systemd/networkd.conf.d/50-flannel.conf", systemd("networkd-flannel.conf")),

@@ -1,13 +1,20 @@
 // The composition root: learn what the network is, lease a subnet, then hold all of it together until stopped.
 
-import { FlannelError } from "./base/errors.ts";
+import { FlannelError, isError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
+import type { LogLevelSwitch } from "./control/desk.ts";
 import { openDataPlane } from "./data-plane.ts";
 import { hold } from "./hold.ts";
 import { acquire, learn } from "./learn.ts";
 import type { Means } from "./means.ts";
+import { sourcesOfStart } from "./observe.ts";
 import type { Ports } from "./ports.ts";
-import { createStatusBoard } from "./status-board.ts";
+import { type Collector, createCollector } from "./status/collect.ts";
+import { describeOptions } from "./status/describe-options.ts";
+import { storeSection } from "./status/sections.ts";
+import { LOG_LEVELS } from "./status/snapshot.ts";
+import { createStatusBoard, type StatusBoard } from "./status-board.ts";
 
 /** Runs until the signal aborts. Throws what a person or the supervisor must act on. */
 export async function runDaemon(options: Options, ports: Ports, signal: AbortSignal): Promise<void> {
@@ -20,13 +27,60 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   }
   using pinger = options.probeInterval && (await ports.openPinger());
   await using store = await ports.openStore(options.etcd);
-  using _reload = ports.onReloadRequest(() => store.reload());
+  const reload = () => store.reload();
+  using _reload = ports.onReloadRequest(reload);
+  const status = createCollector({
+    ...ports,
+    ...options.etcd,
+    readiness: board.readiness,
+    options: describeOptions(options),
+  });
+  status.attach({ store: () => storeSection(options.etcd.endpoints, store.health(), store.callCounts(), null) });
+  await using _control = await openDesk(options.controlSocket, { ...ports, board, status, reload });
   using kernel = ports.openKernel();
   const state = ports.openStateDirectory(options.stateDirectory);
-  const means: Means = { ...ports, store, kernel, board, state, pinger };
+  const means: Means = { ...ports, store, kernel, board, state, status, pinger };
   const learned = await learn(options, means, signal);
+  status.attach(sourcesOfStart(learned, options));
   const { userspace } = learned.overlay.backend;
   using plane = userspace && openDataPlane(userspace, learned.underlay, ports);
   const acquired = await acquire(learned, options, means, signal);
   await hold(learned, acquired, plane, options, means, signal);
+}
+
+interface DeskDeps extends Ports {
+  readonly board: StatusBoard;
+  readonly status: Collector;
+  readonly reload: () => void;
+}
+
+/** A daemon that cannot be asked does its work all the same, and says so. */
+async function openDesk(
+  path: string | null,
+  { openControl, board, status, events, logLevel, reload, log }: DeskDeps,
+): Promise<AsyncDisposable | null> {
+  if (path === null) return null;
+  try {
+    return await openControl(path, { status: status.status, events, logLevel: tellingLevel(logLevel, log), reload });
+  } catch (error) {
+    if (!isError(error, "listen.failed")) throw error;
+    log.warn("nobody can ask this daemon for its status", { path, reason: error.info.reason });
+    board.degrade("control socket", () => error.message);
+    return null;
+  }
+}
+
+/** Says so at the more talkative of the two levels. */
+function tellingLevel({ get, set }: LogLevelSwitch, log: Logger): LogLevelSwitch {
+  return {
+    get,
+    set(level) {
+      const before = get();
+      if (level === before) return;
+      const isLess = LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(before);
+      if (!isLess) set(level);
+      log.info("the log level was set until the daemon ends", { changed: `${before} to ${level}` });
+      if (isLess) set(level);
+    },
+  };
 }

@@ -13,6 +13,7 @@ import {
   DATAPATH_FEATURES,
   type Datapath,
   type DatapathCounters,
+  type DatapathFeature,
   type DatapathTunnel,
   type ForwardRoute,
 } from "./base/datapath.ts";
@@ -39,6 +40,17 @@ export interface DataPlane extends Disposable {
   socketTrouble(): string | null;
   /** Logs what has been carried and dropped. */
   report(): void;
+  status(): DataPlaneStatus;
+}
+
+export interface DataPlaneStatus {
+  /** Null while none is. */
+  readonly attached: string | null;
+  readonly features: ReadonlySet<DatapathFeature>;
+  /** Of the socket, as granted, in bytes. */
+  readonly bufferSize: number;
+  /** Since the start, over all sockets. */
+  readonly counters: DatapathCounters;
 }
 
 /** A device that has been attached to for this long has come to stay: what happens to it next is another story. */
@@ -96,12 +108,17 @@ export function openDataPlane(userspace: Userspace, underlay: Underlay, deps: De
     trouble: attachment.trouble,
     socketTrouble: socket.trouble,
     report: () => reportCounters(socket.counters(), deps.log),
+    status: () => statusOf(socket.current(), socket.counters()),
     [Symbol.dispose]() {
       const carried = attachment.trouble() === null;
       socket[Symbol.dispose]();
       if (carried) deps.log.info("packets are not carried until flanneld runs again; the device stays");
     },
   };
+}
+
+function statusOf(datapath: Datapath, counters: DatapathCounters): DataPlaneStatus {
+  return { attached: datapath.device(), features: datapath.features(), bufferSize: datapath.bufferSize(), counters };
 }
 
 interface Attachment extends Pick<DataPlane, "ready" | "trouble"> {

@@ -1,47 +1,34 @@
-// Holds everything together until stopped: the lease, the peers, the kernel, the subnet file and what is remembered. Here
-// the parts are made and told of each other; each part that waits has one task.
+// Holds everything together until stopped: the leases, the kernel, the subnet file and what is remembered. Here the parts
+// are made and told of each other; each part that waits has one task.
 
-import { type AddressClaim, createAddressClaim } from "./address-claim.ts";
 import type { NetworkView } from "./backends/backend.ts";
 import { type EpochMillis, minutes } from "./base/brand.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Firewall } from "./firewall/firewall.ts";
-import { type ConfigFollower, createConfigFollower } from "./follow-config.ts";
-import { createUnderlayFollower, type UnderlayFollower } from "./follow-underlay.ts";
+import { holdLeases, type Leases, worthRemembering } from "./hold-leases.ts";
 import { createHostFirewall } from "./host-firewall.ts";
-import { findUnderlay, type Learned } from "./learn.ts";
+import type { Learned } from "./learn.ts";
 import type { Means } from "./means.ts";
 import type { Memory } from "./memory.ts";
 import type { LinkName } from "./net/objects.ts";
 import type { ReconcileStatus } from "./net/progress.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
-import { addressesOf } from "./net/underlay.ts";
+import { createObserver, type Observer } from "./observe.ts";
 import { type ChecksumWatch, createChecksumWatch } from "./offload/checksum-watch.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
-import { createOwnRecord } from "./own-record.ts";
 import { createPlanner } from "./planner.ts";
 import { type PeerProbes, probesOf } from "./probe-peers.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
 import { reportOnRequest } from "./report.ts";
 import { describeState } from "./status-board.ts";
 import type { Acquired } from "./subnet/acquire-lease.ts";
-import { createLeaseFollower, type LeaseFollower } from "./subnet/follow-leases.ts";
-import { createLeaseHolder, type LeaseHolder } from "./subnet/hold-lease.ts";
-import { createPeerKeeper, type PeerKeeper } from "./subnet/keep-peers.ts";
-import { LEASE_TTL, type Lease } from "./subnet/lease.ts";
 import type { CertificateExpiry } from "./subnet/lease-store.ts";
 import { familiesOf } from "./subnet/network-families.ts";
-import type { Remembered } from "./subnet/remembered.ts";
 import { createForwardingWatch, type ForwardingWatch } from "./watch-forwarding.ts";
 import { createNeighbourWatch, type NeighbourWatch } from "./watch-neighbours.ts";
 import { createPulse } from "./watchdog.ts";
-
-/** How often the records are counted although the watch works; each daemon draws its own time from half of it on. */
-const RECOUNT_INTERVAL = minutes(10);
-/** The same for the network config. */
-const RECHECK_INTERVAL = minutes(20);
 
 export async function hold(
   learned: Learned,
@@ -59,14 +46,16 @@ export async function hold(
     if (leases.holder.isHeld()) memory.touch();
     else void memory.forget();
   };
-  const leases = holdLeases(learned, acquired, options, means, onChange);
+  const observer = createObserver(learned, options, means);
+  const leases = holdLeases(learned, acquired, options, { ...means, observer }, onChange);
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
   const neighbours = createNeighbourWatch(means);
   const forwarding = createForwardingWatch({ ...means, families: () => familiesOf(leases.config.overlay().network) });
   const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
   const probes = probesOf(options, means);
-  const reconciler = reconcile(learned, leases, device, { plane, neighbours, probes, checksums }, options, means);
+  const watches = { plane, neighbours, probes, checksums, observer };
+  const reconciler = reconcile(learned, leases, device, watches, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
     await reconciler.ready(until);
@@ -76,6 +65,7 @@ export async function hold(
   const publisher = publish(leases, options, { ...means, ready });
   const parts: Parts = { leases, reconciler, neighbours, probes, forwarding, checksums, firewall, publisher, plane };
   watchAll(parts, means);
+  observer.attach({ ...parts, ...leases, device, rttSeconds: () => null });
   using _report = reportOnRequest(parts, means);
   memory.touch();
   await runTasks(tasksOf(parts, memory, means), signal);
@@ -116,93 +106,27 @@ function tasksOf(
   };
 }
 
-interface Leases {
-  readonly holder: LeaseHolder;
-  readonly follower: LeaseFollower;
-  readonly keeper: PeerKeeper;
-  readonly config: ConfigFollower;
-  readonly underlays: UnderlayFollower;
-}
-
-function holdLeases(
-  learned: Learned,
-  acquired: Acquired,
-  options: Options,
-  means: Means,
-  onChange: () => void,
-): Leases {
-  const wanted = createOwnRecord({
-    ...learned,
-    ...means,
-    backend: () => config.overlay().backend,
-    first: learned.underlay,
-    underlay: () => underlays.underlay(),
-  });
-  const terms = { ttl: LEASE_TTL, margin: options.renewMargin };
-  const holder = createLeaseHolder(acquired, terms, { ...means, wanted, onChange });
-  const follower = createLeaseFollower(
-    acquired,
-    { recount: RECOUNT_INTERVAL },
-    {
-      ...means,
-      self: () => (holder.isHeld() ? holder.lease() : null),
-      onChange: (event) => {
-        holder.observe(event);
-        keeper.observe(event);
-        underlays.recheck();
-        onChange();
-      },
-      onConnected: holder.retry,
-    },
-  );
-  const rules = { grace: options.stalePeerGrace, self: holder.lease().key };
-  const keeper = createPeerKeeper(rules, { ...means, before: learned.lately, table: follower.table, onChange });
-  const watched = { key: learned.configKey, recheck: RECHECK_INTERVAL };
-  const config = createConfigFollower(learned.overlay, watched, { ...means, self: holder.lease, onChange });
-  const claim = createAddressClaim({ ...means, table: keeper.table, self: holder.lease });
-  const announce = () => {
-    holder.announce();
-    onChange();
-  };
-  const underlays = followUnderlay(learned, { config, holder }, claim, options, { ...means, onChange: announce });
-  return { holder, follower, keeper, config, underlays };
-}
-
-function followUnderlay(
-  { underlay, mark }: Learned,
-  { config, holder }: Pick<Leases, "config" | "holder">,
-  claim: AddressClaim,
-  options: Options,
-  deps: Means & { readonly onChange: () => void },
-): UnderlayFollower {
-  return createUnderlayFollower(underlay, {
-    ...deps,
-    choose: (signal) => findUnderlay(config.overlay().network, options, holder.lease().subnet, deps, signal),
-    async objection(next, signal) {
-      const links = await deps.kernel.links(signal);
-      const unsuitable = config.overlay().backend.unsuitable({ underlay: next, links, mark });
-      return unsuitable ?? (await claim(addressesOf(next), signal));
-    },
-  });
+interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "checksums"> {
+  readonly observer: Observer;
 }
 
 function reconcile(
   learned: Learned,
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
-  { plane, neighbours, probes, checksums }: Pick<Parts, "plane" | "neighbours" | "probes" | "checksums">,
+  { plane, neighbours, probes, checksums, observer }: Watches,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
-  let peers = 0;
   const onView = (view: NetworkView) => {
-    peers = view.peers.length;
+    observer.viewed(view);
     probes?.follow(view.peers);
     const { userspace, checksumPath } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
     checksums.follow(checksumPath(view));
   };
-  means.board.describe(() => describeState(holder.lease(), config.overlay().backend, peers, checksums.note()));
+  const { board } = means;
+  board.describe(() => describeState(holder.lease(), config.overlay().backend, observer.peers(), checksums.note()));
   const planner = createPlanner({
     ...learned,
     device,
@@ -223,12 +147,13 @@ function reconcile(
     plan() {
       plane?.check();
       const plan = withBlackhole(planner.plan());
+      observer.planned(planner.leftOut());
       // Once for all that has come since the last pass: each event of the store would be too often.
       means.board.announce();
       neighbours.follow(plan);
       return plan;
     },
-    pulse: createPulse(means),
+    pulse: observer.over(createPulse(means)),
   });
 }
 
@@ -279,18 +204,4 @@ function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis):
   const [first] = certificates.toSorted((a, b) => a.expires - b.expires);
   if (!first || first.expires - now > CERTIFICATE_NOTICE) return null;
   return `${first.name} ${first.expires > now ? "ends" : "ended"} at ${new Date(first.expires).toISOString()}`;
-}
-
-/** Nothing while another host has the lease: a start without etcd must not come up with it. */
-function worthRemembering(
-  { holder, keeper, config }: Leases,
-  now: EpochMillis,
-): Omit<Remembered, "prefix" | "writtenAt"> | null {
-  if (!holder.isHeld()) return null;
-  const { leases, revision } = keeper.table();
-  const list = { revision, leases: [...leases.values()], bad: [] };
-  const [held, remaining] = [holder.lease(), holder.remaining()];
-  const lease: Lease =
-    remaining === null ? held : { ...held, term: { kind: "until", at: (now + remaining) as EpochMillis } };
-  return { config: config.overlay().text, acquired: { lease, list, fresh: true } };
 }

@@ -10,7 +10,9 @@ import { FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { escapeAllButLines } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
+import type { LogLevelSwitch } from "./control/desk.ts";
 import { formatLine, type LineStyle } from "./journal-text.ts";
+import type { LogLevel } from "./status/snapshot.ts";
 
 const STDERR = 2;
 
@@ -30,7 +32,11 @@ export interface JournalDeps {
   readonly sink: LogSink;
 }
 
-export function createJournal(options: LogOptions, deps: JournalDeps = standardError()): Logger {
+export interface Journal extends Logger {
+  readonly level: LogLevelSwitch;
+}
+
+export function createJournal(options: LogOptions, deps: JournalDeps = standardError()): Journal {
   const { clock, style, sink } = deps;
   const stream = options.format === "json" ? sink : { write: (json: string) => sink.write(formatLine(json, style)) };
   const logger = pino(
@@ -48,6 +54,12 @@ export function createJournal(options: LogOptions, deps: JournalDeps = standardE
     warn: (message, fields = {}) => logger.warn(fields, message),
     info: (message, fields = {}) => logger.info(fields, message),
     debug: (message, fields = {}) => logger.debug(fields, message),
+    level: {
+      get: () => logger.level as LogLevel,
+      set: (level) => {
+        logger.level = level;
+      },
+    },
   };
 }
 

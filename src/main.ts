@@ -2,16 +2,17 @@
 
 import { realpathSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { systemClock } from "./base/clock.ts";
 import { exitStatusOf, FlannelError, isError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
 import { asksForJson } from "./cli/verbs.ts";
 import { type CommandLine, parseCommandLine } from "./cli.ts";
-import { createJournal, printFailure } from "./journal.ts";
 import { failureJson } from "./operator/failure.ts";
 import type { Verb } from "./operator/verb.ts";
 import { VERBS } from "./operator/verbs.ts";
 import { readSettingsFiles } from "./settings-files.ts";
+import { createEventRing, recordingLogger } from "./status/events.ts";
 import { VERSION } from "./version.ts";
 
 /** Work that is still not done this long after the first SIGTERM is left undone; the kernel state stays either way. */
@@ -33,16 +34,20 @@ async function main(): Promise<number> {
 }
 
 async function runDaemonWith(options: Options): Promise<number> {
-  const log = createJournal(options.log);
+  // Of all that a command does not need, the journal takes longest to load.
+  const { createJournal } = await import("./journal.ts");
+  const journal = createJournal(options.log);
+  const events = createEventRing({ clock: systemClock });
+  const log = recordingLogger(journal, events);
   nameProcess();
   log.info("starting flanneld", { version: VERSION });
   const signal = stopOnSignals(log);
   try {
     // Loaded only now, so that the line above does not wait for the etcd client.
     const [{ runDaemon }, { openPorts }] = await loadDaemon();
-    await runDaemon(options, openPorts(log, installDirectory()), signal);
+    await runDaemon(options, openPorts({ log, logLevel: journal.level, events }, installDirectory()), signal);
   } catch (error) {
-    if (!signal.aborted) return fail(error, log);
+    if (!signal.aborted) return await fail(error, log);
   }
   log.info("stopped; the kernel's state stays as it is");
   return 0;
@@ -80,8 +85,7 @@ async function print(text: string): Promise<number> {
     await flushOutput();
     return 0;
   } catch (error) {
-    printFailure(error);
-    return exitStatusOf(error);
+    return await tellFailure(error);
   }
 }
 
@@ -108,16 +112,21 @@ async function runVerb({ verb, call }: Extract<CommandLine<Verb>, { kind: "verb"
 
 /** A program that has asked for JSON gets some whatever happens. */
 async function failCommand(error: unknown, json: boolean): Promise<number> {
-  printFailure(error);
+  const status = await tellFailure(error);
   if (json && !isError(error, "output.failed")) await print(JSON.stringify(failureJson(error), null, 2));
+  return status;
+}
+
+async function fail(error: unknown, log: Logger): Promise<number> {
+  if (!(error instanceof FlannelError)) return await tellFailure(error);
+  log.error("flanneld cannot go on", { reason: error.message });
   return exitStatusOf(error);
 }
 
-function fail(error: unknown, log: Logger): number {
-  const status = exitStatusOf(error);
-  if (error instanceof FlannelError) log.error("flanneld cannot go on", { reason: error.message });
-  else printFailure(error);
-  return status;
+async function tellFailure(error: unknown): Promise<number> {
+  const { printFailure } = await import("./journal.ts");
+  printFailure(error);
+  return exitStatusOf(error);
 }
 
 /** The first SIGTERM or SIGINT stops in order; a second one, or a drain that takes too long, ends the process at once. */

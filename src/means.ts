@@ -4,6 +4,7 @@ import type { Pinger } from "./icmp/pinger.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { Ports } from "./ports.ts";
 import type { StateDirectory } from "./state-directory.ts";
+import type { Collector } from "./status/collect.ts";
 import type { StatusBoard } from "./status-board.ts";
 import type { OpenLeaseStore } from "./subnet/lease-store.ts";
 
@@ -14,4 +15,5 @@ export interface Means extends Ports {
   /** Null when peers are not probed. */
   readonly pinger: Pinger | null;
   readonly state: StateDirectory;
+  readonly status: Collector;
 }

@@ -2,14 +2,15 @@
 // the addons among it, is loaded when they do: a person waits for each of them.
 
 import { addAbortListener } from "node:events";
-import { readFile } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
 import { FlannelError } from "./base/errors.ts";
 import { describeFileError } from "./base/file-error.ts";
 import { SILENT } from "./base/log.ts";
-import { systemRandom } from "./base/random.ts";
 import { createStyle } from "./base/terminal-text.ts";
+import { controlClient } from "./control/client.ts";
 import type { OperatorPorts, Screen } from "./operator/verb.ts";
 
 export function openOperatorPorts(installDirectory: string): OperatorPorts {
@@ -18,10 +19,12 @@ export function openOperatorPorts(installDirectory: string): OperatorPorts {
     openStore: async (options) => {
       // Loaded only when it is needed: the etcd client takes longer than all the rest.
       const { openEtcdLeaseStore } = await import("./etcd/lease-store.ts");
+      const { systemRandom } = await import("./base/random.ts");
       return openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log: SILENT });
     },
     openPinger: async () => {
       const { openRawPinger } = await import("./icmp/raw-pinger.ts");
+      const { systemRandom } = await import("./base/random.ts");
       return await openRawPinger({ clock: systemClock, random: systemRandom });
     },
     openKernel: async () => {
@@ -43,6 +46,10 @@ export function openOperatorPorts(installDirectory: string): OperatorPorts {
       return await readEtcdCheckup(options, systemClock, signal);
     },
     readText,
+    control: controlClient,
+    runProgram: async (...call) => (await import("./firewall/tool.ts")).runTool(...call),
+    writeNew,
+    hostName: hostname(),
     out: createScreen(process.stdout),
     err: createScreen(process.stderr),
   };
@@ -76,6 +83,23 @@ async function readStandardInput(signal: AbortSignal): Promise<Buffer> {
     if (size > LARGEST_TEXT) break;
   }
   return Buffer.concat(chunks);
+}
+
+/** All of it or nothing, also when it is interrupted. */
+async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  const unfinished = `${path}.${process.pid}.part`;
+  try {
+    await writeFile(unfinished, bytes, { mode: 0o600, flag: "wx" });
+    // Unlike a rename this takes nobody's place.
+    await link(unfinished, path);
+  } catch (error) {
+    throw new FlannelError("request.refused", {
+      reason: `cannot write ${path}: ${describeFileError(error)}`,
+      hint: null,
+    });
+  } finally {
+    await rm(unfinished, { force: true });
+  }
 }
 
 /** What writing to standard output has failed with; of standard error nobody is left to be told. */

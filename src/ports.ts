@@ -8,18 +8,24 @@ import type { Logger } from "./base/log.ts";
 import type { OpenPacketSocket } from "./base/packet-socket.ts";
 import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
+import type { ControlDesk, LogLevelSwitch } from "./control/desk.ts";
 import type { WatchRules } from "./firewall/hints.ts";
 import type { RunTool } from "./firewall/tool.ts";
 import type { Readiness } from "./health.ts";
 import type { Pinger } from "./icmp/pinger.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { StateDirectory } from "./state-directory.ts";
+import type { EventRing } from "./status/events.ts";
+import type { DeviceStatus, ProcessStatus } from "./status/snapshot.ts";
 import type { OpenLeaseStore } from "./subnet/lease-store.ts";
 
 export interface Ports {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly logLevel: LogLevelSwitch;
+  /** What `log` is told at info and above, and more. */
+  readonly events: EventRing;
   readonly openStore: (options: EtcdOptions) => Promise<OpenLeaseStore>;
   readonly openKernel: () => KernelNet & Disposable;
   readonly openDatapath: OpenDatapath;
@@ -27,6 +33,11 @@ export interface Ports {
   /** Throws `privilege.missing` and `native.unavailable`. */
   readonly openPinger: () => Promise<Pinger>;
   readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
+  /** Throws `listen.failed`. */
+  readonly openControl: (path: string, desk: ControlDesk) => Promise<AsyncDisposable>;
+  readonly readProcess: () => Promise<ProcessStatus>;
+  /** What the kernel has counted; null when there is no such device. */
+  readonly readDevice: (name: string) => Promise<DeviceStatus | null>;
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
   /** Until disposed of, no other daemon of this network runs on the host. Throws `instance.running`. */
   readonly lockInstance: (prefix: string) => Promise<Disposable>;

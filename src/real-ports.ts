@@ -7,6 +7,8 @@ import { messageOf } from "./base/errors.ts";
 import { familyOf } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
+import { openControl } from "./control/server.ts";
+import { readDevice } from "./device-counters.ts";
 import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
 import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { runTool } from "./firewall/tool.ts";
@@ -20,17 +22,23 @@ import { watchRules } from "./netlink/rule-hints.ts";
 import { udpPortHolder } from "./netlink/udp-port-holder.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability, processHasCapability } from "./privilege.ts";
+import { createProcessReader } from "./process-status.ts";
 import { openStateDirectory, readMachineId } from "./state-directory.ts";
 import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
 import { takeWatchdog } from "./watchdog.ts";
 
+/** What is there before the others: a start is logged before the rest is loaded. */
+export type LogPorts = Pick<Ports, "log" | "logLevel" | "events">;
+
 /** Throws `native.unavailable` when the addon in the install directory cannot be loaded. */
-export function openPorts(log: Logger, installDirectory: string): Ports {
+export function openPorts({ log, logLevel, events }: LogPorts, installDirectory: string): Ports {
   const native = loadNative(join(installDirectory, "flannel.node"));
   return {
     clock: systemClock,
     random: systemRandom,
     log,
+    logLevel,
+    events,
     openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log }),
     openKernel: () => openKernelNet(native),
     openDatapath: namingHolder(native.openDatapath),
@@ -41,6 +49,9 @@ export function openPorts(log: Logger, installDirectory: string): Ports {
       return await openRawPinger({ clock: systemClock, random: systemRandom });
     },
     openHealth: (options, readiness) => openHealth(options, { readiness }),
+    openControl,
+    readProcess: createProcessReader({ clock: systemClock, level: logLevel.get }),
+    readDevice,
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
     runTool,

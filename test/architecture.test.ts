@@ -18,18 +18,33 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   etcd: ["base", "subnet", "cli"],
   netlink: ["base", "net", "native"],
   native: ["base"],
-  cli: ["base", "version"],
+  cli: ["base", "version", "control"],
   icmp: ["base"],
   check: ["base", "net", "subnet", "backends", "icmp"],
   facts: ["base", "net", "subnet", "check", "firewall", "native", "netlink", "node-id", "privilege", "state-directory"],
-  operator: ["base", "net", "subnet", "backends", "icmp", "check", "cli", "overlay", "peer-ways"],
+  status: ["base", "net", "subnet", "cli"],
+  control: ["base", "status"],
+  operator: [
+    "base",
+    "net",
+    "subnet",
+    "backends",
+    "icmp",
+    "check",
+    "cli",
+    "overlay",
+    "peer-ways",
+    "status",
+    "control",
+    "journal-text",
+  ],
 };
 
 /** Modules that touch the world, and the directories and files that may. */
 const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly RegExp[] }[] = [
   { pattern: /^node:child_process$/, allowed: [/^firewall\/tool\.ts$/] },
-  { pattern: /^node:(net|dgram|tls)$/, allowed: [/^etcd\//, /^base\/ipv6\.ts$/, /^cli/] },
-  { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/] },
+  { pattern: /^node:(net|dgram|tls)$/, allowed: [/^etcd\//, /^base\/ipv6\.ts$/, /^cli/, /^control\/listen/] },
+  { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/, /^control\/(server|client)/] },
   {
     pattern: /^node:fs(\/promises)?$/,
     allowed: [
@@ -40,6 +55,8 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
       /^subnet\/subnet-file\.ts$/,
       /^base\/whole-file\.ts$/,
       /^state-directory\.ts$/,
+      /^control\/(listen|client)\.ts$/,
+      /^(process-status|device-counters)\.ts$/,
       /^main\.ts$/,
       /^privilege\.ts$/,
       /^journal/,

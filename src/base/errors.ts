@@ -22,6 +22,9 @@ export interface ErrorInfo {
   "etcd.full": { readonly op: string; readonly reason: string };
   "lease.exhausted": { readonly network: string; readonly subnets: number };
   "host.duplicate": { readonly publicIp: string; readonly subnet: string; readonly node: string };
+  /** `socket` is a path. */
+  "daemon.absent": { readonly socket: string; readonly reason: string };
+  "daemon.denied": { readonly socket: string };
   /** `hint`: what would be accepted, if there is anything. */
   "request.refused": { readonly reason: string; readonly hint: string | null };
   "request.overtaken": { readonly what: string };
@@ -59,6 +62,8 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "etcd.full": { disposition: "retry", exit: 75 },
   "lease.exhausted": { disposition: "retry", exit: 75 },
   "host.duplicate": { disposition: "retry", exit: 75 },
+  "daemon.absent": { disposition: "operator", exit: 2 },
+  "daemon.denied": { disposition: "operator", exit: 77 },
   "request.refused": { disposition: "operator", exit: 65 },
   "request.overtaken": { disposition: "restart", exit: 75 },
   "output.failed": { disposition: "operator", exit: 74 },
@@ -97,6 +102,9 @@ const SENTENCES: Sentences = {
     `out of subnets: all ${subnets} of ${network} are leased; free one (a lease ends 24 h after its host's last renewal), or widen Network, SubnetMin/SubnetMax or SubnetLen in the network config`,
   "host.duplicate": ({ publicIp, subnet, node }) =>
     `another running host (node id ${node}) has the public IP ${publicIp} of this one and holds ${subnet} with it; give each its own with -iface or -public-ip`,
+  "daemon.absent": ({ socket, reason }) => `no flanneld answers at ${socket}: ${reason}`,
+  "daemon.denied": ({ socket }) =>
+    `permission denied at ${socket}: run it as root, or as a member of the socket's group`,
   "request.refused": ({ reason, hint }) => (hint === null ? reason : `${reason}; ${hint}`),
   "request.overtaken": ({ what }) =>
     `somebody else changed ${what} at the same time, and nothing was written: try again`,

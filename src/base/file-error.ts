@@ -9,6 +9,8 @@ export function describeFileError(error: unknown): string {
       return "there is no such file";
     case "EACCES":
       return "permission denied";
+    case "EEXIST":
+      return "there is a file already";
     case "EISDIR":
       return "it is a directory";
     default:

@@ -79,6 +79,8 @@ export interface LogFields {
   readonly written?: number;
   /** Of what is measured. */
   readonly verdict?: string;
+  /** Of what readiness is made: "lease", "etcd". */
+  readonly check?: string;
   readonly reason?: string;
   readonly hint?: string;
 }

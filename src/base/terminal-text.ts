@@ -1,6 +1,7 @@
 // Text for a terminal: aligned columns, emphasis where the terminal shows it, and nothing that steers it.
 
 export interface Style {
+  readonly isColoured: boolean;
   heading(text: string): string;
   good(text: string): string;
   bad(text: string): string;
@@ -14,8 +15,11 @@ export function createStyle(
 ): Style {
   const coloured = stream.isTTY === true && !env["NO_COLOR"];
   const paint = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
-  return { heading: paint(1), good: paint(32), bad: paint(31), faint: paint(2) };
+  return { isColoured: coloured, heading: paint(1), good: paint(32), bad: paint(31), faint: paint(2) };
 }
+
+/** For a file. */
+export const PLAIN: Style = createStyle({}, {});
 
 /** Rows of cells -> lines, each column as wide as its widest cell. Numbers are aligned to the right, if not told else. */
 export function formatTable(

@@ -34,7 +34,7 @@ export const GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
   interface: "External interface",
   lease: "Subnet and lease",
   firewall: "Firewall and routes",
-  health: "Health",
+  health: "Health and status",
   log: "Log",
   kubernetes: "Kubernetes",
   command: "This command",
@@ -171,6 +171,11 @@ export const FLAGS = [
     type: "int",
     default: "0",
     help: "Port on which /healthz and /readyz are served; 0 for none.",
+  }),
+  flag("control-socket", {
+    group: "health",
+    type: "string",
+    help: "Path of the socket through which commands such as flanneld status ask this daemon, or none. Default: flanneld.sock beside the subnet file.",
   }),
   flag("probe-interval", {
     group: "health",

@@ -6,6 +6,7 @@ import { type Millis, minutes, seconds } from "../base/brand.ts";
 import type { Ip, Ipv4 } from "../base/ip.ts";
 import { isUnicastIpv4, parseIpv4 } from "../base/ip.ts";
 import { type Ipv6, isUnicastIpv6, parseIpv6 } from "../base/ipv6.ts";
+import { controlSocketPath } from "../control/path.ts";
 import { readEndpoints } from "./endpoints.ts";
 import { FLAGS, type Flag, type FlagName } from "./flags.ts";
 import { parseGoBoolean, parseGoInteger } from "./go-flags.ts";
@@ -61,6 +62,8 @@ export interface Options {
   readonly underlay: UnderlayOptions;
   readonly subnetFile: string;
   readonly stateDirectory: string;
+  /** Null for none. */
+  readonly controlSocket: string | null;
   readonly renewMargin: Millis;
   /** 0 for none. */
   readonly stalePeerGrace: Millis;
@@ -96,6 +99,7 @@ export function readOptions(settings: Settings): ReadOptions {
     },
     blackholeRoute: isOn("ip-blackhole-route", reader),
     healthz: readHealthz(reader),
+    controlSocket: controlSocketPath(reader.optional("control-socket"), reader.text("subnet-file")),
     probeInterval: seconds(reader.integer("probe-interval", { min: 0, max: 3600, unit: " seconds" })) || null,
     log: { format: readLogFormat(reader), debug: reader.integer("v", {}) >= 1 },
   };

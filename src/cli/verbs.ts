@@ -24,7 +24,9 @@ export interface VerbSyntax {
   /** Below the summary in the command's own help. */
   readonly details: string;
   readonly words: readonly VerbWord[];
-  /** Its own; those that say where etcd is, -json and -timeout come with every command. */
+  /** Whom it asks: etcd, with the daemon's flags that say where that is, or the daemon that runs on this host. */
+  readonly asks: "etcd" | "daemon";
+  /** Its own; -json and -timeout come with every command. */
   readonly flags: readonly Flag[];
 }
 
@@ -32,24 +34,28 @@ export interface VerbSyntax {
 export interface VerbCall {
   /** As many as the syntax allows; optional ones may be missing at the end. */
   readonly words: readonly string[];
+  /** Of a command that asks etcd. */
   readonly etcd: EtcdOptions;
   /** What has named the endpoints, for people; null for the default. */
   readonly namedBy: string | null;
   /** A file of the service's settings that would say where etcd is and cannot be read; null when it is not needed. */
   readonly unreadable: { readonly path: string; readonly reason: string } | null;
   readonly json: boolean;
-  /** For each answer of etcd. */
+  /** For each answer. */
   readonly timeout: Millis;
   /** Of the command's own flags. */
   readonly settings: Readonly<Record<string, Setting>>;
 }
 
-export function isOn({ settings }: VerbCall, name: string): boolean {
+/** One call of a command that asks the daemon. */
+export type DaemonCall = Omit<VerbCall, "etcd" | "namedBy" | "unreadable">;
+
+export function isOn({ settings }: DaemonCall, name: string): boolean {
   return parseGoBoolean(settings[name]?.values[0] ?? "") === true;
 }
 
 /** Null when the flag is not given or empty. */
-export function textOf({ settings }: VerbCall, name: string): string | null {
+export function textOf({ settings }: DaemonCall, name: string): string | null {
   return settings[name]?.values[0] || null;
 }
 
@@ -68,12 +74,12 @@ const COMMON_FLAGS: readonly Flag[] = [
     type: "int",
     default: "10",
     env: false,
-    help: "Seconds to wait for each answer of etcd, 1 to 3600.",
+    help: "Seconds to wait for each answer, 1 to 3600.",
   }),
 ];
 
 function flagsOf(verb: VerbSyntax): readonly Flag[] {
-  return [...verb.flags, ...COMMON_FLAGS, ...ETCD_FLAGS];
+  return [...verb.flags, ...COMMON_FLAGS, ...(verb.asks === "etcd" ? ETCD_FLAGS : [])];
 }
 
 /** Words that are understood without an entry in the table. */
@@ -171,8 +177,8 @@ export function parseVerbLine(
   const { given, help, words: all, problems: misread } = readGoFlags(argv, flagsOf(verb));
   if (help) return { kind: "help" };
   const isEtcd = ({ name }: GivenFlag) => ETCD_FLAGS.some((known) => known.name === name);
-  const { settings: found, namedBy, unreadable } = resolveEtcdSettings(given.filter(isEtcd), env, readFiles);
-  const etcd = readEtcdOptions(found);
+  // Who asks the daemon is not kept from it by what a variable or a file says of etcd.
+  const way = verb.asks === "etcd" ? readWay(given.filter(isEtcd), env, readFiles) : NO_WAY;
   const own = [...verb.flags, ...COMMON_FLAGS];
   const settings = resolveFlags(
     own,
@@ -187,13 +193,31 @@ export function parseVerbLine(
     ...(misread.length === 0 ? countWords(verb, words) : []),
     ...own.flatMap((flag) => misspeltBool(flag, settings[flag.name])),
     ...(timeout >= 1 && timeout <= 3600 ? [] : ["-timeout must be between 1 and 3600 seconds"]),
-    ...etcd.problems,
+    ...way.problems,
   ];
   if (problems.length > 0) return { kind: "refused", problems };
   const json = parseGoBoolean(settings["json"]?.values[0] ?? "") === true;
-  const way = { etcd: etcd.options, namedBy, unreadable };
-  return { kind: "call", call: { words, ...way, json, timeout: seconds(timeout), settings } };
+  const { etcd, namedBy, unreadable } = way;
+  return { kind: "call", call: { words, etcd, namedBy, unreadable, json, timeout: seconds(timeout), settings } };
 }
+
+interface Way extends Pick<VerbCall, "etcd" | "namedBy" | "unreadable"> {
+  readonly problems: readonly string[];
+}
+
+function readWay(given: readonly GivenFlag[], env: Environment, readFiles: ReadSettingsFiles): Way {
+  const { settings, namedBy, unreadable } = resolveEtcdSettings(given, env, readFiles);
+  const { options, problems } = readEtcdOptions(settings);
+  return { etcd: options, namedBy, unreadable, problems };
+}
+
+/** Of a command that does not ask etcd. */
+const NO_WAY: Way = {
+  etcd: { endpoints: [], prefix: "", tls: { caFile: null, certFile: null, keyFile: null }, auth: null },
+  namedBy: null,
+  unreadable: null,
+  problems: [],
+};
 
 function countWords(verb: VerbSyntax, words: readonly string[]): readonly string[] {
   const missing = verb.words.slice(words.length).filter(({ optional }) => !optional);
@@ -224,16 +248,23 @@ export function formatVerbHelp(verb: VerbSyntax): string {
     usage: formatUsage(verb),
     description: `${verb.summary}\n\n${verb.details}`,
     flags: flagsOf(verb),
-  }).concat(SETTINGS_NOTE);
+  })
+    .trimEnd()
+    .concat(verb.asks === "etcd" ? `\n${SETTINGS_NOTE}` : "");
 }
 
-/** A line for each command. */
-export function listVerbs(verbs: readonly VerbSyntax[]): readonly string[] {
-  return listed([...verbs, ...BUILT_IN]);
+/** A line for each command, or for each that asks these. */
+export function listVerbs(verbs: readonly VerbSyntax[], asked: VerbSyntax["asks"] | null = null): readonly string[] {
+  const entries = asked === null ? [...verbs, ...BUILT_IN] : verbs.filter(({ asks }) => asks === asked);
+  return listed(entries, [...verbs, ...BUILT_IN]);
 }
 
-function listed(entries: readonly Pick<VerbSyntax, "name" | "summary">[]): readonly string[] {
-  const width = Math.max(...entries.map(({ name }) => name.length));
+/** Columns as wide as `all` of them need. */
+function listed(
+  entries: readonly Pick<VerbSyntax, "name" | "summary">[],
+  all: readonly Pick<VerbSyntax, "name">[] = entries,
+): readonly string[] {
+  const width = Math.max(...all.map(({ name }) => name.length));
   return entries.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
 }
 
@@ -251,18 +282,26 @@ export function formatOverview(verbs: readonly VerbSyntax[]): string {
   return [
     "Usage: flanneld COMMAND [flags]",
     "",
-    "Commands for operators. Only ping and parts of check need root. They find etcd",
-    "by the flags and the FLANNELD_ETCD_* variables that the daemon has. Where",
-    "neither names endpoints, the settings of the service on this host apply, if",
-    `there are any: ${SETTINGS_FILES.join(", ")}.`,
+    "Commands for operators. These ask the flanneld that runs on this host, through a",
+    "socket that root and the group flannel may open:",
     "",
-    ...listVerbs(verbs),
+    ...listVerbs(verbs, "daemon"),
+    "",
+    "These look at etcd; only ping and parts of check need root. They find it by the",
+    "flags and the FLANNELD_ETCD_* variables that the daemon has. Where neither names",
+    `endpoints, the settings of the service on this host apply, if there are any:`,
+    `${SETTINGS_FILES.join(", ")}.`,
+    "",
+    ...listVerbs(verbs, "etcd"),
+    "",
+    ...listed(BUILT_IN, [...verbs, ...BUILT_IN]),
     "",
     "flanneld help COMMAND explains one; flanneld -help explains the daemon, which",
     "runs when there is no command.",
     "",
     "Exit status: 0 done, 64 wrong command line, 65 refused, nothing was changed,",
     "74 the result cannot be written, 75 etcd does not answer, 78 no or bad network",
-    "config; of check and ping also 1 degraded, 2 broken.",
+    "config. status, peers, check and ping: 0 fine, 1 degraded, 2 broken; 2 also when",
+    "no daemon answers.",
   ].join("\n");
 }

@@ -21,6 +21,8 @@ import type { Tokens } from "./tokens.ts";
 export interface Purpose {
   /** As it stands in an error. */
   readonly op: string;
+  /** Of etcd's API, by which calls are counted. */
+  readonly method: string;
   /** Doing it twice does no harm. */
   readonly repeatable: boolean;
 }

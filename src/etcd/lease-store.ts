@@ -68,6 +68,7 @@ export async function openEtcdLeaseStore(
       else deps.log.info("there are no files for etcd to read again: it is used without TLS");
     },
     health: () => ({ trouble: transport.trouble(), certificates: upkeep?.certificates() ?? [] }),
+    callCounts: transport.calls,
     [Symbol.asyncDispose]: async () => {
       await upkeep?.[Symbol.asyncDispose]();
       transport[Symbol.dispose]();

@@ -15,9 +15,9 @@ import type {
   IWatchRequest,
   IWatchResponse,
 } from "etcd3";
-import { messageOf } from "../base/errors.ts";
 import type { EtcdOptions } from "../cli/options.ts";
 import { withAdvice } from "./advice.ts";
+import { type CallRecord, type RecordingFailover, recordingCalls } from "./call-record.ts";
 import { type Call, type Endpoint, type GrpcStream, loadEtcdClient } from "./endpoint.ts";
 import { cancellation, etcdError, type GrpcFailure, isGrpcFailure } from "./etcd-error.ts";
 import { createFailover, type Failover, type FailoverDeps } from "./failover.ts";
@@ -26,7 +26,7 @@ import { createTokens } from "./tokens.ts";
 import { createWatches, type Watches } from "./watches.ts";
 
 /** `op` says what the call is made for, as it stands in an error. */
-export interface EtcdTransport extends Disposable {
+export interface EtcdTransport extends Disposable, CallRecord {
   range(op: string, request: IRangeRequest, signal: AbortSignal): Promise<IRangeResponse>;
   /** Several ranges as of one revision. */
   ranges(op: string, requests: readonly IRangeRequest[], signal: AbortSignal): Promise<ITxnResponse>;
@@ -48,8 +48,6 @@ export interface EtcdTransport extends Disposable {
   secure(tls: TlsMaterial): void;
   /** Ends the watches on connections from before the last `secure`, so that they are opened again on new ones. */
   renewWatches(): void;
-  /** Why the newest call has failed; null after one that did not. */
-  trouble(): string | null;
 }
 
 export interface WatchStream extends Disposable {
@@ -72,15 +70,15 @@ export async function openTransport(
   const advise = (failure: GrpcFailure, reason: string) =>
     withAdvice(failure, reason, { options, tls: used, now: deps.clock.now() });
   const tokens = createTokens(options.auth);
-  const failover = withMemory(createFailover(endpoints, tokens, { ...deps, advise }));
+  const failover = recordingCalls(createFailover(endpoints, tokens, { ...deps, advise }), deps);
   const watches = createWatches();
   return {
     ...createUnaryCalls(failover),
     keepAlive: (op, id, signal) =>
-      failover.attempt({ op, repeatable: true }, (...on) => keepAliveOnce(id, ...on), signal),
+      failover.attempt({ op, method: "leaseKeepAlive", repeatable: true }, (...on) => keepAliveOnce(id, ...on), signal),
     openWatch: (op, request, signal) =>
       failover.attempt(
-        { op, repeatable: true },
+        { op, method: "watch", repeatable: true },
         (...on) => openWatch(op, request, { failover, watches, advise }, ...on),
         signal,
       ),
@@ -91,6 +89,7 @@ export async function openTransport(
     },
     renewWatches: watches.renew,
     trouble: failover.trouble,
+    calls: failover.calls,
     [Symbol.dispose]: () => {
       for (const endpoint of endpoints) endpoint[Symbol.dispose]();
     },
@@ -105,7 +104,7 @@ function createUnaryCalls(
     <Request extends object, Response>(service: "KV" | "Lease", method: string, repeatable: boolean) =>
     (op: string, request: Request, signal: AbortSignal) =>
       failover.attempt(
-        { op, repeatable },
+        { op, method, repeatable },
         (endpoint, headers, scope) =>
           endpoint.unary<Response>({ service, method, headers: { ...headers, ...NEEDS_LEADER } }, request, scope),
         signal,
@@ -145,7 +144,7 @@ async function keepAliveOnce(
 }
 
 interface WatchMeans {
-  readonly failover: Failover;
+  readonly failover: RecordingFailover;
   readonly watches: Watches;
   readonly advise: (failure: GrpcFailure, reason: string) => string;
 }
@@ -164,18 +163,22 @@ async function openWatch(
     const { first, rest } = await exchange(stream, { create_request: request }, signal);
     throwIfCancelled(first);
     const watch = watches.add(() => stream.cancel());
-    let leave = () => failover.leave(endpoint);
+    let fail = (error: Error) => {
+      failover.leave(endpoint);
+      failover.failed("watch", error);
+    };
     const onLoss = (failure: GrpcFailure) => {
       if (watch.isRenewed()) return null;
-      leave();
-      return etcdError(op, endpoint.url, failure, advise);
+      const error = etcdError(op, endpoint.url, failure, advise);
+      fail(error);
+      return error;
     };
     return {
-      responses: follow(first, rest, onLoss),
+      responses: follow(first, rest, { onLoss, onAnswer: failover.answered }),
       [Symbol.dispose]: () => {
         watch[Symbol.dispose]();
         // What ends because we end it says nothing about the endpoint.
-        leave = () => {};
+        fail = () => {};
         stream.cancel();
       },
     };
@@ -183,25 +186,6 @@ async function openWatch(
     stream.cancel();
     throw error;
   }
-}
-
-/** Remembers how the newest call has ended. What was stopped by its caller has not ended. */
-function withMemory(failover: Failover): Failover & { trouble(): string | null } {
-  let trouble: string | null = null;
-  return {
-    leave: failover.leave,
-    trouble: () => trouble,
-    async attempt(purpose, attempt, signal) {
-      try {
-        const value = await failover.attempt(purpose, attempt, signal);
-        trouble = null;
-        return value;
-      } catch (error) {
-        if (!signal.aborted) trouble = messageOf(error);
-        throw error;
-      }
-    },
-  };
 }
 
 interface Exchange<Response> {
@@ -231,13 +215,14 @@ async function nextResponse<Response>(responses: AsyncIterator<Response>): Promi
 async function* follow(
   first: IWatchResponse,
   rest: AsyncIterator<IWatchResponse>,
-  onLoss: (failure: GrpcFailure) => Error | null,
+  { onLoss, onAnswer }: { readonly onLoss: (failure: GrpcFailure) => Error | null; readonly onAnswer: () => void },
 ): AsyncGenerator<IWatchResponse> {
   yield first;
   try {
     for (;;) {
       const response = await nextResponse(rest);
       throwIfCancelled(response);
+      onAnswer();
       yield response;
     }
   } catch (error) {

@@ -5,9 +5,9 @@ import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { countKinds, createAccountant, doneOf, missingOf, type ReconcileAccount, repairsOf } from "./account.ts";
 import { type Agenda, afterPass, duePass, FIGHT_LIMIT, FIRST_AGENDA, hinted, type ReconcileOptions } from "./agenda.ts";
-import type { NetOp } from "./diff.ts";
-import { describeObject, type NetKind } from "./objects.ts";
+import { describeObject, type NetKind, type NetObject } from "./objects.ts";
 import { type Knowledge, NOTHING_KNOWN, type PassResult } from "./pass.ts";
 import { createPassLog, troubleOf } from "./pass-log.ts";
 import type { Plan } from "./plan.ts";
@@ -56,6 +56,10 @@ export interface Progress {
   /** The number of the last reading that found nothing to do. */
   lastCleanReading(): number;
   status(): ReconcileStatus;
+  /** What has been done since the start. Counts objects: not for every pass. */
+  account(): ReconcileAccount;
+  /** Wanted objects that are not in the kernel; the same array while that is so. */
+  missing(): readonly NetObject[];
 }
 
 export interface ProgressDeps {
@@ -67,6 +71,7 @@ export interface ProgressDeps {
 export function createProgress({ clock, random, log }: ProgressDeps, options: ReconcileOptions): Progress {
   const passLog = createPassLog(log);
   const retry = createRetry(options, random);
+  const accountant = createAccountant();
   let agenda: Agenda = FIRST_AGENDA;
   let knowledge = NOTHING_KNOWN;
   let status = BEFORE_FIRST_PASS;
@@ -75,9 +80,12 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
   let cleanReading = 0;
   let demanded = false;
   let suspected = false;
+  let missing: readonly NetObject[] = [];
   return {
     knowledge: () => knowledge,
     status: () => status,
+    account: () => accountant.read(knowledge),
+    missing: () => missing,
     lastCleanReading: () => cleanReading,
     untilRead: () => millis(Math.max(0, agenda.readAt - clock.monotonic())),
     suspect: () => {
@@ -105,6 +113,9 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       const fought = agenda.fights >= FIGHT_LIMIT;
       agenda = afterPass(agenda, result, now, retry(result.failures.length > 0), options);
       knowledge = result.knowledge;
+      const gone = missingOf(knowledge);
+      if (gone.length > 0 || missing.length > 0) missing = gone;
+      accountant.add(result, clock.now(), (now - started) / 1000);
       status = { ...statusAfter(status, result, passes), contested: contestedAfter(status, agenda, result) };
       if (result.kind === "read" && result.ops.length === 0) cleanReading = passes;
       passLog.report(result, now - started);
@@ -138,22 +149,17 @@ function createRetry(options: ReconcileOptions, random: Random): (failed: boolea
 }
 
 function statusAfter(status: ReconcileStatus, result: PassResult, passes: number): ReconcileStatus {
-  const failed = new Set(result.failures.map(({ op }) => op));
-  const done = result.ops.filter((op) => !failed.has(op));
-  const repairs = result.repair && result.kind === "read" ? done : [];
+  const repairs = repairsOf(result);
   return {
     ...status,
     passes,
     wanted: result.plan.want.length,
     trouble: troubleOf(result),
-    applied: status.applied + done.length,
+    applied: status.applied + doneOf(result).length,
     repaired: status.repaired + repairs.length,
-    repairedKinds: countKinds(status.repairedKinds, repairs),
+    repairedKinds: countKinds(
+      repairs.map(({ object }) => object),
+      status.repairedKinds,
+    ),
   };
-}
-
-function countKinds(before: ReadonlyMap<NetKind, number>, ops: readonly NetOp[]): ReadonlyMap<NetKind, number> {
-  const counts = new Map(before);
-  for (const { object } of ops) counts.set(object.kind, (counts.get(object.kind) ?? 0) + 1);
-  return counts;
 }

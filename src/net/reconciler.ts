@@ -13,7 +13,7 @@ import type { ReconcileOptions } from "./agenda.ts";
 import type { KernelNet, NetHint } from "./kernel-net.ts";
 import { runPass } from "./pass.ts";
 import type { Plan } from "./plan.ts";
-import { createProgress, type ReconcileStatus } from "./progress.ts";
+import { createProgress, type Progress, type ReconcileStatus } from "./progress.ts";
 
 export const RECONCILE_DEFAULTS: ReconcileOptions = {
   resync: millis(55_000),
@@ -34,6 +34,9 @@ export interface Reconciler {
   /** Resolves once our own device and addresses are as planned. One bad peer must not delay it. */
   ready(signal: AbortSignal): Promise<void>;
   status(): ReconcileStatus;
+  /** What has been done since the start, and which wanted objects are not in the kernel. */
+  account: Progress["account"];
+  missing: Progress["missing"];
 }
 
 export interface ReconcileDeps {
@@ -98,6 +101,8 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
     poke: () => bell.ring("plan"),
     run: (signal) => runTasks({ hints: listen, reconcile: loop }, signal),
     status: progress.status,
+    account: progress.account,
+    missing: progress.missing,
     ready: (signal) => waiters.until(() => progress.status().own === null, signal),
     async converged(signal) {
       const reading = progress.demandReading();

@@ -11,6 +11,13 @@ function option(name: string, help: string) {
   return flag(name, { group: "command", type: "bool", env: false, help });
 }
 
+const SOCKET = flag("socket", {
+  group: "command",
+  type: "string",
+  env: false,
+  help: "Control socket of the daemon, or a directory in which to look for it. Default: /run/flannel.",
+});
+
 /** The daemon's own, with its variables: a command that looks at the same host goes by the same settings. */
 function daemonFlags(...names: readonly FlagName[]): readonly Flag[] {
   return FLAGS.filter(({ name }) => names.includes(name));
@@ -22,7 +29,62 @@ function number(name: string, fallback: string, help: string) {
 
 export const VERBS: readonly Verb[] = [
   {
+    name: "status",
+    asks: "daemon",
+    summary: "Show how the flanneld of this host is, on one screen.",
+    details:
+      "Its lease and the time left, etcd, the peers by state, what was repaired, and what is degraded and why. Shows " +
+      "every daemon of the host. Exit status: 0 ready, 1 degraded, 2 not ready or not running.",
+    words: [],
+    flags: [SOCKET],
+    run: async (...call) => (await import("./status.ts")).showStatus(...call),
+  },
+  {
+    name: "peers",
+    asks: "daemon",
+    summary: "List the other hosts of the network, as this one has them.",
+    details:
+      "Subnet, public IP, whether packets to it are sent, since when, and the records that are left out with the " +
+      "reason. Exit status: 0 all are programmed, 1 some are not, 2 the daemon is not ready or not running.",
+    words: [],
+    flags: [SOCKET],
+    run: async (...call) => (await import("./peers.ts")).listPeers(...call),
+  },
+  {
+    name: "events",
+    asks: "daemon",
+    summary: "Show what has happened to the flanneld of this host.",
+    details:
+      "The last thousand transitions since its start, oldest first: what it has logged at info and above, and the " +
+      "peers that came and went. With -json a line of JSON for each.",
+    words: [],
+    flags: [SOCKET, option("follow", "Go on with each event as it comes, until interrupted.")],
+    run: async (...call) => (await import("./events.ts")).showEvents(...call),
+  },
+  {
+    name: "log-level",
+    asks: "daemon",
+    summary: "Show the log level of the flanneld of this host, or set it.",
+    details: "LEVEL is one of error, warn, info, debug, and is in force until the daemon ends. Nothing is restarted.",
+    words: [{ name: "LEVEL", optional: true }],
+    flags: [SOCKET],
+    run: async (...call) => (await import("./log-level.ts")).logLevel(...call),
+  },
+  {
+    name: "bugreport",
+    asks: "daemon",
+    summary: "Write an archive for somebody who is to help.",
+    details:
+      "The daemon's status and events, its settings, the kernel's links, routes, neighbours, forwarding entries and " +
+      "firewall rules, and the end of the journal. Passwords, keys and tokens are removed. Works also when no daemon " +
+      "runs; what is missing is listed. FILE is by default named after the host and the time.",
+    words: [{ name: "FILE", optional: true }],
+    flags: [SOCKET],
+    run: async (...call) => (await import("./bugreport.ts")).reportBug(...call),
+  },
+  {
     name: "config get",
+    asks: "etcd",
     summary: "Print the network config that is in etcd.",
     details: "As it was written; with -json also its key, its revision and its members.",
     words: [],
@@ -31,6 +93,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "config validate",
+    asks: "etcd",
     summary: "Check a network config as the daemon would.",
     details:
       "Takes FILE, standard input (-), the JSON itself, or what is in etcd. Says every problem with its JSON path, " +
@@ -41,6 +104,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "config set",
+    asks: "etcd",
     summary: "Check a network config and write it to etcd.",
     details:
       "Takes FILE, standard input (-) or the JSON itself. Refuses what the daemon would refuse, shows what changes " +
@@ -55,6 +119,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "leases",
+    asks: "etcd",
     summary: "List all leases and reservations, and what is free.",
     details: "Also the records that daemons leave out, with the reason.",
     words: [],
@@ -63,6 +128,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "check",
+    asks: "etcd",
     summary: "Say what keeps flanneld from working, and what mends it.",
     details:
       "Looks at this host, its etcd and its peers, before installing and when something is wrong. Needs neither a " +
@@ -82,6 +148,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "ping",
+    asks: "etcd",
     summary: "Ping peers, also through the overlay; find the path MTU.",
     details:
       "NODE is a host's public IP or the beginning of its node id, SUBNET one such as 10.5.52.0/24, or an address in " +
@@ -97,6 +164,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "reserve",
+    asks: "etcd",
     summary: "Keep a subnet for a host for good.",
     details:
       "A leased subnet stays with its host and does not expire any more; a free one is kept for the host that " +
@@ -114,6 +182,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "release",
+    asks: "etcd",
     summary: "Make a reservation an ordinary lease again, or delete it.",
     details:
       "The lease lasts 24 h: flanneld on its host renews it, or it ends. A record that is deleted under a running " +

@@ -17,7 +17,7 @@ export interface KeepingRules {
   readonly self: SubnetKey;
 }
 
-interface Departed {
+export interface Departed {
   readonly lease: Lease;
   readonly at: Millis;
   /** Vanished with others, so it is kept for the whole grace. Stays so when those have come back. */

@@ -21,7 +21,17 @@ export interface LeaseFollower {
   table(): LeaseTable;
   /** Why the table may be old, as a phrase; null while the store is connected. */
   trouble(): string | null;
+  counts(): FollowCounts;
   run(signal: AbortSignal): Promise<void>;
+}
+
+/** Since the start. */
+export interface FollowCounts {
+  /** The connection was lost; it was had again. */
+  readonly losses: number;
+  readonly restarts: number;
+  /** Full lists that took the place of the table: the history was gone, or the census had found a gap. */
+  readonly resyncs: { readonly history: number; readonly census: number };
 }
 
 export interface FollowDeps {
@@ -44,11 +54,14 @@ export function createLeaseFollower(
 ): LeaseFollower {
   const book = createLeaseBook(first);
   const contact = createContact(first.fresh, deps);
-  const take = (event: StoreEvent) => {
-    if (book.enter(event)) deps.onChange(event);
+  const resyncs = { first: 0, history: 0, census: 0 };
+  const take = (event: StoreEvent, source: keyof typeof resyncs = "history") => {
+    if (!book.enter(event)) return;
+    if (event.kind === "reset") resyncs[source] += 1;
+    deps.onChange(event);
   };
   const watch = async (signal: AbortSignal) => {
-    if (!first.fresh) take({ kind: "reset", list: await listAtLast(contact.lose, deps, signal) });
+    if (!first.fresh) take({ kind: "reset", list: await listAtLast(contact.lose, deps, signal) }, "first");
     if (!first.fresh) contact.regain();
     for await (const event of deps.store.watch(book.table().revision, signal)) {
       if (event.kind === "disconnected") contact.lose(event.reason);
@@ -56,6 +69,7 @@ export function createLeaseFollower(
       else take(event);
     }
   };
+  const takeCensus = (event: StoreEvent) => take(event, "census");
   const recount = async (signal: AbortSignal) => {
     let checked = first.list.revision;
     for (;;) {
@@ -63,13 +77,14 @@ export function createLeaseFollower(
       const found = await unlessAway(() => findMissed(checked, book.table, deps, signal));
       if (found === AWAY) continue;
       // What the watch has overtaken was not taken, so what it had missed is still to be found.
-      if (found.list && !takeList(found.list, book.table(), deps.log, take)) continue;
+      if (found.list && !takeList(found.list, book.table(), deps.log, takeCensus)) continue;
       checked = found.revision;
     }
   };
   return {
     table: book.table,
     trouble: contact.trouble,
+    counts: () => ({ ...contact.counts(), resyncs: { history: resyncs.history, census: resyncs.census } }),
     run: (signal) => runTasks({ watch, recount }, signal),
   };
 }
@@ -81,13 +96,17 @@ function createContact(fresh: boolean, deps: FollowDeps) {
     deps,
   );
   let trouble = fresh ? null : "it has not answered since the start";
+  let [losses, restarts] = [0, 0];
   return {
     trouble: (): string | null => trouble,
+    counts: () => ({ losses, restarts }),
     lose(reason: string) {
+      if (trouble === null) losses += 1;
       trouble = reason;
       complaint.raise(reason);
     },
     regain() {
+      if (trouble !== null) restarts += 1;
       trouble = null;
       complaint.settle();
       deps.onConnected();

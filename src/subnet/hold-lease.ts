@@ -15,6 +15,7 @@ import type { Acquired } from "./acquire-lease.ts";
 import { createHolding, leaseFields, type Span } from "./holding.ts";
 import { ownershipOf } from "./identity.ts";
 import { hasIpv4, type Lease, type LeaseAttrs } from "./lease.ts";
+import { createLeaseAccountant, type Keeping, type LeaseAccount } from "./lease-account.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
@@ -32,6 +33,7 @@ export interface LeaseHolder {
   remaining(): Millis | null;
   /** Why the lease is in doubt, as a phrase; null while it is held. */
   trouble(): string | null;
+  account(): LeaseAccount;
   /** Looks whether the event is about the record that we hold. */
   observe(event: StoreEvent): void;
   /** What the record must say may have changed. */
@@ -60,6 +62,7 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
   const bell = createDoorbell();
   const { clock, wanted = ({ attrs }) => attrs } = deps;
   const holding = createHolding(acquired.lease, deps);
+  const accountant = createLeaseAccountant(acquired.fresh, clock);
   // What is only remembered may long belong to another.
   let suspect = !acquired.fresh;
   const isOutdated = () => holding.isHeld() && !isDeepStrictEqual(wanted(holding.lease()), holding.lease().attrs);
@@ -67,9 +70,15 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
     const why = suspect ? "changed" : "due";
     suspect = false;
     const held = holding.lease();
-    const outcome = await keepLease(why, { held, attrs: wanted(held) }, options, deps, holding.doubt, signal);
-    if (outcome.kind === "kept") holding.hold(outcome.lease);
-    else holding.yieldTo(outcome.found);
+    const outcome = await keepLease(why, { held, attrs: wanted(held) }, options, deps, holding.doubt, signal).catch(
+      (error: unknown) => {
+        if (!signal.aborted) accountant.failed();
+        throw error;
+      },
+    );
+    if (outcome.kind === "another's") return holding.yieldTo(outcome.found);
+    accountant.kept(outcome.how);
+    holding.hold(outcome.lease);
   };
   const rest = async (signal: AbortSignal) => {
     if (!holding.isHeld()) {
@@ -85,6 +94,7 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
     lease: holding.lease,
     isHeld: holding.isHeld,
     trouble: holding.trouble,
+    account: () => accountant.read(holding.conflicts()),
     remaining() {
       const span = holding.span();
       return span && millis(span.end - clock.boottime());
@@ -162,7 +172,13 @@ async function tendWithRetries(
   }
 }
 
-type Kept = { readonly kind: "kept"; readonly lease: Lease } | { readonly kind: "another's"; readonly found: Lease };
+type Kept =
+  | { readonly kind: "kept"; readonly lease: Lease; readonly how: Keeping }
+  | { readonly kind: "another's"; readonly found: Lease };
+
+function kept(lease: Lease, how: Keeping): Kept {
+  return { kind: "kept", lease, how };
+}
 
 /** Our record as we hold it, and what it must say. */
 interface Own {
@@ -184,7 +200,7 @@ async function keepLease(
     const outcome = await store.renew(held, attrs, ttl, signal);
     if (outcome.kind === "renewed") {
       log.info("renewed the lease", leaseFields(outcome.lease));
-      return { kind: "kept", lease: outcome.lease };
+      return kept(outcome.lease, "renewed");
     }
   }
   const found = await store.get(held.key, signal);
@@ -192,8 +208,8 @@ async function keepLease(
   // What we wrote last may be there although its answer was lost.
   const isOurs = [held.attrs, attrs].some((said) => ownershipOf(found.attrs, said) === "ours");
   if (!isOurs) return { kind: "another's", found };
-  if (found.version.modRevision === held.version.modRevision) return { kind: "kept", lease: found };
-  return { kind: "kept", lease: await adopt(found, attrs, ttl, deps, signal) };
+  if (found.version.modRevision === held.version.modRevision) return kept(found, "seen");
+  return kept(await adopt(found, attrs, ttl, deps, signal), "renewed");
 }
 
 /** Somebody rewrote our record but left it ours (a renewal by the Go daemon's habits, an operator's reservation). */
@@ -231,13 +247,13 @@ async function reclaim(
   if (outcome.kind === "taken") {
     const heir = await heirOf({ held, attrs }, deps, signal);
     if (heir) return { kind: "another's", found: heir };
-    return { kind: "kept", lease: await repair({ held, attrs }, ttl, deps, signal) };
+    return kept(await repair({ held, attrs }, ttl, deps, signal), "rewritten");
   }
   deps.log.warn(
     "the record of this host's lease was gone from etcd; leased the same subnet again",
     leaseFields(outcome.lease),
   );
-  return { kind: "kept", lease: outcome.lease };
+  return kept(outcome.lease, "rewritten");
 }
 
 /** Another host that has our IPv4 subnet under another key: alone, or with another one of IPv6. */

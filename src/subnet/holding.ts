@@ -24,6 +24,8 @@ export interface Holding {
   yieldTo(found: Lease): void;
   /** It may not be ours any more, for this reason; nothing else has changed yet. */
   doubt(reason: string): void;
+  /** How often another host was found to have it. */
+  conflicts(): number;
 }
 
 export interface HoldingDeps {
@@ -37,6 +39,7 @@ export function createHolding(first: Lease, { clock, log, onChange }: HoldingDep
   let span = spanOf(held, clock);
   let trouble: string | null = null;
   let owner: string | null = null;
+  let conflicts = 0;
   const doubt = (reason: string) => {
     trouble = reason;
     onChange();
@@ -47,6 +50,7 @@ export function createHolding(first: Lease, { clock, log, onChange }: HoldingDep
     span: () => span,
     trouble: () => trouble ?? expired(held, span, clock),
     doubt,
+    conflicts: () => conflicts,
     hold(lease) {
       if (owner !== null) log.warn("the subnet of this host is its own again", leaseFields(lease));
       held = lease;
@@ -56,6 +60,7 @@ export function createHolding(first: Lease, { clock, log, onChange }: HoldingDep
     },
     yieldTo(found) {
       const other = describeOwner(found);
+      if (owner === null) conflicts += 1;
       if (other !== owner) log.error("another host has the subnet of this host", conflictFields(held, found));
       owner = other;
       doubt(`${describeSubnet(held.subnet)} belongs to ${other} now, so this host carries none of its packets`);

@@ -7,6 +7,7 @@ import { createDoorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import type { Logger } from "../base/log.ts";
 import {
   countKept,
+  type Departed,
   type KeepingRules,
   keepDeparted,
   nextDue,
@@ -22,6 +23,8 @@ export interface PeerKeeper {
   table(): LeaseTable;
   /** What the store tells: a record that was removed may be back before anybody looks at the table. */
   observe(event: StoreEvent): void;
+  /** Leases that count although they are not in the store as such: why. The same object while nothing has changed. */
+  departed(): ReadonlyMap<SubnetKey, Departed>;
   /** Why there are more peers than records, as a phrase; null when there are not. */
   trouble(): string | null;
   run(signal: AbortSignal): Promise<void>;
@@ -63,6 +66,7 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
       look();
       return effective;
     },
+    departed: () => keeping.departed,
     observe(event) {
       if (event.kind !== "changes") return;
       for (const change of event.changes) if (change.kind === "removed") removed.push(change.key);

@@ -3,6 +3,7 @@
 // `etcd.denied`; nothing here retries, the caller does. (The watches are the exception: they last until the signal aborts.)
 
 import type { EpochMillis, Millis } from "../base/brand.ts";
+import type { Histogram } from "../base/histogram.ts";
 import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "./lease.ts";
 
 /** A record under the subnets prefix that is not a lease; it is left out, counted and reported, and hurts nobody. */
@@ -103,6 +104,24 @@ export interface OpenLeaseStore extends LeaseStore, AsyncDisposable {
   reload(): void;
   /** Costs nothing. */
   health(): StoreHealth;
+  /** How its calls have ended since it was opened. */
+  callCounts(): StoreCalls;
+}
+
+export interface StoreCalls {
+  readonly lastAnswer: EpochMillis | null;
+  readonly lastFailure: { readonly at: EpochMillis; readonly reason: string } | null;
+  /** In the order of their first call. */
+  readonly methods: readonly CallCounts[];
+}
+
+export interface CallCounts {
+  /** A method of the store's interface: "range", "txn", "watch". */
+  readonly op: string;
+  /** Of the calls that were answered. */
+  readonly seconds: Histogram;
+  /** By the code of the error. */
+  readonly errors: readonly { readonly code: string; readonly count: number }[];
 }
 
 export interface StoreHealth {

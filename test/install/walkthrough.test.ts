@@ -164,6 +164,17 @@ describe("the guide to three machines", () => {
     }
   });
 
+  it("can be asked how it is by members of the group flannel, in its sandbox and from both packages", async () => {
+    const as = (...identity: readonly string[]) => ["setpriv", "--reuid=nobody", "--regid=nogroup", ...identity];
+    for (const index of machines.keys()) {
+      assert.equal(await on(index, "stat", "-c", "%a %U:%G", "/run/flannel/flanneld.sock"), "660 root:flannel\n");
+      const status = await on(index, ...as("--groups=flannel"), "flanneld", "status");
+      assert.match(status, /^flanneld \S+ {2}ready [\s\S]*^ {2}peers +2 programmed$/m);
+      const other = await machine(index).attempt([...as("--clear-groups"), "flanneld", "status"], signal);
+      assert.deepEqual([other.status, /permission denied at/.test(other.stderr)], [77, true]);
+    }
+  });
+
   it("gives Docker its options", async () => {
     const subnet = /^FLANNEL_SUBNET=(.*)$/m.exec(subnetFile(0))?.[1];
     const docker = readFileSync(machine(0).path("/run/flannel/docker"), "utf8");

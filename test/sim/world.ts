@@ -13,6 +13,8 @@ import type { KernelNet } from "../../src/net/kernel-net.ts";
 import { describeObject, FLANNEL_PROTOCOL, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
 import { createPlanner } from "../../src/planner.ts";
 import type { Ports } from "../../src/ports.ts";
+import { createEventRing } from "../../src/status/events.ts";
+import type { DaemonStatus } from "../../src/status/snapshot.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
 import type { LeaseStore } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
@@ -27,8 +29,10 @@ import { createFakeState } from "../fakes/fake-state.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { OPTIONS } from "../support/options.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
+import { NO_CALLS, PROCESS } from "../support/snapshots.ts";
 import { bareHost, MARK, NETWORK, underlayAt } from "../support/vxlan-host.ts";
 import { createWay, type Way } from "./cut-off.ts";
+import { untruths } from "./told.ts";
 
 export interface Host {
   readonly ip: string;
@@ -155,6 +159,7 @@ function createHost(
   const way = createWay();
   let file: string | null = null;
   let readiness: (() => Readiness) | null = null;
+  let status: (() => Promise<DaemonStatus>) | null = null;
   let daemon: { readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
   let failure: unknown = null;
   const ports: Ports = {
@@ -165,6 +170,7 @@ function createHost(
       ...blindfolded(way.over(store), () => host.blind),
       reload: () => {},
       health: () => ({ trouble: null, certificates: [] }),
+      callCounts: () => NO_CALLS,
       [Symbol.asyncDispose]: async () => {},
     }),
     openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
@@ -173,6 +179,14 @@ function createHost(
       readiness = checks;
       return { [Symbol.asyncDispose]: async () => {} };
     },
+    openControl: async (_, { status: ask }) => {
+      status = ask;
+      return { [Symbol.asyncDispose]: async () => {} };
+    },
+    readProcess: async () => PROCESS,
+    readDevice: async () => null,
+    logLevel: { get: () => "info", set: () => {} },
+    events: createEventRing({ clock }),
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     openPacketSocket: createFakePackets(() => "refused").open,
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
@@ -249,7 +263,9 @@ function createHost(
       const waiting = readiness?.().checks.flatMap(({ name, reason }) =>
         reason === null ? [] : [`${name}: ${reason}`],
       );
-      return [...missing, ...(waiting ?? []), ...(await differences(own, backend(), store, host, datapath))];
+      const told = status && untruths(await status(), { own, isObstructed: host.foreign.size > 0 });
+      const differing = await differences(own, backend(), store, host, datapath);
+      return [...missing, ...(waiting ?? []), ...differing, ...(told ?? ["nobody can ask it"])];
     },
   };
   return host;

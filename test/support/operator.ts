@@ -5,10 +5,13 @@ import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
 import { createStyle } from "../../src/base/terminal-text.ts";
 import type { SettingsFile } from "../../src/cli/service-settings.ts";
 import { parseCommandLine } from "../../src/cli.ts";
+import type { ControlClient } from "../../src/control/client.ts";
+import type { ControlDesk } from "../../src/control/desk.ts";
+import { answerControl } from "../../src/control/routes.ts";
 import type { Pinger } from "../../src/icmp/pinger.ts";
 import { failureJson } from "../../src/operator/failure.ts";
 import { printJson } from "../../src/operator/print.ts";
-import type { KernelLook, OperatorPorts } from "../../src/operator/verb.ts";
+import type { KernelLook, OperatorPorts, ProgramResult } from "../../src/operator/verb.ts";
 import { VERBS } from "../../src/operator/verbs.ts";
 import type { EtcdCheckup } from "../../src/subnet/etcd-checkup.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
@@ -41,6 +44,12 @@ export interface OperatorDesk {
   isTerminal: boolean;
   /** Of the service on this host. */
   settings: readonly SettingsFile[];
+  /** Those that run on the host, by socket. */
+  readonly daemons: Map<string, ControlDesk>;
+  /** What programs say, by command line; all others are missing. */
+  readonly programs: Map<string, ProgramResult>;
+  /** By path. */
+  readonly written: Map<string, Uint8Array>;
   run(...argv: readonly string[]): Promise<Said>;
   /** The same for a command that waits: the clock moves on whenever that is all that is left to do. */
   runOn(...argv: readonly string[]): Promise<Said>;
@@ -63,6 +72,9 @@ export function openDesk(): OperatorDesk {
     checkup: { problem: null, certificates: [], clocks: [] },
     isTerminal: false,
     settings: [],
+    daemons: new Map(),
+    programs: new Map(),
+    written: new Map(),
     run: (...argv) => runCommand(desk, argv),
     async runOn(...argv) {
       let isDone = false;
@@ -97,6 +109,11 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     openKernel: async () => ({ ...desk.kernel, ...desk.look, [Symbol.dispose]: () => {} }),
     openHost: async () => desk.host,
     checkUpEtcd: async () => desk.checkup,
+    control: controlOf(desk.daemons),
+    runProgram: (command, _, signal) =>
+      orAborted((async () => desk.programs.get(command.join(" ")) ?? { kind: "missing" })(), signal),
+    writeNew: async (path, bytes) => void desk.written.set(path, bytes),
+    hostName: "host-1",
     out: screen("out"),
     err: screen("err"),
   };
@@ -129,4 +146,36 @@ export function overtake(
     };
     return { ...store, ...late };
   };
+}
+/** Without sockets: the daemon's own answers. Who follows gets what has happened, and then the daemon ends. */
+function controlOf(daemons: ReadonlyMap<string, ControlDesk>): ControlClient {
+  const deskAt = (socket: string) => {
+    const desk = daemons.get(socket);
+    if (desk) return desk;
+    throw new FlannelError("daemon.absent", { socket, reason: "there is no such socket" });
+  };
+  return {
+    find: async (path) => {
+      const inside = [...daemons.keys()].filter((socket) => socket.startsWith(`${path}/`));
+      return inside.length === 0 && path.endsWith(".sock") ? [path] : inside;
+    },
+    async ask(socket, { method, url, body }, signal) {
+      const request = { method, url, body: JSON.stringify(body ?? "") };
+      const answer = await orAborted(answerControl(request, deskAt(socket)), signal);
+      assert.equal(answer.kind, "json");
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      return JSON.parse(JSON.stringify(answer.body));
+    },
+    async *follow(socket) {
+      for (const event of deskAt(socket).events.after(0)) yield JSON.stringify(event);
+    },
+  };
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  return await Promise.race([work, aborted]);
 }

@@ -18,6 +18,7 @@ export const OPTIONS: Options = {
   ipMasq: false,
   firewall: { forward: true, random: true, resync: seconds(5) },
   blackholeRoute: false,
+  controlSocket: "/run/flannel/flanneld.sock",
   healthz: { ip: "127.0.0.1" as never, port: 8080 },
   probeInterval: null,
   log: { format: "text", debug: false },

@@ -37,6 +37,7 @@ describe("parseCommandLine()", () => {
       underlay: { interfaces: [], regexes: [], canReach: null, publicIp: null, publicIpv6: null },
       subnetFile: "/run/flannel/subnet.env",
       stateDirectory: "/var/lib/flannel",
+      controlSocket: "/run/flannel/flanneld.sock",
       renewMargin: 3_600_000,
       stalePeerGrace: 900_000,
       ipMasq: false,
@@ -59,7 +60,7 @@ describe("parseCommandLine()", () => {
     const underlay =
       "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4 -public-ipv6=2001:DB8:0::3";
     const rest =
-      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -probe-interval=10 -log-format=json -v=2";
+      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -control-socket=/c -probe-interval=10 -log-format=json -v=2";
     const firewall =
       "-ip-masq -ip-masq-fully-random-disable -iptables-forward-rules=false -iptables-resync=0x3c -ip-blackhole-route";
     assert.deepEqual(run(`${etcd} ${underlay} ${rest} ${firewall}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
@@ -78,6 +79,7 @@ describe("parseCommandLine()", () => {
       },
       subnetFile: "/s",
       stateDirectory: "/d",
+      controlSocket: "/c",
       renewMargin: 16 * 60_000,
       stalePeerGrace: 0,
       ipMasq: true,

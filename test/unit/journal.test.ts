@@ -44,6 +44,21 @@ describe("createJournal()", () => {
     assert.equal(verbose.lines.length, 1);
   });
 
+  it("writes more or less from the moment on at which its level is set", () => {
+    const { lines, log } = journal("text");
+    assert.equal(log.level.get(), "info");
+    log.level.set("debug");
+    log.debug("pass");
+    log.level.set("error");
+    log.warn("watch lost");
+    log.error("gone");
+    assert.equal(log.level.get(), "error");
+    assert.deepEqual(
+      lines.map((line) => line.trimEnd().slice(-4)),
+      ["pass", "gone"],
+    );
+  });
+
   it("never writes a secret, in either form", () => {
     for (const format of ["text", "json"] as const) {
       const { lines, log } = journal(format);

@@ -6,6 +6,7 @@ import { acquire, learn } from "../../src/learn.ts";
 import type { Means } from "../../src/means.ts";
 import { createMemory } from "../../src/memory.ts";
 import type { LinkName, NetObject, VxlanLink } from "../../src/net/objects.ts";
+import { createEventRing } from "../../src/status/events.ts";
 import { createStatusBoard } from "../../src/status-board.ts";
 import { LEASE_TTL, type Lease, type Revision } from "../../src/subnet/lease.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
@@ -37,7 +38,7 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     clock,
     log,
     random: createSeededRandom(1),
-    store: { ...store, reload: unused, health: unused, [Symbol.asyncDispose]: unused },
+    store: { ...store, reload: unused, health: unused, callCounts: unused, [Symbol.asyncDispose]: unused },
     kernel,
     board,
     state,
@@ -56,6 +57,12 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     watchRules: unused,
     notify: unused,
     watchdog: null,
+    status: { attach: unused, status: unused },
+    logLevel: { get: unused, set: unused },
+    events: createEventRing({ clock }),
+    openControl: unused,
+    readProcess: unused,
+    readDevice: unused,
     onReportRequest: unused,
     onReloadRequest: unused,
     openStateDirectory: unused,

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { createVxlan } from "../../src/backends/vxlan.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { createPublisher, type PublisherDeps } from "../../src/publisher.ts";
+import { createEventRing } from "../../src/status/events.ts";
 import { createStatusBoard } from "../../src/status-board.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
@@ -50,6 +51,11 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openKernel: unused,
     openPinger: unused,
     openHealth: unused,
+    openControl: unused,
+    readProcess: unused,
+    readDevice: unused,
+    logLevel: { get: unused, set: unused },
+    events: createEventRing({ clock }),
     openDatapath: unused,
     openPacketSocket: unused,
     onReportRequest: unused,

@@ -211,13 +211,14 @@ describe("the commands", () => {
     for (const flag of own) assert.equal(flag.env, false, flag.name);
   });
 
-  it("explain themselves in 80 columns, with their flags and those for etcd", () => {
+  it("explain themselves in 80 columns, with their flags and, if they ask etcd, those for it", () => {
     for (const verb of VERBS) {
       const help = formatVerbHelp(verb);
       assert.ok(help.startsWith(`Usage: flanneld ${verb.name} `), help);
-      for (const name of [...verb.flags.map((flag) => flag.name), "json", "timeout", "etcd-endpoints"]) {
+      for (const name of [...verb.flags.map((flag) => flag.name), "json", "timeout"]) {
         assert.match(help, new RegExp(`^  -${name}[ [=]`, "m"));
       }
+      assert.equal(/^ {2}-etcd-endpoints /m.test(help), verb.asks === "etcd");
       assert.doesNotMatch(help, verb.name === "check" ? /-healthz/ : /-iface|-healthz/);
       for (const line of help.split("\n")) assert.ok(line.length <= 80, line);
     }

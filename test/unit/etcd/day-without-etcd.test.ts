@@ -21,6 +21,7 @@ import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/fake-clock.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { leaseOf } from "../../support/leases.ts";
+import { NO_CALLS } from "../../support/snapshots.ts";
 
 const DAY = 86_400_000;
 type Way = "refused" | "silent" | "both in turns" | "never the same";
@@ -57,7 +58,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
     (method: string) =>
     <T>(op: string, _request: unknown, signal: AbortSignal): Promise<T> =>
       failover.attempt(
-        { op, repeatable: true },
+        { op, method, repeatable: true },
         (endpoint, headers, scope) => endpoint.unary<T>({ service: "KV", method, headers }, {}, scope),
         signal,
       );
@@ -73,6 +74,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
     secure: () => {},
     renewWatches: () => {},
     trouble: () => null,
+    calls: () => NO_CALLS,
     [Symbol.dispose]: () => {},
   };
   const keyspace = createKeyspace("/net");

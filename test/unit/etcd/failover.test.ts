@@ -46,7 +46,7 @@ function threeEndpoints(
   const failover: Failover = createFailover(endpoints, createTokens(null), { clock, random, advise });
   const call = (repeatable: boolean, stop: AbortSignal = signal) =>
     failover.attempt(
-      { op: "test", repeatable },
+      { op: "test", method: "range", repeatable },
       ({ url }, _headers, scope) => {
         const { hostname } = new URL(url);
         asked.push(hostname);

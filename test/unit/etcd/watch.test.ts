@@ -79,6 +79,7 @@ function transportOf(script: Script, stop: AbortSignal): EtcdTransport {
     secure: unused,
     renewWatches: unused,
     trouble: unused,
+    calls: unused,
     [Symbol.dispose]: () => {},
   };
 }

@@ -163,6 +163,7 @@ describe("following the leases", () => {
     assert.equal(host.log.lines[0]?.fields.count, 1);
     await host.clock.advance(5 * RECOUNT);
     assert.equal(host.log.lines.length, 1);
+    assert.deepEqual(host.follower.counts(), { losses: 0, restarts: 0, resyncs: { history: 0, census: 1 } });
   });
 
   it("lists everything again when our own record is gone and the watch has told nothing of it", async () => {
@@ -201,6 +202,7 @@ describe("following the leases", () => {
       host.events.map(({ kind }) => kind),
       ["changes"],
     );
+    assert.deepEqual(host.follower.counts(), { losses: 1, restarts: 1, resyncs: { history: 0, census: 0 } });
   });
 
   it("takes everything afresh when the history that it missed is gone", async () => {
@@ -212,6 +214,7 @@ describe("following the leases", () => {
     host.store.connect();
     await host.clock.advance(0);
     assert.deepEqual(host.keys(), [B.key]);
+    assert.deepEqual(host.follower.counts(), { losses: 1, restarts: 1, resyncs: { history: 1, census: 0 } });
   });
 
   it("does not list everything again while the census agrees with the table", async () => {
@@ -288,6 +291,7 @@ describe("following the leases", () => {
     assert.deepEqual(host.keys(), [A.key, B.key]);
     assert.equal(host.follower.table().complete, true);
     assert.equal(host.follower.trouble(), null);
+    assert.deepEqual(host.follower.counts(), { losses: 0, restarts: 1, resyncs: { history: 0, census: 0 } });
     assert.ok(host.connections() > 0);
     host.store.delete(B.key);
     await host.clock.advance(0);

@@ -1,0 +1,116 @@
+// The asker's end of the control socket: which sockets there are, one question and its answer, and lines as they come.
+
+import { readdir, stat } from "node:fs/promises";
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { join } from "node:path";
+import { FlannelError, messageOf } from "../base/errors.ts";
+import { isControlSocketName } from "./path.ts";
+
+export interface ControlQuestion {
+  readonly method: "GET" | "PUT" | "POST";
+  readonly url: string;
+  readonly body?: object;
+}
+
+export interface ControlClient {
+  /** A socket itself; of a directory those in it and one below. Sorted; empty when there is nothing. */
+  find(path: string): Promise<readonly string[]>;
+  /** Throws `daemon.absent`, `daemon.denied`, `request.refused` with the daemon's reason. */
+  ask(socket: string, question: ControlQuestion, signal: AbortSignal): Promise<unknown>;
+  /** Lines until the daemon ends them. Throws as `ask`, and the signal's reason. */
+  follow(socket: string, url: string, signal: AbortSignal): AsyncIterable<string>;
+}
+
+export const controlClient: ControlClient = { find: findSockets, ask, follow };
+
+async function findSockets(path: string): Promise<readonly string[]> {
+  if (!(await isDirectory(path))) return [path];
+  const here = await socketsIn(path);
+  const names = await readdir(path).catch(() => []);
+  const below = await Promise.all(
+    names.map(async (name) => ((await isDirectory(join(path, name))) ? socketsIn(join(path, name)) : [])),
+  );
+  return [...here, ...below.flat()].sort();
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found?.isDirectory() ?? false;
+}
+
+async function socketsIn(directory: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isSocket() && isControlSocketName(entry.name))
+    .map(({ name }) => join(directory, name));
+}
+
+async function ask(socket: string, question: ControlQuestion, signal: AbortSignal): Promise<unknown> {
+  const response = await send(socket, question, signal);
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  const answer: unknown = parse(Buffer.concat(chunks).toString("utf8"));
+  if (response.statusCode === 200) return answer;
+  throw new FlannelError("request.refused", {
+    reason: `flanneld at ${socket} refused: ${errorIn(answer)}`,
+    hint: null,
+  });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function errorIn(answer: unknown): string {
+  const error = typeof answer === "object" && answer !== null && "error" in answer ? answer.error : null;
+  return typeof error === "string" ? error : "it is no flanneld, or of another version";
+}
+
+async function* follow(socket: string, url: string, signal: AbortSignal): AsyncGenerator<string> {
+  const response = await send(socket, { method: "GET", url }, signal);
+  if (response.statusCode !== 200)
+    throw new FlannelError("request.refused", { reason: "too many follow already", hint: null });
+  response.setEncoding("utf8");
+  let rest = "";
+  try {
+    for await (const chunk of response as AsyncIterable<string>) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    // A daemon that is killed says no goodbye.
+    if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
+  }
+}
+
+function send(socketPath: string, { method, url, body }: ControlQuestion, signal: AbortSignal) {
+  return new Promise<IncomingMessage>((resolve, reject) => {
+    const text = body === undefined ? "" : JSON.stringify(body);
+    const headers = { "content-length": Buffer.byteLength(text) };
+    const asked: ClientRequest = request({ socketPath, method, path: url, headers, signal, agent: false }, resolve);
+    asked.on("error", (error: NodeJS.ErrnoException) => {
+      reject(signal.aborted ? signal.reason : failure(error, socketPath));
+    });
+    asked.end(text);
+  });
+}
+
+function failure(error: NodeJS.ErrnoException, socket: string): FlannelError {
+  switch (error.code) {
+    case "EACCES":
+    case "EPERM":
+      return new FlannelError("daemon.denied", { socket });
+    case "ENOENT":
+      return new FlannelError("daemon.absent", { socket, reason: "there is no such socket" });
+    case "ECONNREFUSED":
+      return new FlannelError("daemon.absent", { socket, reason: "the daemon that made the socket has ended" });
+    default:
+      return new FlannelError("daemon.absent", { socket, reason: messageOf(error) });
+  }
+}

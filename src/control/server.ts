@@ -1,0 +1,88 @@
+// The control socket: HTTP/1 on a unix socket that only root and one group may open. Whoever asks has little time, and a
+// crowd of askers costs no more than a few connections; the daemon's own work never waits for any of them.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import type { ControlDesk } from "./desk.ts";
+import { followEvents } from "./follow.ts";
+import { claimSocket } from "./listen.ts";
+import { answerControl } from "./routes.ts";
+
+const REQUEST_LIMIT_MILLIS = 5000;
+const MOST_CONNECTIONS = 32;
+const MOST_FOLLOWERS = 16;
+const LARGEST_BODY = 1024;
+
+/** Throws `listen.failed`. Disposal lets everybody go and takes the socket away. */
+export async function openControl(path: string, desk: ControlDesk): Promise<AsyncDisposable> {
+  const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
+  const followers = new Set<ServerResponse>();
+  const server = createServer(limits, (request, response) => {
+    void serve(request, response, desk, followers);
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  await claimSocket(server, path);
+  // A connection that cannot be accepted (no file descriptor left) costs an asker, not the daemon.
+  server.on("error", () => {});
+  return {
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  desk: ControlDesk,
+  followers: Set<ServerResponse>,
+): Promise<void> {
+  response.on("error", () => {});
+  const body = await readBody(request);
+  if (body === null) return refuseLong(response);
+  const answer = await answerControl({ method: request.method ?? "", url: request.url ?? "", body }, desk);
+  if (answer.kind === "json") return send(answer.status, answer.body, response);
+  if (followers.size >= MOST_FOLLOWERS) {
+    return send(503, { error: `${MOST_FOLLOWERS} others follow already` }, response);
+  }
+  followers.add(response);
+  response.on("close", () => followers.delete(response));
+  response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+  response.flushHeaders();
+  followEvents(answer.after, desk.events, response);
+}
+
+function send(status: number, body: object, response: ServerResponse): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    connection: "close",
+  });
+  response.end(text);
+}
+
+/** The rest of it is not waited for. */
+function refuseLong(response: ServerResponse): void {
+  response.on("finish", () => response.socket?.destroy());
+  send(413, { error: `a request has at most ${LARGEST_BODY} bytes` }, response);
+}
+
+/** Null when it is too long, or does not come. */
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > LARGEST_BODY) return null;
+      chunks.push(chunk);
+    }
+  } catch {
+    return null;
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

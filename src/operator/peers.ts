@@ -1,0 +1,58 @@
+// The command `peers`: the other hosts as the daemon of this one has them, and the records of which it makes nothing.
+
+import type { Json } from "../base/json.ts";
+import type { DaemonCall } from "../cli/verbs.ts";
+import type { DaemonStatus, PeerStatus } from "../status/snapshot.ts";
+import { askStatus, findDaemon } from "./daemons.ts";
+import { printJson, printLines, printTable } from "./print.ts";
+import { formatAge, formatBytes, join } from "./status-text.ts";
+import type { OperatorPorts } from "./verb.ts";
+
+export async function listPeers(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
+  const { out } = ports;
+  const status = await askStatus(await findDaemon(call, ports), call, ports, signal);
+  const { peers, leftOut, peerCounts } = status;
+  if (call.json) {
+    printJson(out, { peers, leftOut, counts: peerCounts } as unknown as Json);
+    return exitOfPeers(status);
+  }
+  const { heading, rows } = peerTable(status);
+  if (rows.length > 0) printTable(out, heading, rows);
+  if (leftOut.length > 0) {
+    const rows = leftOut.map(({ key, publicIp, reason }) => [key, publicIp ?? "-", reason]);
+    printTable(out, ["RECORD", "PUBLIC IP", "WHY IT IS LEFT OUT"], rows);
+  }
+  const parts = Object.entries(peerCounts).map(([state, count]) => `${count} ${state}`);
+  printLines(out, [out.style.faint(parts.join(", "))]);
+  return exitOfPeers(status);
+}
+
+/** A record that is left out is its own host's trouble. */
+function exitOfPeers({ state, peerCounts }: DaemonStatus): number {
+  if (state === "not ready") return 2;
+  return peerCounts.missing + peerCounts.held > 0 ? 1 : 0;
+}
+
+/** Columns for which nobody has anything to say are left out; that of round trips says that nobody has asked. */
+export function peerTable({ peers, at }: Pick<DaemonStatus, "peers" | "at">): {
+  readonly heading: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+} {
+  const isCounted = peers.some(({ traffic }) => traffic !== null);
+  const isNoted = peers.some(({ reason }) => reason !== null);
+  const columns: readonly (readonly [string, (peer: PeerStatus) => string])[] = [
+    ["SUBNET", ({ subnet, subnet6 }) => join(subnet, subnet6)],
+    ["PUBLIC IP", ({ publicIp, publicIpv6 }) => join(publicIp, publicIpv6)],
+    ["STATE", ({ state }) => state],
+    ["FOR", ({ since }) => formatAge(since, at)],
+    ...(isCounted ? TRAFFIC : []),
+    ["RTT", ({ rttSeconds }) => (rttSeconds === null ? "-" : `${(rttSeconds * 1000).toFixed(2)} ms`)],
+    ...(isNoted ? ([["WHY", ({ reason }) => reason ?? ""]] as const satisfies typeof TRAFFIC) : []),
+  ];
+  return { heading: columns.map(([name]) => name), rows: peers.map((peer) => columns.map(([, cell]) => cell(peer))) };
+}
+
+const TRAFFIC: readonly (readonly [string, (peer: PeerStatus) => string])[] = [
+  ["RECEIVED", ({ traffic }) => (traffic ? formatBytes(traffic.receivedBytes) : "-")],
+  ["SENT", ({ traffic }) => (traffic ? formatBytes(traffic.sentBytes) : "-")],
+];

@@ -1,0 +1,177 @@
+// A daemon's snapshot as one screen for a person. Pure. Moments are told by the daemon's own clock, as the time that has
+// passed.
+
+import { seconds } from "../base/brand.ts";
+import { formatDuration } from "../base/duration.ts";
+import { escapeControls, type Style } from "../base/terminal-text.ts";
+import type {
+  CheckStatus,
+  DaemonStatus,
+  LeaseStatus,
+  Moment,
+  StoreStatus,
+  UnderlayStatus,
+} from "../status/snapshot.ts";
+
+type Pair = readonly [name: string, value: string];
+
+const REPAIRS_SHOWN = 5;
+const LEFT_OUT_SHOWN = 5;
+
+export function formatStatus(status: DaemonStatus, style: Style): readonly string[] {
+  return [
+    headline(status, style),
+    ...pairLines(facts(status)),
+    ...section("not ready", failing(status.checks), style, style.bad),
+    ...section("degraded", failing(status.degraded), style, style.bad),
+    ...section("last repairs", lastRepairs(status), style, null),
+    ...section("records left out", leftOut(status), style, null),
+  ];
+}
+
+function headline({ state, process }: DaemonStatus, style: Style): string {
+  const paint = state === "ready" ? style.good : style.bad;
+  const { version, pid, uptimeSeconds, residentBytes, logLevel } = process;
+  const about = `process ${pid}, up ${formatSeconds(uptimeSeconds)}, ${formatBytes(residentBytes)}, log level ${logLevel}`;
+  return `${style.heading(`flanneld ${version}`)}  ${paint(state)}  ${style.faint(about)}`;
+}
+
+function facts(status: DaemonStatus): readonly Pair[] {
+  const { network, subnets, backend, underlay, lease, store, at } = status;
+  const room = subnets ? `, ${subnets.free} of ${subnets.total} subnets free` : "";
+  const range = network && join(network.ipv4, network.ipv6);
+  return [
+    ["network", network ? `${range} at ${network.configKey}${room}` : "not known yet"],
+    ["lease", lease ? formatLease(lease, at) : "none yet"],
+    ...(backend
+      ? [["backend", `${backend.type}${backend.device ? ` on ${backend.device}` : ""}, MTU ${backend.mtu}`] as const]
+      : []),
+    ...(underlay
+      ? [["underlay", `${underlay.interface} ${formatAddress(underlay)}, MTU ${underlay.mtu}`] as const]
+      : []),
+    ["store", formatStore(store, at)],
+    ...(status.reconcile ? [["peers", formatPeers(status)] as const] : []),
+    ...programmed(status),
+  ];
+}
+
+function formatAddress({ address, publicIp, address6, publicIpv6 }: UnderlayStatus): string {
+  const [own, told] = [join(address, address6), join(publicIp, publicIpv6)];
+  return own === told ? own : `${own}, public IP ${told}`;
+}
+
+/** Of two families what there is. */
+export function join(v4: string | null, v6: string | null): string {
+  return [v4, v6].filter((one) => one !== null).join(" ");
+}
+
+function formatLease(
+  { subnet, subnet6, held, kind, remainingSeconds, renewed, publicIp, publicIpv6 }: LeaseStatus,
+  at: Moment,
+): string {
+  const [subnets, host] = [join(subnet, subnet6), join(publicIp, publicIpv6)];
+  if (!held) return `${subnets} belongs to another host now`;
+  const last = renewed === null ? "not confirmed since the start" : `renewed ${formatAge(renewed, at)} ago`;
+  if (kind === "reserved") return `${subnets} for ${host}, reserved, no end`;
+  if (remainingSeconds === null) return `${subnets} for ${host}, ${last}`;
+  const left = remainingSeconds > 0 ? `${formatSeconds(remainingSeconds)} left` : "expired";
+  return `${subnets} for ${host}, ${left}, ${last}`;
+}
+
+function formatStore({ endpoints, connected, lastAnswer, revision }: StoreStatus, at: Moment): string {
+  const state = connected === null ? "not asked yet" : connected ? "connected" : "not connected";
+  const parts = [
+    `etcd at ${endpoints.join(", ")}`,
+    state,
+    ...(revision === null ? [] : [`revision ${revision}`]),
+    ...(lastAnswer === null ? [] : [`last answer ${formatAge(lastAnswer, at)} ago`]),
+  ];
+  return parts.join(", ");
+}
+
+function formatPeers({ peerCounts: { programmed, missing, held, refused } }: DaemonStatus): string {
+  const others = [
+    ...(missing > 0 ? [`${missing} not programmed`] : []),
+    ...(held > 0 ? [`${held} kept without a record`] : []),
+    ...(refused > 0 ? [`${refused} ${refused === 1 ? "record" : "records"} left out`] : []),
+  ];
+  return [`${programmed} programmed`, ...others].join(", ");
+}
+
+function programmed({ reconcile, firewall, device, datapath }: DaemonStatus): readonly Pair[] {
+  const pairs: Pair[] = [];
+  if (reconcile) {
+    const [desired, actual] = [sum(reconcile.desired), sum(reconcile.actual)];
+    const repaired = reconcile.repaired === 0 ? "" : `, ${reconcile.repaired} repaired`;
+    pairs.push(["kernel", `${actual} of ${desired} objects in place, ${reconcile.passes} passes${repaired}`]);
+  }
+  if (firewall) {
+    const repaired = firewall.repaired === 0 ? "" : `, put back ${firewall.repaired} times`;
+    pairs.push(["firewall", `${firewall.mode} (${firewall.tools.join(", ")}), ${firewall.checks} checks${repaired}`]);
+  }
+  if (device) {
+    const { receivedBytes, sentBytes } = device.traffic;
+    pairs.push(["traffic", `received ${formatBytes(receivedBytes)}, sent ${formatBytes(sentBytes)} on ${device.name}`]);
+  }
+  if (datapath) {
+    const dropped = sum(
+      Object.fromEntries(Object.entries(datapath.counters).filter(([name]) => /^dropped/.test(name))),
+    );
+    const { receivedPackets = 0, sentPackets = 0 } = datapath.counters;
+    pairs.push(["datapath", `received ${receivedPackets} packets, sent ${sentPackets}, dropped ${dropped}`]);
+  }
+  return pairs;
+}
+
+function failing(checks: readonly CheckStatus[]): readonly Pair[] {
+  return checks.flatMap(({ name, reason }) => (reason === null ? [] : [[name, reason] as const]));
+}
+
+function lastRepairs({ reconcile, at }: DaemonStatus): readonly Pair[] {
+  const repairs = reconcile?.lastRepairs ?? [];
+  return repairs
+    .slice(-REPAIRS_SHOWN)
+    .toReversed()
+    .map((repair) => [`${formatAge(repair.at, at)} ago`, `${repair.op} ${repair.object}`] as const);
+}
+
+function leftOut({ leftOut }: DaemonStatus): readonly Pair[] {
+  const shown = leftOut.slice(0, LEFT_OUT_SHOWN).map(({ key, reason }) => [key, reason] as const);
+  const rest = leftOut.length - shown.length;
+  return rest > 0 ? [...shown, ["...", `${rest} more: flanneld peers`]] : shown;
+}
+
+function section(
+  title: string,
+  pairs: readonly Pair[],
+  style: Style,
+  paint: ((text: string) => string) | null,
+): readonly string[] {
+  if (pairs.length === 0) return [];
+  return [(paint ?? style.heading)(title), ...pairLines(pairs)];
+}
+
+function pairLines(pairs: readonly Pair[]): readonly string[] {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `  ${escapeControls(name).padEnd(width)}  ${escapeControls(value)}`);
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+export function formatAge(since: Moment, at: Moment): string {
+  return formatSeconds(Math.max(0, (Date.parse(at) - Date.parse(since)) / 1000));
+}
+
+function formatSeconds(count: number): string {
+  return formatDuration(seconds(Math.floor(count)));
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
+
+export function formatBytes(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${UNITS[power]}`;
+}

@@ -1,0 +1,132 @@
+// Gathers what the parts of the daemon know into one snapshot. Parts are attached as they come up, so that a daemon which
+// still waits for etcd can be asked why. It owns no number itself.
+
+import type { Clock } from "../base/clock.ts";
+import type { Histogram } from "../base/histogram.ts";
+import type { Json } from "../base/json.ts";
+import type { EventRing } from "./events.ts";
+import { moment } from "./sections.ts";
+import type {
+  BackendStatus,
+  CheckStatus,
+  DaemonState,
+  DaemonStatus,
+  DatapathSnapshot,
+  DeviceStatus,
+  FirewallSnapshot,
+  LeaseStatus,
+  LeftOutStatus,
+  NetworkStatus,
+  PeerCounts,
+  PeerStatus,
+  ProcessStatus,
+  ReconcileSnapshot,
+  StoreStatus,
+  SubnetCounts,
+  UnderlayStatus,
+} from "./snapshot.ts";
+
+/** What there is from the first moment on. */
+export interface CollectorDeps {
+  readonly clock: Pick<Clock, "now">;
+  readonly events: EventRing;
+  readonly options: Json;
+  readonly readiness: () => { readonly checks: readonly CheckStatus[]; readonly degraded: readonly CheckStatus[] };
+  readonly readProcess: () => Promise<ProcessStatus>;
+  /** Null when there is no such device. */
+  readonly readDevice: (name: string) => Promise<DeviceStatus | null>;
+  /** Of a store that was not asked yet. */
+  readonly endpoints: readonly string[];
+}
+
+/** Each is asked whenever somebody looks. What is not there yet is null. */
+export interface StatusSources {
+  readonly store: () => StoreStatus;
+  readonly network: () => NetworkStatus;
+  readonly underlay: () => UnderlayStatus;
+  readonly backend: () => BackendStatus;
+  readonly lease: () => LeaseStatus;
+  readonly subnets: () => SubnetCounts | null;
+  readonly peers: () => readonly PeerStatus[];
+  readonly leftOut: () => readonly LeftOutStatus[];
+  readonly reconcile: () => ReconcileSnapshot;
+  readonly propagation: () => Histogram;
+  readonly firewall: () => FirewallSnapshot;
+  readonly datapath: () => DatapathSnapshot;
+  readonly neighbourTable: () => Promise<DaemonStatus["neighbourTable"]>;
+}
+
+export interface Collector {
+  /** These parts are there from now on. */
+  attach(sources: Partial<StatusSources>): void;
+  status(): Promise<DaemonStatus>;
+}
+
+export function createCollector(deps: CollectorDeps): Collector {
+  let sources: Partial<StatusSources> = {};
+  return {
+    attach(more) {
+      sources = { ...sources, ...more };
+    },
+    status: () => collect(sources, deps),
+  };
+}
+
+async function collect(sources: Partial<StatusSources>, deps: CollectorDeps): Promise<DaemonStatus> {
+  const process = await deps.readProcess();
+  const neighbourTable = (await sources.neighbourTable?.()) ?? null;
+  const backend = sources.backend?.() ?? null;
+  const device = backend?.device ? await deps.readDevice(backend.device) : null;
+  // From here on without a pause, so that the sections are of one moment.
+  const { checks, degraded } = deps.readiness();
+  const [peers, leftOut] = [sources.peers?.() ?? [], sources.leftOut?.() ?? []];
+  return {
+    schema: 1,
+    at: moment(deps.clock.now()),
+    state: stateOf(checks, degraded),
+    checks,
+    degraded,
+    process,
+    options: deps.options,
+    store: sources.store?.() ?? unasked(deps.endpoints),
+    network: sources.network?.() ?? null,
+    underlay: sources.underlay?.() ?? null,
+    backend,
+    lease: sources.lease?.() ?? null,
+    subnets: sources.subnets?.() ?? null,
+    peers,
+    leftOut,
+    peerCounts: countPeers(peers, leftOut),
+    reconcile: sources.reconcile?.() ?? null,
+    propagation: sources.propagation?.() ?? null,
+    firewall: sources.firewall?.() ?? null,
+    datapath: sources.datapath?.() ?? null,
+    device,
+    neighbourTable,
+    events: deps.events.counts(),
+  };
+}
+
+export function stateOf(checks: readonly CheckStatus[], degraded: readonly CheckStatus[]): DaemonState {
+  if (checks.some(({ reason }) => reason !== null)) return "not ready";
+  return degraded.some(({ reason }) => reason !== null) ? "degraded" : "ready";
+}
+
+function countPeers(peers: readonly PeerStatus[], leftOut: readonly LeftOutStatus[]): PeerCounts {
+  const counts = { programmed: 0, missing: 0, held: 0, refused: leftOut.length };
+  for (const { state } of peers) counts[state] += 1;
+  return counts;
+}
+
+function unasked(endpoints: readonly string[]): StoreStatus {
+  return {
+    endpoints,
+    connected: null,
+    lastAnswer: null,
+    lastError: null,
+    revision: null,
+    certificates: [],
+    requests: [],
+    watch: null,
+  };
+}

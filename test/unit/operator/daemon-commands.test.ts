@@ -1,0 +1,265 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { stripVTControlCharacters } from "node:util";
+import { createFakeDesk, type FakeDesk } from "../../support/control.ts";
+import { type OperatorDesk, openDesk } from "../../support/operator.ts";
+import { peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
+
+const SOCKET = "/run/flannel/flanneld.sock";
+const ETCD_AWAY = { name: "etcd", reason: "etcd did not answer (watching the leases): no answer within 5 s" };
+const NO_DEVICE = { name: "device", reason: "the kernel refused to make flannel.1" };
+let desk: OperatorDesk;
+let daemon: FakeDesk;
+
+beforeEach(() => {
+  desk = openDesk();
+  daemon = createFakeDesk();
+  desk.daemons.set(SOCKET, daemon);
+});
+
+describe("status", () => {
+  it("is one screen, with the time left of the lease and what it goes by", async () => {
+    const { status, out, err } = await desk.run("status");
+    assert.deepEqual([status, err], [0, ""]);
+    assert.equal(
+      out,
+      `flanneld dev  ready  process 4242, up 1h02m, 61 MiB, log level info
+  network   10.5.0.0/16 at /coreos.com/network/config, 253 of 256 subnets free
+  lease     10.5.52.0/24 for 192.168.64.2, 22h58m left, renewed 1h02m ago
+  backend   vxlan on flannel.1, MTU 1450
+  underlay  eth0 192.168.64.2, MTU 1500
+  store     etcd at http://192.168.64.1:2379, connected, revision 17, last answer 2s ago
+  peers     2 programmed
+  kernel    8 of 8 objects in place, 4 passes
+  firewall  iptables (iptables), 3 checks
+  traffic   received 1.4 MiB, sent 900 B on flannel.1
+`,
+    );
+  });
+
+  it("ends with 1 when the daemon is degraded, and says why", async () => {
+    daemon.snapshot = snapshotOf({ state: "degraded", degraded: [ETCD_AWAY, { name: "peers", reason: null }] });
+    const { status, out } = await desk.run("status");
+    assert.equal(status, 1);
+    assert.match(out, /^flanneld dev {2}degraded /);
+    assert.match(out, /^degraded\n {2}etcd {2}etcd did not answer \(watching the leases\): no answer within 5 s$/m);
+    assert.ok(!out.includes("\n  peers  null"));
+  });
+
+  it("ends with 2 when it is not ready, also before anything is known", async () => {
+    const unknown = { network: null, lease: null, backend: null, underlay: null, reconcile: null, subnets: null };
+    const store = { ...snapshotOf().store, connected: null, lastAnswer: null, revision: null };
+    const none = { firewall: null, device: null, peers: [], propagation: null };
+    daemon.snapshot = snapshotOf({ ...unknown, ...none, store, state: "not ready", checks: [NO_DEVICE] });
+    const { status, out } = await desk.run("status");
+    assert.equal(status, 2);
+    assert.match(out, /^ {2}network {2}not known yet\n {2}lease {4}none yet\n {2}store {4}etcd at .*, not asked yet$/m);
+    assert.match(out, /^not ready\n {2}device {2}the kernel refused/m);
+  });
+
+  it("tells what was repaired, newest first, and which records are left out, a few of each", async () => {
+    const { reconcile } = snapshotOf();
+    assert.ok(reconcile);
+    const repair = (minute: number) => ({
+      at: `2026-03-01T12:${minute}:03.500Z`,
+      op: "create" as const,
+      object: `route 10.5.${minute}.0/24 dev flannel.1`,
+    });
+    const lastRepairs = [11, 12, 13, 14, 15, 16].map(repair);
+    const leftOut = [1, 2, 3, 4, 5, 6, 7].map((n) => ({
+      key: `10.5.${n}.0-24`,
+      publicIp: null,
+      reason: "it is no JSON\u001b[2J",
+      since: "2026-03-01T12:00:00.000Z",
+    }));
+    daemon.snapshot = snapshotOf({ reconcile: { ...reconcile, repaired: 6, lastRepairs }, leftOut });
+    const { out } = await desk.run("status");
+    const repairs = out.split("\n").filter((line) => line.includes("create route"));
+    assert.deepEqual(
+      [repairs.length, repairs[0], repairs.at(-1)],
+      [
+        5,
+        "  46m00s ago  create route 10.5.16.0/24 dev flannel.1",
+        "  50m00s ago  create route 10.5.12.0/24 dev flannel.1",
+      ],
+    );
+    assert.match(out, /^ {2}10\.5\.1\.0-24 {2}it is no JSON\\u001b\[2J$/m);
+    assert.match(out, /^ {2}\.\.\. +2 more: flanneld peers$/m);
+  });
+
+  it("says that the subnet is another host's", async () => {
+    const { lease } = snapshotOf();
+    assert.ok(lease);
+    daemon.snapshot = snapshotOf({ lease: { ...lease, held: false } });
+    assert.match((await desk.run("status")).out, /^ {2}lease +10\.5\.52\.0\/24 belongs to another host now$/m);
+  });
+
+  it("is coloured on a terminal, and says the same there", async () => {
+    const plain = (await desk.run("status")).out;
+    desk.isTerminal = true;
+    const { out } = await desk.run("status");
+    assert.notEqual(out, plain);
+    assert.equal(stripVTControlCharacters(out), plain);
+  });
+
+  it("shows every daemon of the host, and ends as the worst of them", async () => {
+    desk.daemons.set("/run/flannel/flanneld-blue.sock", createFakeDesk(snapshotOf({ state: "degraded" })));
+    const { status, out } = await desk.run("status");
+    assert.equal(status, 1);
+    assert.match(out, /^\/run\/flannel\/flanneld\.sock\nflanneld dev {2}ready/);
+    assert.match(out, /^\n\/run\/flannel\/flanneld-blue\.sock\nflanneld dev {2}degraded/m);
+  });
+
+  it("gives programs the whole snapshot of each daemon", async () => {
+    const { out } = await desk.run("status", "--json");
+    assert.deepEqual(JSON.parse(out), { daemons: [{ socket: SOCKET, status: daemon.snapshot, error: null }] });
+  });
+
+  it("ends with 2 and a sentence when no daemon runs", async () => {
+    desk.daemons.clear();
+    const { status, out, err } = await desk.run("status");
+    assert.deepEqual([status, out], [2, ""]);
+    assert.equal(
+      err,
+      "no flanneld answers at /run/flannel: it is not running, or has another place for its socket (--control-socket, --subnet-file)\n",
+    );
+    const named = await desk.run("status", "--socket=/tmp/x.sock", "--json");
+    assert.equal(named.status, 2);
+    const error = "no flanneld answers at /tmp/x.sock: there is no such socket";
+    assert.deepEqual(JSON.parse(named.out), { daemons: [{ socket: "/tmp/x.sock", status: null, error }] });
+    assert.equal(named.err, `flanneld: ${error}\n`);
+  });
+
+  it("does not wait for ever", async () => {
+    daemon.status = () => new Promise(() => {});
+    const asked = desk.run("status", "--timeout=3");
+    while (desk.clock.sleepers() === 0) await new Promise((resolve) => setImmediate(resolve));
+    await desk.clock.advance(3000);
+    const { status, err } = await asked;
+    assert.equal(status, 2);
+    assert.match(err, /no answer within 3 s \(--timeout waits longer\)/);
+  });
+
+  it("knows nothing of etcd's flags", async () => {
+    await assert.rejects(desk.run("status", "--etcd-prefix=/x"), /etcd-prefix/);
+  });
+});
+
+describe("peers", () => {
+  it("are a table, without columns for which there is nothing to say", async () => {
+    const { status, out } = await desk.run("peers");
+    assert.equal(status, 0);
+    assert.equal(
+      out,
+      `SUBNET       PUBLIC IP     STATE       FOR    RTT
+10.5.7.0/24  192.168.64.3  programmed  2m03s  -
+10.5.9.0/24  192.168.64.4  programmed  2m03s  -
+2 programmed, 0 missing, 0 held, 0 refused
+`,
+    );
+  });
+
+  it("have their traffic, their round trip and the reason where there is one", async () => {
+    const traffic = { receivedBytes: 2048, receivedPackets: 2, sentBytes: 10, sentPackets: 1 };
+    const reason = "route 10.5.9.0/24 via 10.5.9.0 dev flannel.1 is not in the kernel";
+    daemon.snapshot = snapshotOf({
+      peers: [
+        peerStatusOf("10.5.7.0/24", "192.168.64.3", { traffic, rttSeconds: 0.00042 }),
+        peerStatusOf("10.5.9.0/24", "192.168.64.4", { state: "missing", reason }),
+      ],
+      peerCounts: { programmed: 1, missing: 1, held: 0, refused: 0 },
+    });
+    const { status, out } = await desk.run("peers");
+    assert.equal(status, 1);
+    assert.equal(
+      out,
+      `SUBNET       PUBLIC IP     STATE       FOR    RECEIVED  SENT  RTT      WHY
+10.5.7.0/24  192.168.64.3  programmed  2m03s  2.0 KiB   10 B  0.42 ms
+10.5.9.0/24  192.168.64.4  missing     2m03s  -         -     -        ${reason}
+1 programmed, 1 missing, 0 held, 0 refused
+`,
+    );
+  });
+
+  it("are followed by the records that are left out, which make nothing fail", async () => {
+    const since = "2026-03-01T12:00:00.000Z";
+    const leftOut = [
+      { key: "10.5.8.0-24", publicIp: "192.168.64.9", reason: "its backend is udp, ours is vxlan", since },
+    ];
+    daemon.snapshot = snapshotOf({ leftOut, peerCounts: { programmed: 2, missing: 0, held: 0, refused: 1 } });
+    const { status, out } = await desk.run("peers");
+    assert.equal(status, 0);
+    assert.match(out, /^RECORD +PUBLIC IP +WHY IT IS LEFT OUT\n10\.5\.8\.0-24 +192\.168\.64\.9 +its backend is udp/m);
+  });
+
+  it("end with 2 while the host is not ready", async () => {
+    daemon.snapshot = snapshotOf({ state: "not ready" });
+    assert.equal((await desk.run("peers")).status, 2);
+  });
+
+  it("are given to programs with all that is known", async () => {
+    const { peers, leftOut, peerCounts } = daemon.snapshot;
+    assert.deepEqual(JSON.parse((await desk.run("peers", "--json")).out), { peers, leftOut, counts: peerCounts });
+  });
+
+  it("are of one daemon, which has to be named among several", async () => {
+    desk.daemons.set("/run/flannel/flanneld-blue.sock", createFakeDesk());
+    const { status, err } = await desk.run("peers");
+    assert.equal(status, 64);
+    assert.match(err, /--socket=\/run\/flannel\/flanneld\.sock or --socket=\/run\/flannel\/flanneld-blue\.sock/);
+    assert.equal((await desk.run("peers", `--socket=${SOCKET}`)).status, 0);
+  });
+});
+
+describe("events", () => {
+  beforeEach(() => {
+    daemon.events.record("info", "renewed the lease", { subnet: "10.5.52.0/24" });
+    daemon.events.record("warn", "lost the connection to etcd", { reason: "no answer within 5 s" });
+  });
+
+  it("look like lines of the log", async () => {
+    const { status, out } = await desk.run("events");
+    assert.equal(status, 0);
+    assert.equal(
+      out,
+      `2024-01-01T00:00:00.000Z INFO  renewed the lease subnet=10.5.52.0/24
+2024-01-01T00:00:00.000Z WARN  lost the connection to etcd reason="no answer within 5 s"
+`,
+    );
+    desk.isTerminal = true;
+    assert.equal(stripVTControlCharacters((await desk.run("events")).out), out);
+  });
+
+  it("are lines of JSON for programs", async () => {
+    const lines = (await desk.run("events", "--json")).out.trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line)),
+      daemon.events.after(0),
+    );
+  });
+
+  it("are followed until the daemon ends, which is said", async () => {
+    const { status, out, err } = await desk.run("events", "--follow");
+    assert.deepEqual([status, out], [2, (await desk.run("events")).out]);
+    assert.match(err, /it has ended/);
+  });
+});
+
+describe("log-level", () => {
+  it("shows the level, and sets it", async () => {
+    assert.equal((await desk.run("log-level")).out, "info\n");
+    assert.equal((await desk.run("log-level", "debug")).out, "debug (was info)\n");
+    assert.equal(daemon.logLevel.get(), "debug");
+    assert.deepEqual(JSON.parse((await desk.run("log-level", "warn", "--json")).out), {
+      level: "warn",
+      before: "debug",
+    });
+  });
+
+  it("refuses what is no level, and changes nothing", async () => {
+    const { status, err } = await desk.run("log-level", "trace");
+    assert.equal(status, 64);
+    assert.match(err, /"trace" is no log level: there are error, warn, info, debug/);
+    assert.equal(daemon.logLevel.get(), "info");
+  });
+});

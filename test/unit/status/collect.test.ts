@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createCollector, stateOf } from "../../../src/status/collect.ts";
+import { createEventRing } from "../../../src/status/events.ts";
+import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { PROCESS, snapshotOf } from "../../support/snapshots.ts";
+
+const FINE = { name: "lease", reason: null };
+const FAILING = { name: "lease", reason: "not yet" };
+
+function collectorWith(reason: string | null) {
+  const clock = createFakeClock();
+  return createCollector({
+    clock,
+    events: createEventRing({ clock }),
+    options: { stateDirectory: "/var/lib/flannel" },
+    readiness: () => ({ checks: [{ name: "config", reason }], degraded: [] }),
+    readProcess: async () => PROCESS,
+    readDevice: async () => snapshotOf().device,
+    endpoints: ["http://192.168.64.1:2379"],
+  });
+}
+
+describe("the state", () => {
+  it("is told by what fails", () => {
+    assert.equal(stateOf([FINE], [FINE]), "ready");
+    assert.equal(stateOf([FINE], [FINE, FAILING]), "degraded");
+    assert.equal(stateOf([FAILING], [FAILING]), "not ready");
+    assert.equal(stateOf([FAILING], []), "not ready");
+  });
+});
+
+describe("a snapshot", () => {
+  it("is whole from the first moment on, with null for what is not there yet", async () => {
+    const status = await collectorWith("there is no network config").status();
+    assert.equal(status.state, "not ready");
+    assert.deepEqual(Object.keys(status).sort(), Object.keys(snapshotOf()).sort());
+    assert.deepEqual([status.lease, status.network, status.device], [null, null, null]);
+    assert.equal(status.store.connected, null);
+    assert.deepEqual(status.store.endpoints, ["http://192.168.64.1:2379"]);
+    assert.deepEqual(status.peerCounts, { programmed: 0, missing: 0, held: 0, refused: 0 });
+  });
+
+  it("has what the parts say that are attached, each time anew", async () => {
+    const collector = collectorWith(null);
+    const { peers, backend, lease } = snapshotOf();
+    assert.ok(backend && lease);
+    let held = true;
+    collector.attach({ backend: () => backend });
+    collector.attach({ peers: () => peers, lease: () => ({ ...lease, held }) });
+    const before = await collector.status();
+    held = false;
+    const after = await collector.status();
+    assert.deepEqual([before.lease?.held, after.lease?.held], [true, false]);
+    assert.deepEqual(before.peerCounts, { programmed: 2, missing: 0, held: 0, refused: 0 });
+    assert.equal(before.device?.name, "flannel.1");
+  });
+
+  it("can be written as JSON and read again without a loss", () => {
+    const status = snapshotOf();
+    assert.deepEqual(JSON.parse(JSON.stringify(status)), status);
+  });
+});
