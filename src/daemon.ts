@@ -5,9 +5,11 @@ import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
 import { openDataPlane } from "./data-plane.ts";
+import type { MetricsSource } from "./health.ts";
 import { hold } from "./hold.ts";
 import { acquire, learn } from "./learn.ts";
 import type { Means } from "./means.ts";
+import { answerMetrics } from "./metrics/answer.ts";
 import { sourcesOfStart } from "./observe.ts";
 import type { Ports } from "./ports.ts";
 import { type Collector, createCollector } from "./status/collect.ts";
@@ -20,7 +22,10 @@ import { createStatusBoard, type StatusBoard } from "./status-board.ts";
 export async function runDaemon(options: Options, ports: Ports, signal: AbortSignal): Promise<void> {
   using _lock = await ports.lockInstance(options.etcd.prefix);
   const board = createStatusBoard(ports.notify);
-  const health = options.healthz && (await ports.openHealth(options.healthz, () => board.readiness()));
+  const { readiness } = board;
+  const status = createCollector({ ...ports, ...options.etcd, readiness, options: describeOptions(options) });
+  const metrics: MetricsSource = (request) => answerMetrics(status.status, request);
+  const health = options.healthz && (await ports.openHealth(options.healthz, { readiness, metrics }));
   await using _health = health;
   if (!(await ports.hasCapability("CAP_NET_ADMIN"))) {
     throw new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" });
@@ -29,12 +34,6 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   await using store = await ports.openStore(options.etcd);
   const reload = () => store.reload();
   using _reload = ports.onReloadRequest(reload);
-  const status = createCollector({
-    ...ports,
-    ...options.etcd,
-    readiness: board.readiness,
-    options: describeOptions(options),
-  });
   status.attach({ store: () => storeSection(options.etcd.endpoints, store.health(), store.callCounts(), null) });
   await using _control = await openDesk(options.controlSocket, { ...ports, board, status, reload });
   using kernel = ports.openKernel();

@@ -1,4 +1,5 @@
-// The HTTP endpoint for probes. /healthz: the process answers. /readyz: the daemon does its work, and if not, why.
+// The HTTP endpoint for probes and metrics. /healthz: the process answers. /readyz: the daemon does its work, and if not,
+// why. /metrics: what Prometheus asks for.
 // It decides nothing: readiness is asked for at every request and may come and go. What is only degraded is told, and
 // makes nothing fail: a host that is taken out of service because etcd is away would do more harm than etcd.
 
@@ -25,11 +26,17 @@ export interface HealthServer extends AsyncDisposable {
 
 export interface HealthDeps {
   readonly readiness: () => Readiness;
+  readonly metrics: MetricsSource;
 }
+
+/** In Prometheus' text form. `peers`: with a series for each peer. */
+export type MetricsSource = (request: { readonly peers: boolean }) => Promise<string>;
 
 interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Default text/plain. */
+  readonly type?: string;
 }
 
 /** A probe is one small request. Whatever is slower or more than this is not a probe. */
@@ -39,13 +46,16 @@ const MOST_CONNECTIONS = 64;
 /** Throws `listen.failed`. Disposal closes what is open, also connections that are kept alive. */
 export async function openHealth(
   { ip, port }: { readonly ip: Ip; readonly port: number },
-  { readiness }: HealthDeps,
+  deps: HealthDeps,
 ): Promise<HealthServer> {
   // Loaded here, because most daemons run without the endpoint.
   const { createServer } = await import("node:http");
   const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
   const server = createServer(limits, (request, response) => {
-    send(answerTo(request.url ?? "", readiness), response);
+    answer(request.url ?? "", deps).then(
+      (answered) => send(answered, response),
+      () => response.destroy(),
+    );
   });
   server.maxConnections = MOST_CONNECTIONS;
   await listen(server, ip, port);
@@ -58,6 +68,17 @@ export async function openHealth(
       await closed;
     },
   };
+}
+
+async function answer(url: string, { readiness, metrics }: HealthDeps): Promise<Answer> {
+  const [path = "", query = ""] = url.split("?", 2);
+  if (path !== "/metrics") return answerTo(url, readiness);
+  try {
+    const body = await metrics({ peers: new URLSearchParams(query).has("peers") });
+    return { status: 200, body, type: "text/plain; version=0.0.4; charset=utf-8" };
+  } catch (error) {
+    return { status: 500, body: `no metrics: ${messageOf(error)}\n` };
+  }
 }
 
 /** Compat: paths, statuses and the first words of the bodies are those of Go flanneld; any method will do. */
@@ -93,9 +114,9 @@ function reasonsOf(checks: readonly Check[]): string {
   return checks.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
 }
 
-function send({ status, body }: Answer, response: ServerResponse): void {
+function send({ status, body, type = "text/plain; charset=utf-8" }: Answer, response: ServerResponse): void {
   response.writeHead(status, {
-    "content-type": "text/plain; charset=utf-8",
+    "content-type": type,
     "content-length": Buffer.byteLength(body),
     "cache-control": "no-store",
   });

@@ -11,7 +11,7 @@ import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { ControlDesk, LogLevelSwitch } from "./control/desk.ts";
 import type { WatchRules } from "./firewall/hints.ts";
 import type { RunTool } from "./firewall/tool.ts";
-import type { Readiness } from "./health.ts";
+import type { HealthDeps } from "./health.ts";
 import type { Pinger } from "./icmp/pinger.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { StateDirectory } from "./state-directory.ts";
@@ -32,7 +32,7 @@ export interface Ports {
   readonly openPacketSocket: OpenPacketSocket;
   /** Throws `privilege.missing` and `native.unavailable`. */
   readonly openPinger: () => Promise<Pinger>;
-  readonly openHealth: (options: HealthzOptions, readiness: () => Readiness) => Promise<AsyncDisposable>;
+  readonly openHealth: (options: HealthzOptions, deps: HealthDeps) => Promise<AsyncDisposable>;
   /** Throws `listen.failed`. */
   readonly openControl: (path: string, desk: ControlDesk) => Promise<AsyncDisposable>;
   readonly readProcess: () => Promise<ProcessStatus>;

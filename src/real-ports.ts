@@ -48,7 +48,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
       const { openRawPinger } = await import("./icmp/raw-pinger.ts");
       return await openRawPinger({ clock: systemClock, random: systemRandom });
     },
-    openHealth: (options, readiness) => openHealth(options, { readiness }),
+    openHealth,
     openControl,
     readProcess: createProcessReader({ clock: systemClock, level: logLevel.get }),
     readDevice,

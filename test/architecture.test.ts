@@ -24,6 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   facts: ["base", "net", "subnet", "check", "firewall", "native", "netlink", "node-id", "privilege", "state-directory"],
   status: ["base", "net", "subnet", "cli"],
   control: ["base", "status"],
+  metrics: ["base", "status"],
   operator: [
     "base",
     "net",

@@ -176,7 +176,7 @@ function createHost(
     openKernel: () => ({ ...deafened(kernel, () => host.deaf), [Symbol.dispose]: () => {} }),
     openPinger: async () => createFakePinger(clock),
     openHealth: async (_, checks) => {
-      readiness = checks;
+      readiness = checks.readiness;
       return { [Symbol.asyncDispose]: async () => {} };
     },
     openControl: async (_, { status: ask }) => {

@@ -23,6 +23,8 @@ const UNREADY: Readiness = {
   degraded: DEGRADED.degraded,
 };
 
+const NO_METRICS = async () => "";
+
 async function ask(port: number, path: string, agent = new Agent()): Promise<{ status: number; body: string }> {
   const [response] = (await once(get({ host: "127.0.0.1", port, path, agent }), "response")) as [IncomingMessage];
   const chunks: Buffer[] = [];
@@ -61,9 +63,23 @@ describe("answerTo()", () => {
 });
 
 describe("openHealth()", () => {
+  it("answers metrics, with those of each peer if asked for, and says why when it has none", async () => {
+    let isBroken = false;
+    const metrics = async ({ peers }: { readonly peers: boolean }) => {
+      if (isBroken) throw new Error("the device cannot be read");
+      return `peers ${peers}\n`;
+    };
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics });
+    assert.deepEqual(await ask(health.port, "/metrics"), { status: 200, body: "peers false\n" });
+    assert.deepEqual(await ask(health.port, "/metrics?peers"), { status: 200, body: "peers true\n" });
+    isBroken = true;
+    const body = "no metrics: the device cannot be read\n";
+    assert.deepEqual(await ask(health.port, "/metrics"), { status: 500, body });
+  });
+
   it("answers over HTTP and follows readiness both ways", async () => {
     let readiness = UNREADY;
-    await using health = await openHealth(LOOPBACK, { readiness: () => readiness });
+    await using health = await openHealth(LOOPBACK, { readiness: () => readiness, metrics: NO_METRICS });
     assert.deepEqual(await ask(health.port, "/healthz"), { status: 200, body: "flanneld is running" });
     assert.equal((await ask(health.port, "/readyz")).status, 503);
     readiness = READY;
@@ -73,7 +89,7 @@ describe("openHealth()", () => {
   });
 
   it("closes although connections are kept alive or never ask", { timeout: 2000 }, async (context) => {
-    const health = await openHealth(LOOPBACK, { readiness: () => READY });
+    const health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS });
     const agent = new Agent({ keepAlive: true });
     const silent = connect(health.port, "127.0.0.1").on("error", () => {});
     context.after(() => {
@@ -89,20 +105,23 @@ describe("openHealth()", () => {
   });
 
   it("says that the port is taken, and where", async () => {
-    await using health = await openHealth(LOOPBACK, { readiness: () => READY });
-    await assert.rejects(openHealth({ ...LOOPBACK, port: health.port }, { readiness: () => READY }), (error) => {
-      assert.ok(isError(error, "listen.failed"));
-      assert.equal(
-        error.message,
-        `cannot listen for health checks on 127.0.0.1:${health.port}: another process listens there; choose another port with -healthz-port`,
-      );
-      return true;
-    });
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS });
+    await assert.rejects(
+      openHealth({ ...LOOPBACK, port: health.port }, { readiness: () => READY, metrics: NO_METRICS }),
+      (error) => {
+        assert.ok(isError(error, "listen.failed"));
+        assert.equal(
+          error.message,
+          `cannot listen for health checks on 127.0.0.1:${health.port}: another process listens there; choose another port with -healthz-port`,
+        );
+        return true;
+      },
+    );
   });
 
   it("says that the host does not have the address", async () => {
     const ip = parseIpv6("2001:db8::1");
-    await assert.rejects(openHealth({ ip, port: 9 }, { readiness: () => READY }), (error) => {
+    await assert.rejects(openHealth({ ip, port: 9 }, { readiness: () => READY, metrics: NO_METRICS }), (error) => {
       assert.ok(isError(error, "listen.failed"));
       assert.equal(error.info.address, "[2001:db8::1]:9");
       return true;
