@@ -91,6 +91,9 @@ export function packageEntries(sources: Sources, places: Places): readonly Entry
     ),
     file(`${DOCUMENTS}/README.md`, join(root, "README.md")),
     file(`${DOCUMENTS}/install.md`, join(root, "docs/install.md")),
+    ...["alerts.yml", "alerts.test.yml", "dashboard.json"].map((name) =>
+      file(`${DOCUMENTS}/monitoring/${name}`, join(root, "monitoring", name)),
+    ),
     file(`${DOCUMENTS}/examples/docker-flannel-execstart.conf`, systemd("docker-flannel-execstart.conf")),
     compressed(`${DOCUMENTS}/third-party-licenses.gz`, thirdPartyLicenses(root, readFileSync(runtime.license, "utf8"))),
   ];
