@@ -65,7 +65,7 @@ export async function hold(
   const publisher = publish(leases, options, { ...means, ready });
   const parts: Parts = { leases, reconciler, neighbours, probes, forwarding, checksums, firewall, publisher, plane };
   watchAll(parts, means);
-  observer.attach({ ...parts, ...leases, device, rttSeconds: () => null });
+  observer.attach({ ...parts, ...leases, device });
   using _report = reportOnRequest(parts, means);
   memory.touch();
   await runTasks(tasksOf(parts, memory, means), signal);
@@ -120,7 +120,7 @@ function reconcile(
 ): Reconciler {
   const onView = (view: NetworkView) => {
     observer.viewed(view);
-    probes?.follow(view.peers);
+    probes?.follow(view);
     const { userspace, checksumPath } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
     checksums.follow(checksumPath(view));

@@ -13,6 +13,7 @@ import type { LinkName } from "./net/objects.ts";
 import type { Pulse, Reconciler } from "./net/reconciler.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
+import type { PeerProbes, ProbedWay } from "./probe-peers.ts";
 import { createCheckEvents } from "./status/check-events.ts";
 import type { StatusSources } from "./status/collect.ts";
 import { createPeerTracker, type PeerTracker } from "./status/peer-tracker.ts";
@@ -25,11 +26,12 @@ import {
   subnetsSection,
   underlaySection,
 } from "./status/sections.ts";
-import type { BackendStatus, NetworkStatus } from "./status/snapshot.ts";
+import type { BackendStatus, NetworkStatus, ProbeStatus } from "./status/snapshot.ts";
 import type { LeftOut } from "./subnet/admission.ts";
 import type { LeaseFollower } from "./subnet/follow-leases.ts";
 import type { LeaseHolder } from "./subnet/hold-lease.ts";
 import type { PeerKeeper } from "./subnet/keep-peers.ts";
+import type { SubnetKey } from "./subnet/lease.ts";
 import type { StoreEvent } from "./subnet/lease-store.ts";
 
 /** What is asked for its numbers. */
@@ -42,6 +44,7 @@ export interface ObservedParts {
   readonly reconciler: Reconciler;
   readonly firewall: Firewall;
   readonly plane: DataPlane | null;
+  readonly probes: PeerProbes | null;
   readonly device: LinkName | null;
   /** The newest round trip to a peer by its public IP; null where nobody measures it, or it does not answer. */
   readonly rttSeconds: (publicIp: string) => number | null;
@@ -96,7 +99,8 @@ export function createObserver(learned: Learned, options: Options, means: Means)
     }),
     attach(next) {
       parts = next;
-      const peers = { peers: () => tracker.peers(next.rttSeconds), leftOut: tracker.leftOut };
+      const probes = (key: SubnetKey) => probeSection(next.probes?.ways(key) ?? []);
+      const peers = { peers: () => tracker.peers(probes), leftOut: tracker.leftOut };
       const sources = sourcesOf(next, learned, options, means);
       means.status.attach({ ...sources, ...peers, propagation: propagation.read });
     },
@@ -150,6 +154,17 @@ function sourcesOf(parts: ObservedParts, learned: Learned, options: Options, mea
     ...(plane && { datapath: () => datapathSection(plane.status()) }),
     neighbourTable: () => kernel.neighbourTable(AbortSignal.timeout(1000)).catch(() => null),
   };
+}
+
+function probeSection(ways: readonly ProbedWay[]): readonly ProbeStatus[] {
+  return ways.map(({ over, to, rtt, loss, pathMtu, isAnswering }) => ({
+    over,
+    address: to,
+    rttSeconds: rtt === null ? null : rtt / 1000,
+    lossRatio: loss,
+    pathMtu,
+    isAnswering,
+  }));
 }
 
 function networkSection(prefix: string, configKey: string, { network, text }: Overlay): NetworkStatus {

@@ -4,7 +4,9 @@
 // that the daemons of a network do not keep step.
 
 import { setMaxListeners } from "node:events";
+import type { NetworkView } from "./backends/backend.ts";
 import { describePeer, peerAddresses } from "./backends/peer-addresses.ts";
+import { backendSettings } from "./backends/registry.ts";
 import { type Millis, millis, seconds } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
@@ -29,23 +31,20 @@ import type { Means } from "./means.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import { waysTo } from "./peer-ways.ts";
 import type { Lease, SubnetKey } from "./subnet/lease.ts";
+import type { NetworkConfig } from "./subnet/network-config.ts";
 
 export interface ProbedWay extends WayFigures {
   readonly over: WayHistory["over"];
   readonly to: WayHistory["to"];
 }
 
-export interface ProbedPeer extends PeerJudgement {
-  readonly lease: Lease;
-  readonly ways: readonly ProbedWay[];
-}
-
 export interface PeerProbes {
-  /** Those that there are now; the others are forgotten. */
-  follow(peers: readonly Lease[]): void;
+  /** The peers are those that there are now; the others are forgotten. */
+  follow(view: Pick<NetworkView, "peers" | "network">): void;
   /** The peers that do not answer as they should, as a phrase; else null. */
   trouble(): string | null;
-  report(): readonly ProbedPeer[];
+  /** What is known of each way to a peer; none for one that is not probed. */
+  ways(key: SubnetKey): readonly ProbedWay[];
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -91,6 +90,7 @@ export function createPeerProbes(interval: Millis, deps: ProbeDeps): PeerProbes 
     deps,
   );
   let probed: ReadonlyMap<SubnetKey, Probed> = new Map();
+  let carrier: string | null = null;
   /** Those that are not fine. */
   const troubled = new Map<SubnetKey, PeerJudgement>();
   const trouble = () => troubleOf([...troubled.values()], probed.size);
@@ -108,18 +108,19 @@ export function createPeerProbes(interval: Millis, deps: ProbeDeps): PeerProbes 
     if (!peer) return;
     await probeWay(peer, index, measuring, deps, signal);
     if (probed.get(key) !== peer) return;
-    const judgement = judge(peer);
+    const judgement = judge(peer, carrier);
     if (judgement.verdict === "fine") troubled.delete(key);
     else troubled.set(key, judgement);
     settle();
   };
   return {
-    follow(peers) {
+    follow({ peers, network }) {
+      carrier = carrierOf(network);
       probed = new Map(peers.map((lease) => [lease.key, keep(probed.get(lease.key), lease)]));
       for (const key of troubled.keys()) if (!probed.has(key)) troubled.delete(key);
     },
     trouble,
-    report: () => [...probed.values()].map(reportOf),
+    ways: (key) => (probed.get(key)?.ways ?? []).map((way) => ({ over: way.over, to: way.to, ...figuresOf(way) })),
     run: (signal) => runRounds(() => targetsOf(probed), interval, probe, deps, signal),
   };
 }
@@ -217,13 +218,14 @@ async function probeWay(
   }
 }
 
-function judge({ lease, ways }: Probed): PeerJudgement {
-  return judgePeer({ name: describePeer(lease), carrier: null, ways: ways.map(judgedWay) });
+function judge({ lease, ways }: Probed, carrier: string | null): PeerJudgement {
+  return judgePeer({ name: describePeer(lease), carrier, ways: ways.map(judgedWay) });
 }
 
-function reportOf(peer: Probed): ProbedPeer {
-  const ways = peer.ways.map((way) => ({ over: way.over, to: way.to, ...figuresOf(way) }));
-  return { lease: peer.lease, ...judge(peer), ways };
+/** What carries the overlay, for people. */
+function carrierOf({ backend }: NetworkConfig): string | null {
+  const port = backendSettings(backend)["Port"];
+  return typeof port === "number" ? `UDP port ${port}` : null;
 }
 
 /** The worst peer in a sentence, and how many others there are. */

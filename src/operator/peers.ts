@@ -2,7 +2,7 @@
 
 import type { Json } from "../base/json.ts";
 import type { DaemonCall } from "../cli/verbs.ts";
-import type { DaemonStatus, PeerStatus } from "../status/snapshot.ts";
+import type { DaemonStatus, PeerStatus, ProbeStatus } from "../status/snapshot.ts";
 import { askStatus, findDaemon } from "./daemons.ts";
 import { printJson, printLines, printTable } from "./print.ts";
 import { formatAge, formatBytes, join } from "./status-text.ts";
@@ -39,6 +39,7 @@ export function peerTable({ peers, at }: Pick<DaemonStatus, "peers" | "at">): {
   readonly rows: readonly (readonly string[])[];
 } {
   const isCounted = peers.some(({ traffic }) => traffic !== null);
+  const isProbed = peers.some(({ probes }) => probes.length > 0);
   const isNoted = peers.some(({ reason }) => reason !== null);
   const columns: readonly (readonly [string, (peer: PeerStatus) => string])[] = [
     ["SUBNET", ({ subnet, subnet6 }) => join(subnet, subnet6)],
@@ -47,6 +48,7 @@ export function peerTable({ peers, at }: Pick<DaemonStatus, "peers" | "at">): {
     ["FOR", ({ since }) => formatAge(since, at)],
     ...(isCounted ? TRAFFIC : []),
     ["RTT", ({ rttSeconds }) => (rttSeconds === null ? "-" : `${(rttSeconds * 1000).toFixed(2)} ms`)],
+    ...(isProbed ? PROBES : []),
     ...(isNoted ? ([["WHY", ({ reason }) => reason ?? ""]] as const satisfies typeof TRAFFIC) : []),
   ];
   return { heading: columns.map(([name]) => name), rows: peers.map((peer) => columns.map(([, cell]) => cell(peer))) };
@@ -56,3 +58,13 @@ const TRAFFIC: readonly (readonly [string, (peer: PeerStatus) => string])[] = [
   ["RECEIVED", ({ traffic }) => (traffic ? formatBytes(traffic.receivedBytes) : "-")],
   ["SENT", ({ traffic }) => (traffic ? formatBytes(traffic.sentBytes) : "-")],
 ];
+
+/** Of the worst way. */
+const PROBES: typeof TRAFFIC = [
+  ["LOSS", ({ probes }) => (probes.length === 0 ? "-" : `${Math.round(100 * Math.max(...probes.map(lossOf)))} %`)],
+  ["PATH MTU", ({ probes }) => probes.map(({ pathMtu }) => pathMtu ?? "-").join(" ") || "-"],
+];
+
+function lossOf({ lossRatio, isAnswering }: ProbeStatus): number {
+  return isAnswering ? lossRatio : 1;
+}

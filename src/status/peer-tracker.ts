@@ -19,7 +19,7 @@ import {
 } from "../subnet/lease.ts";
 import type { EventRing } from "./events.ts";
 import { ipv4OrNull, subnet4OrNull } from "./sections.ts";
-import type { LeftOutStatus, PeerState, PeerStatus } from "./snapshot.ts";
+import type { LeftOutStatus, PeerState, PeerStatus, ProbeStatus } from "./snapshot.ts";
 
 /** What is known after a pass. The same objects mean that nothing has changed. */
 export interface PeerFacts {
@@ -38,7 +38,7 @@ export interface PeerFacts {
 export interface PeerTracker {
   /** After each pass. Costs little while nothing has changed, and in a burst. */
   observe(facts: PeerFacts): void;
-  peers(rttSeconds: (publicIp: string) => number | null): readonly PeerStatus[];
+  peers(probes: (key: SubnetKey) => readonly ProbeStatus[]): readonly PeerStatus[];
   leftOut(): readonly LeftOutStatus[];
 }
 
@@ -76,9 +76,9 @@ export function createPeerTracker(clock: Pick<Clock, "now" | "monotonic">, event
       told = facts;
       if (clock.monotonic() - lookedAt >= PAUSE) look();
     },
-    peers(rttSeconds) {
+    peers(probes) {
       look();
-      return [...tracked.values()].map((one) => statusOf(one, rttSeconds));
+      return [...tracked.values()].map((one) => statusOf(one, probes(one.lease.key)));
     },
     leftOut() {
       look();
@@ -209,7 +209,7 @@ function trackLeftOut(
 
 function statusOf(
   { lease: { subnet, attrs }, state, reason, since }: Tracked,
-  rttSeconds: (publicIp: string) => number | null,
+  probes: readonly ProbeStatus[],
 ): PeerStatus {
   return {
     subnet: subnet4OrNull(subnet),
@@ -221,8 +221,15 @@ function statusOf(
     reason,
     since,
     traffic: null,
-    rttSeconds: rttSeconds(hostIp(attrs)),
+    rttSeconds: newestRtt(probes),
+    probes,
   };
+}
+
+function newestRtt(probes: readonly ProbeStatus[]): number | null {
+  const answering = probes.filter(({ isAnswering }) => isAnswering);
+  const through = answering.find(({ over }) => over === "overlay") ?? answering[0];
+  return through?.rttSeconds ?? null;
 }
 
 function publicIpOf(lease: Lease | undefined): string | null {

@@ -195,8 +195,22 @@ export interface PeerStatus {
   readonly since: Moment;
   /** Null where nobody counts by peer. */
   readonly traffic: Traffic | null;
-  /** The newest round trip; null without probes, or without an answer. */
+  /** The newest round trip, through the overlay if that answers; null without probes, or without an answer. */
   readonly rttSeconds: number | null;
+  /** Of each way that is probed; empty without probes. */
+  readonly probes: readonly ProbeStatus[];
+}
+
+export interface ProbeStatus {
+  readonly over: "underlay" | "overlay";
+  readonly address: string;
+  /** The newest that came back; null when none has. */
+  readonly rttSeconds: number | null;
+  /** Share of the last twenty that did not come back, 0 to 1. */
+  readonly lossRatio: number;
+  /** The largest packet that gets there, in bytes; null when it was not measured yet. */
+  readonly pathMtu: number | null;
+  readonly isAnswering: boolean;
 }
 
 export interface LeftOutStatus {

@@ -1,5 +1,5 @@
-// A lab that is broken in twelve ways, one after the other: `flanneld check` says the cause in its last line, and all is
-// fine again when it is mended.
+// A lab that is broken in twelve ways, one after the other: `flanneld check` says the cause in its last line, and so does
+// `flanneld status` where the daemon can know it. All is fine again when it is mended.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -58,6 +58,13 @@ async function causeOf(host: number, ...words: string[]): Promise<string> {
 async function isFine(host: number, ...words: string[]): Promise<void> {
   const found = await report(host, ...words);
   assert.deepEqual([found.outcome, found.cause], ["fine", null], JSON.stringify(found.checks, null, 1));
+}
+
+/** What the daemon knows of it by itself, in one line of its status. */
+async function statusTells(host: number, line: RegExp): Promise<void> {
+  const socket = `--socket=${cluster.hosts[host]?.directory}`;
+  const look = async () => line.exec((await cluster.tryOn(host, PROGRAM, "status", socket)).stdout);
+  await waitFor(`${line} in the status`, look, LIMIT, signal);
 }
 
 const nft = (host: number, rules: string) => cluster.on(host, "nft", rules);
@@ -122,6 +129,7 @@ describe("check tells the cause in one line", () => {
       await causeOf(FIRST),
       /path-mtu: packets of more than 140\d bytes to 192\.168\.77\.12 .* vanish without a word/,
     );
+    await statusTells(FIRST, /probes: packets of more than 140\d bytes to 192\.168\.77\.12 .* vanish without a word/);
     await ipBatch(switchNamespace, ["link set h2 mtu 1500"], signal);
     await isFine(FIRST);
   });
@@ -134,6 +142,10 @@ describe("check tells the cause in one line", () => {
     assert.match(
       await causeOf(FIRST),
       /overlay: 192\.168\.77\.12 .*answers, but not through the overlay: UDP port 8472 is dropped/,
+    );
+    await statusTells(
+      FIRST,
+      /probes: 192\.168\.77\.12 .*answers, but not through the overlay: UDP port 8472 is dropped/,
     );
     const { stdout } = await check(SECOND);
     const [, remedy = ""] = /mend: (nft delete rule .*)/.exec(stdout) ?? [];
@@ -171,6 +183,7 @@ describe("check tells the cause in one line", () => {
       await causeOf(FIRST),
       /^degraded: peers: stale peer: 192\.168\.77\.99 does not answer.* 10\.5\.19\d\.0\/24 was last renewed 23 h 4\d min ago/,
     );
+    await statusTells(FIRST, /probes: 192\.168\.77\.99 .*does not answer at all/);
     await cluster.on(FIRST, PROGRAM, "release", subnet, "--now", "--force", `--etcd-endpoints=${cluster.endpoint}`);
     await isFine(FIRST);
   });
@@ -178,6 +191,7 @@ describe("check tells the cause in one line", () => {
   it("of an etcd that is down", async () => {
     await cluster.etcd.stop();
     assert.match(await causeOf(FIRST), /^broken: etcd: etcd did not answer .*192\.168\.77\.2:2379/);
+    await statusTells(FIRST, /etcd: .*192\.168\.77\.2:2379/);
     await cluster.etcd.start();
     await isFine(FIRST);
   });
@@ -191,6 +205,7 @@ describe("check tells the cause in one line", () => {
       await causeOf(SPARE, publicIp),
       /public-ip: another host \(node id [\da-f]{32}\) has the public IP 192\.168\.77\.12 of this one/,
     );
+    await statusTells(SPARE, /another running host .* has the public IP 192\.168\.77\.12/);
     assert.equal(await twin.stop(signal), 0);
     await isFine(SPARE);
   });

@@ -26,6 +26,12 @@ interface Pinged {
   }[];
 }
 
+/** As `peers` tells it. */
+interface ProbedPeer {
+  readonly publicIp: string;
+  readonly probes: readonly { readonly isAnswering: boolean; readonly pathMtu: number | null }[];
+}
+
 function ping(cluster: Cluster, host: number, ...words: readonly string[]): Promise<Output> {
   const line = [PROGRAM, "ping", `--etcd-endpoints=${cluster.endpoint}`, ...words];
   return attempt(inNamespace(cluster.hosts[host]?.namespace ?? "", line), { limit: LIMIT }, signal);
@@ -102,6 +108,18 @@ describe("a partition of one direction", () => {
     assert.match(first ?? "", /192\.168\.77\.12 \(/);
     assert.match(second ?? "", /192\.168\.77\.11 \(/);
     assert.match(await readyz(0), /probes.*192\.168\.77\.12 .*does not answer at all/);
+    const { directory = "" } = cluster.hosts[0] ?? {};
+    const { stdout } = await cluster.tryOn(0, PROGRAM, "peers", "--json", `--socket=${directory}`);
+    const { peers } = JSON.parse(stdout) as { readonly peers: readonly ProbedPeer[] };
+    const answering = peers.map(({ publicIp, probes }) => [publicIp, probes.map(({ isAnswering }) => isAnswering)]);
+    assert.deepEqual(Object.fromEntries(answering), {
+      "192.168.77.12": [false, false],
+      "192.168.77.13": [true, true],
+    });
+    assert.deepEqual(
+      peers.find(({ publicIp }) => publicIp === "192.168.77.13")?.probes.map(({ pathMtu }) => pathMtu),
+      [1500, 1450],
+    );
     assert.doesNotMatch(daemons[2]?.log() ?? "", /do not answer probes/);
     assert.doesNotMatch(await readyz(2), /192\.168\.77/);
     await onSwitch("delete table bridge partition");

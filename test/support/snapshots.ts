@@ -123,6 +123,7 @@ export function peerStatusOf(subnet: string, publicIp: string, changes: Partial<
     since: "2026-03-01T13:00:00.000Z",
     traffic: null,
     rttSeconds: null,
+    probes: [],
     ...changes,
   };
 }

@@ -8,7 +8,7 @@ import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakePinger, type FakePinger } from "../fakes/fake-pinger.ts";
 import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { leaseOf, peerNumber } from "../support/leases.ts";
-import { PEER_A, PEER_B } from "../support/vxlan-host.ts";
+import { NETWORK, PEER_A, PEER_B } from "../support/vxlan-host.ts";
 
 const [A, A_OVERLAY] = ["192.168.64.4", "10.5.20.0"];
 const B = "192.168.64.5";
@@ -53,41 +53,25 @@ describe("probes of peers", () => {
   it("measure the round trip, the loss and the path of each way, and say nothing while all is well", async () => {
     answering(A, A_OVERLAY, B, "10.5.30.0");
     const probes = start(seconds(10));
-    probes.follow([PEER_A, PEER_B]);
+    probes.follow({ peers: [PEER_A, PEER_B], network: NETWORK });
     await clock.advance(60_000);
-    assert.deepEqual(
-      probes
-        .report()
-        .map(({ lease, verdict, ways }) => [lease.subnet.v4, verdict, ways.map(({ rtt, loss }) => [rtt, loss])]),
-      [PEER_A, PEER_B].map(({ subnet }) => [
-        subnet.v4,
-        "fine",
-        [
-          [2, 0],
-          [2, 0],
-        ],
-      ]),
-    );
-    assert.deepEqual(
-      probes.report()[0]?.ways.map(({ over, to, pathMtu }) => [over, to, pathMtu]),
-      [
-        ["underlay", A, 1500],
-        ["overlay", A_OVERLAY, 1500],
-      ],
-    );
+    assert.deepEqual(probes.ways(PEER_A.key), [
+      { over: "underlay", to: A, rtt: 2, loss: 0, pathMtu: 1500, isAnswering: true },
+      { over: "overlay", to: A_OVERLAY, rtt: 2, loss: 0, pathMtu: 1500, isAnswering: true },
+    ]);
     assert.deepEqual([probes.trouble(), log.lines, changes], [null, [], 0]);
   });
 
   it("tell a peer that stops to answer, and when it is back, once", async () => {
     answering(A, A_OVERLAY);
     const probes = start(seconds(10));
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     await clock.advance(60_000);
     pinger.paths.clear();
     await clock.advance(80_000);
     assert.equal(probes.trouble(), "192.168.64.4 (10.5.20.0/24) does not answer at all");
     assert.deepEqual(
-      probes.report()[0]?.ways.map(({ isAnswering }) => isAnswering),
+      probes.ways(PEER_A.key).map(({ isAnswering }) => isAnswering),
       [false, false],
     );
     answering(A, A_OVERLAY);
@@ -103,19 +87,22 @@ describe("probes of peers", () => {
   it("tell an overlay that is silent while the host answers", async () => {
     answering(A);
     const probes = start(seconds(5));
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     await clock.advance(60_000);
-    assert.match(probes.trouble() ?? "", /^192\.168\.64\.4 \(10\.5\.20\.0\/24\) answers, but not through the overlay/);
+    assert.match(
+      probes.trouble() ?? "",
+      /^192\.168\.64\.4 \(10\.5\.20\.0\/24\) answers, but not through the overlay: UDP port 8472/,
+    );
   });
 
   it("do not call lost what is lost now and then, and do so when it is much", async () => {
     answering(A_OVERLAY);
     pinger.paths.set(A, { losesEvery: 10 });
     const probes = start(seconds(5));
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     await clock.advance(300_000);
     assert.equal(probes.trouble(), null);
-    assert.ok((probes.report()[0]?.ways[0]?.loss ?? 0) > 0);
+    assert.ok((probes.ways(PEER_A.key)[0]?.loss ?? 0) > 0);
     pinger.paths.set(A, { losesEvery: 2 });
     await clock.advance(300_000);
     assert.match(probes.trouble() ?? "", /packets to 192\.168\.64\.4 .* were lost \(underlay\)/);
@@ -125,32 +112,32 @@ describe("probes of peers", () => {
     answering(A_OVERLAY);
     pinger.paths.set(A, { mtu: 1400 });
     const probes = start(seconds(5));
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     await clock.advance(120_000);
-    assert.equal(probes.report()[0]?.ways[0]?.pathMtu, 1400);
+    assert.equal(probes.ways(PEER_A.key)[0]?.pathMtu, 1400);
     assert.match(probes.trouble() ?? "", /more than 1400 bytes .* vanish without a word/);
     answering(A);
     await clock.advance(240_000);
-    assert.deepEqual([probes.report()[0]?.ways[0]?.pathMtu, probes.trouble()], [1500, null]);
+    assert.deepEqual([probes.ways(PEER_A.key)[0]?.pathMtu, probes.trouble()], [1500, null]);
   });
 
   it("name the worst and count the others", async () => {
     const probes = start(seconds(5));
-    probes.follow([PEER_A, PEER_B]);
+    probes.follow({ peers: [PEER_A, PEER_B], network: NETWORK });
     await clock.advance(60_000);
     assert.match(probes.trouble() ?? "", /does not answer at all \(and 1 more of 2 peers\)$/);
   });
 
   it("forget who has left, and begin anew with another address", async () => {
     const probes = start(seconds(5));
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     await clock.advance(60_000);
     assert.notEqual(probes.trouble(), null);
     const moved = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.9" });
-    probes.follow([moved]);
-    assert.deepEqual(probes.report()[0]?.ways[0]?.isAnswering, true);
-    probes.follow([]);
-    assert.deepEqual([probes.trouble(), probes.report()], [null, []]);
+    probes.follow({ peers: [moved], network: NETWORK });
+    assert.deepEqual(probes.ways(PEER_A.key)[0]?.isAnswering, true);
+    probes.follow({ peers: [], network: NETWORK });
+    assert.deepEqual([probes.trouble(), probes.ways(PEER_A.key)], [null, []]);
     const before = pinger.sent.length;
     await clock.advance(60_000);
     assert.equal(pinger.sent.length, before);
@@ -160,7 +147,7 @@ describe("probes of peers", () => {
     const peers = Array.from({ length: 300 }, (_, n) => peerNumber(n));
     for (const { attrs, subnet } of peers) answering(attrs.publicIp, subnet.v4.replace("/24", ""));
     const probes = start(seconds(2));
-    probes.follow(peers);
+    probes.follow({ peers, network: NETWORK });
     await clock.advance(20_000);
     // As long as paths are measured one at a time, each takes one packet more.
     const small = pinger.sent.filter(({ size }) => size === 84);
@@ -168,7 +155,7 @@ describe("probes of peers", () => {
     const gaps = small.slice(1).map(({ at }, index) => Math.round(at - (small[index]?.at ?? 0)));
     assert.ok(new Set(gaps).size > 5, "they keep step");
     await clock.advance(0);
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     const from = pinger.sent.length;
     answering(A, A_OVERLAY);
     await clock.advance(600_000);
@@ -187,7 +174,7 @@ describe("probes of peers", () => {
       log,
       onChange: () => {},
     });
-    probes.follow([PEER_A]);
+    probes.follow({ peers: [PEER_A], network: NETWORK });
     running = Promise.resolve();
     const ended = assert.rejects(probes.run(stop.signal), (error) => error === broken);
     await clock.advance(10_000);

@@ -27,7 +27,7 @@ beforeEach(() => {
   tracker = createPeerTracker(clock, events);
 });
 
-const states = () => tracker.peers(() => null).map(({ subnet, state }) => `${subnet} ${state}`);
+const states = () => tracker.peers(() => []).map(({ subnet, state }) => `${subnet} ${state}`);
 /** Long enough after the last time for another look. */
 async function observe(facts: PeerFacts): Promise<void> {
   await clock.advance(seconds(1));
@@ -53,7 +53,7 @@ describe("the peers' states", () => {
   for (const kind of ["route", "neighbour", "fdb"]) {
     it(`are missing, of one peer alone, without its ${kind}`, () => {
       tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], missing: objectOf(PEER_A, kind) });
-      const [a, b] = tracker.peers(() => null);
+      const [a, b] = tracker.peers(() => []);
       assert.equal(a?.state, "missing");
       assert.match(a?.reason ?? "", new RegExp(`^${kind} .* is not in the kernel$`));
       assert.equal(b?.state, "programmed");
@@ -63,7 +63,7 @@ describe("the peers' states", () => {
   it("are missing for all when there is no device", () => {
     tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], trouble: "no device" });
     assert.deepEqual(
-      tracker.peers(() => null).map(({ state, reason }) => [state, reason]),
+      tracker.peers(() => []).map(({ state, reason }) => [state, reason]),
       [
         ["missing", "no device"],
         ["missing", "no device"],
@@ -78,13 +78,13 @@ describe("the peers' states", () => {
     ]);
     tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], departed });
     assert.deepEqual(
-      tracker.peers(() => null).map(({ reason }) => reason),
+      tracker.peers(() => []).map(({ reason }) => reason),
       ["its record is gone", "its record cannot be read"],
     );
   });
 
   it("say since when they are so, and not since when the reason is another", async () => {
-    const since = () => tracker.peers(() => null)[0]?.since;
+    const since = () => tracker.peers(() => [])[0]?.since;
     tracker.observe({ ...NOTHING, peers: [PEER_A], trouble: "one" });
     await clock.advance(seconds(10));
     tracker.observe({ ...NOTHING, peers: [PEER_A], trouble: "two" });
@@ -120,13 +120,22 @@ describe("the peers' states", () => {
     assert.equal(told().at(-1), `a peer has left ${PEER_B.subnet.v4}`);
   });
 
-  it("have the round trip time of whoever measures it", () => {
+  it("have what probes have found out, and the round trip through the overlay if that answers", () => {
+    const way = (over: "underlay" | "overlay", rttSeconds: number, isAnswering = true) => {
+      return { over, address: "10.0.0.1", rttSeconds, lossRatio: 0, pathMtu: 1450, isAnswering };
+    };
     tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B] });
-    const times = tracker.peers((publicIp) => (publicIp === PEER_A.attrs.publicIp ? 0.002 : null));
+    const probes = new Map([
+      [PEER_A.key, [way("underlay", 0.001), way("overlay", 0.002)]],
+      [PEER_B.key, [way("underlay", 0.001), way("overlay", 0.002, false)]],
+    ]);
+    const known = tracker.peers((key) => probes.get(key) ?? []);
     assert.deepEqual(
-      times.map(({ rttSeconds }) => rttSeconds),
-      [0.002, null],
+      known.map(({ rttSeconds }) => rttSeconds),
+      [0.002, 0.001],
     );
+    assert.deepEqual(known[0]?.probes, probes.get(PEER_A.key));
+    assert.deepEqual(tracker.peers(() => [])[0]?.rttSeconds, null);
   });
 });
 
