@@ -8,17 +8,8 @@ import { parseGoBoolean, readGoFlags } from "./cli/go-flags.ts";
 import { type Options, readOptions } from "./cli/options.ts";
 import { type Environment, formatHelp, resolveSettings } from "./cli/program.ts";
 import type { ReadSettingsFiles } from "./cli/service-settings.ts";
-import {
-  asksForJson,
-  formatGroup,
-  formatOverview,
-  formatVerbHelp,
-  listVerbs,
-  matchVerb,
-  parseVerbLine,
-  type VerbCall,
-  type VerbSyntax,
-} from "./cli/verbs.ts";
+import { formatGroup, formatOverview, formatVerbHelp, listVerbs } from "./cli/verb-help.ts";
+import { asksForJson, matchVerb, parseVerbLine, type VerbCall, type VerbSyntax } from "./cli/verbs.ts";
 import { VERSION } from "./version.ts";
 
 export type CommandLine<V extends VerbSyntax> =

@@ -46,8 +46,6 @@ export interface ObservedParts {
   readonly plane: DataPlane | null;
   readonly probes: PeerProbes | null;
   readonly device: LinkName | null;
-  /** The newest round trip to a peer by its public IP; null where nobody measures it, or it does not answer. */
-  readonly rttSeconds: (publicIp: string) => number | null;
 }
 
 export interface Observer {

@@ -129,7 +129,10 @@ describe("check tells the cause in one line", () => {
       await causeOf(FIRST),
       /path-mtu: packets of more than 140\d bytes to 192\.168\.77\.12 .* vanish without a word/,
     );
-    await statusTells(FIRST, /probes: packets of more than 140\d bytes to 192\.168\.77\.12 .* vanish without a word/);
+    await statusTells(
+      FIRST,
+      /^ +probes +packets of more than 140\d bytes to 192\.168\.77\.12 .* vanish without a word/m,
+    );
     await ipBatch(switchNamespace, ["link set h2 mtu 1500"], signal);
     await isFine(FIRST);
   });
@@ -145,7 +148,7 @@ describe("check tells the cause in one line", () => {
     );
     await statusTells(
       FIRST,
-      /probes: 192\.168\.77\.12 .*answers, but not through the overlay: UDP port 8472 is dropped/,
+      /^ +probes +192\.168\.77\.12 .*answers, but not through the overlay: UDP port 8472 is dropped/m,
     );
     const { stdout } = await check(SECOND);
     const [, remedy = ""] = /mend: (nft delete rule .*)/.exec(stdout) ?? [];
@@ -183,7 +186,7 @@ describe("check tells the cause in one line", () => {
       await causeOf(FIRST),
       /^degraded: peers: stale peer: 192\.168\.77\.99 does not answer.* 10\.5\.19\d\.0\/24 was last renewed 23 h 4\d min ago/,
     );
-    await statusTells(FIRST, /probes: 192\.168\.77\.99 .*does not answer at all/);
+    await statusTells(FIRST, /^ +probes +192\.168\.77\.99 .*does not answer at all/m);
     await cluster.on(FIRST, PROGRAM, "release", subnet, "--now", "--force", `--etcd-endpoints=${cluster.endpoint}`);
     await isFine(FIRST);
   });
@@ -191,7 +194,7 @@ describe("check tells the cause in one line", () => {
   it("of an etcd that is down", async () => {
     await cluster.etcd.stop();
     assert.match(await causeOf(FIRST), /^broken: etcd: etcd did not answer .*192\.168\.77\.2:2379/);
-    await statusTells(FIRST, /etcd: .*192\.168\.77\.2:2379/);
+    await statusTells(FIRST, /^ +etcd +\S.*192\.168\.77\.2:2379/m);
     await cluster.etcd.start();
     await isFine(FIRST);
   });

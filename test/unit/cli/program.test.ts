@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { envName, FLAGS, type Flag } from "../../../src/cli/flags.ts";
 import { formatHelp, resolveSettings } from "../../../src/cli/program.ts";
-import { listVerbs } from "../../../src/cli/verbs.ts";
+import { listVerbs } from "../../../src/cli/verb-help.ts";
 import { VERBS } from "../../../src/operator/verbs.ts";
 
 const flags: readonly Flag[] = FLAGS;

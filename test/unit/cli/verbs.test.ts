@@ -2,18 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { FLAGS, type Flag } from "../../../src/cli/flags.ts";
-import {
-  asksForJson,
-  formatGroup,
-  formatOverview,
-  formatVerbHelp,
-  isOn,
-  listVerbs,
-  matchVerb,
-  parseVerbLine,
-  textOf,
-  type VerbCall,
-} from "../../../src/cli/verbs.ts";
+import { formatGroup, formatOverview, formatVerbHelp, listVerbs } from "../../../src/cli/verb-help.ts";
+import { asksForJson, isOn, matchVerb, parseVerbLine, textOf, type VerbCall } from "../../../src/cli/verbs.ts";
 import { VERBS } from "../../../src/operator/verbs.ts";
 
 function match(line: string) {

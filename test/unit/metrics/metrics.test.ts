@@ -4,11 +4,20 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { expose } from "../../../src/metrics/exposition.ts";
 import { metricFamilies } from "../../../src/metrics/families.ts";
-import type { DaemonStatus } from "../../../src/status/snapshot.ts";
+import type { DaemonStatus, ProbeStatus } from "../../../src/status/snapshot.ts";
 import { peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
 
 const textOf = (changes: Partial<DaemonStatus> = {}, peers = false) =>
   expose(metricFamilies(snapshotOf(changes), { peers }));
+
+const PROBE: ProbeStatus = {
+  over: "overlay",
+  address: "10.5.7.0",
+  rttSeconds: 0.002,
+  lossRatio: 0.05,
+  pathMtu: 1450,
+  isAnswering: true,
+};
 
 /** The value of a series, as it stands in the text; null when there is none. */
 function seriesIn(text: string, series: string): number | null {
@@ -94,14 +103,17 @@ describe("metrics", () => {
     const lines = (text: string) => text.split("\n").filter((line) => !line.startsWith("#")).length;
     assert.equal(lines(await textOf({ peers: many })), lines(await textOf()));
     const peers = [
-      peerStatusOf("10.5.7.0/24", "192.168.64.3", { rttSeconds: 0.002 }),
+      peerStatusOf("10.5.7.0/24", "192.168.64.3", { probes: [PROBE] }),
       peerStatusOf("10.5.9.0/24", "192.168.64.4", { state: "missing" }),
     ];
     const text = await textOf({ peers }, true);
     assert.equal(seriesIn(text, 'flannel_peer_programmed{subnet="10.5.7.0/24",public_ip="192.168.64.3"}'), 1);
     assert.equal(seriesIn(text, 'flannel_peer_programmed{subnet="10.5.9.0/24",public_ip="192.168.64.4"}'), 0);
     assert.equal(
-      seriesIn(text, 'flannel_peer_probe_rtt_seconds{subnet="10.5.7.0/24",public_ip="192.168.64.3"}'),
+      seriesIn(
+        text,
+        'flannel_peer_probe_rtt_seconds{subnet="10.5.7.0/24",public_ip="192.168.64.3",over="overlay",to="10.5.7.0"}',
+      ),
       0.002,
     );
   });
@@ -133,7 +145,7 @@ describe("docs/metrics.md", () => {
     const { store } = snapshotOf();
     const seconds = { buckets: [], count: 0, sum: 0 };
     const whole = snapshotOf({
-      peers: [peerStatusOf("10.5.7.0/24", "192.168.64.3", { rttSeconds: 1 })],
+      peers: [peerStatusOf("10.5.7.0/24", "192.168.64.3", { probes: [PROBE] })],
       datapath: {
         attached: "flannel0",
         features: { on: ["TSO"], off: [] },
