@@ -31,9 +31,9 @@ export interface FollowUnderlayDeps {
   readonly kernel: Pick<KernelNet, "hints">;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Chooses as at the start. Throws `interface.not-found`. */
+  /** Chooses as at the start. Throws `interface.not-found` and `netlink.errno`. */
   readonly choose: (signal: AbortSignal) => Promise<Underlay>;
-  /** Why a choice must not be followed, as a phrase; null when it may be. May take its time. */
+  /** Why a choice must not be followed, as a phrase; null when it may be. May take its time. Throws `netlink.errno`. */
   readonly objection: (next: Underlay, signal: AbortSignal) => Promise<string | null>;
   /** Another underlay is in force, or the trouble is another. */
   readonly onChange: () => void;
@@ -118,7 +118,7 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
   };
   /** Returns after which time to look again at the latest. */
   const look = async (signal: AbortSignal) => {
-    const choice = await attempt(deps, signal);
+    const choice = await attempt(() => deps.choose(signal));
     if (typeof choice === "string") return refuse(choice);
     if (changesOfUnderlay(underlay, choice).length === 0) return refuse(null);
     const now = clock.monotonic();
@@ -127,16 +127,16 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
     const settle = choice.link === underlay.link ? SETTLE : SETTLE_OTHER_LINK;
     const left = candidate.since + settle - now;
     if (left > 0) return seconds(left / 1000);
-    const objection = lossOf(underlay, choice) ?? (await deps.objection(choice, signal));
+    const objection = lossOf(underlay, choice) ?? (await attempt(() => deps.objection(choice, signal)));
     return objection === null ? follow(choice) : refuse(objection);
   };
   return { look, underlay: () => underlay, former: () => former, trouble: () => trouble };
 }
 
-/** A choice, or why there is none. */
-async function attempt({ choose }: FollowUnderlayDeps, signal: AbortSignal): Promise<Underlay | string> {
+/** What was asked for, or why it cannot be told now: links that change while they are read are looked at again. */
+async function attempt<T>(ask: () => Promise<T>): Promise<T | string> {
   try {
-    return await choose(signal);
+    return await ask();
   } catch (error) {
     if (isError(error, "interface.not-found") || isError(error, "netlink.errno")) return error.message;
     throw error;

@@ -20,7 +20,7 @@ function start() {
   const kernel = createFakeKernel(bareHost("192.168.64.2"));
   const stop = new AbortController();
   let choice: Underlay | null = FIRST;
-  let objection: string | null = null;
+  let objection: () => string | null = () => null;
   let changes = 0;
   let looks = 0;
   const follower = createUnderlayFollower(FIRST, {
@@ -32,7 +32,7 @@ function start() {
       if (choice) return { ...choice };
       throw new FlannelError("interface.not-found", { reason: "eth0 is gone", existing: [] });
     },
-    objection: async () => objection,
+    objection: async () => objection(),
     onChange: () => {
       changes += 1;
     },
@@ -45,7 +45,13 @@ function start() {
     changes: () => changes,
     looks: () => looks,
     object(reason: string | null) {
-      objection = reason;
+      objection = () => reason;
+    },
+    /** The objection cannot be told. */
+    refuses(error: unknown) {
+      objection = () => {
+        throw error;
+      };
     },
     /** Nobody says so. */
     becomes(next: Underlay) {
@@ -166,5 +172,20 @@ describe("following the underlay", () => {
     await host.clock.advance(2000);
     assert.equal(host.follower.underlay().publicIp, "192.168.64.3");
     assert.equal(host.follower.trouble(), null);
+  });
+
+  it("keeps the last choice while the kernel will not say whether the next may be followed", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    const busy = new FlannelError("netlink.errno", { op: "dump links", errno: "EINTR", message: null });
+    host.refuses(busy);
+    await host.turns(MOVED);
+    await host.clock.advance(5000);
+    assert.equal(host.follower.underlay(), FIRST);
+    assert.equal(host.follower.trouble(), busy.message);
+    host.object(null);
+    await host.turns(MOVED);
+    await host.clock.advance(5000);
+    assert.equal(host.follower.underlay().publicIp, "192.168.64.3");
   });
 });
