@@ -64,7 +64,11 @@ export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
     return socket;
   };
   // Now and not with the first packet, so that a missing privilege is told at once.
-  socketOf("ipv4");
+  try {
+    socketOf("ipv4");
+  } catch (error) {
+    throw describeOpenError(error);
+  }
   let last = 0;
   const nextSequence = () => {
     do last = (last + 1) & 0xffff;
@@ -77,13 +81,18 @@ export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
       const family = icmpFamilyOf(to);
       const sequence = nextSequence();
       const request = encodeEchoRequest(family, { id, sequence }, size);
-      const socket = socketOf(family);
       using timer = childSignal(signal);
       try {
         return await new Promise<PingOutcome>((settle, fail) => {
           waiting.set(sequence, { to, settle, sentAt: deps.clock.monotonic() });
           deps.clock.sleep(limit, timer.signal).then(() => settle({ kind: "silent" }), fail);
-          socket.send(request, 0, request.length, to, (error) => error && settle(unsent(error)));
+          const after = (error: Error | null) => error && settle(unsent(error));
+          try {
+            socketOf(family).send(request, 0, request.length, to, after);
+          } catch (error) {
+            // The host has no IPv6, or too many files are open: the next one may be sent.
+            settle(unsent(error));
+          }
         });
       } finally {
         waiting.delete(sequence);
@@ -116,9 +125,10 @@ function hear(news: EchoNews, from: string, waiting: ReadonlyMap<number, Waiting
 type PingTime = Extract<PingOutcome, { kind: "reply" }>["rtt"];
 
 /** glibc: the texts of strerror(3); the package keeps nothing else. */
-function unsent(error: Error): PingOutcome {
-  if (error.message === "Message too long") return { kind: "too-big", mtu: null, from: null };
-  return { kind: "unsent", reason: error.message.toLowerCase() };
+function unsent(error: unknown): PingOutcome {
+  const text = messageOf(error);
+  if (text === "Message too long") return { kind: "too-big", mtu: null, from: null };
+  return { kind: "unsent", reason: text.toLowerCase() };
 }
 
 async function loadRawSocket(): Promise<typeof import("raw-socket")> {
@@ -132,18 +142,23 @@ async function loadRawSocket(): Promise<typeof import("raw-socket")> {
 
 function openSocket(family: IcmpFamily, createSocket: typeof import("raw-socket").createSocket): Socket {
   const { protocol, addressFamily, level, mtuDiscover, filterLevel } = FAMILIES[family];
+  const socket = createSocket({ protocol, addressFamily, bufferSize: MESSAGE_BYTES });
   try {
-    const socket = createSocket({ protocol, addressFamily, bufferSize: MESSAGE_BYTES });
     socket.setOption(level, mtuDiscover, PMTUDISC_PROBE);
     const filter = filterOf(family);
     socket.setOption(filterLevel, FILTER, filter, filter.length);
     return socket;
   } catch (error) {
-    if (messageOf(error) === "Operation not permitted") {
-      throw new FlannelError("privilege.missing", { capability: "CAP_NET_RAW" });
-    }
-    throw new FlannelError("native.unavailable", { path: "raw-socket.node", reason: messageOf(error) });
+    socket.close();
+    throw error;
   }
+}
+
+function describeOpenError(error: unknown): FlannelError {
+  if (messageOf(error) === "Operation not permitted") {
+    return new FlannelError("privilege.missing", { capability: "CAP_NET_RAW" });
+  }
+  return new FlannelError("native.unavailable", { path: "raw-socket.node", reason: messageOf(error) });
 }
 
 /** Kernel: a bit for each type that is not wanted; 32 types with IPv4, 256 with IPv6, in words of the machine's order. */

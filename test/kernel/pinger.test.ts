@@ -88,6 +88,26 @@ describe("the pinger", { skip: whyNotHere() }, () => {
     assert.deepEqual(outcome, { kind: "unreachable", reason: "forbidden by an administrator", from: "10.9.1.1" });
   });
 
+  it("does not send while no socket can be had, and does so later", () => {
+    const script = `import { closeSync, openSync } from "node:fs";
+      const [{ openRawPinger }, { systemClock }, { systemRandom }] = await Promise.all(
+        ["icmp/raw-pinger", "base/clock", "base/random"].map((name) => import("${import.meta.dirname}/../../src/" + name + ".js")));
+      const pinger = await openRawPinger({ clock: systemClock, random: systemRandom });
+      const ping = async () => console.log(JSON.stringify(await pinger.ping("fd00::2", 84, 10_000, new AbortController().signal)));
+      const open = [];
+      try { for (;;) open.push(openSync("/dev/null")); } catch {}
+      const first = ping();
+      for (const one of open) closeSync(one);
+      await first;
+      await ping();
+      pinger[Symbol.dispose]();`;
+    const limited = ["--nofile=100", process.execPath, "--input-type=module", "-e", script];
+    const { stdout, stderr } = spawnSync("prlimit", limited, { encoding: "utf8" });
+    const [first, second] = stdout.split("\n");
+    assert.equal(first, '{"kind":"unsent","reason":"too many open files"}', stderr);
+    assert.match(second ?? "", /^{"kind":"reply"/, stderr);
+  });
+
   it("that may not be opened says which right is missing", () => {
     const script = `import("${import.meta.dirname}/../../src/icmp/raw-pinger.js").then(({ openRawPinger }) =>
       openRawPinger({ clock: null, random: { integer: () => 1 } })).catch((error) => console.log(error.code, error.message))`;
