@@ -53,7 +53,7 @@ export async function gatherFacts(call: VerbCall, ports: OperatorPorts, signal: 
   const leases = store.known ? store.value.list.leases : [];
   const peers = await gatherPeers(
     leases,
-    { own: addresses, subnet: subnetFile.subnet, links },
+    { own: addresses, subnet: subnetFile.subnet, links, families: config.families },
     { call, ports, kernel },
     signal,
   );

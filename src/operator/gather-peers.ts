@@ -3,7 +3,7 @@
 
 import { seconds } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
-import { type Ipv4, NO_IPV4, type Prefix4 } from "../base/ip.ts";
+import { type Family, type Ipv4, NO_IPV4, type Prefix4 } from "../base/ip.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { type Facts, NO_IPV4_NETWORK, type PeerFacts } from "../check/facts.ts";
 import { isFlannel } from "../check/interface-checks.ts";
@@ -19,6 +19,8 @@ export interface SelfView {
   readonly own: readonly Ipv4[];
   readonly subnet: Prefix4 | null;
   readonly links: readonly Link[];
+  /** Of the network. */
+  readonly families: readonly Family[];
 }
 
 interface PeerDeps {
@@ -55,7 +57,12 @@ export async function gatherPeers(
   const hasDevice = self.links.some(({ name, type }) => isFlannel(name) && type !== "other");
   const look = async (lease: Lease, scope: AbortSignal): Promise<PeerFacts> => ({
     ...(await wayTo(lease, deps, scope)),
-    ways: await lookAtPeer(lease, { ...LOOK, hasDevice }, { pinger, kernel: deps.kernel }, scope),
+    ways: await lookAtPeer(
+      lease,
+      { ...LOOK, hasDevice, families: self.families },
+      { pinger, kernel: deps.kernel },
+      scope,
+    ),
     term: null,
   });
   return { peers: await withTerms(await mapInParallel(sample, AT_ONCE, look, signal), deps, signal), unpinged: null };

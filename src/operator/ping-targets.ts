@@ -1,9 +1,8 @@
 // Which peers a word means: a host's public IP, the id of a node or the beginning of it, a subnet, or any address in one.
 // Pure.
 
-import { publicIpOf } from "../backends/peer-addresses.ts";
 import { type Ipv4, type Prefix4, parseIpv4, parsePrefix4, prefix4Contains } from "../base/ip.ts";
-import { hasIpv4, type Lease } from "../subnet/lease.ts";
+import { hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
 
 export type Targets =
   | { readonly kind: "found"; readonly peers: readonly Lease[] }
@@ -16,7 +15,7 @@ const SHORTEST_ID = 4;
 /** `word` null means all but this host itself, whose addresses are `own`. */
 export function chooseTargets(leases: readonly Lease[], word: string | null, own: readonly string[]): Targets {
   const isSelf = ({ attrs, subnet }: Lease) =>
-    own.includes(publicIpOf(attrs)) || own.includes(subnet.v4.slice(0, subnet.v4.indexOf("/")));
+    own.includes(hostIp(attrs)) || own.includes(subnet.v4.slice(0, subnet.v4.indexOf("/")));
   if (word === null) {
     const peers = leases.filter((lease) => !isSelf(lease));
     if (peers.length > 0) return { kind: "found", peers };

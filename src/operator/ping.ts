@@ -1,14 +1,16 @@
 // The command `ping`: whether peers answer on the underlay and through the overlay, how fast, and how large packets get
 // there. It needs the right to send ICMP, and looks at routes and devices to know how large a packet may be.
 
-import { describePeer, publicIpOf } from "../backends/peer-addresses.ts";
+import { describePeer } from "../backends/peer-addresses.ts";
 import { seconds } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
+import type { Family } from "../base/ip.ts";
 import type { Json } from "../base/json.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { integerOf, isOn, type VerbCall } from "../cli/verbs.ts";
 import { judgePeer, type PeerJudgement, type PeerView, VERDICTS, worst } from "../icmp/peer-report.ts";
-import { describeSubnet, type Lease } from "../subnet/lease.ts";
+import { describeSubnet, hostIp, type Lease } from "../subnet/lease.ts";
+import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
 import { backendName } from "./lease-report.ts";
 import { lookAtStore } from "./look.ts";
@@ -19,26 +21,29 @@ import { createProgress } from "./progress.ts";
 import { withStore } from "./session.ts";
 import type { OperatorPorts, Screen } from "./verb.ts";
 
+const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 /** Hosts at a time, each with one packet on its way. */
 const AT_ONCE = 64;
 
 export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const word = wordOf(call);
   const limit = seconds(integerOf(call, "wait", 1, 60));
-  const options = { count: integerOf(call, "count", 1, 100), limit, hasDevice: true };
+  const count = integerOf(call, "count", 1, 100);
   using pinger = await ports.openPinger();
   using kernel = await ports.openKernel();
   const { config, leases } = await withStore(call, ports, async (store) => {
     const { view, list } = await lookAtStore(store, signal);
     return { config: view.config && checkConfig(view.config.text), leases: list.leases };
   });
-  const { interfaces } = await kernel.underlayFacts(["ipv4", "ipv6"], signal);
+  const { interfaces } = await kernel.underlayFacts(FAMILIES, signal);
   const own = interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => `${ip}`));
   const targets = chooseTargets(leases, word, own);
   if (targets.kind === "none")
     throw new FlannelError("request.refused", { reason: targets.reason, hint: targets.hint });
   const port = config?.kind === "valid" ? config.settings["Port"] : null;
   const carrier = typeof port === "number" ? `UDP port ${port}` : null;
+  const families = config?.kind === "valid" ? familiesOf(config.network) : FAMILIES;
+  const options = { count, limit, hasDevice: true, families };
   const total = targets.peers.length;
   const progress = createProgress((done) => `pinged ${done} of ${total} peers`, total, ports);
   const look = async (peer: Lease, scope: AbortSignal): Promise<Pinged> => {
@@ -71,7 +76,7 @@ function printReport(out: Screen, pinged: readonly Pinged[]): void {
   const rows = pinged.flatMap(({ peer, ways }) =>
     ways.map(({ over, to, rtt, sent, received, path }) => [
       describeSubnet(peer.subnet),
-      publicIpOf(peer.attrs),
+      hostIp(peer.attrs),
       over,
       to,
       rtt === null ? "-" : `${formatMillis(rtt)} ms`,

@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from "node:test";
 import { FlannelError } from "../../../src/base/errors.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
 import { chooseTargets } from "../../../src/operator/ping-targets.ts";
+import { dualLease, hostNumber } from "../../support/dual-stack.ts";
 import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
 import { interfaceOf, OWN, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
 
@@ -103,6 +104,20 @@ describe("ping", () => {
     const { status, out } = await ping("192.168.77.12");
     assert.equal(status, 0, out);
     assert.match(out, /underlay .* 1400$/m);
+  });
+
+  it("asks those addresses alone that the network has, whatever is left in the records", async () => {
+    const dual = dualLease(hostNumber(2, { publicIp: "192.168.77.12" }));
+    desk.store.write(recordsOf([OWN, dual]));
+    const addresses = async () => {
+      const { peers } = JSON.parse((await ping("fd77::2", "--json", "--count=1")).out);
+      return peers[0].ways.map(({ over, address }: Record<string, string>) => `${over} ${address}`);
+    };
+    assert.deepEqual(await addresses(), ["underlay 192.168.77.12", "overlay 10.5.2.0"]);
+    desk.store.writeConfig(
+      '{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00:5::/48", "Backend": {"Type": "vxlan"}}',
+    );
+    assert.deepEqual(await addresses(), ["underlay fd77::2", "overlay fd00:5:0:2::"]);
   });
 
   it("refuses a word that is nobody, and a line that says nothing or too much", async () => {
