@@ -2,8 +2,7 @@
 // no more than the overlay's largest packet needs.
 
 import { type PeerAddress, peerAddresses } from "./backends/peer-addresses.ts";
-import type { Ip } from "./base/ip.ts";
-import { icmpFamilyOf } from "./icmp/echo.ts";
+import { familyOf, type Ip } from "./base/ip.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { Lease } from "./subnet/lease.ts";
 
@@ -34,5 +33,5 @@ export async function waysTo(
 }
 
 function overheadOf({ attrs }: Lease, outer: Ip): number {
-  return OVERHEAD[attrs.backendType === "vxlan" ? "vxlan" : "udp"][icmpFamilyOf(outer)];
+  return OVERHEAD[attrs.backendType === "vxlan" ? "vxlan" : "udp"][familyOf(outer)];
 }

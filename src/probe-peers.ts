@@ -115,7 +115,7 @@ export function createPeerProbes(interval: Millis, deps: ProbeDeps): PeerProbes 
   };
   return {
     follow({ peers, network }) {
-      carrier = carrierOf(network);
+      carrier = carrierNameOf(network);
       probed = new Map(peers.map((lease) => [lease.key, keep(probed.get(lease.key), lease)]));
       for (const key of troubled.keys()) if (!probed.has(key)) troubled.delete(key);
     },
@@ -223,7 +223,7 @@ function judge({ lease, ways }: Probed, carrier: string | null): PeerJudgement {
 }
 
 /** What carries the overlay, for people. */
-function carrierOf({ backend }: NetworkConfig): string | null {
+function carrierNameOf({ backend }: NetworkConfig): string | null {
   const port = backendSettings(backend)["Port"];
   return typeof port === "number" ? `UDP port ${port}` : null;
 }

@@ -1,9 +1,7 @@
 // ICMP echo messages as bytes, of both families. Pure. Only what is about our own requests is decoded; a raw socket hears
 // every ICMP message of the host.
 
-import type { Ip } from "../base/ip.ts";
-
-export type IcmpFamily = "ipv4" | "ipv6";
+import type { Family } from "../base/ip.ts";
 
 /** Which request a message is about. */
 export interface EchoId {
@@ -20,7 +18,7 @@ export type EchoNews = EchoId &
   );
 
 /** Of the IP header, without options. */
-export const HEADER: Readonly<Record<IcmpFamily, number>> = { ipv4: 20, ipv6: 40 };
+export const HEADER: Readonly<Record<Family, number>> = { ipv4: 20, ipv6: 40 };
 const ICMP_HEADER = 8;
 
 /** RFC 792, RFC 4443 */
@@ -32,12 +30,12 @@ const FRAGMENTATION_NEEDED = 4;
 const PACKET_TOO_BIG = 2;
 
 /** What is let through to us, for a socket's filter. */
-export const HEARD: Readonly<Record<IcmpFamily, readonly number[]>> = {
+export const HEARD: Readonly<Record<Family, readonly number[]>> = {
   ipv4: [TYPES.ipv4.reply, TYPES.ipv4.unreachable, TYPES.ipv4.exceeded],
   ipv6: [TYPES.ipv6.reply, TYPES.ipv6.unreachable, PACKET_TOO_BIG, TYPES.ipv6.exceeded],
 };
 
-const REASONS: Readonly<Record<IcmpFamily, Readonly<Record<number, string>>>> = {
+const REASONS: Readonly<Record<Family, Readonly<Record<number, string>>>> = {
   ipv4: {
     0: "network unreachable",
     1: "host unreachable",
@@ -56,12 +54,8 @@ const REASONS: Readonly<Record<IcmpFamily, Readonly<Record<number, string>>>> = 
   },
 };
 
-export function icmpFamilyOf(ip: Ip): IcmpFamily {
-  return ip.includes(":") ? "ipv6" : "ipv4";
-}
-
 /** The ICMP message of a packet of `size` bytes, IP header included. The kernel fills in the checksum of ICMPv6. */
-export function encodeEchoRequest(family: IcmpFamily, { id, sequence }: EchoId, size: number): Buffer {
+export function encodeEchoRequest(family: Family, { id, sequence }: EchoId, size: number): Buffer {
   const message = Buffer.alloc(Math.max(size - HEADER[family], ICMP_HEADER));
   message[0] = TYPES[family].request;
   message.writeUInt16BE(id, 4);
@@ -82,7 +76,7 @@ export function checksum(bytes: Buffer): number {
  * Null for what is about no echo request, or too short. Kernel: a raw socket gives the IP header with IPv4, and not with
  * IPv6.
  */
-export function decodeEchoNews(family: IcmpFamily, packet: Buffer): EchoNews | null {
+export function decodeEchoNews(family: Family, packet: Buffer): EchoNews | null {
   const icmp = family === "ipv4" ? packet.subarray(headerLength(packet)) : packet;
   if (icmp.length < ICMP_HEADER) return null;
   const [type = -1, code = -1] = icmp;
@@ -99,7 +93,7 @@ export function decodeEchoNews(family: IcmpFamily, packet: Buffer): EchoNews | n
 }
 
 /** The request that an error message quotes. */
-function requestWithin(family: IcmpFamily, quoted: Buffer): EchoId | null {
+function requestWithin(family: Family, quoted: Buffer): EchoId | null {
   const icmp = quoted.subarray(family === "ipv4" ? headerLength(quoted) : HEADER.ipv6);
   return icmp.length >= ICMP_HEADER && icmp[0] === TYPES[family].request ? echoIdOf(icmp) : null;
 }

@@ -4,10 +4,10 @@
 import type { Socket } from "raw-socket";
 import type { Clock } from "../base/clock.ts";
 import { FlannelError, messageOf } from "../base/errors.ts";
-import type { Ip } from "../base/ip.ts";
+import { type Family, familyOf, type Ip } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
 import { childSignal } from "../base/signals.ts";
-import { decodeEchoNews, type EchoNews, encodeEchoRequest, HEARD, type IcmpFamily, icmpFamilyOf } from "./echo.ts";
+import { decodeEchoNews, type EchoNews, encodeEchoRequest, HEARD } from "./echo.ts";
 import type { Pinger, PingOutcome } from "./pinger.ts";
 
 export interface RawPingerDeps {
@@ -15,7 +15,7 @@ export interface RawPingerDeps {
   readonly random: Random;
 }
 
-interface Family {
+interface FamilySocket {
   readonly protocol: number;
   readonly addressFamily: 1 | 2;
   /** Socket options, as linux/in.h and linux/in6.h number them. */
@@ -24,7 +24,7 @@ interface Family {
   readonly filterLevel: number;
 }
 
-const FAMILIES: Readonly<Record<IcmpFamily, Family>> = {
+const FAMILIES: Readonly<Record<Family, FamilySocket>> = {
   // IPPROTO_ICMP; IPPROTO_IP, IP_MTU_DISCOVER; SOL_RAW
   ipv4: { protocol: 1, addressFamily: 1, level: 0, mtuDiscover: 10, filterLevel: 255 },
   // IPPROTO_ICMPV6; IPPROTO_IPV6, IPV6_MTU_DISCOVER; SOL_ICMPV6
@@ -49,8 +49,8 @@ export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
   const { createSocket } = await loadRawSocket();
   const id = deps.random.integer(1, 0xffff);
   const waiting = new Map<number, Waiting>();
-  const sockets = new Map<IcmpFamily, Socket>();
-  const socketOf = (family: IcmpFamily) => {
+  const sockets = new Map<Family, Socket>();
+  const socketOf = (family: Family) => {
     const known = sockets.get(family);
     if (known) return known;
     const socket = openSocket(family, createSocket);
@@ -78,7 +78,7 @@ export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
   return {
     async ping(to, size, limit, signal) {
       signal.throwIfAborted();
-      const family = icmpFamilyOf(to);
+      const family = familyOf(to);
       const sequence = nextSequence();
       const request = encodeEchoRequest(family, { id, sequence }, size);
       using timer = childSignal(signal);
@@ -140,7 +140,7 @@ async function loadRawSocket(): Promise<typeof import("raw-socket")> {
   }
 }
 
-function openSocket(family: IcmpFamily, createSocket: typeof import("raw-socket").createSocket): Socket {
+function openSocket(family: Family, createSocket: typeof import("raw-socket").createSocket): Socket {
   const { protocol, addressFamily, level, mtuDiscover, filterLevel } = FAMILIES[family];
   const socket = createSocket({ protocol, addressFamily, bufferSize: MESSAGE_BYTES });
   try {
@@ -162,7 +162,7 @@ function describeOpenError(error: unknown): FlannelError {
 }
 
 /** Kernel: a bit for each type that is not wanted; 32 types with IPv4, 256 with IPv6, in words of the machine's order. */
-function filterOf(family: IcmpFamily): Buffer {
+function filterOf(family: Family): Buffer {
   const words = new Uint32Array(family === "ipv4" ? 1 : 8).fill(0xffff_ffff);
   for (const type of HEARD[family]) words[type >> 5] = (words[type >> 5] ?? 0) & ~(1 << (type & 31));
   return Buffer.from(words.buffer);

@@ -3,8 +3,9 @@
 
 import { type Millis, millis } from "../../src/base/brand.ts";
 import type { Clock } from "../../src/base/clock.ts";
+import { familyOf } from "../../src/base/ip.ts";
 import { withDeadline } from "../../src/base/signals.ts";
-import { HEADER, icmpFamilyOf } from "../../src/icmp/echo.ts";
+import { HEADER } from "../../src/icmp/echo.ts";
 import type { Pinger, PingOutcome } from "../../src/icmp/pinger.ts";
 
 export interface FakePath {
@@ -41,7 +42,7 @@ export function createFakePinger(clock: Clock): FakePinger {
     },
     async ping(to, size, limit, signal) {
       signal.throwIfAborted();
-      const bytes = Math.max(size, HEADER[icmpFamilyOf(to)] + ICMP_HEADER);
+      const bytes = Math.max(size, HEADER[familyOf(to)] + ICMP_HEADER);
       sent.push({ to, size: bytes, at: clock.monotonic() });
       const count = sent.filter((one) => one.to === to).length;
       const outcome = outcomeOf(paths.get(to), bytes, count);

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { checksum, decodeEchoNews, encodeEchoRequest, HEADER, type IcmpFamily } from "../../../src/icmp/echo.ts";
+import type { Family } from "../../../src/base/ip.ts";
+import { checksum, decodeEchoNews, encodeEchoRequest, HEADER } from "../../../src/icmp/echo.ts";
 
 const ID = { id: 0x1234, sequence: 7 };
-const FAMILIES: readonly IcmpFamily[] = ["ipv4", "ipv6"];
+const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
 /** As it arrives at a raw socket: with the IP header of IPv4. */
-function received(family: IcmpFamily, icmp: Buffer, options = 0): Buffer {
+function received(family: Family, icmp: Buffer, options = 0): Buffer {
   if (family === "ipv6") return icmp;
   const header = Buffer.alloc(20 + options);
   header[0] = 0x40 | (header.length / 4);
@@ -15,12 +16,12 @@ function received(family: IcmpFamily, icmp: Buffer, options = 0): Buffer {
 }
 
 /** The start of the packet that an error is about. */
-function quoted(family: IcmpFamily): Buffer {
+function quoted(family: Family): Buffer {
   const request = encodeEchoRequest(family, ID, 84);
   return family === "ipv4" ? received("ipv4", request) : Buffer.concat([Buffer.alloc(40), request]);
 }
 
-function error(family: IcmpFamily, type: number, code: number, mtu = 0): Buffer {
+function error(family: Family, type: number, code: number, mtu = 0): Buffer {
   const head = Buffer.alloc(8);
   head[0] = type;
   head[1] = code;
@@ -61,7 +62,7 @@ describe("what a raw socket hears", () => {
   });
 
   it("is why a packet did not get there", () => {
-    const reasonOf = (family: IcmpFamily, type: number, code: number) => {
+    const reasonOf = (family: Family, type: number, code: number) => {
       const news = decodeEchoNews(family, error(family, type, code));
       return news?.kind === "unreachable" ? news.reason : news;
     };
