@@ -1,5 +1,5 @@
 // Between the parts of the daemon and whoever asks about it: hears of each plan and each pass, keeps in which state the
-// peers are, and hands the parts' numbers to the collector. Nothing depends on it.
+// peers are, and hands the parts' numbers to the collector. Nothing that is done to the host depends on it.
 
 import type { NetworkView } from "./backends/backend.ts";
 import type { Options } from "./cli/options.ts";
@@ -72,8 +72,7 @@ export function createObserver(learned: Learned, options: Options, means: Means)
   const look = () => {
     tellChecks(means.board.readiness());
     if (parts === null || view === null) return;
-    const { trouble } = parts.reconciler.status();
-    propagation.passed(trouble === null);
+    propagation.passed(isThere(parts.reconciler));
     observePeers(parts, view, leftOut, tracker);
   };
   return {
@@ -105,6 +104,12 @@ export function createObserver(learned: Learned, options: Options, means: Means)
   };
 }
 
+/** All that is wanted. What is still to be removed, and cannot be, keeps no packet from its peer. */
+function isThere(reconciler: Reconciler): boolean {
+  const { own, isStale } = reconciler.status();
+  return !isStale && own === null && reconciler.missing().length === 0;
+}
+
 function observePeers(
   { keeper, reconciler, plane }: ObservedParts,
   { peers }: NetworkView,
@@ -112,9 +117,9 @@ function observePeers(
   tracker: PeerTracker,
 ): void {
   const missing = reconciler.missing();
-  const { own, trouble } = reconciler.status();
-  // The kernel could not be read: what is known of the peers is as old as the last pass.
-  if (trouble !== null && own === null && missing.length === 0) return;
+  const { own, isStale } = reconciler.status();
+  // What is known of the peers is as old as the last pass, and says nothing of those of this view.
+  if (isStale && own === null) return;
   const { leases } = keeper.table();
   const departed = keeper.departed();
   tracker.observe({ peers, departed, missing, trouble: own ?? plane?.trouble() ?? null, leftOut, leases });

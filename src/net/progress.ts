@@ -20,6 +20,8 @@ export interface ReconcileStatus {
   readonly own: string | null;
   /** Why the last pass left the kernel different from the plan; null when it is as planned. */
   readonly trouble: string | null;
+  /** The kernel could not be read since: the rest is as old as the last pass. */
+  readonly isStale: boolean;
   /** What another agent keeps undoing, which is therefore looked at less often; null when nobody does. */
   readonly contested: string | null;
   /** Operations applied since the start, and those of them that undid what somebody else did. */
@@ -34,6 +36,7 @@ const BEFORE_FIRST_PASS: ReconcileStatus = {
   wanted: 0,
   own: "nothing is programmed yet",
   trouble: "nothing is programmed yet",
+  isStale: false,
   contested: null,
   applied: 0,
   repaired: 0,
@@ -127,7 +130,7 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       agenda = { ...agenda, readAt: clock.monotonic() + (retry(true) ?? options.retryMax), unverifiedSince: null };
       knowledge = { ...knowledge, certain: false };
       if (status.trouble !== reason) log.warn("cannot read the kernel's state", { reason });
-      status = { ...status, trouble: reason };
+      status = { ...status, trouble: reason, isStale: true };
     },
   };
 }
@@ -155,6 +158,7 @@ function statusAfter(status: ReconcileStatus, result: PassResult, passes: number
     passes,
     wanted: result.plan.want.length,
     trouble: troubleOf(result),
+    isStale: false,
     applied: status.applied + doneOf(result).length,
     repaired: status.repaired + repairs.length,
     repairedKinds: countKinds(

@@ -9,7 +9,7 @@ export interface Propagation {
   changed(): void;
   /** A plan was made of all that was told. */
   planned(): void;
-  /** A pass has ended; `inSync` when the kernel is as planned. */
+  /** A pass has ended; `inSync` when all that is planned is in the kernel. */
   passed(inSync: boolean): void;
   read(): Histogram;
 }
