@@ -41,7 +41,8 @@ export async function lockInstance(
     if (lock) return lock;
     holder = native.lockHolder(name);
     if (holder.pid < 0) continue;
-    isDaemon = holder.pid === 0 || (await mayChangeNetwork(holder.pid));
+    // A process of another container has no number here: its user must do.
+    isDaemon = holder.pid === 0 ? isTrusted(holder.uid) : await mayChangeNetwork(holder.pid);
   }
   const { pid, uid } = holder;
   if (isDaemon ?? isTrusted(uid)) throw new FlannelError("instance.running", { prefix, pid: Math.max(pid, 0) });

@@ -42,6 +42,12 @@ describe("the lock against a second daemon", () => {
     await assert.rejects(start([0], () => assert.fail()).lock(), /a process of another container/);
   });
 
+  it("is not believed when it is that of a user of another container who is no daemon's", async () => {
+    const host = start([0], () => assert.fail(), 1000);
+    using _lock = await host.lock();
+    assert.deepEqual([host.log.lines[0]?.level, host.log.lines[0]?.fields.pid], ["warn", 0]);
+  });
+
   it("is tried again when its holder ends meanwhile", async () => {
     assert.equal(await start([-1, 77, null], () => null).lock(), LOCK);
   });
