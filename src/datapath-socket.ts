@@ -66,7 +66,10 @@ export function openDatapathSocket(
       }
       if (next) return true;
       trouble = null;
-      if (isDeepStrictEqual(current.options, options)) return false;
+      if (isDeepStrictEqual(current.options, options)) {
+        complaint.settle();
+        return false;
+      }
       try {
         next = openOne(options);
         complaint.settle();

@@ -155,6 +155,23 @@ describe("the socket of the data plane", () => {
     assert.equal(plane.socketTrouble(), null);
   });
 
+  it("is well again when the address comes back that it has", async () => {
+    await run();
+    datapath.openError = "EADDRNOTAVAIL";
+    for (let time = 0; time < 2; time++) {
+      follow(udpView({ underlay: moved }));
+      plane.check();
+      await clock.advance(1000);
+      follow(udpView());
+      plane.check();
+      await clock.advance(200_000);
+    }
+    assert.equal(plane.socketTrouble(), null);
+    const told = log.messages().filter((message) => message.includes("socket"));
+    const [raised, settled] = ["cannot open the socket at the underlay's new address", "the socket is open again"];
+    assert.deepEqual(told, [raised, settled, raised, settled]);
+  });
+
   it("is closed again without having been used when the address comes back meanwhile", async () => {
     let makeReady = () => {};
     await run(() => new Promise((resolve) => (makeReady = resolve)));
