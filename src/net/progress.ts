@@ -117,7 +117,7 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       agenda = afterPass(agenda, result, now, retry(result.failures.length > 0), options);
       knowledge = result.knowledge;
       const gone = missingOf(knowledge);
-      if (gone.length > 0 || missing.length > 0) missing = gone;
+      if (!hasSame(gone, missing)) missing = gone;
       accountant.add(result, clock.now(), (now - started) / 1000);
       status = { ...statusAfter(status, result, passes), contested: contestedAfter(status, agenda, result) };
       if (result.kind === "read" && result.ops.length === 0) cleanReading = passes;
@@ -133,6 +133,10 @@ export function createProgress({ clock, random, log }: ProgressDeps, options: Re
       status = { ...status, trouble: reason, isStale: true };
     },
   };
+}
+
+function hasSame(a: readonly NetObject[], b: readonly NetObject[]): boolean {
+  return a.length === b.length && a.every((object, index) => object === b[index]);
 }
 
 /** The first object that was fought over, for as long as that lasts. */

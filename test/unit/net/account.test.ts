@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createAccountant, missingOf, repairsOf } from "../../../src/net/account.ts";
+import type { NetOp } from "../../../src/net/diff.ts";
 import { NOTHING_KNOWN } from "../../../src/net/pass.ts";
 import { SOON, startReconciler, wanted } from "../../support/reconciling-host.ts";
 import { PEER_A, PEER_B, planFor } from "../../support/vxlan-host.ts";
@@ -32,6 +33,18 @@ describe("the account of the reconciler", () => {
     assert.deepEqual(host.reconciler.missing(), []);
     assert.deepEqual(host.reconciler.account().errors, [{ kind: "fdb", errno: "ENOBUFS", count: 3 }]);
     assert.equal(host.reconciler.account().actual.get("fdb"), 2);
+  });
+
+  it("gives the same list of what is missing for as long as it is that", async () => {
+    await using host = startReconciler({ plan: PLAN });
+    const refusal = { matches: ({ object }: NetOp) => object.kind === "fdb", errno: "ENOBUFS", times: 1e9 };
+    host.kernel.failures.push(refusal);
+    await host.clock.advance(SOON);
+    const [missing, { passes }] = [host.reconciler.missing(), host.reconciler.status()];
+    assert.equal(missing.length, 2);
+    await host.clock.advance(SOON * 10);
+    assert.ok(host.reconciler.status().passes > passes);
+    assert.equal(host.reconciler.missing(), missing);
   });
 
   it("keeps the last repairs with their time, and no more than twenty", async () => {
