@@ -10,10 +10,12 @@ import { backendSettings } from "./backends/registry.ts";
 import { type Millis, millis, seconds } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
+import { createDoorbell } from "./base/doorbell.ts";
 import { isError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { Random } from "./base/random.ts";
 import { childSignal } from "./base/signals.ts";
+import { runTasks } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import { findPathMtu, patienceFor } from "./icmp/path-mtu.ts";
 import { judgePeer, type PeerJudgement } from "./icmp/peer-report.ts";
@@ -63,6 +65,8 @@ const MOST_PER_SECOND = 100;
 const LIMIT = seconds(1);
 /** So that what nobody waits for any more is not in the way. */
 const IDLE = seconds(1);
+/** Between two looks at what there is to tell. */
+const TELL_PAUSE = seconds(1);
 /** The path is measured with the first answer, and then with every so many probes. */
 const MEASURE_EVERY = 10;
 /** Percent of the time between two probes. */
@@ -85,23 +89,10 @@ export function probesOf({ probeInterval }: Pick<Options, "probeInterval">, mean
 
 /** `interval` is the time between two probes of one way. */
 export function createPeerProbes(interval: Millis, deps: ProbeDeps): PeerProbes {
-  const complaint = createComplaint(
-    { raised: "peers do not answer probes as they should", settled: "all peers answer probes" },
-    deps,
-  );
   let probed: ReadonlyMap<SubnetKey, Probed> = new Map();
   let carrier: string | null = null;
-  /** Those that are not fine. */
-  const troubled = new Map<SubnetKey, PeerJudgement>();
-  const trouble = () => troubleOf([...troubled.values()], probed.size);
-  let told: string | null = null;
-  const settle = () => {
-    const now = trouble();
-    if (now === null) complaint.settle();
-    else complaint.raise(now);
-    if (now !== told) deps.onChange();
-    told = now;
-  };
+  const troubled: Troubled = new Map();
+  const teller = createTeller(troubled, deps);
   const measuring = { isBusy: false };
   const probe = async ({ key, index }: Target, signal: AbortSignal) => {
     const peer = probed.get(key);
@@ -111,18 +102,68 @@ export function createPeerProbes(interval: Millis, deps: ProbeDeps): PeerProbes 
     const judgement = judge(peer, carrier);
     if (judgement.verdict === "fine") troubled.delete(key);
     else troubled.set(key, judgement);
-    settle();
+    teller.changed();
   };
   return {
     follow({ peers, network }) {
       carrier = carrierNameOf(network);
       probed = new Map(peers.map((lease) => [lease.key, keep(probed.get(lease.key), lease)]));
       for (const key of troubled.keys()) if (!probed.has(key)) troubled.delete(key);
+      teller.changed();
     },
-    trouble,
+    trouble: () => troubleOf(troubled, probed.size),
     ways: (key) => (probed.get(key)?.ways ?? []).map((way) => ({ over: way.over, to: way.to, ...figuresOf(way) })),
-    run: (signal) => runRounds(() => targetsOf(probed), interval, probe, deps, signal),
+    run(signal) {
+      const rounds = (until: AbortSignal) => runRounds(() => targetsOf(probed), interval, probe, deps, until);
+      return runTasks({ rounds, tell: teller.run }, signal);
+    },
   };
+}
+
+/** Those that are not fine. */
+type Troubled = Map<SubnetKey, PeerJudgement>;
+
+/**
+ * Tells whose state is another, at most once in a while: with many peers an answer comes every 10 ms. How many packets are
+ * lost, and of how many peers, is not for telling each time; whoever asks gets the figures of then.
+ */
+function createTeller(troubled: Troubled, deps: ProbeDeps) {
+  const complaint = createComplaint(
+    { raised: "peers do not answer probes as they should", settled: "all peers answer probes" },
+    deps,
+  );
+  const bell = createDoorbell();
+  let told: { readonly gist: string; readonly reason: string } | null = null;
+  const tell = () => {
+    const worst = worstOf(troubled);
+    const gist = worst && [worst.key, worst.verdict, worst.remedy].join(" ");
+    const isNew = gist !== (told?.gist ?? null);
+    if (isNew) told = worst && gist ? { gist, reason: worst.sentence ?? "" } : null;
+    if (told === null) complaint.settle();
+    else complaint.raise(told.reason, { peers: troubled.size });
+    if (isNew) deps.onChange();
+  };
+  return {
+    changed: () => bell.ring("changed"),
+    async run(signal: AbortSignal): Promise<void> {
+      for (;;) {
+        await bell.wait(signal);
+        tell();
+        await deps.clock.sleep(TELL_PAUSE, signal);
+      }
+    },
+  };
+}
+
+/** The first of the worst. */
+function worstOf(troubled: Troubled): (PeerJudgement & { readonly key: SubnetKey }) | null {
+  let first: SubnetKey | null = null;
+  for (const [key, judgement] of troubled) {
+    if (judgement.verdict === "broken") return { key, ...judgement };
+    first ??= key;
+  }
+  const judgement = first && troubled.get(first);
+  return first && judgement ? { key: first, ...judgement } : null;
 }
 
 /** One round after the other; each begins with whom there is then. An answer is not waited for before the next probe. */
@@ -229,8 +270,8 @@ function carrierNameOf({ backend }: NetworkConfig): string | null {
 }
 
 /** The worst peer in a sentence, and how many others there are. */
-function troubleOf(judged: readonly PeerJudgement[], peers: number): string | null {
-  const worst = judged.find(({ verdict }) => verdict === "broken") ?? judged[0];
+function troubleOf(troubled: Troubled, peers: number): string | null {
+  const worst = worstOf(troubled);
   if (!worst) return null;
-  return judged.length === 1 ? worst.sentence : `${worst.sentence} (and ${judged.length - 1} more of ${peers} peers)`;
+  return troubled.size === 1 ? worst.sentence : `${worst.sentence} (and ${troubled.size - 1} more of ${peers} peers)`;
 }

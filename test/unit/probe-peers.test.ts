@@ -128,6 +128,39 @@ describe("probes of peers", () => {
     assert.match(probes.trouble() ?? "", /does not answer at all \(and 1 more of 2 peers\)$/);
   });
 
+  it("tell many peers that lose packets in a few words, not one for each packet", async () => {
+    const peers = Array.from({ length: 200 }, (_, n) => peerNumber(n));
+    for (const { attrs, subnet } of peers) {
+      answering(subnet.v4.replace("/24", ""));
+      pinger.paths.set(attrs.publicIp, { losesEvery: 3 });
+    }
+    const probes = start(seconds(2));
+    probes.follow({ peers, network: NETWORK });
+    await clock.advance(120_000);
+    assert.match(probes.trouble() ?? "", /packets to .* were lost \(underlay\) \(and 199 more of 200 peers\)$/);
+    assert.ok(changes <= 5, `${changes} changes`);
+    assert.ok(log.lines.length <= 5, log.lines.map(({ fields }) => fields.reason).join("\n"));
+    assert.ok((log.lines.at(-1)?.fields.peers ?? 0) > 100);
+  });
+
+  it("tell once a second at most, however fast the worst is another", async () => {
+    const peers = Array.from({ length: 100 }, (_, n) => peerNumber(n));
+    const probes = start(seconds(1));
+    probes.follow({ peers, network: NETWORK });
+    for (const { attrs, subnet } of peers) answering(attrs.publicIp, subnet.v4.replace("/24", ""));
+    await clock.advance(10_000);
+    pinger.paths.clear();
+    await clock.advance(20_000);
+    const dead = probes.trouble();
+    for (const { attrs, subnet } of peers) answering(attrs.publicIp, subnet.v4.replace("/24", ""));
+    const before = changes;
+    await clock.advance(10_000);
+    assert.match(dead ?? "", /and 99 more of 100 peers/);
+    assert.equal(probes.trouble(), null);
+    assert.ok(changes - before <= 11, `${changes - before} in 10 s`);
+    assert.equal(log.lines.at(-1)?.message, "all peers answer probes");
+  });
+
   it("forget who has left, and begin anew with another address", async () => {
     const probes = start(seconds(5));
     probes.follow({ peers: [PEER_A], network: NETWORK });
