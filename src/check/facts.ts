@@ -3,7 +3,8 @@
 
 import type { Backend } from "../backends/backend.ts";
 import type { EpochMillis, Millis } from "../base/brand.ts";
-import type { Ip, Prefix4 } from "../base/ip.ts";
+import type { Family, Ip, Prefix4 } from "../base/ip.ts";
+import type { Prefix6 } from "../base/ipv6.ts";
 import type { PeerWay } from "../icmp/peer-report.ts";
 import type { InterfaceFacts, NeighbourTable } from "../net/kernel-net.ts";
 import type { Link, LinkName } from "../net/objects.ts";
@@ -80,6 +81,8 @@ export interface Facts {
   readonly certificates: Known<readonly CertificateExpiry[]>;
   /** How far this host's clock is ahead of etcd's, by endpoint. */
   readonly clocks: readonly { readonly endpoint: string; readonly ahead: Millis }[];
+  /** Of the network; IPv4 as long as that is not known. */
+  readonly families: readonly Family[];
   /** What the network config makes of it. */
   readonly network: Known<Ipv4Network>;
   /** Those of the config, or all that there are as long as that is not known. */
@@ -93,14 +96,19 @@ export interface Facts {
   /** Packets that were dropped because they came in by another interface than the answer would take; null when unknown. */
   readonly reversePathDrops: number | null;
   readonly underlay: Known<Underlay>;
-  readonly interfaces: readonly InterfaceFacts[];
-  readonly links: readonly Link[];
+  readonly interfaces: Known<readonly InterfaceFacts[]>;
+  readonly links: Known<readonly Link[]>;
   readonly routes: readonly RouteFact[];
   readonly ports: readonly PortFact[];
   readonly rules: Known<RuleFacts>;
-  readonly subnetFile: { readonly path: string; readonly subnet: Prefix4 | null; readonly mtu: number | null };
+  readonly subnetFile: {
+    readonly path: string;
+    readonly subnet: Prefix4 | null;
+    readonly subnet6: Prefix6 | null;
+    readonly mtu: number | null;
+  };
   readonly nodeId: NodeId | null;
-  readonly neighbours: NeighbourTable | null;
+  readonly neighbours: Known<NeighbourTable>;
   /** Features of the underlay's device, by the names of ethtool -k. */
   readonly offload: Known<Readonly<Record<string, boolean>>>;
   /** A sample where there are many. */

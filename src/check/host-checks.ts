@@ -1,5 +1,6 @@
 // Whether this host can run flanneld at all: rights, kernel, the port, and who runs already.
 
+import type { Family } from "../base/ip.ts";
 import type { DaemonProcess, Facts } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
 
@@ -64,11 +65,15 @@ export function checkPort({ ports, backends, links, daemons }: Facts): Finding {
   const wanted = backends.flatMap(({ port }) => (port === null ? [] : [port]));
   if (wanted.length === 0) return ok("the backend needs no port");
   const isOurs = (port: number) =>
-    links.some((link) => link.type === "vxlan" && link.port === port && link.name.startsWith("flannel")) ||
+    (links.known ? links.value : []).some(
+      (link) => link.type === "vxlan" && link.port === port && link.name.startsWith("flannel"),
+    ) ||
     (daemons.known && daemons.value.some(({ pid }) => holderOf(port)?.startsWith(`process ${pid} `)));
   const holderOf = (port: number) => ports.find((one) => one.port === port)?.holder ?? null;
   const taken = wanted.find((port) => holderOf(port) !== null && !isOurs(port));
   if (taken === undefined) return ok(`nobody else has UDP port ${wanted.join(" or ")}`);
+  // It may be our own device that has it.
+  if (!links.known) return skip(`whose UDP port ${taken} is was not looked at: ${links.reason}`);
   const holder = holderOf(taken) ?? "somebody";
   const pid = /^process (\d+)/.exec(holder)?.[1];
   return fail(
@@ -77,11 +82,21 @@ export function checkPort({ ports, backends, links, daemons }: Facts): Finding {
   );
 }
 
-export function checkForwarding({ sysctls }: Facts): Finding {
-  const value = sysctls["net.ipv4.ip_forward"];
-  if (value === undefined) return skip("net.ipv4.ip_forward cannot be read");
-  if (value === "0") {
-    return fail("this host forwards no packets, so that containers reach nobody", "sysctl -w net.ipv4.ip_forward=1");
+const FORWARDING: Readonly<Record<Family, string>> = {
+  ipv4: "net.ipv4.ip_forward",
+  ipv6: "net.ipv6.conf.all.forwarding",
+};
+export const FORWARDING_SYSCTLS: readonly string[] = Object.values(FORWARDING);
+
+/** Of the families that the network has. */
+export function checkForwarding({ sysctls, families }: Facts): Finding {
+  const names = families.map((family) => FORWARDING[family]);
+  const off = names.find((name) => sysctls[name] === "0");
+  if (off !== undefined) {
+    const packets = families.length === 1 ? "packets" : `${off === FORWARDING.ipv4 ? "IPv4" : "IPv6"} packets`;
+    return fail(`this host forwards no ${packets}, so that containers reach nobody`, `sysctl -w ${off}=1`);
   }
-  return ok("net.ipv4.ip_forward is on");
+  const unread = names.find((name) => sysctls[name] === undefined);
+  if (unread !== undefined) return skip(`${unread} cannot be read`);
+  return ok(`${names.join(" and ")} ${names.length === 1 ? "is" : "are"} on`);
 }

@@ -1,10 +1,9 @@
 // The port to what only this host itself can tell. Everything that needs a right that the user lacks, or a tool that is not
 // there, is told as unknown.
 
-import type { Prefix4 } from "../base/ip.ts";
 import type { LinkName } from "../net/objects.ts";
 import type { NodeId } from "../subnet/lease.ts";
-import type { DaemonProcess, Known, RouteFact, RuleFacts, UserFacts } from "./facts.ts";
+import type { DaemonProcess, Facts, Known, RouteFact, RuleFacts, UserFacts } from "./facts.ts";
 
 export interface HostProbe extends Disposable {
   user(): Promise<UserFacts>;
@@ -22,7 +21,7 @@ export interface HostProbe extends Disposable {
   rules(signal: AbortSignal): Promise<Known<RuleFacts>>;
   /** By the names of ethtool -k. */
   offload(dev: LinkName, signal: AbortSignal): Promise<Known<Readonly<Record<string, boolean>>>>;
-  subnetFile(path: string): Promise<{ readonly subnet: Prefix4 | null; readonly mtu: number | null }>;
+  subnetFile(path: string): Promise<Omit<Facts["subnetFile"], "path">>;
   /** Null when flanneld has never run here, or this user may not read its directory. */
   nodeId(stateDirectory: string): Promise<NodeId | null>;
 }

@@ -1,15 +1,17 @@
 // The interface towards the other hosts: whether it is the right one, what it lets in, and how large packets may be.
 
 import { type Prefix4, prefix4Address, prefix4Contains, prefix4Overlaps, prefixLength } from "../base/ip.ts";
-import type { LinkName, VxlanLink } from "../net/objects.ts";
+import type { Link, LinkName, VxlanLink } from "../net/objects.ts";
 import type { Facts, PeerFacts } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
 /** By what flanneld would choose now, and by what its device goes by already. */
 export function checkInterface(facts: Facts): Finding {
-  const { underlay, interfaces } = facts;
+  const { underlay, interfaces, links } = facts;
+  if (!interfaces.known) return notLookedAt(interfaces);
+  if (!links.known) return notLookedAt(links);
   if (!underlay.known) return fail(underlay.reason, "name it with -iface=NAME or -public-ip=ADDRESS");
-  const device = vxlanDevice(facts);
+  const device = vxlanDevice(links.value);
   const used = device?.lower ?? underlay.value.link;
   const remedyFor = (dev: LinkName) => `flanneld -iface=${dev} (FLANNELD_IFACE=${dev} in its environment file)`;
   const { address, publicIp } = underlay.value;
@@ -26,7 +28,7 @@ export function checkInterface(facts: Facts): Finding {
     const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => lease.attrs.publicIp))}`;
     return fail(sentence, `ip route add ${unreachable[0]?.lease.attrs.publicIp} via GATEWAY dev ${used}`);
   }
-  const link = interfaces.find(({ name }) => name === used);
+  const link = interfaces.value.find(({ name }) => name === used);
   if (link && !link.up) return fail(`the interface ${used} is down`, `ip link set ${used} up`);
   const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
   return ok(`${used} (${announced}) leads to the other hosts`);
@@ -37,7 +39,12 @@ function leavesBy(way: PeerFacts["way"], used: LinkName): boolean {
   return way !== null && way.dev !== used && !isFlannel(way.dev);
 }
 
-function vxlanDevice({ links }: Facts): VxlanLink | null {
+/** The kernel did not say what this is judged by. */
+function notLookedAt({ reason }: { readonly reason: string }): Finding {
+  return skip(`this was not looked at: ${reason}`);
+}
+
+function vxlanDevice(links: readonly Link[]): VxlanLink | null {
   const found = links.find((link) => link.type === "vxlan" && isFlannel(link.name) && !link.external);
   return found?.type === "vxlan" ? found : null;
 }
@@ -51,6 +58,8 @@ export function isFlannel(dev: LinkName): boolean {
 export function checkReversePath({ sysctls, peers, underlay, reversePathDrops, links, routes }: Facts): Finding {
   const all = Number(sysctls["net.ipv4.conf.all.rp_filter"] ?? Number.NaN);
   if (Number.isNaN(all)) return skip("net.ipv4.conf.all.rp_filter cannot be read");
+  if (!links.known) return notLookedAt(links);
+  const flannels = links.value.map(({ name }) => name).filter(isFlannel);
   const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[`net.ipv4.conf.${dev}.rp_filter`] ?? 0));
   const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
   const remedy = (dev: LinkName) => `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${dev}.rp_filter=2`;
@@ -60,15 +69,13 @@ export function checkReversePath({ sysctls, peers, underlay, reversePathDrops, l
     const sentence = `rp_filter is strict on ${dev}, and answers to ${namesOf(astray)} would leave by ${astray[0]?.way?.dev}: what they send is dropped${dropped}`;
     return fail(sentence, remedy(dev));
   }
-  for (const { name } of links.filter(({ name }) => isFlannel(name) && modeOf(name) === 1)) {
+  for (const name of flannels.filter((flannel) => modeOf(flannel) === 1)) {
     const lost = peers.filter(({ lease }) => !leadsTo(lease.subnet.v4, name, routes));
     if (lost.length === 0) continue;
     const sentence = `rp_filter is strict on ${name}, and the route to ${some(lost.map(({ lease }) => lease.subnet.v4))} does not lead there: what comes from there is dropped${dropped}`;
     return fail(sentence, remedy(name));
   }
-  const strict = [dev, ...links.map(({ name }) => name).filter(isFlannel)].filter(
-    (name): name is LinkName => name !== null && modeOf(name) === 1,
-  );
+  const strict = [dev, ...flannels].filter((name): name is LinkName => name !== null && modeOf(name) === 1);
   if (strict.length === 0) return ok("rp_filter is not strict on flanneld's interfaces");
   return ok(`rp_filter is strict on ${strict.join(", ")}, and routes lead back where packets come from`);
 }
@@ -89,8 +96,9 @@ export function checkMtu({ underlay, backends, isBackendKnown, links, subnetFile
   if (!underlay.known) return skip("without an interface there is no MTU to look at");
   const [wanted] = backends;
   if (!isBackendKnown || !wanted) return ok(`${underlay.value.link} carries ${underlay.value.mtu} bytes`);
+  if (!links.known) return notLookedAt(links);
   const right = wanted.backend.mtu(underlay.value);
-  const device = links.find(({ name, type }) => isFlannel(name) && type !== "other");
+  const device = links.value.find(({ name, type }) => isFlannel(name) && type !== "other");
   if (device && device.mtu !== right) {
     const sentence = `${device.name} has an MTU of ${device.mtu}, and ${right} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
     return (device.mtu > right ? fail : warn)(sentence, `ip link set ${device.name} mtu ${right}`);
@@ -105,9 +113,11 @@ export function checkMtu({ underlay, backends, isBackendKnown, links, subnetFile
 /** Bridges of container runtimes hold this host's own part of the network. */
 export function checkNetworks({ network, interfaces, routes, subnetFile, links }: Facts): Finding {
   if (!network.known) return skip("the network is not known");
+  if (!interfaces.known) return notLookedAt(interfaces);
+  if (!links.known) return notLookedAt(links);
   const ours = network.value.network;
   const isOwn = (prefix: Prefix4) => subnetFile.subnet !== null && prefix4Contains(subnetFile.subnet, prefix);
-  for (const { name, addresses } of interfaces) {
+  for (const { name, addresses } of interfaces.value) {
     if (isFlannel(name)) continue;
     const foreign = addresses.find(({ prefix }) => prefix4Overlaps(prefix, ours) && !isOwn(prefix));
     if (!foreign) continue;
@@ -116,7 +126,7 @@ export function checkNetworks({ network, interfaces, routes, subnetFile, links }
       "choose another Network (flanneld config set), or give that interface another address",
     );
   }
-  const devices = links.map(({ name }) => name).filter(isFlannel);
+  const devices = links.value.map(({ name }) => name).filter(isFlannel);
   const inside = routes.find(
     ({ dst, dev }) =>
       prefixLength(dst) > 0 &&

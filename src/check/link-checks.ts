@@ -6,9 +6,9 @@ import { type Finding, ok, skip, warn } from "./finding.ts";
 const TOO_FULL = 0.8;
 
 export function checkNeighbours({ neighbours, store }: Facts): Finding {
-  if (neighbours === null) return skip("the kernel does not say how full its neighbour table is");
+  if (!neighbours.known) return skip(`how full the neighbour table is was not looked at: ${neighbours.reason}`);
   const hosts = store.known ? store.value.list.leases.length : 0;
-  const { entries, limit } = neighbours;
+  const { entries, limit } = neighbours.value;
   if (entries >= limit * TOO_FULL || hosts > limit) {
     const enough = Math.max(4096, 2 * Math.max(entries, hosts));
     return warn(

@@ -14,7 +14,7 @@ import { supportsVxlan } from "../netlink/device-support.ts";
 import { udpPortHolder } from "../netlink/udp-port-holder.ts";
 import { readNodeId } from "../node-id.ts";
 import { openStateDirectory, readMachineId } from "../state-directory.ts";
-import { parsePreviousMtu, parsePreviousSubnet, readSubnetFile } from "../subnet/subnet-file.ts";
+import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnetFile } from "../subnet/subnet-file.ts";
 import { parseFeatures } from "./ethtool.ts";
 import { readDaemons, readReversePathDrops, readRoutes, readSysctls, readUser, tryTun } from "./proc.ts";
 
@@ -41,9 +41,13 @@ export function openHostProbe(native: NativeAddon): HostProbe {
     },
     async subnetFile(path) {
       const text = await readSubnetFile(path).catch(() => null);
-      if (text === null) return { subnet: null, mtu: null };
-      const previous = parsePreviousSubnet(text);
-      return { subnet: previous.kind === "found" ? previous.subnet : null, mtu: parsePreviousMtu(text) };
+      if (text === null) return { subnet: null, subnet6: null, mtu: null };
+      const [v4, v6] = [parsePreviousSubnet(text), parsePreviousSubnet6(text)];
+      return {
+        subnet: v4.kind === "found" ? v4.subnet : null,
+        subnet6: v6.kind === "found" ? v6.subnet : null,
+        mtu: parsePreviousMtu(text),
+      };
     },
     nodeId: async (path) =>
       await readNodeId({ state: openStateDirectory(path, { random: systemRandom }), readMachineId }),

@@ -13,6 +13,7 @@ import {
   unknown,
   type WantedBackend,
 } from "../check/facts.ts";
+import { FORWARDING_SYSCTLS } from "../check/host-checks.ts";
 import { isFlannel } from "../check/interface-checks.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
 import { textOf, type VerbCall } from "../cli/verbs.ts";
@@ -32,28 +33,31 @@ export async function gatherFacts(call: VerbCall, ports: OperatorPorts, signal: 
   const wanted = readBackend(call);
   using kernel = await ports.openKernel();
   using host = await ports.openHost();
-  const [store, etcd, facts, links] = await Promise.all([
+  const [store, etcd, seen, links, neighbours] = await Promise.all([
     readStore(call, ports, signal),
     ports.checkUpEtcd(call.etcd, signal),
-    kernel.underlayFacts(FAMILIES, signal),
-    kernel.links(signal),
+    orUnknown(() => lookAround(underlayOptions, kernel, signal)),
+    orUnknown(() => kernel.links(signal)),
+    orUnknown(() => kernel.neighbourTable(signal)),
   ]);
   const path = textOf(call, "subnet-file") ?? "";
   const subnetFile = { path, ...(await host.subnetFile(path)) };
   const config = readConfig(store, wanted);
-  const own = { v4: subnetFile.subnet, v6: null };
+  const own = { v4: subnetFile.subnet, v6: subnetFile.subnet6 };
   const asked = { ...underlayOptions, families: config.families };
-  const underlay = await findUnderlay(withoutOwnSubnet(facts, own), asked, kernel, signal);
+  const underlay = seen.known ? findUnderlay(seen.value, own, asked) : seen;
+  const interfaces = seen.known ? known(seen.value.facts.interfaces) : seen;
+  const knownLinks = links.known ? links.value : [];
   const devices = [
     ...(underlay.known ? [underlay.value.link] : []),
-    ...links.map(({ name }) => name).filter(isFlannel),
+    ...knownLinks.map(({ name }) => name).filter(isFlannel),
   ];
-  const sysctls = ["net.ipv4.ip_forward", ...["all", ...devices].map((dev) => `net.ipv4.conf.${dev}.rp_filter`)];
-  const addresses = facts.interfaces.flatMap((link) => link.addresses.map(({ ip }) => ip));
+  const sysctls = [...FORWARDING_SYSCTLS, ...["all", ...devices].map((dev) => `net.ipv4.conf.${dev}.rp_filter`)];
+  const addresses = interfaces.known ? interfaces.value.flatMap((link) => link.addresses.map(({ ip }) => ip)) : [];
   const leases = store.known ? store.value.list.leases : [];
   const peers = await gatherPeers(
     leases,
-    { own: addresses, subnet: subnetFile.subnet, links, families: config.families },
+    { own: addresses, subnet: subnetFile.subnet, links: knownLinks, families: config.families },
     { call, ports, kernel },
     signal,
   );
@@ -71,14 +75,14 @@ export async function gatherFacts(call: VerbCall, ports: OperatorPorts, signal: 
     sysctls: await host.sysctls(sysctls),
     reversePathDrops: await host.reversePathDrops(),
     underlay,
-    interfaces: facts.interfaces,
+    interfaces,
     links,
     routes: await host.routes(),
     ports: config.backends.flatMap(({ port }) => (port === null ? [] : [{ port, holder: host.portHolder(port) }])),
     rules: await host.rules(signal),
     subnetFile,
     nodeId: await host.nodeId(textOf(call, "state-dir") ?? ""),
-    neighbours: await kernel.neighbourTable(signal),
+    neighbours: withSomething(neighbours),
     offload: underlay.known ? await host.offload(underlay.value.link, signal) : unknown("there is no interface"),
     ...peers,
   };
@@ -155,17 +159,45 @@ function wantedBackend(backend: NetworkConfig["backend"]): WantedBackend {
   return { backend: createBackend(backend), port: typeof port === "number" ? port : null };
 }
 
-async function findUnderlay(
-  facts: UnderlayFacts,
-  request: UnderlayRequest,
+interface Surroundings {
+  readonly facts: UnderlayFacts;
+  readonly reach: Awaited<ReturnType<KernelLook["lookup"]>>;
+}
+
+/** All that the kernel is asked for choosing an interface. */
+async function lookAround(
+  { canReach }: UnderlayOptions,
   kernel: KernelLook,
   signal: AbortSignal,
-): Promise<Known<Underlay>> {
+): Promise<Surroundings> {
+  const facts = await kernel.underlayFacts(FAMILIES, signal);
+  return { facts, reach: canReach && (await kernel.lookup(canReach, signal)) };
+}
+
+function findUnderlay(
+  { facts, reach }: Surroundings,
+  own: Parameters<typeof withoutOwnSubnet>[1],
+  request: UnderlayRequest,
+): Known<Underlay> {
   try {
-    const reach = request.canReach && (await kernel.lookup(request.canReach, signal));
-    return known(chooseUnderlay(facts, request, reach));
+    return known(chooseUnderlay(withoutOwnSubnet(facts, own), request, reach));
   } catch (error) {
     if (!isError(error, "interface.not-found")) throw error;
     return unknown(error.message);
   }
+}
+
+/** The kernel may refuse one question, as while a table changes faster than it can be read, and answer the others. */
+async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
+  try {
+    return known(await ask());
+  } catch (error) {
+    if (!isError(error, "netlink.errno")) throw error;
+    return unknown(error.message);
+  }
+}
+
+function withSomething<T>(answer: Known<T | null>): Known<T> {
+  if (!answer.known) return answer;
+  return answer.value === null ? unknown("the kernel does not say") : known(answer.value);
 }

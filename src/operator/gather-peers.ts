@@ -2,7 +2,7 @@
 // asked, always the same one.
 
 import { seconds } from "../base/brand.ts";
-import { FlannelError } from "../base/errors.ts";
+import { FlannelError, isError } from "../base/errors.ts";
 import { type Family, type Ipv4, NO_IPV4, type Prefix4 } from "../base/ip.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { type Facts, NO_IPV4_NETWORK, type PeerFacts } from "../check/facts.ts";
@@ -51,7 +51,7 @@ export async function gatherPeers(
       ways: [],
       term: null,
     });
-    return { peers: await mapInParallel(sample, AT_ONCE, look, signal), unpinged: opened };
+    return { ...(await lookAtAll(sample, look, signal)), unpinged: opened };
   }
   using pinger = opened;
   const hasDevice = self.links.some(({ name, type }) => isFlannel(name) && type !== "other");
@@ -65,7 +65,33 @@ export async function gatherPeers(
     ),
     term: null,
   });
-  return { peers: await withTerms(await mapInParallel(sample, AT_ONCE, look, signal), deps, signal), unpinged: null };
+  const { peers, unpinged } = await lookAtAll(sample, look, signal);
+  return { peers: await withTerms(peers, deps, signal), unpinged };
+}
+
+/** Without those of which the kernel would not say how to get there; why, if that is all of them. */
+async function lookAtAll(
+  sample: readonly Lease[],
+  look: (lease: Lease, signal: AbortSignal) => Promise<PeerFacts>,
+  signal: AbortSignal,
+): Promise<Pick<Facts, "peers" | "unpinged">> {
+  const refusals: string[] = [];
+  const looked = await mapInParallel(
+    sample,
+    AT_ONCE,
+    async (lease, scope) => {
+      try {
+        return [await look(lease, scope)];
+      } catch (error) {
+        if (!isError(error, "netlink.errno")) throw error;
+        refusals.push(error.message);
+        return [];
+      }
+    },
+    signal,
+  );
+  const peers = looked.flat();
+  return { peers, unpinged: peers.length === 0 ? (refusals[0] ?? null) : null };
 }
 
 /** Or why there is none. */

@@ -27,7 +27,7 @@ export function createFakeHost(): FakeHost {
     portHolder: () => null,
     rules: async () => known({ iptables: {}, nftables: null }),
     offload: async () => known({}),
-    subnetFile: async () => ({ subnet: null, mtu: null }),
+    subnetFile: async () => ({ subnet: null, subnet6: null, mtu: null }),
     nodeId: async () => null,
     [Symbol.dispose]: () => {},
   };

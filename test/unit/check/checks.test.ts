@@ -74,7 +74,12 @@ describe("a host on which all is well", () => {
 
   it("passes them before anything is installed, too", () => {
     const bare = { daemons: known([]), store: known(storeOf([], null)), peers: [], nodeId: null, ports: [] };
-    const none = { ...bare, links: [], routes: [], subnetFile: { path: "/x", subnet: null, mtu: null } };
+    const none = {
+      ...bare,
+      links: known([]),
+      routes: [],
+      subnetFile: { path: "/x", subnet: null, subnet6: null, mtu: null },
+    };
     const checked = runChecks(
       wellFacts({ ...none, network: unknown("there is no network config"), isBackendKnown: false }),
     );
@@ -98,6 +103,9 @@ describe("the cause", () => {
 
 describe("a check of the host", () => {
   it("tells what is missing, and what it cannot see", () => {
+    const IPV6 = "net.ipv6.conf.all.forwarding";
+    const on = { "net.ipv4.ip_forward": "1" };
+    const dual = { families: ["ipv4", "ipv6"] } as const;
     const user = { isRoot: false, netAdmin: false, netRaw: false };
     expectAll([
       ["privileges", "skip", /lacks CAP_NET_ADMIN and CAP_NET_RAW.*sudo flanneld check/, { user }],
@@ -110,9 +118,18 @@ describe("a check of the host", () => {
       ["kernel", "skip", /not known: only root/, { vxlan: unknown("only root may ask the kernel") }],
       ["ip-forward", "fail", /forwards no packets/, { sysctls: { "net.ipv4.ip_forward": "0" } }],
       ["ip-forward", "skip", /cannot be read/, { sysctls: {} }],
+      ["ip-forward", "fail", /forwards no IPv6 packets/, { ...dual, sysctls: { ...on, [IPV6]: "0" } }],
+      [
+        "ip-forward",
+        "fail",
+        /forwards no IPv4 packets/,
+        { ...dual, sysctls: { "net.ipv4.ip_forward": "0", [IPV6]: "1" } },
+      ],
+      ["ip-forward", "ok", /^net\.ipv4\.ip_forward and .* are on$/, { ...dual, sysctls: { ...on, [IPV6]: "1" } }],
+      ["ip-forward", "ok", /^net\.ipv6.* is on$/, { families: ["ipv6"], sysctls: { [IPV6]: "1" } }],
       ["daemon", "ok", /no flanneld runs here/, { daemons: known([]) }],
       ["daemon", "ok", /process 4711 runs here; a second one/, {}],
-      ["neighbours", "warn", /900 of 1024 entries/, { neighbours: { entries: 900, limit: 1024 } }],
+      ["neighbours", "warn", /900 of 1024 entries/, { neighbours: known({ entries: 900, limit: 1024 }) }],
       ["offload", "skip", /there is no ethtool/, { offload: unknown("there is no ethtool here") }],
       [
         "offload",
@@ -121,6 +138,19 @@ describe("a check of the host", () => {
         { offload: known({ "tx-checksum-ip-generic": true }) },
       ],
     ]);
+  });
+
+  it("skips what the kernel does not say, and calls nothing wrong for it", () => {
+    const refused = unknown("the kernel refused reading links: EINTR");
+    const facts = { links: refused, interfaces: refused, underlay: refused, neighbours: refused };
+    const checked = runChecks(wellFacts(facts));
+    assert.deepEqual([outcomeOf(checked), causeOf(checked)], ["fine", null]);
+    const skipped = ["interface", "networks", "port", "rp-filter", "mtu", "neighbours"];
+    assert.deepEqual(
+      checked.filter(({ verdict }) => verdict === "skip").map(({ name }) => name),
+      skipped,
+    );
+    for (const name of skipped.filter((one) => one !== "mtu")) assert.match(finding(name, facts).sentence, /EINTR$/);
   });
 
   it("names every flanneld when there is more than one, and the one that is not for this network", () => {
@@ -139,7 +169,7 @@ describe("a check of the host", () => {
     expectAll([
       ["port", "fail", /UDP port 8285, which flanneld needs, is taken by process 99 \(nc\)/, held("process 99 (nc)")],
       ["port", "ok", /nobody else has UDP port 8285/, held("process 4711 (flanneld)")],
-      ["port", "fail", /8472.*taken by the kernel itself/, { links: [] }],
+      ["port", "fail", /8472.*taken by the kernel itself/, { links: known([]) }],
     ]);
     assert.equal(finding("port", held("process 99 (nc)")).remedy, "kill 99");
   });
@@ -172,7 +202,11 @@ describe("a check of etcd", () => {
         "subnets",
         "fail",
         /all 3 subnets of 10\.5\.0\.0\/22 are leased, and this host has none/,
-        { store: known(storeOf(full)), network: known(cramped), subnetFile: { path: "", subnet: null, mtu: null } },
+        {
+          store: known(storeOf(full)),
+          network: known(cramped),
+          subnetFile: { path: "", subnet: null, subnet6: null, mtu: null },
+        },
       ],
       ["subnets", "warn", /only 0 of 3/, { store: known(storeOf([...full.slice(1), OWN])), network: known(cramped) }],
     ]);
@@ -211,7 +245,12 @@ describe("a check of the interface", () => {
         astray,
       ],
       ["interface", "fail", /no route to 192\.168\.77\.12/, { peers: [peerOf(PEER, { way: null })] }],
-      ["interface", "fail", /eth0 is down/, { interfaces: [interfaceOf("eth0", "192.168.77.11/24", { up: false })] }],
+      [
+        "interface",
+        "fail",
+        /eth0 is down/,
+        { interfaces: known([interfaceOf("eth0", "192.168.77.11/24", { up: false })]) },
+      ],
       ["interface", "fail", /no default route/, { underlay: unknown("there is no default route") }],
       ["mtu", "skip", /without an interface/, { underlay: unknown("there is no default route") }],
     ]);
@@ -238,30 +277,36 @@ describe("a check of the interface", () => {
 
   it("tells an MTU that does not fit", () => {
     const { links } = wellFacts();
-    const wide = links.map((link) => (link.type === "vxlan" ? { ...link, mtu: 1500 } : link));
+    assert.ok(links.known);
+    const wide = links.value.map((link) => (link.type === "vxlan" ? { ...link, mtu: 1500 } : link));
     expectAll([
-      ["mtu", "fail", /flannel\.1 has an MTU of 1500, and 1450 would fit eth0 \(1500\)/, { links: wide }],
+      ["mtu", "fail", /flannel\.1 has an MTU of 1500, and 1450 would fit eth0 \(1500\)/, { links: known(wide) }],
       [
         "mtu",
         "fail",
         /subnet\.env says an MTU of 8950, and 1450/,
-        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, mtu: 8950 } },
+        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: 8950 } },
       ],
       [
         "mtu",
         "warn",
         /subnet\.env says an MTU of 1400/,
-        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, mtu: 1400 } },
+        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: 1400 } },
       ],
     ]);
   });
 
   it("tells networks that overlap", () => {
-    const own = { subnetFile: { path: "", subnet: "10.5.1.0/24" as Prefix4, mtu: null } };
-    const bridge = [interfaceOf("eth0", "192.168.77.11/24"), interfaceOf("cni0", "10.5.1.1/24")];
+    const own = { subnetFile: { path: "", subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: null } };
+    const bridge = known([interfaceOf("eth0", "192.168.77.11/24"), interfaceOf("cni0", "10.5.1.1/24")]);
     expectAll([
       ["networks", "ok", /overlaps no network/, { ...own, interfaces: bridge }],
-      ["networks", "fail", /overlaps 10\.5\.7\.0\/24 of eth1/, { interfaces: [interfaceOf("eth1", "10.5.7.1/24")] }],
+      [
+        "networks",
+        "fail",
+        /overlaps 10\.5\.7\.0\/24 of eth1/,
+        { interfaces: known([interfaceOf("eth1", "10.5.7.1/24")]) },
+      ],
       [
         "networks",
         "warn",

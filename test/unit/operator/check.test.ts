@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
+import { parseIpv6, parsePrefix6 } from "../../../src/base/ipv6.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
 import { LEASE_TTL } from "../../../src/subnet/lease.ts";
@@ -70,6 +71,33 @@ describe("check", () => {
       /^fail {2}ip-forward +this host forwards no packets.*\n +mend: sysctl -w net\.ipv4\.ip_forward=1$/m,
     );
     assert.match(out, /\nbroken: ip-forward: this host forwards no packets/);
+  });
+
+  it("goes on with the rest when the kernel refuses a question", async () => {
+    withPeers();
+    const refuse = async () => {
+      throw new FlannelError("netlink.errno", { op: "reading links", errno: "EINTR", message: null });
+    };
+    desk.look = { links: refuse, lookup: refuse, underlayFacts: refuse, neighbourTable: refuse };
+    const { status, out } = await check();
+    assert.equal(status, 0, out);
+    assert.match(out, /^skip {2}interface +this was not looked at: the kernel refused reading links: EINTR$/m);
+    assert.match(out, /^skip {2}peers +the other hosts were not pinged: the kernel refused reading links: EINTR$/m);
+    assert.match(out, /^ok {4}etcd/m);
+  });
+
+  it("chooses no interface that has this host's own part of the network, of either family", async () => {
+    desk.store.writeConfig(
+      '{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00:5::/48", "Backend": {"Type": "vxlan"}}',
+    );
+    const [ip, prefix] = [parseIpv6("fd00:5:0:7::1"), parsePrefix6("fd00:5:0:7::/64")];
+    const address = { ip, prefix, permanent: true, temporary: false, deprecated: false, tentative: false };
+    const bridge = interfaceOf("cni0", "172.17.0.1/16", { addresses: [], addresses6: [address] });
+    const facts = { interfaces: [bridge], defaultRoutes: [], defaultRoutes6: [] };
+    desk.look = { ...desk.look, underlayFacts: async () => facts };
+    assert.match((await checks("-iface=cni0"))["interface"] ?? "", /^ok: cni0/);
+    desk.host.answers.subnetFile = async () => ({ subnet: null, subnet6: prefix, mtu: null });
+    assert.match((await checks("-iface=cni0"))["interface"] ?? "", /^fail: .*cni0/);
   });
 
   it("ends with 1 when something is degraded, and gives programs the cause by name", async () => {
