@@ -8,14 +8,14 @@ import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
-import { FlannelError, isRetryable } from "../base/errors.ts";
+import { isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Acquired } from "./acquire-lease.ts";
-import { createHolding, leaseFields, type Span } from "./holding.ts";
-import { ownershipOf } from "./identity.ts";
-import { hasIpv4, type Lease, type LeaseAttrs } from "./lease.ts";
-import { createLeaseAccountant, type Keeping, type LeaseAccount } from "./lease-account.ts";
+import { createHolding, type Span } from "./holding.ts";
+import { keepLease } from "./keep-lease.ts";
+import type { Lease, LeaseAttrs } from "./lease.ts";
+import { createLeaseAccountant, type LeaseAccount } from "./lease-account.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
@@ -65,18 +65,23 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
   const accountant = createLeaseAccountant(acquired.fresh, clock);
   // What is only remembered may long belong to another.
   let suspect = !acquired.fresh;
+  // Each may be in the record although its answer was lost, or may still get there: all that was tried on this revision.
+  let tried: readonly LeaseAttrs[] = [];
   const isOutdated = () => holding.isHeld() && !isDeepStrictEqual(wanted(holding.lease()), holding.lease().attrs);
   const tend = async (signal: AbortSignal) => {
     const why = suspect ? "changed" : "due";
     suspect = false;
     const held = holding.lease();
-    const outcome = await keepLease(why, { held, attrs: wanted(held) }, options, deps, holding.doubt, signal).catch(
+    const attrs = wanted(held);
+    tried = [...tried.filter((said) => !isDeepStrictEqual(said, attrs)), attrs];
+    const outcome = await keepLease(why, { held, attrs, tried }, options.ttl, deps, holding.doubt, signal).catch(
       (error: unknown) => {
         if (!signal.aborted) accountant.failed();
         throw error;
       },
     );
     if (outcome.kind === "another's") return holding.yieldTo(outcome.found);
+    if (outcome.lease.version.modRevision !== held.version.modRevision) tried = [];
     accountant.kept(outcome.how);
     holding.hold(outcome.lease);
   };
@@ -170,117 +175,6 @@ async function tendWithRetries(
     }
     await waitAtMost(delay, bell, deps.clock, signal);
   }
-}
-
-type Kept =
-  | { readonly kind: "kept"; readonly lease: Lease; readonly how: Keeping }
-  | { readonly kind: "another's"; readonly found: Lease };
-
-function kept(lease: Lease, how: Keeping): Kept {
-  return { kind: "kept", lease, how };
-}
-
-/** Our record as we hold it, and what it must say. */
-interface Own {
-  readonly held: Lease;
-  readonly attrs: LeaseAttrs;
-}
-
-async function keepLease(
-  why: "changed" | "due",
-  own: Own,
-  { ttl }: HoldOptions,
-  deps: HoldDeps,
-  doubt: (reason: string) => void,
-  signal: AbortSignal,
-): Promise<Kept> {
-  const { store, log } = deps;
-  const { held, attrs } = own;
-  if (why === "due") {
-    const outcome = await store.renew(held, attrs, ttl, signal);
-    if (outcome.kind === "renewed") {
-      log.info("renewed the lease", leaseFields(outcome.lease));
-      return kept(outcome.lease, "renewed");
-    }
-  }
-  const found = await store.get(held.key, signal);
-  if (found === null) return await reclaim(own, ttl, deps, doubt, signal);
-  // What we wrote last may be there although its answer was lost.
-  const isOurs = [held.attrs, attrs].some((said) => ownershipOf(found.attrs, said) === "ours");
-  if (!isOurs) return { kind: "another's", found };
-  if (found.version.modRevision === held.version.modRevision) return kept(found, "seen");
-  return kept(await adopt(found, attrs, ttl, deps, signal), "renewed");
-}
-
-/** Somebody rewrote our record but left it ours (a renewal by the Go daemon's habits, an operator's reservation). */
-async function adopt(
-  found: Lease,
-  attrs: LeaseAttrs,
-  ttl: Millis,
-  deps: HoldDeps,
-  signal: AbortSignal,
-): Promise<Lease> {
-  const outcome = await deps.store.renew(found, attrs, ttl, signal);
-  if (outcome.kind === "lost")
-    throw new FlannelError("etcd.unavailable", { op: "renew", reason: "the record is being changed" });
-  if (found.attrs.challenger === null) {
-    deps.log.info("the record of this host's lease was rewritten; kept it", leaseFields(outcome.lease));
-  } else {
-    deps.log.warn("another host asked whether this one holds its lease; it does", {
-      ...leaseFields(outcome.lease),
-      node: found.attrs.challenger,
-      hint: "it has the public IP of this host, or a copy of its disk",
-    });
-  }
-  return outcome.lease;
-}
-
-async function reclaim(
-  { held, attrs }: Own,
-  ttl: Millis,
-  deps: HoldDeps,
-  doubt: (reason: string) => void,
-  signal: AbortSignal,
-): Promise<Kept> {
-  doubt("the record of this host's lease is gone from etcd");
-  const outcome = await deps.store.claim(held.subnet, attrs, ttl, signal);
-  if (outcome.kind === "taken") {
-    const heir = await heirOf({ held, attrs }, deps, signal);
-    if (heir) return { kind: "another's", found: heir };
-    return kept(await repair({ held, attrs }, ttl, deps, signal), "rewritten");
-  }
-  deps.log.warn(
-    "the record of this host's lease was gone from etcd; leased the same subnet again",
-    leaseFields(outcome.lease),
-  );
-  return kept(outcome.lease, "rewritten");
-}
-
-/** Another host that has our IPv4 subnet under another key: alone, or with another one of IPv6. */
-async function heirOf({ held, attrs }: Own, { store }: HoldDeps, signal: AbortSignal): Promise<Lease | null> {
-  if (!hasIpv4(held.subnet)) return null;
-  const { leases } = await store.list(signal);
-  const isHeir = ({ key, subnet, attrs: theirs }: Lease) =>
-    key !== held.key && subnet.v4 === held.subnet.v4 && ownershipOf(theirs, attrs) !== "ours";
-  return leases.find(isHeir) ?? null;
-}
-
-/** What is no lease is nobody's: the subnet stays ours, and the record says so again. */
-async function repair(
-  { held, attrs }: Own,
-  ttl: Millis,
-  { store, log }: HoldDeps,
-  signal: AbortSignal,
-): Promise<Lease> {
-  const outcome = await store.replaceBad(held.subnet, attrs, ttl, signal);
-  if (outcome.kind === "taken") {
-    throw new FlannelError("etcd.unavailable", { op: "claim", reason: "the record is being changed" });
-  }
-  log.warn(
-    "the record of this host's lease was overwritten with what is no lease; wrote it again",
-    leaseFields(outcome.lease),
-  );
-  return outcome.lease;
 }
 
 /** A lease that was given for less than the margin is renewed half-way: otherwise it would be due again at once. */

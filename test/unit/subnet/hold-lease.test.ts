@@ -345,6 +345,34 @@ describe("holding a lease", () => {
     assert.equal(host.holder.lease().attrs.publicIp, publicIp);
   });
 
+  for (const [last, where] of [
+    [SKETCH.publicIp, "back to what it was"],
+    ["192.168.64.4", "on to a third"],
+  ] as const) {
+    it(`knows its record by an address whose write was answered to nobody, when the address has gone ${where}`, async () => {
+      const lost = parseIpv4("192.168.64.3");
+      let says = parseIpv4(SKETCH.publicIp);
+      await using host = start({ nodeId: "aa", wanted: ({ attrs }) => ({ ...attrs, publicIp: says }) });
+      await host.advance(1000);
+      host.store.holdEvents();
+      host.store.disconnect();
+      says = lost;
+      host.holder.announce();
+      await host.advance(1000);
+      // It was applied all the same.
+      host.store.put({ ...host.acquired, attrs: { ...host.acquired.attrs, publicIp: lost } });
+      says = parseIpv4(last);
+      host.holder.announce();
+      await host.advance(5000);
+      host.store.connect();
+      host.store.releaseEvents();
+      await host.advance(60_000);
+      assert.equal(host.holder.isHeld(), true);
+      assert.deepEqual(host.log.messages("error"), []);
+      assert.equal(host.record()?.attrs.publicIp, says);
+    });
+  }
+
   it("looks after its record when a full list does not have it, even one of a store that was restored", async () => {
     for (const revision of ["1", "50"]) {
       await using host = start();
