@@ -2,12 +2,11 @@
 // has is that host's, unless it has left: then it is asked, as at a start, and does not answer.
 
 import { isRetryable } from "./base/errors.ts";
+import { type Ip, NO_IPV4 } from "./base/ip.ts";
 import { type ChallengeDeps, challenge } from "./subnet/challenge.ts";
-import { sharesAddress } from "./subnet/identity.ts";
 import {
   type Announcement,
   describeSubnet,
-  hostIp,
   LEASE_TTL,
   type Lease,
   type Revision,
@@ -20,11 +19,10 @@ export interface AddressClaimDeps extends ChallengeDeps {
   readonly self: () => Lease;
 }
 
+type PublicIps = Pick<Announcement, "publicIp" | "publicIpv6">;
+
 /** Why the address must not be announced, as a phrase; null when it may be. A challenge takes 20 s. */
-export type AddressClaim = (
-  address: Pick<Announcement, "publicIp" | "publicIpv6">,
-  signal: AbortSignal,
-) => Promise<string | null>;
+export type AddressClaim = (address: PublicIps, signal: AbortSignal) => Promise<string | null>;
 
 export function createAddressClaim({ table, self, ...deps }: AddressClaimDeps): AddressClaim {
   /** Records whose hosts have answered, as of which revision: they are not asked again until they change. */
@@ -42,22 +40,46 @@ export function createAddressClaim({ table, self, ...deps }: AddressClaimDeps): 
   };
   return async (address, signal) => {
     const own = self();
-    if (sharesAddress(address, own.attrs)) return null;
-    const isRival = ({ key, attrs }: Lease) => key !== own.key && sharesAddress(attrs, address);
-    for (const rival of [...table().leases.values()].filter(isRival)) {
+    for (const { rival, shared } of rivalsOf(newAddresses(address, own.attrs), own, table())) {
       try {
-        if (!(await contest(rival, signal))) return describe(rival);
+        if (!(await contest(rival, signal))) return describe(rival, shared);
       } catch (error) {
         if (!isRetryable(error)) throw error;
-        return `${describe(rival)}, and whether that has left is not known: ${error.message}`;
+        return `${describe(rival, shared)}, and whether that has left is not known: ${error.message}`;
       }
     }
     return null;
   };
 }
 
-function describe({ attrs, subnet }: Lease): string {
+/** Each family by itself: peers send to both addresses. */
+function newAddresses(next: PublicIps, own: PublicIps): readonly Ip[] {
+  const { publicIp, publicIpv6 } = next;
+  return [
+    ...(publicIp === NO_IPV4 || publicIp === own.publicIp ? [] : [publicIp]),
+    ...(publicIpv6 === null || publicIpv6 === own.publicIpv6 ? [] : [publicIpv6]),
+  ];
+}
+
+interface Rivalry {
+  readonly rival: Lease;
+  readonly shared: Ip;
+}
+
+function rivalsOf(wanted: readonly Ip[], own: Lease, { leases }: Pick<LeaseTable, "leases">): readonly Rivalry[] {
+  const others = wanted.length === 0 ? [] : [...leases.values()].filter(({ key }) => key !== own.key);
+  return others.flatMap((rival) => {
+    const shared = wanted.find((address) => has(rival.attrs, address));
+    return shared === undefined ? [] : { rival, shared };
+  });
+}
+
+function has({ publicIp, publicIpv6 }: PublicIps, address: Ip): boolean {
+  return publicIp === address || publicIpv6 === address;
+}
+
+function describe({ attrs, subnet }: Lease, shared: Ip): string {
   const { nodeId } = attrs;
   const whose = nodeId === null ? "another host" : `another host (node id ${nodeId})`;
-  return `${hostIp(attrs)} is the public IP of ${whose} with the lease of ${describeSubnet(subnet)}`;
+  return `${shared} is the public IP of ${whose} with the lease of ${describeSubnet(subnet)}`;
 }

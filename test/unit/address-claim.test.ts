@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createAddressClaim } from "../../src/address-claim.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
+import { parseIpv6 } from "../../src/base/ipv6.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
+import { dualLease, hostNumber } from "../support/dual-stack.ts";
 import { leaseOf } from "../support/leases.ts";
 import { createScriptedStore } from "../support/scripted-store.ts";
 
@@ -18,7 +20,8 @@ function start(rival: Lease | null, self = leaseOf(SELF)) {
   if (rival) store.put(rival);
   const table = () => ({ leases: new Map(store.leases().map((lease) => [lease.key, lease])) });
   const claim = createAddressClaim({ store, clock, table, self: () => self });
-  return { clock, store, ask: () => claim({ publicIp: NEXT, publicIpv6: null }, signal) };
+  const moved = { publicIp: NEXT, publicIpv6: null };
+  return { clock, store, ask: (address: Parameters<typeof claim>[0] = moved) => claim(address, signal) };
 }
 
 describe("announcing another public IP", () => {
@@ -63,6 +66,21 @@ describe("announcing another public IP", () => {
     await host.clock.advance(21_000);
     assert.equal(await answer, null);
     assert.equal(host.store.leases()[0]?.attrs.nodeId, "bb");
+  });
+
+  it("looks at each family that has changed: a new IPv6 address beside an IPv4 one that stays is asked for, too", async () => {
+    const own = dualLease(hostNumber(52, { nodeId: "aa" }));
+    const rival = dualLease(hostNumber(9, { nodeId: "bb", v6: "fd00:5:0:9::/64" }));
+    const host = start(rival, own);
+    const next = { publicIp: own.attrs.publicIp, publicIpv6: rival.attrs.publicIpv6 };
+    host.store.before((call) => {
+      if (call === "renew") host.store.disconnect();
+    });
+    assert.match((await host.ask(next)) ?? "", /^fd77::9 is the public IP of another host \(node id bb\).* not known/);
+    const unasked = start(rival, own);
+    assert.equal(await unasked.ask(own.attrs), null);
+    assert.equal(await unasked.ask({ ...own.attrs, publicIpv6: parseIpv6("fd77::53") }), null);
+    assert.equal(unasked.store.count("renew"), 0);
   });
 
   it("is put off while etcd does not answer", async () => {
