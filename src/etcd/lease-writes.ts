@@ -5,11 +5,12 @@ import type { ICompare, IRequestOp } from "etcd3";
 import type { EpochMillis, Millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { FlannelError, isError } from "../base/errors.ts";
-import { hasIpv4, type Lease, type LeaseAttrs, type LeaseTerm, type Revision, type Subnet } from "../subnet/lease.ts";
+import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet } from "../subnet/lease.ts";
 import { encodeLeaseAttrs } from "../subnet/lease-codec.ts";
 import type { ClaimOutcome, RemoveOutcome, RenewOutcome } from "../subnet/lease-store.ts";
 import { formatSubnetKey } from "../subnet/subnet-key.ts";
 import { type Keyspace, readLease } from "./keyspace.ts";
+import { isFree, isStill } from "./lease-conditions.ts";
 import type { EtcdTransport } from "./transport.ts";
 
 export interface WriteDeps {
@@ -40,22 +41,6 @@ export async function claimLease(
   );
 }
 
-/**
- * Nobody has the key, and nobody the IPv4 subnet under another one; apart from `former`, which is given up for it. Of an
- * IPv6 subnet that cannot be asked: it is at the end of the keys (decision 23).
- */
-function isFree(subnet: Subnet, former: Lease | null, { keyspace }: WriteDeps): readonly ICompare[] {
-  const none = { target: "Version", result: "Equal", version: "0" } as const;
-  const absent = (parts: Subnet): ICompare[] => {
-    const key = formatSubnetKey(parts);
-    return key === former?.key ? [] : [{ key: keyspace.recordKey(key), ...none }];
-  };
-  const isOther = former === null || former.subnet.v4 !== subnet.v4;
-  if (!hasIpv4(subnet) || !isOther) return absent(subnet);
-  const plain = subnet.v6 === null ? [] : absent({ v4: subnet.v4, v6: null });
-  return [...absent(subnet), ...plain, { ...keyspace.dualStackKeys(subnet.v4), ...none }];
-}
-
 export async function rekeyLease(
   former: Lease,
   subnet: Subnet,
@@ -64,13 +49,12 @@ export async function rekeyLease(
   deps: WriteDeps,
   signal: AbortSignal,
 ): Promise<ClaimOutcome> {
-  const key = formatSubnetKey(subnet);
   // etcd: watchers get the events of a transaction in the order of its operations. Whoever goes by subnets alone, as the
   // Go daemon, must hear last of what stays.
   const before: IRequestOp = { request_delete_range: { key: deps.keyspace.recordKey(former.key) } };
   const record = {
     op: "replacing the record of the lease",
-    key: deps.keyspace.recordKey(key),
+    key: deps.keyspace.recordKey(formatSubnetKey(subnet)),
     value: encodeLeaseAttrs(attrs),
     compare: [...isStill(former, deps), ...isFree(subnet, former, deps)],
     before: [before],
@@ -79,9 +63,10 @@ export async function rekeyLease(
     former.version.leaseId === NO_LEASE
       ? { outcome: await put(record, NO_LEASE, deps, signal), leaseId: NO_LEASE, term: RESERVED }
       : await putWithNewLease(record, ttl, deps, signal);
-  const { outcome, leaseId, term } = written;
-  if (outcome.kind === "refused") return { kind: "taken" };
-  return { kind: "claimed", lease: { key, subnet, attrs, term, version: { modRevision: outcome.revision, leaseId } } };
+  // The former etcd lease has no record any more, and would be there for up to a day.
+  const isLeft = written.outcome.kind === "done" && written.leaseId !== NO_LEASE;
+  if (isLeft) await revokeIfPossible(record.op, former.version.leaseId, deps, signal);
+  return claimOutcome(subnet, attrs, written);
 }
 
 export async function replaceBadRecord(
@@ -114,14 +99,14 @@ async function claimIf(
   deps: WriteDeps,
   signal: AbortSignal,
 ): Promise<ClaimOutcome> {
-  const key = formatSubnetKey(subnet);
   const record = { op, key: recordKey, value: encodeLeaseAttrs(attrs), compare };
-  const { outcome, leaseId, term } = await putWithNewLease(record, ttl, deps, signal);
+  return claimOutcome(subnet, attrs, await putWithNewLease(record, ttl, deps, signal));
+}
+
+function claimOutcome(subnet: Subnet, attrs: LeaseAttrs, { outcome, leaseId, term }: Written): ClaimOutcome {
   if (outcome.kind === "refused") return { kind: "taken" };
-  return {
-    kind: "claimed",
-    lease: { key, subnet, attrs, term, version: { modRevision: outcome.revision, leaseId } },
-  };
+  const version = { modRevision: outcome.revision, leaseId };
+  return { kind: "claimed", lease: { key: formatSubnetKey(subnet), subnet, attrs, term, version } };
 }
 
 export async function renewLease(
@@ -220,13 +205,10 @@ type WriteOutcome =
   /** `found` is what stands there instead; null also for what is no lease. */
   | { readonly kind: "refused"; readonly found: Lease | null };
 
-/** The record is the one that we have seen. */
-export function isStill({ key, version }: Lease, { keyspace }: WriteDeps): readonly ICompare[] {
-  const recordKey = keyspace.recordKey(key);
-  return [
-    { key: recordKey, target: "Mod", result: "Equal", mod_revision: version.modRevision },
-    { key: recordKey, target: "Lease", result: "Equal", lease: version.leaseId },
-  ];
+interface Written {
+  readonly outcome: WriteOutcome;
+  readonly leaseId: string;
+  readonly term: LeaseTerm;
 }
 
 async function transact(
@@ -267,7 +249,7 @@ export async function putWithNewLease(
   ttl: Millis,
   deps: WriteDeps,
   signal: AbortSignal,
-): Promise<{ readonly outcome: WriteOutcome; readonly leaseId: string; readonly term: LeaseTerm }> {
+): Promise<Written> {
   const asked = deps.clock.now();
   const { id, seconds } = await deps.transport.grantLease(record.op, inSeconds(ttl), signal);
   let isUsed = false;

@@ -15,8 +15,8 @@ import type {
 } from "../subnet/operator-store.ts";
 import { formatSubnetKey } from "../subnet/subnet-key.ts";
 import { type Keyspace, readLease } from "./keyspace.ts";
+import { isStill } from "./lease-conditions.ts";
 import {
-  isStill,
   lost,
   NO_LEASE,
   put,

@@ -15,7 +15,14 @@ const PLAIN = dualLease(ipv4Only(hostNumber(5)));
 const OTHER_DUAL = dualLease(hostNumber(5, { v6: "fd00:5:0:99::/64", publicIp: "192.168.64.99" }));
 const ALONE = dualLease(ipv6Only(hostNumber(5)));
 
-export function rekeyContract(opened: () => { readonly store: OperatorStore; readonly signal: AbortSignal }): void {
+interface Opened {
+  readonly store: OperatorStore;
+  readonly signal: AbortSignal;
+  /** How many etcd leases there are. */
+  readonly leaseCount: () => Promise<number>;
+}
+
+export function rekeyContract(opened: () => Opened): void {
   const claim = async ({ subnet, attrs }: Lease): Promise<Lease | null> => {
     const { store, signal } = opened();
     const outcome = await store.claim(subnet, attrs, TTL, signal);
@@ -76,6 +83,17 @@ export function rekeyContract(opened: () => { readonly store: OperatorStore; rea
     assert.ok(first.kind === "claimed");
     assert.equal((await rekey(first.lease, PLAIN.subnet)).kind, "claimed");
     assert.deepEqual(await keys(), [PLAIN.key]);
+  });
+
+  it("gives the etcd lease of the replaced record back, and none else", async () => {
+    const { store, signal, leaseCount } = opened();
+    const other = await claimed(dualLease(hostNumber(6)));
+    const held = await claimed(PLAIN);
+    const leases = await leaseCount();
+    assert.equal((await rekey(held, DUAL.subnet)).kind, "claimed");
+    assert.equal(await leaseCount(), leases);
+    assert.deepEqual((await keys()).toSorted(), [DUAL.key, other.key]);
+    assert.equal((await store.get(DUAL.key, signal))?.term.kind, "until");
   });
 
   it("keeps a reservation one", async () => {

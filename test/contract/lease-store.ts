@@ -182,7 +182,7 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       assert.equal(await fixture.leaseCount(), leases);
     });
 
-    rekeyContract(() => ({ store, signal }));
+    rekeyContract(() => ({ store, signal, leaseCount: () => fixture.leaseCount() }));
 
     it("gives a subnet to exactly one of many who claim it at once", async () => {
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => store.claim(SUBNET, ATTRS, TTL, signal)));

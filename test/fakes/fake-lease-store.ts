@@ -188,7 +188,9 @@ function portOf(state: State): LeaseStore {
       await enter(state, "rekey", signal);
       if (!isStill(state, lease) || isTaken(state, subnet, lease.key)) return { kind: "taken" };
       const leaseId = lease.version.leaseId === "0" ? "0" : grant(state, ttl);
-      return { kind: "claimed", lease: writeLease(state, formatSubnetKey(subnet), attrs, leaseId, lease.key) };
+      const written = writeLease(state, formatSubnetKey(subnet), attrs, leaseId, lease.key);
+      revoke(state, lease.version.leaseId);
+      return { kind: "claimed", lease: written };
     },
     async replaceBad(subnet, attrs, ttl, signal) {
       await enter(state, "replaceBad", signal);
