@@ -260,19 +260,21 @@ async function claim(
     return null;
   }
   deps.log.info("leased a subnet", { subnet: describeSubnet(subnet) });
-  // Only now: a crash in between leaves two records of ours, of which the next start finds the usable one.
-  for (const former of discard) {
-    await deps.store.remove(former, signal);
-    deps.log.warn("gave back a lease that no longer fits the network config", {
-      subnet: describeSubnet(former.subnet),
-    });
-  }
+  await giveBack(discard, deps, signal);
   return outcome.lease;
+}
+
+/** Only now: a crash in between leaves two records of ours, of which the next start finds the usable one. */
+async function giveBack(discard: readonly Lease[], { store, log }: AcquireDeps, signal: AbortSignal): Promise<void> {
+  for (const former of discard) {
+    await store.remove(former, signal);
+    log.warn("gave back a lease that no longer fits the network config", { subnet: describeSubnet(former.subnet) });
+  }
 }
 
 /** One transaction, so that no peer sees the host without its subnet. */
 async function rekey(
-  { lease, subnet }: Extract<AcquireDecision, { kind: "rekey" }>,
+  { lease, subnet, discard }: Extract<AcquireDecision, { kind: "rekey" }>,
   request: AcquireRequest,
   deps: AcquireDeps,
   signal: AbortSignal,
@@ -288,6 +290,7 @@ async function rekey(
     subnet: describeSubnet(subnet),
     former: describeSubnet(lease.subnet),
   });
+  await giveBack(discard, deps, signal);
   return outcome.lease;
 }
 

@@ -34,7 +34,13 @@ export interface AcquireInput {
 export type AcquireDecision =
   | { readonly kind: "reuse"; readonly lease: Lease }
   /** Ours, and a part of it stays: a family of the network was switched on or off, or its range is another. */
-  | { readonly kind: "rekey"; readonly lease: Lease; readonly subnet: Subnet }
+  | {
+      readonly kind: "rekey";
+      readonly lease: Lease;
+      readonly subnet: Subnet;
+      /** Other records of ours, of which one is enough: to be removed afterwards. */
+      readonly discard: readonly Lease[];
+    }
   /** Perhaps ours: its host is to be asked first. */
   | {
       readonly kind: "challenge";
@@ -68,14 +74,18 @@ export function decideAcquire(input: AcquireInput): AcquireDecision {
   const doubtful = rival ?? (kept ? undefined : choose(disputed, previous, isUsable));
   if (doubtful) return { kind: "challenge", lease: doubtful, isUsable: isUsable(doubtful) };
 
-  // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full.
-  const taken = [...others, ...disputed].map(({ subnet }) => subnet).concat(spoilt);
+  // The new subnet may lie inside one that it replaces, as it must when SubnetLen grew in a network that is full. But a
+  // record that is put beside others of ours cannot have what they have.
+  const spare = kept ? own.filter((lease) => lease !== kept) : [];
+  const taken = [...others, ...disputed, ...spare].map(({ subnet }) => subnet).concat(spoilt);
   const wanted = kept ? leasablePart(spaces, kept.subnet) : NOTHING;
   const choice = chooseSubnet(spaces, taken, { keep: wanted, previous }, input.random);
   if ("exhausted" in choice) {
     return { kind: "exhausted", network: choice.exhausted.network, subnets: choice.exhausted.count };
   }
-  return kept ? { kind: "rekey", lease: kept, subnet: choice } : { kind: "claim", subnet: choice, discard: own };
+  return kept
+    ? { kind: "rekey", lease: kept, subnet: choice, discard: spare }
+    : { kind: "claim", subnet: choice, discard: own };
 }
 
 interface ByOwner {

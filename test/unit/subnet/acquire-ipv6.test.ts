@@ -70,6 +70,7 @@ describe("the choice of a subnet in a dual-stack network", () => {
       kind: "rekey",
       lease: own,
       subnet: { v4: "10.5.52.0/24", v6: "fd00:5:0:34::/64" },
+      discard: [],
     });
   });
 
@@ -80,6 +81,15 @@ describe("the choice of a subnet in a dual-stack network", () => {
     const elsewhere = dualLease(hostNumber(52, { v4: "10.9.52.0/24" }));
     const other = decide([elsewhere]);
     assert.ok(other.kind === "rekey" && other.subnet.v6 === "fd00:5:0:52::/64" && other.subnet.v4 !== "10.9.52.0/24");
+  });
+
+  test("completes one of several records of ours with nothing that the others have, and gives those back", () => {
+    const own = dualLease(ipv4Only(hostNumber(52)));
+    const other = dualLease(hostNumber(52, { v4: "10.9.52.0/24", v6: "fd00:5:0:34::/64" }));
+    const decision = decide([own, other], { previous: own.subnet });
+    assert.ok(decision.kind === "rekey" && decision.subnet.v4 === "10.5.52.0/24");
+    assert.ok(decision.subnet.v6 !== null && decision.subnet.v6 !== other.subnet.v6);
+    assert.deepEqual([decision.lease, decision.discard], [own, [other]]);
   });
 
   test("gives up a record of which nothing fits", () => {
@@ -103,7 +113,7 @@ describe("the choice of a subnet in a dual-stack network", () => {
   test("goes back to IPv4 with the same subnet", () => {
     const own = dualLease(hostNumber(52));
     const decision = decide([own], { network: IPV4_NETWORK });
-    assert.deepEqual(decision, { kind: "rekey", lease: own, subnet: { v4: "10.5.52.0/24", v6: null } });
+    assert.deepEqual(decision, { kind: "rekey", lease: own, subnet: { v4: "10.5.52.0/24", v6: null }, discard: [] });
   });
 });
 
@@ -130,6 +140,7 @@ describe("the choice of a subnet in a network of IPv6 alone", () => {
       kind: "rekey",
       lease: own,
       subnet: { v4: NO_SUBNET4, v6: "fd00:5:0:52::/64" },
+      discard: [],
     });
   });
 });

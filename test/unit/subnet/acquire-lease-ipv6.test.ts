@@ -51,6 +51,17 @@ describe("acquiring a lease in a network that was given IPv6", () => {
     assert.deepEqual([fields.subnet, fields.former], ["10.5.52.0/24 and fd00:5:0:34::/64", "10.5.52.0/24"]);
   });
 
+  it("gives other records of its own back once that has been done", async () => {
+    const { store, acquire, log } = start();
+    store.put(dualLease(BEFORE));
+    const other = store.put(dualLease(hostNumber(52, { v4: "10.9.52.0/24", v6: "fd00:5:0:34::/64" })));
+    const { lease } = await acquire();
+    assert.equal(lease.subnet.v4, "10.5.52.0/24");
+    assert.notEqual(lease.subnet.v6, other.subnet.v6);
+    assert.deepEqual(store.leases(), [lease]);
+    assert.deepEqual(log.messages("warn"), ["gave back a lease that no longer fits the network config"]);
+  });
+
   it("looks again when the record is rewritten in that moment", async () => {
     const { clock, store, acquire } = start();
     store.put(dualLease(BEFORE));
