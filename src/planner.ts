@@ -3,6 +3,7 @@
 
 import type { NetworkView } from "./backends/backend.ts";
 import type { LogFields, Logger } from "./base/log.ts";
+import { createIpv6Watch } from "./lost-ipv6.ts";
 import type { LinkName } from "./net/objects.ts";
 import type { Plan } from "./net/plan.ts";
 import type { Underlay } from "./net/underlay.ts";
@@ -36,6 +37,8 @@ export interface Planner {
   plan(): Plan;
   /** Records that are left out of the plan, as of the last one. */
   leftOut(): readonly LeftOut[];
+  /** Why this host carries no packets of its IPv6 subnet, as a phrase, as of the last plan; null when it does. */
+  ipv6Trouble(): string | null;
 }
 
 export function createPlanner(input: PlannerInput): Planner {
@@ -51,7 +54,9 @@ export function createPlanner(input: PlannerInput): Planner {
   let last: { readonly basis: Basis; readonly plan: Plan } | null = null;
   let leftOut: readonly LeftOut[] = [];
   let known: readonly Lease[] = [];
+  const ipv6 = createIpv6Watch(log);
   return {
+    ipv6Trouble: ipv6.trouble,
     leftOut: () => leftOut,
     plan() {
       const basis = basisOf(input);
@@ -61,7 +66,9 @@ export function createPlanner(input: PlannerInput): Planner {
       leftOut = [...unfit, ...unreachable];
       tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
       tellUnreachable(unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })));
-      const view = viewOf(input, basis, basis.isHeld ? peers : []);
+      const owner = ipv6.look(basis);
+      const carried = owner === null ? peers : peers.flatMap(ipv4PartOf);
+      const view = viewOf(input, basis, basis.isHeld ? carried : []);
       input.onView(view);
       last = { basis, plan: basis.backend.plan(view) };
       return last.plan;
@@ -145,6 +152,10 @@ function withKnown(
     if (before && ownershipOf(peer.attrs, before.attrs) === "ours" && canReach(before)) return before;
     return halvesOf(peer).find(canReach) ?? [];
   });
+}
+
+function ipv4PartOf(peer: Lease): readonly Lease[] {
+  return hasIpv4(peer.subnet) ? [withoutIpv6(peer)] : [];
 }
 
 function halvesOf(peer: Lease): readonly Lease[] {

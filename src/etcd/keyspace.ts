@@ -42,11 +42,15 @@ export function createKeyspace(prefix: string): Keyspace {
 }
 
 /** etcd: 64-bit numbers arrive as decimal texts; a key without an etcd lease has lease 0. */
-export function readRecord(keyspace: Keyspace, { key, value, mod_revision, lease }: IKeyValue): DecodedRecord {
+export function readRecord(
+  keyspace: Keyspace,
+  { key, value, mod_revision, create_revision, lease }: IKeyValue,
+): DecodedRecord {
   return decodeRecord({
     key: keyspace.relativeKey(key),
     value,
     modRevision: mod_revision as Revision,
+    createRevision: create_revision as Revision,
     leaseId: lease,
   });
 }

@@ -82,7 +82,11 @@ export async function replaceBadRecord(
   const [found] = kvs;
   if (!found || readLease(deps.keyspace, kvs) !== null) return { kind: "taken" };
   const same: ICompare = { key, target: "Mod", result: "Equal", mod_revision: found.mod_revision };
-  return await claimIf([same], op, key, { subnet, attrs, ttl }, deps, signal);
+  const outcome = await claimIf([same], op, key, { subnet, attrs, ttl }, deps, signal);
+  if (outcome.kind === "taken") return outcome;
+  // etcd: a key that is overwritten goes on counting from when it was created.
+  const version = { ...outcome.lease.version, createRevision: found.create_revision as Revision };
+  return { kind: "claimed", lease: { ...outcome.lease, version } };
 }
 
 interface Claim {
@@ -105,7 +109,7 @@ async function claimIf(
 
 function claimOutcome(subnet: Subnet, attrs: LeaseAttrs, { outcome, leaseId, term }: Written): ClaimOutcome {
   if (outcome.kind === "refused") return { kind: "taken" };
-  const version = { modRevision: outcome.revision, leaseId };
+  const version = { modRevision: outcome.revision, createRevision: outcome.revision, leaseId };
   return { kind: "claimed", lease: { key: formatSubnetKey(subnet), subnet, attrs, term, version } };
 }
 
@@ -167,7 +171,10 @@ async function extend(held: Held, ttl: Millis, deps: WriteDeps, signal: AbortSig
   if (seconds >= inSeconds(ttl)) return await renewUnder(leaseId, until(asked, seconds), held, deps, signal);
   const { outcome, leaseId: fresh, term } = await putWithNewLease(record, ttl, deps, signal);
   if (outcome.kind === "refused") return lost(outcome);
-  return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId: fresh } } };
+  return {
+    kind: "renewed",
+    lease: { ...lease, term, version: { ...lease.version, modRevision: outcome.revision, leaseId: fresh } },
+  };
 }
 
 /** Writes the record only if it has to say something else: every write wakes every host. */
@@ -181,7 +188,10 @@ async function renewUnder(
   if (!isChanged) return { kind: "renewed", lease: { ...lease, term } };
   const outcome = await put(record, leaseId, deps, signal);
   if (outcome.kind === "refused") return lost(outcome);
-  return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId } } };
+  return {
+    kind: "renewed",
+    lease: { ...lease, term, version: { ...lease.version, modRevision: outcome.revision, leaseId } },
+  };
 }
 
 export function lost({ found }: { readonly found: Lease | null }): RenewOutcome {

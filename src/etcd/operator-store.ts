@@ -90,7 +90,7 @@ async function reserveSubnet(
   const record = { op: "reserving a subnet", key: recordKey, value: encodeLeaseAttrs(attrs), compare };
   const outcome = await put(record, NO_LEASE, deps, signal);
   if (outcome.kind === "refused") return { kind: "changed" };
-  const version = { modRevision: outcome.revision, leaseId: NO_LEASE };
+  const version = { modRevision: outcome.revision, createRevision: outcome.revision, leaseId: NO_LEASE };
   return { kind: "reserved", lease: { key, subnet, attrs, term: { kind: "reserved" }, version } };
 }
 
@@ -108,7 +108,10 @@ async function setTerm(lease: Lease, ttl: Millis | null, deps: WriteDeps, signal
       : await putWithNewLease(record, ttl, deps, signal);
   const { outcome, leaseId, term } = written;
   if (outcome.kind === "refused") return lost(outcome);
-  return { kind: "renewed", lease: { ...lease, term, version: { modRevision: outcome.revision, leaseId } } };
+  return {
+    kind: "renewed",
+    lease: { ...lease, term, version: { ...lease.version, modRevision: outcome.revision, leaseId } },
+  };
 }
 
 /** etcd: a lease that expired a moment ago has -1 seconds left, and its record may still be there. */

@@ -22,7 +22,8 @@ import {
 } from "./lease.ts";
 import type { LeaseList, LeaseStore } from "./lease-store.ts";
 import type { NetworkConfig } from "./network-config.ts";
-import { parseSubnetKey } from "./subnet-key.ts";
+import { mayShareIpv6 } from "./settle-ipv6.ts";
+import { readSubnet } from "./subnet-key.ts";
 import { fitsNetwork, type SubnetParts, spacesOf } from "./subnet-space.ts";
 
 export interface AcquireRequest {
@@ -145,7 +146,10 @@ async function attemptOnce(
     const picture = known ?? (await look(deps, signal));
     const outcome = await attempt(picture, defended, request, deps, signal);
     if (outcome.kind === "lost") return { kind: "overtaken", picture: afterLoss(picture, outcome.subnet) };
-    return { kind: "leased", acquired: { lease: outcome.lease, list: picture.list, fresh: true } };
+    const { lease, isNew } = outcome;
+    const isShared = isNew && (await mayShareIpv6(lease, picture.list, deps.store, signal));
+    if (isShared) return { kind: "overtaken", picture: null };
+    return { kind: "leased", acquired: { lease, list: picture.list, fresh: true } };
   } catch (error) {
     if (!isRetryable(error)) throw error;
     return { kind: "failed", error };
@@ -168,12 +172,13 @@ function afterLoss({ list, lost }: Picture, subnet: Subnet | null): Picture | nu
 }
 
 type Attempt =
-  | { readonly kind: "held"; readonly lease: Lease }
+  /** `isNew` when the record was not known as ours. */
+  | { readonly kind: "held"; readonly lease: Lease; readonly isNew: boolean }
   /** `subnet` was to be claimed; null when it was about a record that is there. */
   | { readonly kind: "lost"; readonly subnet: Subnet | null };
 
-function attemptOf(lease: Lease | null, subnet: Subnet | null): Attempt {
-  return lease ? { kind: "held", lease } : { kind: "lost", subnet };
+function attemptOf(lease: Lease | null, subnet: Subnet | null, isNew = true): Attempt {
+  return lease ? { kind: "held", lease, isNew } : { kind: "lost", subnet };
 }
 
 async function attempt(
@@ -184,7 +189,7 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<Attempt> {
   const { network, self, previous } = request;
-  const spoilt = [...list.bad.flatMap(({ key }) => subnetOf(key)), ...lost];
+  const spoilt = [...list.bad.flatMap(({ key }) => readSubnet(key) ?? []), ...lost];
   const { leases } = list;
   const decision = decideAcquire({ network, leases, spoilt, self, defended, previous, random: deps.random });
   switch (decision.kind) {
@@ -193,23 +198,13 @@ async function attempt(
       if (lost.length > 0) return { kind: "lost", subnet: null };
       throw new FlannelError("lease.exhausted", { network: decision.network, subnets: decision.subnets });
     case "reuse":
-      return attemptOf(await reuse(decision.lease, request, deps, signal), null);
+      return attemptOf(await reuse(decision.lease, request, deps, signal), null, false);
     case "rekey":
       return attemptOf(await rekey(decision, request, deps, signal), null);
     case "challenge":
       return attemptOf(await dispute(decision, defended, request, deps, signal), null);
     case "claim":
       return attemptOf(await claim(decision, request, deps, signal), decision.subnet);
-  }
-}
-
-/** The subnet that a bad record's key spells; none when it is the key that is bad. */
-function subnetOf(key: string): readonly Subnet[] {
-  try {
-    return [parseSubnetKey(key)];
-  } catch (error) {
-    if (isError(error, "address.invalid")) return [];
-    throw error;
   }
 }
 
@@ -274,7 +269,7 @@ async function giveBack(discard: readonly Lease[], { store, log }: AcquireDeps, 
 
 /** One transaction, so that no peer sees the host without its subnet. */
 async function rekey(
-  { lease, subnet, discard }: Extract<AcquireDecision, { kind: "rekey" }>,
+  { lease, subnet, discard, reason }: Extract<AcquireDecision, { kind: "rekey" }>,
   request: AcquireRequest,
   deps: AcquireDeps,
   signal: AbortSignal,
@@ -286,7 +281,8 @@ async function rekey(
     });
     return null;
   }
-  deps.log.info("the lease of this host has another subnet, as the network config asks for", {
+  deps.log.info("the lease of this host has another subnet", {
+    reason,
     subnet: describeSubnet(subnet),
     former: describeSubnet(lease.subnet),
   });

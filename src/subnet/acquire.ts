@@ -5,7 +5,8 @@ import type { Prefix } from "../base/ip.ts";
 import { prefixLength } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
 import { type Identity, ownershipOf, sharesAddress } from "./identity.ts";
-import { type Lease, NO_SUBNET4, type Subnet, type SubnetKey } from "./lease.ts";
+import { earlierIpv6Owner } from "./ipv6-owner.ts";
+import { hostIp, type Lease, NO_SUBNET4, type Subnet, type SubnetKey } from "./lease.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import {
   fitsNetwork,
@@ -33,13 +34,18 @@ export interface AcquireInput {
 
 export type AcquireDecision =
   | { readonly kind: "reuse"; readonly lease: Lease }
-  /** Ours, and a part of it stays: a family of the network was switched on or off, or its range is another. */
+  /**
+   * Ours, and a part of it stays: a family of the network was switched on or off, or its range is another; or another
+   * host had the IPv6 subnet first.
+   */
   | {
       readonly kind: "rekey";
       readonly lease: Lease;
       readonly subnet: Subnet;
       /** Other records of ours, of which one is enough: to be removed afterwards. */
       readonly discard: readonly Lease[];
+      /** Why, as a clause. */
+      readonly reason: string;
     }
   /** Perhaps ours: its host is to be asked first. */
   | {
@@ -65,9 +71,14 @@ export function decideAcquire(input: AcquireInput): AcquireDecision {
   const { spoilt = [], previous } = input;
   const spaces = spacesOf(input.network);
   const { own, disputed, others } = sortByOwner(input);
-  const reused = choose(own, previous, (lease) => fitsNetwork(spaces, lease.subnet));
+  const partOf = (lease: Lease) => withoutLost(leasablePart(spaces, lease.subnet), lease, input.leases);
+  const reused = choose(
+    own,
+    previous,
+    (lease) => fitsNetwork(spaces, lease.subnet) && !isIpv6Lost(lease, input.leases),
+  );
   if (reused) return { kind: "reuse", lease: reused };
-  const isUsable = ({ subnet }: Lease) => isPartOf(leasablePart(spaces, subnet));
+  const isUsable = (lease: Lease) => isPartOf(partOf(lease));
   const kept = choose(own, previous, isUsable);
   // First whoever may have our address, also with a subnet that the config no longer allows: two must not have one.
   const rival = kept ? undefined : disputed.find(({ attrs }) => sharesAddress(attrs, input.self));
@@ -78,14 +89,28 @@ export function decideAcquire(input: AcquireInput): AcquireDecision {
   // record that is put beside others of ours cannot have what they have.
   const spare = kept ? own.filter((lease) => lease !== kept) : [];
   const taken = [...others, ...disputed, ...spare].map(({ subnet }) => subnet).concat(spoilt);
-  const wanted = kept ? leasablePart(spaces, kept.subnet) : NOTHING;
+  const wanted = kept ? partOf(kept) : NOTHING;
   const choice = chooseSubnet(spaces, taken, { keep: wanted, previous }, input.random);
   if ("exhausted" in choice) {
+    // No other IPv6 subnet is to be had for one that was another's first: IPv4 goes on without.
+    if (kept && fitsNetwork(spaces, kept.subnet)) return { kind: "reuse", lease: kept };
     return { kind: "exhausted", network: choice.exhausted.network, subnets: choice.exhausted.count };
   }
-  return kept
-    ? { kind: "rekey", lease: kept, subnet: choice, discard: spare }
-    : { kind: "claim", subnet: choice, discard: own };
+  if (!kept) return { kind: "claim", subnet: choice, discard: own };
+  return { kind: "rekey", lease: kept, subnet: choice, discard: spare, reason: rekeyReason(kept, input.leases) };
+}
+
+function isIpv6Lost(lease: Lease, leases: readonly Lease[]): boolean {
+  return earlierIpv6Owner(lease, leases) !== null;
+}
+
+function withoutLost(parts: SubnetParts, lease: Lease, leases: readonly Lease[]): SubnetParts {
+  return isIpv6Lost(lease, leases) ? { ...parts, v6: null } : parts;
+}
+
+function rekeyReason(lease: Lease, leases: readonly Lease[]): string {
+  const owner = earlierIpv6Owner(lease, leases);
+  return owner ? `the host ${hostIp(owner.attrs)} had the IPv6 subnet first` : "the network config asks for it";
 }
 
 interface ByOwner {

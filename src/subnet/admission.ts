@@ -14,6 +14,7 @@ import {
   IPV4_BLOCKS,
   IPV6_BLOCKS,
 } from "./blocks.ts";
+import { byCreation } from "./ipv6-owner.ts";
 import { hasIpv4, hostIp, type Lease, type LeaseAttrs, type SubnetKey } from "./lease.ts";
 import { withoutIpv4, withoutIpv6 } from "./lease-parts.ts";
 import type { LeaseTable } from "./lease-table.ts";
@@ -94,6 +95,8 @@ interface LeaseFamily<P extends Prefix, N extends number | bigint> {
   readonly lacking: string;
   /** What is wrong with the address that packets are to be sent to. */
   readonly addressFault: (theirs: LeaseAttrs, ours: LeaseAttrs) => string | null;
+  /** Which of two that overlap is first when both have the configured length, or neither. */
+  readonly order: (a: Lease, b: Lease) => number;
   /** A lease keeps its identity while it is unchanged: it is parsed once, and not at every change of another. */
   readonly candidates: WeakMap<Lease, Candidate<N>>;
 }
@@ -104,6 +107,7 @@ const IPV4: LeaseFamily<Prefix4, number> = {
   lacking: "it has no IPv4 subnet",
   addressFault: ({ publicIp }, ours) =>
     isUnicastIpv4(publicIp) ? ownAddress(publicIp, ours.publicIp) : unreachable(publicIp),
+  order: (a, b) => order(a.key, b.key),
   candidates: new WeakMap(),
 };
 
@@ -115,6 +119,7 @@ const IPV6: LeaseFamily<Prefix6, bigint> = {
     if (publicIpv6 === null) return "it has no public IPv6 address";
     return isUnicastIpv6(publicIpv6) ? ownAddress(publicIpv6, ours.publicIpv6) : unreachable(publicIpv6);
   },
+  order: byCreation,
   candidates: new WeakMap(),
 };
 
@@ -150,7 +155,7 @@ function admitByFamily<P extends Prefix, N extends number | bigint>(
   }
   const admitted: Lease[] = [];
   for (const cluster of clustersOf<N, Candidate<N>>(acceptable.toSorted(byStart))) {
-    const turns = cluster.toSorted((a, b) => precedence(a, b, network?.subnetLen ?? 0));
+    const turns = cluster.toSorted((a, b) => precedence(a, b, network?.subnetLen ?? 0, family.order));
     const resolved = cluster.length === 1 ? { admitted: cluster, refused: [] } : admitInTurn(turns, family.blocks);
     admitted.push(...resolved.admitted.toSorted(byStart).map(({ lease }) => lease));
     for (const { block, by } of resolved.refused) leftOut.push(overlapping(block.lease, by.lease));
@@ -197,10 +202,15 @@ function overlapping({ key }: Lease, other: Lease): LeftOut {
   return { key, reason: `its subnet overlaps that of ${other.key}, host ${hostIp(other.attrs)}` };
 }
 
-/** Records of the configured length come first, then the lower key. */
-function precedence<N extends number | bigint>(a: Candidate<N>, b: Candidate<N>, subnetLen: number): number {
+/** Records of the configured length come first. */
+function precedence<N extends number | bigint>(
+  a: Candidate<N>,
+  b: Candidate<N>,
+  subnetLen: number,
+  within: (a: Lease, b: Lease) => number,
+): number {
   const rank = ({ length }: Candidate<N>) => (length === subnetLen ? 0 : 1);
-  return rank(a) - rank(b) || order(a.lease.key, b.lease.key);
+  return rank(a) - rank(b) || within(a.lease, b.lease);
 }
 
 function candidateOf<P extends Prefix, N extends number | bigint>(

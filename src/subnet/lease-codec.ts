@@ -16,6 +16,7 @@ export interface RawRecord {
   readonly key: string;
   readonly value: Uint8Array;
   readonly modRevision: Revision;
+  readonly createRevision: Revision;
   /** Decimal text, "0" for none. */
   readonly leaseId: string;
 }
@@ -134,7 +135,7 @@ export function shortKey(key: string): string {
 }
 
 /** Never throws, whatever the record holds. A peer's lease time is not known; see Lease.term. */
-export function decodeRecord({ key, value, modRevision, leaseId }: RawRecord): DecodedRecord {
+export function decodeRecord({ key, value, modRevision, createRevision, leaseId }: RawRecord): DecodedRecord {
   const bad = (reason: string): DecodedRecord => ({ kind: "bad", record: { key: shortKey(key), reason } });
   if (key.length > LONGEST_KEY) return bad(`its key is longer than ${LONGEST_KEY} characters`);
   try {
@@ -146,7 +147,7 @@ export function decodeRecord({ key, value, modRevision, leaseId }: RawRecord): D
       subnet,
       attrs,
       term: { kind: leaseId === "0" ? "reserved" : "leased" },
-      version: { modRevision, leaseId },
+      version: { modRevision, createRevision, leaseId },
     };
     return { kind: "lease", lease };
   } catch (error) {

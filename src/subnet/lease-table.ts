@@ -86,8 +86,7 @@ function kept(known: Lease | undefined, lease: Lease): Lease {
   const same =
     known !== undefined &&
     known.version.modRevision === lease.version.modRevision &&
-    known.version.leaseId === lease.version.leaseId &&
-    isDeepStrictEqual([known.attrs, known.term], [lease.attrs, lease.term]);
+    isDeepStrictEqual([known.version, known.attrs, known.term], [lease.version, lease.attrs, lease.term]);
   return same ? known : lease;
 }
 

@@ -72,6 +72,8 @@ export type LeaseTerm =
 /** Proof of what we last saw of a record, for compare-and-put. Opaque outside the store. */
 export interface LeaseVersion {
   readonly modRevision: Revision;
+  /** Since when there is a record under this key without a break. */
+  readonly createRevision: Revision;
   /** etcd lease id as decimal text, "0" for none. */
   readonly leaseId: string;
 }

@@ -35,6 +35,8 @@ interface RecordText {
   /** JSON text. */
   readonly value: string;
   readonly modRevision: string;
+  /** Not in files of earlier versions of flanneld. */
+  readonly createRevision?: string;
   readonly leaseId: string;
 }
 
@@ -101,12 +103,13 @@ export function unfitness({ acquired, writtenAt }: Remembered, self: Identity, n
 
 function recordText({ key, attrs, version }: Lease): RecordText {
   const value = new TextDecoder().decode(encodeLeaseAttrs(attrs));
-  return { key, value, modRevision: version.modRevision, leaseId: version.leaseId };
+  return { key, value, ...version };
 }
 
-function leaseOf({ key, value, modRevision, leaseId }: RecordText): Lease | null {
+function leaseOf({ key, value, modRevision, createRevision = modRevision, leaseId }: RecordText): Lease | null {
   const bytes = new TextEncoder().encode(value);
-  const record = decodeRecord({ key, value: bytes, modRevision: modRevision as Revision, leaseId });
+  const revisions = { modRevision: modRevision as Revision, createRevision: createRevision as Revision };
+  const record = decodeRecord({ key, value: bytes, ...revisions, leaseId });
   return record.kind === "lease" ? record.lease : null;
 }
 

@@ -22,7 +22,8 @@ export function parseSubnetKey(text: string): Subnet {
   throw new FlannelError("address.invalid", { text, wanted: "a subnet without a host part, such as 10.5.52.0-24" });
 }
 
-function readSubnet(text: string): Subnet | null {
+/** Null unless the text is a subnet key. */
+export function readSubnet(text: string): Subnet | null {
   const [, address4, length4, address6, length6] = KEY.exec(text) ?? [];
   if (address4 === undefined) return null;
   try {

@@ -96,6 +96,26 @@ export function rekeyContract(opened: () => Opened): void {
     assert.equal((await store.get(DUAL.key, signal))?.term.kind, "until");
   });
 
+  it("tells since when each record is there, whatever is written to it", async () => {
+    const { store, signal } = opened();
+    const first = await claimed(DUAL);
+    const second = await claimed(dualLease(hostNumber(6)));
+    assert.equal(first.version.createRevision, first.version.modRevision);
+    assert.ok(BigInt(first.version.createRevision) < BigInt(second.version.createRevision));
+    const renewed = await store.renew(first, { ...DUAL.attrs, backendData: { VNI: 2 } }, TTL, signal);
+    assert.ok(renewed.kind === "renewed" && renewed.lease.version.modRevision !== first.version.modRevision);
+    assert.equal(renewed.lease.version.createRevision, first.version.createRevision);
+    const reserved = await store.setTerm(renewed.lease, null, signal);
+    assert.ok(reserved.kind === "renewed");
+    assert.equal(reserved.lease.version.createRevision, first.version.createRevision);
+    const listed = (await store.list(signal)).leases.map(({ version }) => version.createRevision);
+    assert.deepEqual(listed, [first.version.createRevision, second.version.createRevision]);
+    const replaced = await rekey(reserved.lease, OTHER_DUAL.subnet);
+    assert.ok(replaced.kind === "claimed");
+    assert.ok(BigInt(replaced.lease.version.createRevision) > BigInt(second.version.createRevision));
+    assert.deepEqual((await store.get(OTHER_DUAL.key, signal))?.version, replaced.lease.version);
+  });
+
   it("keeps a reservation one", async () => {
     const { store, signal } = opened();
     const held = await store.setTerm(await claimed(PLAIN), null, signal);

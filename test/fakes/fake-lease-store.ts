@@ -241,7 +241,7 @@ function operatorCallsOf(state: State): Omit<OperatorStore, keyof LeaseStore> {
       if (!entry || !isStill(state, lease)) return { kind: "lost", found: leaseAt(state, lease.key) };
       const leaseId = ttl === null ? "0" : grant(state, ttl);
       commit(state, new Map([[lease.key, { value: entry.value, leaseId }]]));
-      const version = { modRevision: String(state.revision) as Revision, leaseId };
+      const version = { ...lease.version, modRevision: String(state.revision) as Revision, leaseId };
       return { kind: "renewed", lease: { ...lease, term: termOf(state, leaseId), version } };
     },
     async removeBad(key, signal) {
@@ -312,9 +312,15 @@ function censusOf({ entries, revision }: State, since: number): LeaseCensus {
   };
 }
 
-function decode(key: string, { value, modRevision, leaseId }: Entry): DecodedRecord {
+function decode(key: string, { value, modRevision, createRevision, leaseId }: Entry): DecodedRecord {
   const bytes = new TextEncoder().encode(value);
-  return decodeRecord({ key, value: bytes, modRevision: String(modRevision) as Revision, leaseId });
+  return decodeRecord({
+    key,
+    value: bytes,
+    modRevision: String(modRevision) as Revision,
+    createRevision: String(createRevision) as Revision,
+    leaseId,
+  });
 }
 
 function leaseAt(state: State, key: string): Lease | null {

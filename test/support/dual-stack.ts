@@ -44,6 +44,7 @@ export function hostNumber(n: number, sketch: DualSketch = {}): DualSketch {
 export function dualLease(sketch: DualSketch): Lease {
   const { v4, v6, publicIp, publicIpv6, mac, mac6, backendType = "vxlan" } = sketch;
   const subnet = { v4: v4 ? parsePrefix4(v4) : NO_SUBNET4, v6: v6 ? parsePrefix6(v6) : null };
+  const revision = String(sketch.revision ?? 1) as Revision;
   const isVxlan = backendType === "vxlan";
   return {
     key: formatSubnetKey(subnet),
@@ -58,7 +59,7 @@ export function dualLease(sketch: DualSketch): Lease {
       challenger: null,
     },
     term: { kind: "leased" },
-    version: { modRevision: String(sketch.revision ?? 1) as Revision, leaseId: "1" },
+    version: { modRevision: revision, createRevision: revision, leaseId: "1" },
   };
 }
 

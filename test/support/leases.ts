@@ -20,6 +20,7 @@ export interface LeaseSketch {
 export function leaseOf(sketch: LeaseSketch): Lease {
   const v4: Prefix4 = parsePrefix4(sketch.subnet);
   const publicIp: Ipv4 = parseIpv4(sketch.publicIp);
+  const revision = String(sketch.revision ?? 1) as Revision;
   return {
     key: v4.replace("/", "-") as SubnetKey,
     subnet: { v4, v6: null },
@@ -34,7 +35,7 @@ export function leaseOf(sketch: LeaseSketch): Lease {
       challenger: (sketch.challenger ?? null) as NodeId | null,
     },
     term: { kind: "leased" },
-    version: { modRevision: String(sketch.revision ?? 1) as Revision, leaseId: "1" },
+    version: { modRevision: revision, createRevision: revision, leaseId: "1" },
   };
 }
 

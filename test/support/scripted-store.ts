@@ -128,7 +128,8 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
   };
   const write = (lease: Lease): Lease => {
     revision += 1;
-    const written = { ...lease, version: { ...lease.version, modRevision: asRevision(revision) } };
+    const createRevision = records.get(lease.key)?.version.createRevision ?? asRevision(revision);
+    const written = { ...lease, version: { ...lease.version, modRevision: asRevision(revision), createRevision } };
     records.set(lease.key, written);
     record({ kind: "put", lease: asPeer(written) });
     return written;
@@ -155,7 +156,7 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     const isSibling = ({ subnet: other }: Lease) => hasIpv4(subnet) && other.v4 === subnet.v4;
     if (records.has(key) || [...records.values()].some(isSibling)) return { kind: "taken" };
     lastLeaseId += 1;
-    const version = { modRevision: asRevision(0), leaseId: String(lastLeaseId) };
+    const version = { modRevision: asRevision(0), createRevision: asRevision(0), leaseId: String(lastLeaseId) };
     return { kind: "claimed", lease: write({ key, subnet, attrs, term: until(ttl), version }) };
   }
 
@@ -167,10 +168,8 @@ export function createScriptedStore({ clock }: { readonly clock: Clock }): Scrip
     const leaseId = found.version.leaseId === "0" ? "0" : String(lastLeaseId);
     const term: LeaseTerm = leaseId === "0" ? { kind: "reserved" } : until(ttl);
     erase(lease.key);
-    return {
-      kind: "claimed",
-      lease: write({ key, subnet, attrs, term, version: { modRevision: asRevision(0), leaseId } }),
-    };
+    const version = { modRevision: asRevision(0), createRevision: asRevision(0), leaseId };
+    return { kind: "claimed", lease: write({ key, subnet, attrs, term, version }) };
   }
 
   function renew(lease: Lease, attrs: LeaseAttrs, ttl: Millis): RenewOutcome {

@@ -20,6 +20,7 @@ describe("a lease of a host that does not exist", () => {
       key: "10.1.2.0-24" as SubnetKey,
       value: Buffer.from(value ?? ""),
       modRevision: "1" as Revision,
+      createRevision: "1" as Revision,
       leaseId: "0",
     });
     assert.ok(record.kind === "lease");

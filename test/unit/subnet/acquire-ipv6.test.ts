@@ -26,6 +26,7 @@ import { networkOf } from "../../support/leases.ts";
 
 const SELF = { nodeId: null, publicIp: "192.168.64.52" as Ipv4, publicIpv6: "fd77::52" as Ipv6 };
 const SELF6 = { ...SELF, publicIp: NO_IPV4 };
+const ASKED_FOR = "the network config asks for it";
 const NO_PREVIOUS = { v4: null, v6: null };
 
 function decide(leases: readonly Lease[], changes: Partial<AcquireInput> = {}): AcquireDecision {
@@ -71,6 +72,7 @@ describe("the choice of a subnet in a dual-stack network", () => {
       lease: own,
       subnet: { v4: "10.5.52.0/24", v6: "fd00:5:0:34::/64" },
       discard: [],
+      reason: ASKED_FOR,
     });
   });
 
@@ -90,6 +92,30 @@ describe("the choice of a subnet in a dual-stack network", () => {
     assert.ok(decision.kind === "rekey" && decision.subnet.v4 === "10.5.52.0/24");
     assert.ok(decision.subnet.v6 !== null && decision.subnet.v6 !== other.subnet.v6);
     assert.deepEqual([decision.lease, decision.discard], [own, [other]]);
+  });
+
+  for (const [earlier, later] of [
+    [10, 11],
+    [9, 10],
+  ] as const) {
+    test(`of two with one IPv6 subnet is another for the host whose record is of revision ${later}, beside its IPv4 one`, () => {
+      const first = dualLease(hostNumber(1, { revision: earlier }));
+      const second = dualLease(hostNumber(52, { v6: "fd00:5:0:1::/64", revision: later }));
+      const decision = decide([first, second], { previous: second.subnet });
+      assert.ok(decision.kind === "rekey" && decision.lease === second);
+      assert.equal(decision.subnet.v4, "10.5.52.0/24");
+      assert.ok(decision.subnet.v6 !== null && decision.subnet.v6 !== first.subnet.v6);
+      assert.equal(decision.reason, "the host 192.168.64.1 had the IPv6 subnet first");
+      const self = { ...SELF, publicIp: first.attrs.publicIp };
+      assert.deepEqual(decide([first, second], { self }), { kind: "reuse", lease: first });
+    });
+  }
+
+  test("is the shared one once more while no other of IPv6 is free, for the sake of IPv4", () => {
+    const all = dualLease(hostNumber(1, { v6: "fd00:5::/48" }));
+    const first = dualLease(hostNumber(2, { revision: 1 }));
+    const second = dualLease(hostNumber(52, { v6: "fd00:5:0:2::/64", revision: 2 }));
+    assert.deepEqual(decide([all, first, second]), { kind: "reuse", lease: second });
   });
 
   test("gives up a record of which nothing fits", () => {
@@ -113,7 +139,13 @@ describe("the choice of a subnet in a dual-stack network", () => {
   test("goes back to IPv4 with the same subnet", () => {
     const own = dualLease(hostNumber(52));
     const decision = decide([own], { network: IPV4_NETWORK });
-    assert.deepEqual(decision, { kind: "rekey", lease: own, subnet: { v4: "10.5.52.0/24", v6: null }, discard: [] });
+    assert.deepEqual(decision, {
+      kind: "rekey",
+      lease: own,
+      subnet: { v4: "10.5.52.0/24", v6: null },
+      discard: [],
+      reason: ASKED_FOR,
+    });
   });
 });
 
@@ -141,6 +173,7 @@ describe("the choice of a subnet in a network of IPv6 alone", () => {
       lease: own,
       subnet: { v4: NO_SUBNET4, v6: "fd00:5:0:52::/64" },
       discard: [],
+      reason: ASKED_FOR,
     });
   });
 });

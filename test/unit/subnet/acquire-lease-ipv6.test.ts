@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createVxlan } from "../../../src/backends/vxlan.ts";
 import { minutes } from "../../../src/base/brand.ts";
+import type { Prefix4 } from "../../../src/base/ip.ts";
+import type { Prefix6 } from "../../../src/base/ipv6.ts";
 import { type AcquireRequest, acquireLease } from "../../../src/subnet/acquire-lease.ts";
 import type { NodeId } from "../../../src/subnet/lease.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
@@ -31,7 +33,12 @@ function start() {
     ttl: minutes(24 * 60),
   };
   const deps = { store, clock, random, log, onWaiting: () => {}, onList: () => {} };
-  return { clock, store, log, acquire: () => acquireLease(request, deps, signal) };
+  return {
+    clock,
+    store,
+    log,
+    acquire: (changes: Partial<AcquireRequest> = {}) => acquireLease({ ...request, ...changes }, deps, signal),
+  };
 }
 
 const BEFORE = ipv4Only(hostNumber(52));
@@ -45,10 +52,11 @@ describe("acquiring a lease in a network that was given IPv6", () => {
     assert.deepEqual(lease.attrs.backendData, { VNI: 1, VtepMAC: BEFORE.mac });
     assert.match(JSON.stringify(lease.attrs.backendV6Data), /VtepMAC/);
     assert.deepEqual(store.leases(), [lease]);
-    assert.deepEqual(store.calls, ["list", "rekey"]);
+    assert.deepEqual(store.calls, ["list", "rekey", "census"]);
     const { message, fields } = log.lines.at(-1) ?? assert.fail();
-    assert.equal(message, "the lease of this host has another subnet, as the network config asks for");
+    assert.equal(message, "the lease of this host has another subnet");
     assert.deepEqual([fields.subnet, fields.former], ["10.5.52.0/24 and fd00:5:0:34::/64", "10.5.52.0/24"]);
+    assert.equal(fields.reason, "the network config asks for it");
   });
 
   it("gives other records of its own back once that has been done", async () => {
@@ -60,6 +68,39 @@ describe("acquiring a lease in a network that was given IPv6", () => {
     assert.notEqual(lease.subnet.v6, other.subnet.v6);
     assert.deepEqual(store.leases(), [lease]);
     assert.deepEqual(log.messages("warn"), ["gave back a lease that no longer fits the network config"]);
+  });
+
+  for (const when of ["claim", "census"] as const) {
+    it(`gets another IPv6 subnet if a host got the same one first, and keeps it if not: seen at the ${when}`, async () => {
+      const { clock, store, acquire, log } = start();
+      const rival = () => store.leases().find(({ attrs }) => attrs.publicIp === "192.168.64.9");
+      const previous = { v4: "10.5.52.0/24" as Prefix4, v6: "fd00:5:0:77::/64" as Prefix6 };
+      store.before((call) => {
+        if (call === when && !rival()) store.put(dualLease(hostNumber(9, { v6: previous.v6 })));
+      });
+      const acquired = acquire({ previous });
+      await clock.advance(10_000);
+      const { lease } = await acquired;
+      assert.equal(lease.subnet.v4, previous.v4);
+      assert.equal(lease.subnet.v6 === previous.v6, when === "census");
+      assert.equal(rival()?.subnet.v6, previous.v6);
+      assert.deepEqual(
+        store.leases().filter(({ key }) => key !== rival()?.key),
+        [lease],
+      );
+      const reasons = log.lines.flatMap(({ fields }) => fields.reason ?? []);
+      assert.deepEqual(reasons, when === "claim" ? ["the host 192.168.64.9 had the IPv6 subnet first"] : []);
+    });
+  }
+
+  it("goes on with IPv4 when no other IPv6 subnet is free", async () => {
+    const { clock, store, acquire } = start();
+    store.put(dualLease(hostNumber(1, { v6: "fd00:5::/48" })));
+    store.put(dualLease(hostNumber(2, { v6: "fd00:5:0:77::/64" })));
+    const own = store.put(dualLease(hostNumber(52, { v6: "fd00:5:0:77::/64", nodeId: ID })));
+    const acquired = acquire();
+    await clock.advance(10_000);
+    assert.equal((await acquired).lease.key, own.key);
   });
 
   it("looks again when the record is rewritten in that moment", async () => {

@@ -67,7 +67,13 @@ describe("the choice of a subnet", () => {
   test("keeps the IPv4 subnet of a dual-stack record of ours in a network that is IPv4 only", () => {
     const own = ours("10.3.9.0/24");
     const dual: Lease = { ...own, subnet: { ...own.subnet, v6: "fd00::/64" as NonNullable<Lease["subnet"]["v6"]> } };
-    assert.deepEqual(decide([dual]), { kind: "rekey", lease: dual, subnet: own.subnet, discard: [] });
+    assert.deepEqual(decide([dual]), {
+      kind: "rekey",
+      lease: dual,
+      subnet: own.subnet,
+      discard: [],
+      reason: "the network config asks for it",
+    });
   });
 
   test("may lie inside the record that it replaces when there is no other room", () => {

@@ -52,6 +52,17 @@ describe("admission in a dual-stack network", () => {
     ]);
   });
 
+  test("sends the packets of one IPv6 subnet to the host that had it first, and loses nobody's IPv4", () => {
+    const first = dualLease(hostNumber(7, { revision: 9 }));
+    const second = dualLease(hostNumber(3, { v6: "fd00:5:0:7::/64", revision: 10 }));
+    const admission = admit(DUAL_NETWORK, second, first);
+    assert.deepEqual(subnets(admission), ["10.5.3.0/24 null", "10.5.7.0/24 fd00:5:0:7::/64"]);
+    assert.deepEqual(
+      admission.leftOut.map(({ key }) => key),
+      [second.key],
+    );
+  });
+
   test("gives the same objects again for the same leases, also where a family is left out", () => {
     const leases = [dualLease(hostNumber(1)), dualLease(hostNumber(2, { v6: "fd09::/64" }))];
     const [first, second] = [admit(DUAL_NETWORK, ...leases), admit(DUAL_NETWORK, ...leases)];

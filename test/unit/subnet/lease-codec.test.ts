@@ -152,7 +152,13 @@ describe("the value of a lease's record", () => {
 
 describe("a record", () => {
   const record = (key: string, value: string, leaseId = "7"): DecodedRecord =>
-    decodeRecord({ key, value: bytes(value), modRevision: "42" as Revision, leaseId });
+    decodeRecord({
+      key,
+      value: bytes(value),
+      modRevision: "42" as Revision,
+      createRevision: "40" as Revision,
+      leaseId,
+    });
 
   it("is a lease when key and value are", () => {
     assert.deepEqual(record("10.5.52.0-24", '{"PublicIP":"10.0.0.2"}'), {
@@ -162,7 +168,7 @@ describe("a record", () => {
         subnet: { v4: "10.5.52.0/24", v6: null },
         attrs: { ...NOTHING, publicIp: "10.0.0.2" },
         term: { kind: "leased" },
-        version: { modRevision: "42", leaseId: "7" },
+        version: { modRevision: "42", createRevision: "40", leaseId: "7" },
       },
     });
   });
@@ -201,7 +207,13 @@ describe("a record", () => {
     const values = fc.oneof(fc.uint8Array(), fc.json().map(bytes));
     fc.assert(
       fc.property(keys, values, (key, value) => {
-        const decoded = decodeRecord({ key, value, modRevision: "1" as Revision, leaseId: "0" });
+        const decoded = decodeRecord({
+          key,
+          value,
+          modRevision: "1" as Revision,
+          createRevision: "1" as Revision,
+          leaseId: "0",
+        });
         assert.ok(decoded.kind === "lease" || decoded.record.reason !== "");
       }),
     );
