@@ -44,7 +44,7 @@ export interface Ports {
   /** Runs iptables or nft. */
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;
-  /** Of IPv4 packets; null when it cannot be told. */
+  /** Packets of this family; null when it cannot be told. */
   readonly isForwarding: (family: Family) => Promise<boolean | null>;
   /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */
   readonly watchRules: WatchRules;
