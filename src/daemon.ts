@@ -25,7 +25,8 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   const { readiness } = board;
   const status = createCollector({ ...ports, ...options.etcd, readiness, options: describeOptions(options) });
   const metrics: MetricsSource = (request) => answerMetrics(status.status, request);
-  const health = options.healthz && (await ports.openHealth(options.healthz, { readiness, metrics }));
+  const report = { status: status.status, events: ports.events };
+  const health = options.healthz && (await ports.openHealth(options.healthz, { readiness, metrics, report }));
   await using _health = health;
   if (!(await ports.hasCapability("CAP_NET_ADMIN"))) {
     throw new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" });

@@ -1,11 +1,12 @@
 // The HTTP endpoint for probes and metrics. /healthz: the process answers. /readyz: the daemon does its work, and if not,
-// why. /metrics: what Prometheus asks for.
+// why. /metrics: what Prometheus asks for. /status and /events: what `flanneld web` shows.
 // It decides nothing: readiness is asked for at every request and may come and go. What is only degraded is told, and
 // makes nothing fail: a host that is taken out of service because etcd is away would do more harm than etcd.
 
 import type { Server, ServerResponse } from "node:http";
 import { FlannelError, messageOf } from "./base/errors.ts";
 import type { Ip } from "./base/ip.ts";
+import { answerReport, isReportPath, type ReportSources } from "./status/report.ts";
 
 export interface Readiness {
   /** A null reason is fine; ready means that all of them are. */
@@ -27,6 +28,7 @@ export interface HealthServer extends AsyncDisposable {
 export interface HealthDeps {
   readonly readiness: () => Readiness;
   readonly metrics: MetricsSource;
+  readonly report: ReportSources;
 }
 
 /** In Prometheus' text form. `peers`: with a series for each peer. */
@@ -70,11 +72,17 @@ export async function openHealth(
   };
 }
 
-async function answer(url: string, { readiness, metrics }: HealthDeps): Promise<Answer> {
+async function answer(url: string, { readiness, metrics, report }: HealthDeps): Promise<Answer> {
   const [path = "", query = ""] = url.split("?", 2);
-  if (path !== "/metrics") return answerTo(url, readiness);
+  if (path === "/metrics") return await answerMetrics(new URLSearchParams(query), metrics);
+  if (!isReportPath(path)) return answerTo(url, readiness);
+  const { status, body } = await answerReport(url, report);
+  return { status, body: `${JSON.stringify(body)}\n`, type: "application/json; charset=utf-8" };
+}
+
+async function answerMetrics(query: URLSearchParams, metrics: MetricsSource): Promise<Answer> {
   try {
-    const body = await metrics({ peers: new URLSearchParams(query).has("peers") });
+    const body = await metrics({ peers: query.has("peers") });
     return { status: 200, body, type: "text/plain; version=0.0.4; charset=utf-8" };
   } catch (error) {
     return { status: 500, body: `no metrics: ${messageOf(error)}\n` };

@@ -164,13 +164,13 @@ export const FLAGS = [
     group: "health",
     type: "string",
     default: "0.0.0.0",
-    help: "Address on which /healthz, /readyz and /metrics are served.",
+    help: "Address on which /healthz, /readyz, /metrics, /status and /events are served.",
   }),
   flag("healthz-port", {
     group: "health",
     type: "int",
     default: "0",
-    help: "Port on which /healthz, /readyz and /metrics are served; 0 for none.",
+    help: "Port on which /healthz, /readyz, /metrics, /status and /events are served; 0 for none.",
   }),
   flag("control-socket", {
     group: "health",

@@ -7,6 +7,7 @@ import { isError } from "../../src/base/errors.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
 import { parseIpv6 } from "../../src/base/ipv6.ts";
 import { answerTo, openHealth, type Readiness } from "../../src/health.ts";
+import { snapshotOf } from "../support/snapshots.ts";
 
 const LOOPBACK = { ip: parseIpv4("127.0.0.1"), port: 0 };
 const READY: Readiness = {
@@ -24,6 +25,7 @@ const UNREADY: Readiness = {
 };
 
 const NO_METRICS = async () => "";
+const REPORT = { status: async () => snapshotOf({ options: { secret: "x" } }), events: { after: () => [] } };
 
 async function ask(port: number, path: string, agent = new Agent()): Promise<{ status: number; body: string }> {
   const [response] = (await once(get({ host: "127.0.0.1", port, path, agent }), "response")) as [IncomingMessage];
@@ -69,7 +71,7 @@ describe("openHealth()", () => {
       if (isBroken) throw new Error("the device cannot be read");
       return `peers ${peers}\n`;
     };
-    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics });
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics, report: REPORT });
     assert.deepEqual(await ask(health.port, "/metrics"), { status: 200, body: "peers false\n" });
     assert.deepEqual(await ask(health.port, "/metrics?peers"), { status: 200, body: "peers true\n" });
     isBroken = true;
@@ -77,9 +79,23 @@ describe("openHealth()", () => {
     assert.deepEqual(await ask(health.port, "/metrics"), { status: 500, body });
   });
 
+  it("tells the snapshot without the settings, and the events", async () => {
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS, report: REPORT });
+    const { status, body } = await ask(health.port, "/status");
+    assert.equal(status, 200);
+    const { options: _, ...expected } = snapshotOf();
+    assert.deepEqual(JSON.parse(body), expected);
+    assert.deepEqual(await ask(health.port, "/events?after=3"), { status: 200, body: '{"events":[]}\n' });
+    assert.equal((await ask(health.port, "/events?after=x")).status, 400);
+  });
+
   it("answers over HTTP and follows readiness both ways", async () => {
     let readiness = UNREADY;
-    await using health = await openHealth(LOOPBACK, { readiness: () => readiness, metrics: NO_METRICS });
+    await using health = await openHealth(LOOPBACK, {
+      readiness: () => readiness,
+      metrics: NO_METRICS,
+      report: REPORT,
+    });
     assert.deepEqual(await ask(health.port, "/healthz"), { status: 200, body: "flanneld is running" });
     assert.equal((await ask(health.port, "/readyz")).status, 503);
     readiness = READY;
@@ -89,7 +105,7 @@ describe("openHealth()", () => {
   });
 
   it("closes although connections are kept alive or never ask", { timeout: 2000 }, async (context) => {
-    const health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS });
+    const health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS, report: REPORT });
     const agent = new Agent({ keepAlive: true });
     const silent = connect(health.port, "127.0.0.1").on("error", () => {});
     context.after(() => {
@@ -105,9 +121,9 @@ describe("openHealth()", () => {
   });
 
   it("says that the port is taken, and where", async () => {
-    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS });
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS, report: REPORT });
     await assert.rejects(
-      openHealth({ ...LOOPBACK, port: health.port }, { readiness: () => READY, metrics: NO_METRICS }),
+      openHealth({ ...LOOPBACK, port: health.port }, { readiness: () => READY, metrics: NO_METRICS, report: REPORT }),
       (error) => {
         assert.ok(isError(error, "listen.failed"));
         assert.equal(
@@ -121,10 +137,13 @@ describe("openHealth()", () => {
 
   it("says that the host does not have the address", async () => {
     const ip = parseIpv6("2001:db8::1");
-    await assert.rejects(openHealth({ ip, port: 9 }, { readiness: () => READY, metrics: NO_METRICS }), (error) => {
-      assert.ok(isError(error, "listen.failed"));
-      assert.equal(error.info.address, "[2001:db8::1]:9");
-      return true;
-    });
+    await assert.rejects(
+      openHealth({ ip, port: 9 }, { readiness: () => READY, metrics: NO_METRICS, report: REPORT }),
+      (error) => {
+        assert.ok(isError(error, "listen.failed"));
+        assert.equal(error.info.address, "[2001:db8::1]:9");
+        return true;
+      },
+    );
   });
 });
