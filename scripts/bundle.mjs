@@ -1,7 +1,7 @@
 // src/main.ts with everything that it uses -> one file, flanneld.cjs: a daemon that is one file starts faster, needs
 // less memory and cannot meet a half-updated node_modules.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -109,6 +109,18 @@ const placeRawSocket = {
   },
 };
 
+/** The page of `flanneld web`: read from beside the sources, it would be missing where the bundle is installed. */
+const inlineWebAssets = {
+  name: "inline-web-assets",
+  setup(bundle) {
+    bundle.onLoad({ filter: /\/src\/web\/assets\.ts$/ }, ({ path }) => {
+      const directory = join(dirname(path), "assets");
+      const files = readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), "utf8")]);
+      return { loader: "js", contents: `export const ASSETS = ${JSON.stringify(Object.fromEntries(files.sort()))};` };
+    });
+  },
+};
+
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 const bundled = build({
   // Names of modules are in the bundle, relative to this: the same bytes from whatever directory it is made.
@@ -125,7 +137,7 @@ const bundled = build({
   minifySyntax: true,
   sourcemap: "external",
   define: { FLANNELD_VERSION: JSON.stringify(version) },
-  plugins: [inlineEtcdApi, askForColons, placeRawSocket],
+  plugins: [inlineEtcdApi, inlineWebAssets, askForColons, placeRawSocket],
   logLevel: "warning",
 });
 // What esbuild has found wrong, it has said already.

@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   status: ["base", "net", "subnet", "cli"],
   control: ["base", "status"],
   metrics: ["base", "status"],
+  web: ["base", "subnet", "status"],
   operator: [
     "base",
     "net",
@@ -38,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "status",
     "control",
     "journal-text",
+    "web",
   ],
 };
 
@@ -45,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly RegExp[] }[] = [
   { pattern: /^node:child_process$/, allowed: [/^firewall\/tool\.ts$/] },
   { pattern: /^node:(net|dgram|tls)$/, allowed: [/^etcd\//, /^base\/ipv6\.ts$/, /^cli/, /^control\/listen/] },
-  { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/, /^control\/(server|client)/] },
+  { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/, /^control\/(server|client)/, /^web\/(server|ask-host)/] },
   {
     pattern: /^node:fs(\/promises)?$/,
     allowed: [
@@ -63,6 +65,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
       /^journal/,
       /^operator-ports\.ts$/,
       /^settings-files\.ts$/,
+      /^web\/assets\.ts$/,
     ],
   },
   { pattern: /^node:timers(\/promises)?$/, allowed: [/^base\/clock\.ts$/, /^netlink\//] },

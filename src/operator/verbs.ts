@@ -127,6 +127,33 @@ export const VERBS: readonly Verb[] = [
     run: async (...call) => (await import("./leases.ts")).listLeases(...call),
   },
   {
+    name: "web",
+    asks: "etcd",
+    summary: "Show the overlay on a page that keeps itself up to date.",
+    details:
+      "Hosts, leases on a map of the addresses, who reaches whom, traffic and events: as etcd has them, and as the " +
+      "daemons say at their health ports, which the host where this runs must reach (--healthz-port there). Runs " +
+      "until Ctrl-C, changes nothing, and asks nobody while no page is open.",
+    words: [],
+    flags: [
+      flag("listen", {
+        group: "command",
+        type: "string",
+        default: "127.0.0.1:8470",
+        env: false,
+        help: "Address and port on which the page is served. There is no password.",
+      }),
+      flag("health-port", {
+        group: "command",
+        type: "int",
+        default: "8081",
+        env: false,
+        help: "Port on which the daemons of all hosts answer (their --healthz-port).",
+      }),
+    ],
+    run: async (...call) => (await import("./web.ts")).showPage(...call),
+  },
+  {
     name: "check",
     asks: "etcd",
     summary: "Say what keeps flanneld from working, and what mends it.",

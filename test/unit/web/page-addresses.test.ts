@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
+import fc from "fast-check";
+import { ipv4FromNumber } from "../../../src/base/ip.ts";
+import { ipv6FromNumber } from "../../../src/base/ipv6.ts";
+import { ipv6Space } from "../../../src/subnet/subnet-space.ts";
+import { mapAddresses } from "../../../src/web/address-map.ts";
+import type { AddressMap } from "../../../src/web/overlay.ts";
+import { networkOf } from "../../support/leases.ts";
+
+/** What the browser loads, as it is. */
+interface PageAddresses {
+  readonly addressText: (number: bigint, bits: 32 | 128) => string;
+  readonly cellRange: (map: AddressMap, index: number) => { first: string; last: string; count: number };
+}
+
+const FILE = join(import.meta.dirname, "../../../../src/web/assets/addresses.js");
+const { addressText, cellRange } = (await import(pathToFileURL(FILE).href)) as PageAddresses;
+
+describe("addresses on the page", () => {
+  it("are written as everywhere else", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (number) => {
+        assert.equal(addressText(BigInt(number), 32), ipv4FromNumber(number));
+      }),
+    );
+    // With many zeros, where the two could differ.
+    const groups = fc.array(fc.oneof({ weight: 3, arbitrary: fc.constant(0n) }, fc.bigInt({ min: 0n, max: 0xffffn })), {
+      ...{ minLength: 8, maxLength: 8 },
+    });
+    fc.assert(
+      fc.property(groups, (parts) => {
+        const number = parts.reduce((sum, part) => (sum << 16n) | part, 0n);
+        assert.equal(addressText(number, 128), ipv6FromNumber(number));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("tell the first and the last subnet of a cell", () => {
+    const network = networkOf({ EnableIPv4: false, EnableIPv6: true, IPv6Network: "fd00::/48" });
+    const map = mapAddresses(network, [], [], () => false);
+    assert.ok(map && network.ipv6);
+    const space = ipv6Space(network.ipv6);
+    assert.deepEqual(cellRange(map, 1), { first: space.at(16), last: space.at(31), count: 16 });
+    assert.deepEqual(cellRange(map, 4095), { first: space.at(65_520), last: space.at(65_534), count: 15 });
+  });
+});
