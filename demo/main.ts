@@ -52,6 +52,7 @@ async function demonstrate(options: DemoOptions): Promise<number> {
   const signal = abortOnSignals();
   try {
     await runDemo(options, { progress, print, style, logDirectory: LOG_DIRECTORY }, signal);
+    if (options.web) progress("the page is closed; all of it is taken down");
     return 0;
   } catch (error) {
     if (signal.aborted) {

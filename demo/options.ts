@@ -8,6 +8,8 @@ export interface DemoOptions {
   readonly hosts: number;
   readonly backend: DemoBackend;
   readonly keep: boolean;
+  /** Shows the live page until it is interrupted. */
+  readonly web: boolean;
 }
 
 export type DemoCommand =
@@ -26,6 +28,7 @@ behind cni0 on each, lets every pod ping every pod, and shows how a packet trave
   --hosts N        how many hosts, 2 to 20 (3)
   --backend NAME   how packets travel between the hosts (vxlan):
 ${BACKENDS.map(({ type, summary }) => `                   ${type.padEnd(9)}${summary}`).join("\n")}
+  --web            show the hosts on a live page (flanneld web) until Ctrl-C
   --keep           leave all of it running, and say how to look around
   --down           take down what --keep has left running
   --help           this text`;
@@ -37,6 +40,7 @@ export function parseDemoCommand(argv: readonly string[]): DemoCommand {
     options: {
       hosts: { type: "string", default: "3" },
       backend: { type: "string", default: "vxlan" },
+      web: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
       down: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -53,5 +57,8 @@ export function parseDemoCommand(argv: readonly string[]): DemoCommand {
     const known = BACKENDS.map(({ type }) => type).join(", ");
     throw new Error(`--backend ${values.backend}: not built yet; what is there: ${known}`);
   }
-  return { kind: "run", options: { hosts, backend, keep: values.keep } };
+  if (values.web && values.keep) {
+    throw new Error("--web runs until Ctrl-C and then takes all down, --keep leaves it running: choose one");
+  }
+  return { kind: "run", options: { hosts, backend, keep: values.keep, web: values.web } };
 }

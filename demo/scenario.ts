@@ -12,6 +12,7 @@ import { observeJourney } from "./journey.ts";
 import { lastLines, listLogs, saveLogs } from "./logs.ts";
 import { countAnswers, pingAll } from "./matrix.ts";
 import type { DemoOptions } from "./options.ts";
+import { HEALTH_PORT, showPage } from "./page.ts";
 import {
   formatHosts,
   formatJourney,
@@ -70,7 +71,8 @@ async function play(topology: Topology, options: DemoOptions, deps: DemoDeps, si
   await etcdctl(topology, ["put", `${ETCD_PREFIX}/config`, config], signal);
   progress(`etcd answers at ${server.endpoint}; ${ETCD_PREFIX}/config is ${config}`);
 
-  const daemons = hosts.map((host) => topology.own(startFlanneld(host, { etcdEndpoints: [server.endpoint] })));
+  const flags = options.web ? [`--healthz-port=${HEALTH_PORT}`] : [];
+  const daemons = hosts.map((host) => topology.own(startFlanneld(host, { etcdEndpoints: [server.endpoint], flags })));
   await Promise.all(daemons.map((daemon) => untilReady(daemon, deps, signal)));
 
   const pods: Pod[] = [];
@@ -94,6 +96,7 @@ async function play(topology: Topology, options: DemoOptions, deps: DemoDeps, si
   ];
   for (const line of lines) deps.print(line);
   if (options.keep) topology.run.keep();
+  if (options.web) await showPage(topology, server.endpoint, deps, signal);
 }
 
 async function untilReady(daemon: Flanneld, { progress }: DemoDeps, signal: AbortSignal): Promise<void> {

@@ -8,6 +8,7 @@ import { DEMO_BACKENDS } from "../../demo/backends.ts";
 import { run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import type { Overlay } from "../../src/web/overlay.ts";
 import { PROFILES } from "../support/backend-profiles.ts";
 
 const { signal } = new AbortController();
@@ -120,6 +121,24 @@ describe("the demo", () => {
     const text = demo.lines.join("\n");
     assert.match(text, /demo failed: .*an answer to the pings of the pod on h\d/);
     assert.match(text, /log of h1:\n.*\n/);
+    assert.deepEqual(remains(demo), []);
+  });
+
+  it("shows its hosts on a live page with --web until Ctrl-C, and then leaves nothing", async () => {
+    let url = "";
+    const demo = startDemo(["--hosts", "2", "--web"], (line) => {
+      url = /http:\/\/127\.0\.0\.1:\d+\//.exec(line)?.[0] ?? url;
+    });
+    await waitFor("the page's address", () => url || null, seconds(90), signal);
+    const look = async () => {
+      const { counts } = (await (await fetch(`${url}api/overlay`)).json()) as Overlay;
+      return counts.ready === 2 || null;
+    };
+    await waitFor("two ready hosts on the page", look, seconds(60), signal);
+    assert.match(await (await fetch(url)).text(), /<title>flanneld overlay<\/title>/);
+    demo.process.kill("SIGINT");
+    assert.equal(await demo.ended, 0, demo.lines.join("\n"));
+    assert.match(demo.lines.at(-1) ?? "", /the page is closed; all of it is taken down/);
     assert.deepEqual(remains(demo), []);
   });
 

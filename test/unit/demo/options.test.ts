@@ -7,12 +7,18 @@ import { BACKEND_TYPES } from "../../../src/backends/registry.ts";
 describe("parseDemoCommand", () => {
   it("runs three hosts with vxlan unless told otherwise", () => {
     const backend = DEMO_BACKENDS.find(({ type }) => type === "vxlan");
-    const options = { hosts: 3, backend, keep: false };
+    const options = { hosts: 3, backend, keep: false, web: false };
     assert.deepEqual(parseDemoCommand([]), { kind: "run", options });
     assert.deepEqual(parseDemoCommand(["--hosts", "20", "--keep"]), {
       kind: "run",
       options: { ...options, hosts: 20, keep: true },
     });
+  });
+
+  it("shows the page until Ctrl-C, and then leaves nothing running", () => {
+    const command = parseDemoCommand(["--web"]);
+    assert.equal(command.kind === "run" && command.options.web, true);
+    assert.throws(() => parseDemoCommand(["--web", "--keep"]), /choose one/);
   });
 
   it("knows --help and --down", () => {
