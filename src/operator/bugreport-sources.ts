@@ -1,5 +1,6 @@
 // What goes into a bug report besides what the daemon says: files, and what programs print that change nothing. Pure.
 
+import { SETTINGS_FILES } from "../cli/service-settings.ts";
 import type { DaemonStatus } from "../status/snapshot.ts";
 
 export type Source =
@@ -9,10 +10,11 @@ export type Source =
 type FileSource = Extract<Source, { kind: "file" }>;
 type CommandSource = Extract<Source, { kind: "command" }>;
 
-const SETTINGS = ["/etc/default/flanneld", "/etc/sysconfig/flanneld"];
+/** The service's unit, which may hold settings, too. */
+export const UNIT_NAME = "service/unit.txt";
 
 export function filesFor(daemons: readonly DaemonStatus[]): readonly FileSource[] {
-  const fixed = ["/etc/os-release", ...SETTINGS].map((path) => fileAt(`files${path}`, path));
+  const fixed = ["/etc/os-release", ...SETTINGS_FILES].map((path) => fileAt(`files${path}`, path));
   const own = daemons.flatMap(({ process: { pid }, options }) => [
     ...["cmdline", "status", "limits"].map((name) => fileAt(`process/${pid}/${name}`, `/proc/${pid}/${name}`)),
     ...subnetFileOf(options).map((path) => fileAt(`files${path}`, path)),
@@ -45,7 +47,7 @@ const COMMANDS: readonly CommandSource[] = [
   command("firewall/iptables.txt", "iptables-save -c"),
   command("firewall/ip6tables.txt", "ip6tables-save -c"),
   command("service/status.txt", "systemctl status --no-pager --full flanneld.service"),
-  command("service/unit.txt", "systemctl cat flanneld.service"),
+  command(UNIT_NAME, "systemctl cat flanneld.service"),
   command("service/journal.txt", "journalctl -u flanneld.service -n 5000 --no-pager -o short-iso"),
 ];
 

@@ -7,12 +7,20 @@ import { FlannelError, messageOf } from "../base/errors.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { PLAIN } from "../base/terminal-text.ts";
+import { SETTINGS_FILES } from "../cli/service-settings.ts";
 import type { DaemonCall } from "../cli/verbs.ts";
 import type { DaemonStatus } from "../status/snapshot.ts";
-import { commandsFor, filesFor, type Source } from "./bugreport-sources.ts";
+import { commandsFor, filesFor, type Source, UNIT_NAME } from "./bugreport-sources.ts";
 import { askDaemon, askStatus, findDaemons } from "./daemons.ts";
 import { printJson, printLines } from "./print.ts";
-import { redact, secretsIn } from "./redact.ts";
+import { REMOVED, redact } from "./redact.ts";
+import {
+  secretsInCommandLine,
+  secretsInEnvironment,
+  secretsInFile,
+  secretsInUnit,
+  showCommandLine,
+} from "./secrets.ts";
 import { formatBytes, formatStatus } from "./status-text.ts";
 import type { OperatorPorts } from "./verb.ts";
 
@@ -30,7 +38,7 @@ export async function reportBug(call: DaemonCall, ports: OperatorPorts, signal: 
   const path = call.words[0] ?? `${name}.tar.gz`;
   const { daemons, found: told } = await askDaemons(call, ports, signal);
   const found = [...told, ...(await collect(daemons, call, ports, signal))];
-  const known = await knownSecrets(daemons, ports, signal);
+  const known = await knownSecrets(daemons, found, ports, signal);
   const files = [...found, manifest(found, made, ports)]
     .filter(({ text }) => text !== null)
     .map((file) => ({ name: `${name}/${file.name}`, data: redact(file.text ?? "", known) }));
@@ -124,7 +132,8 @@ async function readSource(
   signal: AbortSignal,
 ): Promise<Found> {
   const text = await readText(path, signal);
-  return { name, text: text.replaceAll("\0", " "), reason: null };
+  const shown = name.endsWith("/cmdline") ? showCommandLine(text, REMOVED) : text;
+  return { name, text: shown.replaceAll("\0", " "), reason: null };
 }
 
 async function runSource(
@@ -147,15 +156,22 @@ async function runSource(
 /** What was set for the daemon that nobody else may see: taken out wherever it turns up. */
 async function knownSecrets(
   daemons: readonly DaemonStatus[],
+  found: readonly Found[],
   { readText }: OperatorPorts,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const environments = daemons.map(({ process: { pid } }) => `/proc/${pid}/environ`);
-  const texts = await Promise.all(
-    [...filesFor([]).map(({ path }) => path), ...environments].map((path) => readText(path, signal).catch(() => "")),
-  );
+  const unit = found.find(({ name }) => name === UNIT_NAME)?.text ?? "";
+  const read = async (path: string, secretsOf: (text: string) => readonly string[]) =>
+    secretsOf(await readText(path, signal).catch(() => ""));
+  const secrets = await Promise.all([
+    ...SETTINGS_FILES.map((path) => read(path, secretsInFile)),
+    ...daemons.flatMap(({ process: { pid } }) => [
+      read(`/proc/${pid}/environ`, secretsInEnvironment),
+      read(`/proc/${pid}/cmdline`, secretsInCommandLine),
+    ]),
+  ]);
   signal.throwIfAborted();
-  return secretsIn(texts.join("\n").replaceAll("\0", "\n"));
+  return [...secretsInUnit(unit), ...secrets.flat()];
 }
 
 function manifest(found: readonly Found[], made: string, { hostName }: OperatorPorts): Found {

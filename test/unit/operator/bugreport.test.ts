@@ -63,14 +63,21 @@ describe("bugreport", () => {
     desk.daemons.set("/run/flannel/flanneld.sock", daemon);
     desk.files.set("/etc/sysconfig/flanneld", `FLANNELD_ETCD_PASSWORD="${PASSWORD}"\n`);
     desk.files.set("/proc/4242/environ", "PATH=/bin\0FLANNELD_ETCD_PASSWORD=from-the-environment\0");
-    desk.files.set("/proc/4242/cmdline", "flanneld\0--etcd-password\0on-the-line\0--etcd-password=on-the-line-2\0");
+    desk.files.set("/proc/4242/cmdline", "flanneld\0--etcd-password\0-on the line\0--etcd-password=on-the-line-2,b\0");
+    desk.files.set("/etc/default/flanneld", `FLANNEL_OPTIONS="-etcd-password='in, options'"\n`);
+    desk.programs.set("systemctl status --no-pager --full flanneld.service", {
+      kind: "ended",
+      status: 0,
+      stdout: "CGroup: 1 flanneld --etcd-password -on the line --etcd-password=on-the-line-2,b\nin, options\n",
+      stderr: "",
+    });
     const journal = "journalctl -u flanneld.service -n 5000 --no-pager -o short-iso";
     const stdout = `it said ${PASSWORD} and from-the-environment\n-----BEGIN PRIVATE KEY-----\nMIIkey\n-----END PRIVATE KEY-----\n`;
     desk.programs.set(journal, { kind: "ended", status: 0, stdout, stderr: "" });
     desk.programs.set("systemctl cat flanneld.service", {
       kind: "ended",
       status: 0,
-      stdout: 'Environment="FLANNELD_ETCD_PASSWORD=in-the-unit"\n',
+      stdout: 'Environment="FLANNELD_ETCD_PASSWORD=in-the-unit"\nExecStart=flanneld -etcd-password "in the;start"\n',
       stderr: "",
     });
     await desk.run("bugreport", "/tmp/x.tar.gz");
@@ -78,7 +85,12 @@ describe("bugreport", () => {
     const secrets = [
       PASSWORD,
       "from-the-environment",
+      "the line",
       "on-the-line",
+      "2,b",
+      "options'",
+      ", options",
+      "the;start",
       "url-secret",
       "pre-shared-one",
       "MIIkey",

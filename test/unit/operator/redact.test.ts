@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { redact, secretsIn } from "../../../src/operator/redact.ts";
+import { REMOVED, redact } from "../../../src/operator/redact.ts";
+import {
+  secretsIn,
+  secretsInCommandLine,
+  secretsInEnvironment,
+  secretsInFile,
+  secretsInUnit,
+  showCommandLine,
+} from "../../../src/operator/secrets.ts";
 
 const SECRET = "hunter2-Zq9";
 
@@ -14,6 +22,15 @@ describe("redact()", () => {
     `/usr/bin/flanneld --etcd-username=ann --etcd-password=${SECRET} --iface=eth1`,
     `/usr/bin/flanneld -etcd-password ${SECRET} -iface eth1`,
     `-etcd-password "${SECRET} x"`,
+    `--etcd-password=a1,${SECRET};c3&d4`,
+    `-etcd-password a1,${SECRET}`,
+    `--etcd-password -X${SECRET}`,
+    `-etcd-password --iface=${SECRET}`,
+    `FLANNEL_OPTIONS="-etcd-password=Ab,${SECRET}"`,
+    `FLANNELD_ETCD_PASSWORD=a1,b2;${SECRET}`,
+    `FLANNELD_ETCD_PASSWORD=null-${SECRET}`,
+    `https://ann:p@ss/${SECRET}@etcd`,
+    `http://a:2379,https://ann:p@ss,${SECRET}@etcd`,
     `{"password":"${SECRET}","a":1}`,
     `{"etcd": {"authToken" : "${SECRET}"}}`,
     JSON.stringify({ config: JSON.stringify({ PSK: SECRET }) }),
@@ -42,6 +59,14 @@ describe("redact()", () => {
       "flanneld --etcd-username=ann --etcd-password=[removed] --iface=eth1",
     );
     assert.equal(redact(`https://ann:${SECRET}@etcd:2379/v3`), "https://[removed]@etcd:2379/v3");
+    assert.equal(
+      redact(`http://a:2379,http://ann:${SECRET}@b:2379,http://c`),
+      "http://a:2379,http://[removed]@b:2379,http://c",
+    );
+    assert.equal(
+      redact(`FLANNEL_OPTIONS="-etcd-password=${SECRET}" "A=b"`),
+      'FLANNEL_OPTIONS="-etcd-password=[removed]" "A=b"',
+    );
     assert.equal(redact(`{"a":1,"password":"${SECRET}","b":"c"}`), '{"a":1,"password":[removed],"b":"c"}');
   });
 
@@ -54,7 +79,6 @@ describe("redact()", () => {
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "the password of etcd is wrong",
     "key=/coreos.com/network/config",
-    "-etcd-password --iface=eth1",
   ];
   for (const text of kept) {
     it(`leaves ${JSON.stringify(text)}`, () => assert.equal(redact(text), text));
@@ -67,15 +91,68 @@ describe("redact()", () => {
     assert.equal(redact("a cat", ["a"]), "a cat");
   });
 
-  it("lets no password through, whatever it is made of", () => {
-    const password = fc.string({ minLength: 8, maxLength: 20 }).filter((text) => !/^\s|\s$|^-/.test(text));
+  it("takes no longer than its text is long", { timeout: 20_000 }, () => {
+    const long = "a".repeat(100_000);
+    for (const text of [`${long}://${long}`, `--${long}`, "http://".repeat(20_000)]) assert.equal(redact(text), text);
+  });
+
+  it("lets no password of a command line through, whatever it is made of", () => {
+    const unit = fc.constantFrom(..."aB1 ,;&@/\\\"'=-:%$é\t");
+    // As many as that are an ordinary word, and are taken out only where a flag says that they are a secret.
+    const password = fc.oneof(fc.string({ minLength: 4, unit }), fc.string({ minLength: 4, unit: "binary" }));
+    const fits = (text: string) => !text.includes("\0") && /[^\s[\]]{3}/.test(text) && !REMOVED.includes(text);
     fc.assert(
-      fc.property(password, (secret) => {
-        const known = secretsIn(`FLANNELD_ETCD_PASSWORD=${secret}\n`);
-        const left = redact(`before ${secret} after ${JSON.stringify({ secret })}`, known);
-        assert.ok(!left.includes(secret), left);
+      fc.property(password.filter(fits), fc.boolean(), (given, isOneWord) => {
+        const secret = Buffer.from(given).toString();
+        const flag = isOneWord ? `--etcd-password=${secret}` : `--etcd-password\0${secret}`;
+        const line = `flanneld\0${flag}\0--iface=eth1\0`;
+        const known = secretsInCommandLine(line);
+        const texts = [
+          showCommandLine(line, REMOVED),
+          line.replaceAll("\0", " "),
+          `before ${secret} after ${JSON.stringify({ secret })} ${encodeURIComponent(secret)}`,
+        ];
+        const left = redact(texts.join("\n"), known);
+        for (const form of [secret, JSON.stringify(secret).slice(1, -1)]) assert.ok(!left.includes(form), left);
       }),
     );
+  });
+});
+
+describe("showCommandLine()", () => {
+  it("has the words, and no secret however short", () => {
+    const line = "flanneld\0--etcd-password=a,\0--etcd-password\0b,\0--iface=eth1\0";
+    assert.equal(
+      showCommandLine(line, REMOVED),
+      "flanneld --etcd-password=[removed] --etcd-password [removed] --iface=eth1 ",
+    );
+  });
+});
+
+describe("what is known to be a secret", () => {
+  it("is found on a command line by its flag, and in URLs", () => {
+    const line =
+      "flanneld\0-etcd-password\0-X y\0--etcd-password=a,b\0--etcd-endpoints=http://a,https://ann:p@ss/w@etcd\0";
+    assert.deepEqual(secretsInCommandLine(line), ["-X y", "a,b", "ann:p@ss/w", "p@ss/w"]);
+  });
+
+  it("is found in the flags of a variable", () => {
+    const options = `-iface=eth1 -etcd-password='Ab, cdef' -ip-masq`;
+    assert.deepEqual(secretsInFile(`FLANNEL_OPTIONS="${options}"\n`), ["Ab, cdef"]);
+    assert.deepEqual(secretsInEnvironment(`A=b\0FLANNEL_OPTIONS=${options}\0FLANNELD_ETCD_PASSWORD=x\ny\0`), [
+      "Ab, cdef",
+      "x\ny",
+    ]);
+  });
+
+  it("is found in a unit", () => {
+    const text = [
+      "[Service]",
+      'Environment="FLANNELD_ETCD_PASSWORD=a,b c" A=b',
+      "ExecStart=/usr/bin/flanneld \\",
+      '  -etcd-password "d; e" $FLANNEL_OPTIONS',
+    ];
+    assert.deepEqual(secretsInUnit(text.join("\n")), ["a,b c", "d; e"]);
   });
 });
 
