@@ -4,6 +4,7 @@
 // makes nothing fail: a host that is taken out of service because etcd is away would do more harm than etcd.
 
 import type { Server, ServerResponse } from "node:http";
+import { limitAnswer } from "./base/answer-limit.ts";
 import { FlannelError, messageOf } from "./base/errors.ts";
 import type { Ip } from "./base/ip.ts";
 import { answerReport, isReportPath, type ReportSources } from "./status/report.ts";
@@ -54,10 +55,11 @@ export async function openHealth(
   const { createServer } = await import("node:http");
   const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
   const server = createServer(limits, (request, response) => {
-    answer(request.url ?? "", deps).then(
-      (answered) => send(answered, response),
-      () => response.destroy(),
-    );
+    limitAnswer(response);
+    response.on("error", () => {});
+    answer(request.url ?? "", deps)
+      .then((answered) => send(answered, response))
+      .catch(() => request.socket.destroy());
   });
   server.maxConnections = MOST_CONNECTIONS;
   await listen(server, ip, port);

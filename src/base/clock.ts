@@ -35,3 +35,9 @@ export const systemClock: Clock = {
     } while (left > 0);
   },
 };
+
+/** In real time, as a server's connections are. Keeps no process alive; disposal stops it. */
+export function startTimer(duration: Millis, ring: () => void): Disposable {
+  const timer = setTimeout(ring, duration).unref();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}

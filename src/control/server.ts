@@ -3,10 +3,13 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import { limitAnswer } from "../base/answer-limit.ts";
 import type { ControlDesk } from "./desk.ts";
 import { followEvents } from "./follow.ts";
 import { claimSocket } from "./listen.ts";
 import { answerControl } from "./routes.ts";
+
+type Socket = IncomingMessage["socket"];
 
 const REQUEST_LIMIT_MILLIS = 5000;
 const MOST_CONNECTIONS = 32;
@@ -16,9 +19,14 @@ const LARGEST_BODY = 1024;
 /** Throws `listen.failed`. Disposal lets everybody go and takes the socket away. */
 export async function openControl(path: string, desk: ControlDesk): Promise<AsyncDisposable> {
   const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
-  const followers = new Set<ServerResponse>();
+  const followers = new Set<Socket>();
+  const asked = new WeakSet<Socket>();
   const server = createServer(limits, (request, response) => {
-    void serve(request, response, desk, followers);
+    const { socket } = request;
+    // An answer ends its connection, so that what is asked behind it could only cost.
+    if (asked.has(socket)) socket.destroy();
+    else serve(request, response, desk, followers).catch(() => socket.destroy());
+    asked.add(socket);
   });
   server.maxConnections = MOST_CONNECTIONS;
   await claimSocket(server, path);
@@ -37,8 +45,9 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
   desk: ControlDesk,
-  followers: Set<ServerResponse>,
+  followers: Set<Socket>,
 ): Promise<void> {
+  const limit = limitAnswer(response);
   response.on("error", () => {});
   const body = await readBody(request);
   if (body === null) return refuseLong(response);
@@ -47,8 +56,11 @@ async function serve(
   if (followers.size >= MOST_FOLLOWERS) {
     return send(503, { error: `${MOST_FOLLOWERS} others follow already` }, response);
   }
-  followers.add(response);
-  response.on("close", () => followers.delete(response));
+  const { socket } = request;
+  if (socket.destroyed) return;
+  limit[Symbol.dispose]();
+  followers.add(socket);
+  socket.on("close", () => followers.delete(socket));
   response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
   response.flushHeaders();
   followEvents(answer.after, desk.events, response);

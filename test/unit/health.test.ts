@@ -120,6 +120,33 @@ describe("openHealth()", () => {
     await assert.rejects(ask(health.port, "/healthz"), /ECONNREFUSED/);
   });
 
+  it("lets those go who do not take their answer", { timeout: 20_000 }, async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const most = 64;
+    const asking: (() => void)[] = [];
+    const metrics = () => new Promise<string>(() => asking.shift()?.());
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics, report: REPORT });
+    const arrived = Array.from({ length: most }, () => new Promise<void>((resolve) => asking.push(resolve)));
+    const slow = arrived.map(() => connect(health.port, "127.0.0.1").on("error", () => {}));
+    context.after(() => {
+      for (const socket of slow) socket.destroy();
+    });
+    for (const socket of slow) socket.resume().write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    await Promise.all(arrived);
+    await assert.rejects(ask(health.port, "/readyz"));
+    const gone = slow.map((socket) => once(socket, "close"));
+    context.mock.timers.tick(10_000);
+    await Promise.all(gone);
+    assert.equal((await ask(health.port, "/readyz")).status, 200);
+  });
+
+  it("drops a connection whose answer cannot be sent, and nothing else", async () => {
+    const metrics = async () => null as unknown as string;
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics, report: REPORT });
+    await assert.rejects(ask(health.port, "/metrics"));
+    assert.equal((await ask(health.port, "/readyz")).status, 200);
+  });
+
   it("says that the port is taken, and where", async () => {
     await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics: NO_METRICS, report: REPORT });
     await assert.rejects(

@@ -41,7 +41,11 @@ async function say(text: string): Promise<string> {
 
 async function all(socket: Socket): Promise<string> {
   let heard = "";
-  for await (const chunk of socket) heard += chunk;
+  try {
+    for await (const chunk of socket) heard += chunk;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
+  }
   return heard;
 }
 
@@ -147,6 +151,47 @@ describe("the control socket", () => {
       await next.return?.();
       if (first?.value) break;
     }
+  });
+
+  it("lets those go who wait for an answer too long, and no follower", { timeout: 20_000 }, async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const asking: (() => void)[] = [];
+    const arrived = Array.from({ length: 31 }, () => new Promise<void>((resolve) => asking.push(resolve)));
+    const { status } = desk;
+    desk.status = () => new Promise(() => asking.shift()?.());
+    await using _control = await openControl(path, desk);
+    desk.events.record("info", "one", {});
+    const following = controlClient.follow(path, "/events?follow", signal)[Symbol.asyncIterator]();
+    await following.next();
+    const slow = arrived.map(() => say("GET /status HTTP/1.1\r\nHost: x\r\n\r\n"));
+    await Promise.all(arrived);
+    context.mock.timers.tick(10_000);
+    assert.deepEqual(new Set(await Promise.all(slow)), new Set([""]));
+    desk.status = status;
+    await ask("GET", "/status");
+    desk.events.record("info", "two", {});
+    assert.match((await following.next()).value, /two/);
+    await following.return?.();
+  });
+
+  it("drops a connection whose answer cannot be sent, and nothing else", async () => {
+    const { status } = desk;
+    desk.status = async () => ({ count: 1n }) as never;
+    await using _control = await openControl(path, desk);
+    await assert.rejects(ask("GET", "/status"));
+    desk.status = status;
+    await ask("GET", "/status");
+  });
+
+  it("takes one request of a connection, so that none holds a follower's place for nothing", async () => {
+    await using _control = await openControl(path, desk);
+    const head = (url: string) => `GET ${url} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    for (let count = 0; count < 20; count += 1) await say(head("/status") + head("/events?follow"));
+    for (let count = 0; count < 20; count += 1) await say(head("/events?follow") + head("/status"));
+    desk.events.record("info", "one", {});
+    const following = controlClient.follow(path, "/events?follow", signal)[Symbol.asyncIterator]();
+    assert.match((await following.next()).value, /one/);
+    await following.return?.();
   });
 
   it("survives whatever is said to it", async () => {
