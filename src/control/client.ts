@@ -47,33 +47,42 @@ async function socketsIn(directory: string): Promise<readonly string[]> {
 
 async function ask(socket: string, question: ControlQuestion, signal: AbortSignal): Promise<unknown> {
   const response = await send(socket, question, signal);
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  const answer: unknown = parse(Buffer.concat(chunks).toString("utf8"));
-  if (response.statusCode === 200) return answer;
-  throw new FlannelError("request.refused", {
-    reason: `flanneld at ${socket} refused: ${errorIn(answer)}`,
-    hint: null,
-  });
+  const answer = parse(await readAll(response, socket, signal));
+  if (response.statusCode === 200 && answer !== null) return answer;
+  throw refusal(answer, socket);
 }
 
-function parse(text: string): unknown {
+/** A daemon may end in the middle of its answer. */
+async function readAll(response: IncomingMessage, socket: string, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
   try {
-    return JSON.parse(text);
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch {
+    signal.throwIfAborted();
+    throw new FlannelError("daemon.absent", { socket, reason: "its answer broke off" });
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Null for everything but an object. */
+function parse(text: string): object | null {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === "object" && !Array.isArray(parsed) ? parsed : null;
   } catch {
     return null;
   }
 }
 
-function errorIn(answer: unknown): string {
-  const error = typeof answer === "object" && answer !== null && "error" in answer ? answer.error : null;
-  return typeof error === "string" ? error : "it is no flanneld, or of another version";
+function refusal(answer: object | null, socket: string): FlannelError {
+  const error = answer !== null && "error" in answer ? answer.error : null;
+  const reason = typeof error === "string" ? error : "it is no flanneld, or of another version";
+  return new FlannelError("request.refused", { reason: `flanneld at ${socket} refused: ${reason}`, hint: null });
 }
 
 async function* follow(socket: string, url: string, signal: AbortSignal): AsyncGenerator<string> {
   const response = await send(socket, { method: "GET", url }, signal);
-  if (response.statusCode !== 200)
-    throw new FlannelError("request.refused", { reason: "too many follow already", hint: null });
+  if (response.statusCode !== 200) throw refusal(parse(await readAll(response, socket, signal)), socket);
   response.setEncoding("utf8");
   let rest = "";
   try {

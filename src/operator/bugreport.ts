@@ -75,14 +75,17 @@ async function askDaemons(call: DaemonCall, ports: OperatorPorts, signal: AbortS
     try {
       const status = await askStatus(socket, call, ports, signal);
       const events = await askDaemon(socket, { method: "GET", url: "/events" }, call, ports, signal);
-      daemons.push(status);
-      found.push(
+      const files = [
         fileOf(`${directory}/status.txt`, formatStatus(status, PLAIN).join("\n")),
         fileOf(`${directory}/status.json`, JSON.stringify(status, null, 2)),
         fileOf(`${directory}/events.json`, JSON.stringify(events, null, 2)),
-      );
+      ];
+      daemons.push(status);
+      found.push(...files);
     } catch (error) {
-      found.push({ name: directory, text: null, reason: reasonOf(error).message });
+      signal.throwIfAborted();
+      // Also of one that makes no sense: the report is wanted the more.
+      found.push({ name: directory, text: null, reason: messageOf(error) });
     }
   }
   return { daemons, found };

@@ -42,13 +42,21 @@ export async function askDaemon(
   }
 }
 
+/** Throws as `askDaemon`, and `request.refused` for what is no status. */
 export async function askStatus(
   socket: string,
   call: DaemonCall,
   ports: OperatorPorts,
   signal: AbortSignal,
 ): Promise<DaemonStatus> {
-  return (await askDaemon(socket, { method: "GET", url: "/status" }, call, ports, signal)) as DaemonStatus;
+  const answer = await askDaemon(socket, { method: "GET", url: "/status" }, call, ports, signal);
+  if (isStatus(answer)) return answer;
+  const reason = `what answers at ${socket} is no flanneld, or of another version`;
+  throw new FlannelError("request.refused", { reason, hint: null });
+}
+
+function isStatus(answer: unknown): answer is DaemonStatus {
+  return typeof answer === "object" && answer !== null && "schema" in answer && answer.schema === 1;
 }
 
 /** What a script goes by: 0 fine, 1 degraded, 2 broken. */

@@ -55,6 +55,20 @@ describe("bugreport", () => {
     assert.match(files.get("manifest.txt") ?? "", /^daemon: missing: no flanneld answers at \/run\/flannel/m);
   });
 
+  it("goes on when a daemon makes no sense, or does not answer", async () => {
+    desk.daemons.set("/run/flannel/flanneld.sock", createFakeDesk({ schema: 1 } as never));
+    desk.daemons.set("/run/flannel/flanneld-blue.sock", createFakeDesk({ schema: 2 } as never));
+    const broken = createFakeDesk();
+    broken.status = async () => await Promise.reject(new Error("socket hang up"));
+    desk.daemons.set("/run/flannel/flanneld-red.sock", broken);
+    assert.equal((await desk.run("bugreport", "/tmp/x.tar.gz")).status, 0);
+    const manifest = (await contents("/tmp/x.tar.gz")).get("manifest.txt") ?? "";
+    assert.match(manifest, /^daemon: missing: /m);
+    assert.match(manifest, /^daemon-2: missing: .* is no flanneld, or of another version$/m);
+    assert.match(manifest, /^daemon-3: missing: /m);
+    assert.match(manifest, /^kernel\/ip-rule\.txt/m);
+  });
+
   it("holds no secret, wherever one was put", async () => {
     const config = JSON.stringify({ Network: "10.5.0.0/16", Backend: { Type: "ipsec", PSK: "pre-shared-one" } });
     const network = { prefix: "/x", configKey: "/x/config", ipv4: "10.5.0.0/16", ipv6: null, config };
