@@ -1,11 +1,12 @@
 // The composition root: learn what the network is, lease a subnet, then hold all of it together until stopped.
 
-import { FlannelError, isError } from "./base/errors.ts";
+import { FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
 import { openDataPlane } from "./data-plane.ts";
 import { hold } from "./hold.ts";
+import { keepControl } from "./keep-control.ts";
 import { acquire, learn } from "./learn.ts";
 import type { Means } from "./means.ts";
 import { answerMetrics } from "./metrics/answer.ts";
@@ -54,20 +55,13 @@ interface DeskDeps extends Ports {
   readonly reload: () => void;
 }
 
-/** A daemon that cannot be asked does its work all the same, and says so. */
 async function openDesk(
   path: string | null,
-  { openControl, board, status, events, logLevel, reload, log }: DeskDeps,
+  { openControl, board, status, events, logLevel, reload, clock, log }: DeskDeps,
 ): Promise<AsyncDisposable | null> {
   if (path === null) return null;
-  try {
-    return await openControl(path, { status: status.status, events, logLevel: tellingLevel(logLevel, log), reload });
-  } catch (error) {
-    if (!isError(error, "listen.failed")) throw error;
-    log.warn("nobody can ask this daemon for its status", { path, reason: error.info.reason });
-    board.degrade("control socket", () => error.message);
-    return null;
-  }
+  const desk = { status: status.status, events, logLevel: tellingLevel(logLevel, log), reload };
+  return await keepControl(path, { open: () => openControl(path, desk), board, clock, log });
 }
 
 /** Says so at the more talkative of the two levels. */

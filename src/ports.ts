@@ -9,6 +9,7 @@ import type { OpenPacketSocket } from "./base/packet-socket.ts";
 import type { Random } from "./base/random.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { ControlDesk, LogLevelSwitch } from "./control/desk.ts";
+import type { ControlServer } from "./control/server.ts";
 import type { WatchRules } from "./firewall/hints.ts";
 import type { RunTool } from "./firewall/tool.ts";
 import type { HealthDeps } from "./health.ts";
@@ -34,7 +35,7 @@ export interface Ports {
   readonly openPinger: () => Promise<Pinger>;
   readonly openHealth: (options: HealthzOptions, deps: HealthDeps) => Promise<AsyncDisposable>;
   /** Throws `listen.failed`. */
-  readonly openControl: (path: string, desk: ControlDesk) => Promise<AsyncDisposable>;
+  readonly openControl: (path: string, desk: ControlDesk) => Promise<ControlServer>;
   readonly readProcess: () => Promise<ProcessStatus>;
   /** What the kernel has counted; null when there is no such device. */
   readonly readDevice: (name: string) => Promise<DeviceStatus | null>;

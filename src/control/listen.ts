@@ -1,9 +1,10 @@
 // Takes the control socket's place in the file system: makes its directory, puts it where a daemon that was killed has
 // left one, and lets root and the group open it, nobody else.
 
-import { chmod, chown, lstat, mkdir, readFile, rm, stat } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { chmod, chown, link, lstat, mkdir, readFile, rm, stat } from "node:fs/promises";
 import { connect, type Server } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { FlannelError, messageOf } from "../base/errors.ts";
 import { isTooLong } from "./path.ts";
 
@@ -12,15 +13,27 @@ export const CONTROL_GROUP = "flannel";
 
 const MODE = 0o660;
 
+export interface Claim {
+  /** False when somebody has deleted the socket, or put something else in its place. */
+  isInPlace(): Promise<boolean>;
+  /** Takes the socket away if it is still ours. */
+  release(): Promise<void>;
+}
+
 /** Throws `listen.failed`. */
-export async function claimSocket(server: Server, path: string): Promise<void> {
+export async function claimSocket(server: Server, path: string): Promise<Claim> {
   try {
     if (isTooLong(path)) throw new Error("a socket's path has at most 107 bytes");
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await removeStale(path);
-    await listen(server, path);
-    await chmod(path, MODE);
-    await giveToGroup(path);
+    const own = await listenAt(server, path);
+    const isInPlace = async () => own === (await identify(path));
+    return {
+      isInPlace,
+      release: async () => {
+        if (await isInPlace()) await rm(path, { force: true });
+      },
+    };
   } catch (error) {
     server.close();
     throw new FlannelError(
@@ -29,6 +42,29 @@ export async function claimSocket(server: Server, path: string): Promise<void> {
       { cause: error },
     );
   }
+}
+
+/**
+ * Node: a server that closes removes the name that it has bound, whoever's socket that is by then. So it binds a name of
+ * its own, and its socket gets the one by which it is known when it is open to whom it should be.
+ */
+async function listenAt(server: Server, path: string): Promise<string | null> {
+  const bound = join(dirname(path), `.${randomBytes(4).toString("hex")}`);
+  try {
+    await listen(server, bound);
+    await chmod(bound, MODE);
+    await giveToGroup(bound);
+    await link(bound, path);
+    return await identify(path);
+  } finally {
+    await rm(bound, { force: true });
+  }
+}
+
+async function identify(path: string): Promise<string | null> {
+  const found = await lstat(path, { bigint: true }).catch(() => null);
+  // Kernel: a socket that listens keeps its inode, so that no other file can have its number.
+  return found && `${found.dev} ${found.ino}`;
 }
 
 async function removeStale(path: string): Promise<void> {

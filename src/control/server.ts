@@ -16,8 +16,14 @@ const MOST_CONNECTIONS = 32;
 const MOST_FOLLOWERS = 16;
 const LARGEST_BODY = 1024;
 
-/** Throws `listen.failed`. Disposal lets everybody go and takes the socket away. */
-export async function openControl(path: string, desk: ControlDesk): Promise<AsyncDisposable> {
+/** Disposal lets everybody go and takes the socket away. */
+export interface ControlServer extends AsyncDisposable {
+  /** False when commands no longer find it at its path. */
+  isInPlace(): Promise<boolean>;
+}
+
+/** Throws `listen.failed`. */
+export async function openControl(path: string, desk: ControlDesk): Promise<ControlServer> {
   const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
   const followers = new Set<Socket>();
   const asked = new WeakSet<Socket>();
@@ -29,11 +35,13 @@ export async function openControl(path: string, desk: ControlDesk): Promise<Asyn
     asked.add(socket);
   });
   server.maxConnections = MOST_CONNECTIONS;
-  await claimSocket(server, path);
+  const claim = await claimSocket(server, path);
   // A connection that cannot be accepted (no file descriptor left) costs an asker, not the daemon.
   server.on("error", () => {});
   return {
+    isInPlace: claim.isInPlace,
     async [Symbol.asyncDispose]() {
+      await claim.release();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;

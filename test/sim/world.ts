@@ -181,7 +181,7 @@ function createHost(
     },
     openControl: async (_, { status: ask }) => {
       status = ask;
-      return { [Symbol.asyncDispose]: async () => {} };
+      return { isInPlace: async () => true, [Symbol.asyncDispose]: async () => {} };
     },
     readProcess: async () => PROCESS,
     readDevice: async () => null,
