@@ -1,4 +1,5 @@
-// Running iptables and nft: the only place in the program that starts another one.
+// Running another program, the only place that does: iptables and nft for the firewall, and for commands what only looks
+// (ip, ss, ethtool, journalctl). One that cannot be started is firewall.failed whatever it is; the sentence has its name.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { FlannelError, messageOf } from "../base/errors.ts";
