@@ -11,7 +11,7 @@ import type { Options } from "./cli/options.ts";
 import { type LearnedFirewall, learnFirewall } from "./host-firewall.ts";
 import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
-import { type LinkName, MARK } from "./net/objects.ts";
+import { type LinkName, markOf } from "./net/objects.ts";
 import { chooseUnderlay, publicIpsOf, type Underlay } from "./net/underlay.ts";
 import { withoutOwnSubnet } from "./net/underlay-change.ts";
 import { learnNodeId } from "./node-id.ts";
@@ -46,14 +46,6 @@ export interface Learned {
   readonly last: Remembered | null;
   /** Its leases, if it has ended so recently that they were known then. */
   readonly lately: LeaseTable | null;
-}
-
-/** Kernel: IFALIASZ, less the zero at its end. */
-const LONGEST_MARK = 255;
-
-/** Of a very long prefix its end, which tells it from others. */
-function markOf(prefix: string): string {
-  return MARK + prefix.slice(-(LONGEST_MARK - MARK.length));
 }
 
 /** Looks at everything that can be refused; changes nothing but what this host remembers of itself. */

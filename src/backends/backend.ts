@@ -1,5 +1,6 @@
 // What a backend is: pure functions from the network's leases to the kernel state that carries its packets.
 
+import type { Family } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
 import type { ChecksumPath } from "../net/checksum-path.ts";
 import type { Link, LinkName } from "../net/objects.ts";
@@ -15,6 +16,14 @@ export interface HostView {
   readonly links: readonly Link[];
   /** What devices of this network are marked with, where a device can be marked. */
   readonly mark: string;
+}
+
+export interface OwnDevice {
+  readonly link: Link;
+  /** Of the packets within. */
+  readonly families: readonly Family[];
+  /** What it should have. */
+  readonly mtu: number;
 }
 
 export interface NetworkView {
@@ -44,6 +53,8 @@ export interface Backend {
   mtu(underlay: Underlay): number;
   /** The device that the backend makes on this host; null when it makes none. */
   device(host: HostView): LinkName | null;
+  /** Those of this host's devices that are this network's, as they are. */
+  ownDevices(host: HostView): readonly OwnDevice[];
   /** Null when the kernel carries the packets by itself. */
   readonly userspace: Userspace | null;
   /** Why this host cannot carry the backend, as a sentence, or null. Looks only; nothing has been changed yet. */

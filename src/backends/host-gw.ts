@@ -24,6 +24,7 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     liveOptions: ["MTU"],
     mtu: (underlay) => overlayMtu(mtu, underlay, OVERHEAD),
     device: () => null,
+    ownDevices: () => [],
     userspace: null,
     unsuitable: ({ underlay }) => behindNat(underlay),
     advertise: ({ underlay }) => ({

@@ -36,6 +36,10 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
     liveOptions: ["MTU"],
     mtu: (underlay) => mtuOn(underlay, options),
     device: chooseDevice,
+    ownDevices: ({ underlay, links, mark }) =>
+      links
+        .filter((link) => isOwn(link, mark))
+        .map((link) => ({ link, families: ["ipv4", "ipv6"] as const, mtu: mtuOn(underlay, options) })),
     userspace: createUserspace(options),
     unsuitable: ({ underlay }) =>
       underlay.v6 === null ? null : tooNarrowForIpv6(mtuOn(underlay, options), carrierOf(underlay).overhead),
@@ -90,13 +94,16 @@ function subnetsOf({ subnet }: Lease): readonly Prefix[] {
 
 /** The one that this network had before, or else the first name that nobody has. */
 function chooseDevice({ links, mark }: HostView): LinkName {
-  const ours = (link: Link) => link.type === "tun" && link.persistent && link.alias === mark;
-  const before = links.find((link) => ours(link) && /^flannel\d+$/.test(link.name));
+  const before = links.find((link) => isOwn(link, mark));
   if (before) return before.name;
   const taken = new Set<string>(links.map(({ name }) => name));
   let number = 0;
   while (taken.has(`flannel${number}`)) number += 1;
   return `flannel${number}` as LinkName;
+}
+
+function isOwn(link: Link, mark: string): boolean {
+  return link.type === "tun" && link.persistent && link.alias === mark && /^flannel\d+$/.test(link.name);
 }
 
 function deviceOf({ device }: NetworkView): LinkName {

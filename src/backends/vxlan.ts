@@ -6,7 +6,14 @@ import type { IfAddr, Ipv4 } from "../base/ip.ts";
 import { type Mac, randomMac } from "../base/mac.ts";
 import type { Random } from "../base/random.ts";
 import type { ChecksumPath } from "../net/checksum-path.ts";
-import { KERNEL_PROTOCOL, type LinkName, type NetObject, objectFamily, type VxlanLink } from "../net/objects.ts";
+import {
+  KERNEL_PROTOCOL,
+  type Link,
+  type LinkName,
+  type NetObject,
+  objectFamily,
+  type VxlanLink,
+} from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { addressesOf } from "../net/underlay.ts";
@@ -41,6 +48,12 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
     // A packet of either family must fit: pods have one MTU.
     mtu: (underlay) => Math.min(...sidesOf(underlay).map((side) => mtuOf(underlay, side))),
     device: ({ underlay }) => sidesOf(underlay)[0]?.dev ?? v4.dev,
+    ownDevices: ({ underlay, links }) =>
+      sidesOf(underlay).flatMap((side) =>
+        links
+          .filter((link) => isOwn(link, side, options))
+          .map((link) => ({ link, families: [side.family], mtu: mtuOf(underlay, side) })),
+      ),
     userspace: null,
     unsuitable: ({ underlay, links }) =>
       sidesOf(underlay)
@@ -63,6 +76,10 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
 interface Means {
   readonly mtuOf: (underlay: Underlay, side: VxlanSide) => number;
   readonly directRoutes: { readonly ipv4: DirectRoute; readonly ipv6: DirectRoute };
+}
+
+function isOwn(link: Link, { dev }: VxlanSide, { vni }: VxlanOptions): boolean {
+  return link.type === "vxlan" && link.name === dev && link.vni === vni && !link.external;
 }
 
 function tooNarrow({ family, overhead }: VxlanSide, mtu: number): string | null {

@@ -1,7 +1,8 @@
 // The interface towards the other hosts: whether it is the right one, what it lets in, and how large packets may be.
 
+import type { OwnDevice } from "../backends/backend.ts";
 import { type Prefix4, prefix4Address, prefix4Contains, prefix4Overlaps, prefixLength } from "../base/ip.ts";
-import type { Link, LinkName, VxlanLink } from "../net/objects.ts";
+import { type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
 import type { Facts, PeerFacts } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
@@ -11,7 +12,7 @@ export function checkInterface(facts: Facts): Finding {
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
   if (!underlay.known) return fail(underlay.reason, "name it with -iface=NAME or -public-ip=ADDRESS");
-  const device = vxlanDevice(links.value);
+  const device = vxlanDevice(facts);
   const used = device?.lower ?? underlay.value.link;
   const remedyFor = (dev: LinkName) => `flanneld -iface=${dev} (FLANNELD_IFACE=${dev} in its environment file)`;
   const { address, publicIp } = underlay.value;
@@ -44,9 +45,16 @@ function notLookedAt({ reason }: { readonly reason: string }): Finding {
   return skip(`this was not looked at: ${reason}`);
 }
 
-function vxlanDevice(links: readonly Link[]): VxlanLink | null {
-  const found = links.find((link) => link.type === "vxlan" && isFlannel(link.name) && !link.external);
+function vxlanDevice(facts: Facts): VxlanLink | null {
+  const found = ownDevices(facts).find(({ link }) => link.type === "vxlan")?.link;
   return found?.type === "vxlan" ? found : null;
+}
+
+/** Those of other networks, and of backends that this one had before, are none of its business. */
+export function ownDevices({ underlay, backends, isBackendKnown, links, prefix }: Facts): readonly OwnDevice[] {
+  if (!underlay.known || !isBackendKnown || !links.known) return [];
+  const view = { underlay: underlay.value, links: links.value, mark: markOf(prefix) };
+  return backends.flatMap(({ backend }) => backend.ownDevices(view));
 }
 
 /** Names that flanneld gives to its devices. */
@@ -55,11 +63,11 @@ export function isFlannel(dev: LinkName): boolean {
 }
 
 /** Kernel: the stricter of "all" and the interface's own counts; 1 is strict. */
-export function checkReversePath({ sysctls, peers, underlay, reversePathDrops, links, routes }: Facts): Finding {
+export function checkReversePath(facts: Facts): Finding {
+  const { sysctls, peers, underlay, reversePathDrops, routes, links } = facts;
   const all = Number(sysctls["net.ipv4.conf.all.rp_filter"] ?? Number.NaN);
   if (Number.isNaN(all)) return skip("net.ipv4.conf.all.rp_filter cannot be read");
   if (!links.known) return notLookedAt(links);
-  const flannels = links.value.map(({ name }) => name).filter(isFlannel);
   const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[`net.ipv4.conf.${dev}.rp_filter`] ?? 0));
   const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
   const remedy = (dev: LinkName) => `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${dev}.rp_filter=2`;
@@ -69,13 +77,16 @@ export function checkReversePath({ sysctls, peers, underlay, reversePathDrops, l
     const sentence = `rp_filter is strict on ${dev}, and answers to ${namesOf(astray)} would leave by ${astray[0]?.way?.dev}: what they send is dropped${dropped}`;
     return fail(sentence, remedy(dev));
   }
-  for (const name of flannels.filter((flannel) => modeOf(flannel) === 1)) {
+  const devices = ownDevices(facts)
+    .filter(({ families }) => families.includes("ipv4"))
+    .map(({ link }) => link.name);
+  for (const name of devices.filter((name) => modeOf(name) === 1)) {
     const lost = peers.filter(({ lease }) => !leadsTo(lease.subnet.v4, name, routes));
     if (lost.length === 0) continue;
     const sentence = `rp_filter is strict on ${name}, and the route to ${some(lost.map(({ lease }) => lease.subnet.v4))} does not lead there: what comes from there is dropped${dropped}`;
     return fail(sentence, remedy(name));
   }
-  const strict = [dev, ...flannels].filter((name): name is LinkName => name !== null && modeOf(name) === 1);
+  const strict = [dev, ...devices].filter((name): name is LinkName => name !== null && modeOf(name) === 1);
   if (strict.length === 0) return ok("rp_filter is not strict on flanneld's interfaces");
   return ok(`rp_filter is strict on ${strict.join(", ")}, and routes lead back where packets come from`);
 }
@@ -92,16 +103,19 @@ function leadsTo(subnet: Prefix4, dev: LinkName, routes: Facts["routes"]): boole
 }
 
 /** What subnet.env and the device say against what the interface carries. */
-export function checkMtu({ underlay, backends, isBackendKnown, links, subnetFile }: Facts): Finding {
+export function checkMtu(facts: Facts): Finding {
+  const { underlay, backends, isBackendKnown, subnetFile, links } = facts;
   if (!underlay.known) return skip("without an interface there is no MTU to look at");
   const [wanted] = backends;
   if (!isBackendKnown || !wanted) return ok(`${underlay.value.link} carries ${underlay.value.mtu} bytes`);
   if (!links.known) return notLookedAt(links);
   const right = wanted.backend.mtu(underlay.value);
-  const device = links.value.find(({ name, type }) => isFlannel(name) && type !== "other");
-  if (device && device.mtu !== right) {
-    const sentence = `${device.name} has an MTU of ${device.mtu}, and ${right} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
-    return (device.mtu > right ? fail : warn)(sentence, `ip link set ${device.name} mtu ${right}`);
+  const wrong = ownDevices(facts).filter(({ link, mtu }) => link.mtu !== mtu);
+  const device = wrong.find(({ link, mtu }) => link.mtu > mtu) ?? wrong[0];
+  if (device) {
+    const { link, mtu } = device;
+    const sentence = `${link.name} has an MTU of ${link.mtu}, and ${mtu} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
+    return (link.mtu > mtu ? fail : warn)(sentence, `ip link set ${link.name} mtu ${mtu}`);
   }
   if (subnetFile.mtu !== null && subnetFile.mtu !== right) {
     const sentence = `${subnetFile.path} says an MTU of ${subnetFile.mtu}, and ${right} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;

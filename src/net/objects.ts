@@ -71,6 +71,14 @@ export interface TunLink extends LinkFields {
 /** How the alias of a device begins that a daemon of ours has made; its network follows. */
 export const MARK = "flanneld ";
 
+/** Kernel: IFALIASZ, less the zero at its end. */
+const LONGEST_MARK = 255;
+
+/** Of a very long prefix its end, which tells it from others. */
+export function markOf(prefix: string): string {
+  return MARK + prefix.slice(-(LONGEST_MARK - MARK.length));
+}
+
 /** Made by the daemon of another network. An alias that says something else is an administrator's remark. */
 export function belongsToAnother({ alias }: TunLink, mark: string | null): boolean {
   return alias !== null && alias !== mark && alias.startsWith(MARK);
