@@ -25,8 +25,16 @@ export interface UserFacts {
 /** A process of the name flanneld in this network namespace. */
 export interface DaemonProcess {
   readonly pid: number;
-  /** As its command line says; null when it does not. */
+  /** Of its network; null when it cannot be told. */
   readonly prefix: string | null;
+  /** Flags that its command line or environment gives, by name, as far as they may be seen. */
+  readonly settings: Readonly<Record<string, DaemonSetting>>;
+}
+
+export interface DaemonSetting {
+  readonly values: readonly string[];
+  /** "--iface" or "FLANNELD_IFACE". */
+  readonly written: string;
 }
 
 /** A backend that this host has to be fit for. */
@@ -77,6 +85,8 @@ export interface Facts {
   readonly prefix: string;
   readonly user: UserFacts;
   readonly daemons: Known<readonly DaemonProcess[]>;
+  /** What was taken over from the daemon of this network, as it is written there. */
+  readonly adopted: readonly string[];
   readonly store: Known<StoreFacts>;
   readonly certificates: Known<readonly CertificateExpiry[]>;
   /** How far this host's clock is ahead of etcd's, by endpoint. */

@@ -41,23 +41,29 @@ export function checkKernel({ vxlan, tun, backends, isBackendKnown }: Facts): Fi
 
 const SEVERITY: Readonly<Record<Finding["verdict"], number>> = { fail: 3, warn: 2, skip: 1, ok: 0 };
 
-export function checkDaemon({ daemons, prefix }: Facts): Finding {
+/** Several networks on one host are allowed, each with a daemon of its own. */
+export function checkDaemon({ daemons, prefix, adopted }: Facts): Finding {
   if (!daemons.known) return skip(`whether flanneld runs here is not known: ${daemons.reason}`);
-  const [first, ...others] = daemons.value;
-  if (!first) return ok("no flanneld runs here");
-  if (others.length === 0) {
-    return ok(`${describeDaemon(first)} runs here; a second one for its network would be refused`);
+  const ours = daemons.value.filter((one) => one.prefix === prefix);
+  const [first, extra] = ours;
+  if (extra) {
+    return fail(
+      `more than one flanneld runs here for ${prefix}, and they undo each other's work: ${some(ours.map(describeDaemon), 5)}`,
+      `kill ${extra.pid}`,
+    );
   }
-  const strays = daemons.value.filter((one) => (one.prefix ?? prefix) !== prefix);
-  const extra = strays[0] ?? others[0] ?? first;
-  return fail(
-    `more than one flanneld runs here, and they undo each other's work: ${some(daemons.value.map(describeDaemon), 5)}`,
-    `kill ${extra.pid}`,
-  );
+  const others = daemons.value.filter((one) => one.prefix !== prefix).map(describeDaemon);
+  if (!first) {
+    if (others.length === 0) return ok("no flanneld runs here");
+    return ok(`no flanneld runs here for ${prefix}; others do: ${some(others, 5)}`);
+  }
+  const taken = adopted.length > 0 ? `, and is looked at with its ${adopted.join(", ")}` : "";
+  const beside = others.length > 0 ? `; beside it: ${some(others, 5)}` : "";
+  return ok(`process ${first.pid} runs here${taken}; a second one for its network would be refused${beside}`);
 }
 
 function describeDaemon({ pid, prefix }: DaemonProcess): string {
-  return prefix === null ? `process ${pid}` : `process ${pid} (for ${prefix})`;
+  return `process ${pid} (${prefix === null ? "for a network that is not known" : `for ${prefix}`})`;
 }
 
 /** A port that our own device or daemon has is as it should be. */

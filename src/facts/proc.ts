@@ -2,10 +2,20 @@
 
 import { constants } from "node:fs";
 import { open, readdir, readFile, readlink } from "node:fs/promises";
+import { resolve } from "node:path";
 import { ipv4FromNumber, prefix4 } from "../base/ip.ts";
-import { type DaemonProcess, type Known, known, type RouteFact, type UserFacts, unknown } from "../check/facts.ts";
+import {
+  type DaemonProcess,
+  type DaemonSetting,
+  type Known,
+  known,
+  type RouteFact,
+  type UserFacts,
+  unknown,
+} from "../check/facts.ts";
 import type { LinkName } from "../net/objects.ts";
 import { hasCapability } from "../privilege.ts";
+import { daemonSettings, lockedPrefixes } from "./daemon-line.ts";
 
 export async function readUser(): Promise<UserFacts> {
   return {
@@ -19,6 +29,7 @@ export async function readUser(): Promise<UserFacts> {
 export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
   const own = await readlink("/proc/self/ns/net");
   const found: DaemonProcess[] = [];
+  const locked = lockedPrefixes((await textOf("/proc/net/unix")) ?? "");
   let hidden = 0;
   for (const name of await readdir("/proc")) {
     const pid = Number(name);
@@ -26,15 +37,43 @@ export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
     if ((await textOf(`/proc/${name}/comm`))?.trim() !== "flanneld") continue;
     const namespace = await readlink(`/proc/${name}/ns/net`).catch(() => null);
     if (namespace === null) hidden += 1;
-    else if (namespace === own) found.push({ pid, prefix: prefixOf((await textOf(`/proc/${name}/cmdline`)) ?? "") });
+    else if (namespace === own) found.push(await readDaemon(pid, locked));
   }
-  return hidden > 0 && found.length === 0 ? unknown("whose network a flanneld has, only root may see") : known(found);
+  return hidden > 0 && found.length === 0
+    ? unknown("only root may see which network namespace a running flanneld is in")
+    : known(found);
 }
 
-/** Of a command line as /proc/PID/cmdline has it. Nothing else of it is looked at: it may hold a password. */
-export function prefixOf(cmdline: string): string | null {
-  return /\0--?etcd-prefix[=\0]([^\0]+)/.exec(cmdline)?.[1] ?? null;
+/** What the Go daemon and ours are for when nothing says otherwise. */
+const DEFAULT_PREFIX = "/coreos.com/network";
+
+async function readDaemon(pid: number, locked: ReadonlyMap<string, string>): Promise<DaemonProcess> {
+  const [cmdline, environ] = [await textOf(`/proc/${pid}/cmdline`), await textOf(`/proc/${pid}/environ`)];
+  const settings = daemonSettings(cmdline ?? "", environ ?? "");
+  const unsaid = cmdline === null || environ === null ? null : DEFAULT_PREFIX;
+  const prefix = (await lockedPrefix(pid, locked)) ?? settings["etcd-prefix"]?.values.at(-1) ?? unsaid;
+  return { pid, prefix, settings: await withWholePaths(pid, settings) };
 }
+
+/** Null for the Go daemon, which has no such lock, and where the process's files may not be seen. */
+async function lockedPrefix(pid: number, locked: ReadonlyMap<string, string>): Promise<string | null> {
+  for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+    const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");
+    const prefix = locked.get(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? "");
+    if (prefix !== undefined) return prefix;
+  }
+  return null;
+}
+
+/** A path may be relative to the directory that the daemon was started in. */
+async function withWholePaths(pid: number, settings: DaemonProcess["settings"]): Promise<DaemonProcess["settings"]> {
+  const directory = await readlink(`/proc/${pid}/cwd`).catch(() => "/");
+  const whole = (name: string, setting: DaemonSetting): DaemonSetting =>
+    PATHS.includes(name) ? { ...setting, values: setting.values.map((path) => resolve(directory, path)) } : setting;
+  return Object.fromEntries(Object.entries(settings).map(([name, setting]) => [name, whole(name, setting)]));
+}
+
+const PATHS: readonly string[] = ["subnet-file", "state-dir"];
 
 /** By opening the device that TUN devices are made with, which makes none. */
 export async function tryTun(): Promise<Known<string | null>> {

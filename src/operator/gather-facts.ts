@@ -23,16 +23,20 @@ import { withoutOwnSubnet } from "../net/underlay-change.ts";
 import type { Ipv4Network, NetworkConfig } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
+import { adoptFlags } from "./daemon-flags.ts";
 import { gatherPeers } from "./gather-peers.ts";
 import { lookAtStore } from "./look.ts";
 import { configKey, withStore } from "./session.ts";
 import type { KernelLook, OperatorPorts } from "./verb.ts";
 
-export async function gatherFacts(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<Facts> {
-  const underlayOptions = readUnderlay(call);
-  const wanted = readBackend(call);
+export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<Facts> {
+  readUnderlay(given);
+  const wanted = readBackend(given);
   using kernel = await ports.openKernel();
   using host = await ports.openHost();
+  const daemons = await host.daemons();
+  const { call, adopted } = adoptFlags(given, daemons);
+  const underlayOptions = readUnderlay(call);
   const [store, etcd, seen, links, neighbours] = await Promise.all([
     readStore(call, ports, signal),
     ports.checkUpEtcd(call.etcd, signal),
@@ -65,7 +69,8 @@ export async function gatherFacts(call: VerbCall, ports: OperatorPorts, signal: 
     now: ports.clock.now(),
     prefix: call.etcd.prefix,
     user: await host.user(),
-    daemons: await host.daemons(),
+    daemons,
+    adopted,
     store,
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),
     clocks: etcd.clocks,

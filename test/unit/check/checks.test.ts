@@ -153,15 +153,28 @@ describe("a check of the host", () => {
     for (const name of skipped.filter((one) => one !== "mtu")) assert.match(finding(name, facts).sentence, /EINTR$/);
   });
 
-  it("names every flanneld when there is more than one, and the one that is not for this network", () => {
-    const daemons = known([
-      { pid: 4711, prefix: null },
-      { pid: 4712, prefix: "/other" },
+  it("lets each network have a flanneld, and none two", () => {
+    const ours = "/coreos.com/network";
+    const running = (...prefixes: readonly (string | null)[]) => ({
+      daemons: known(prefixes.map((prefix, index) => ({ pid: 4711 + index, prefix, settings: {} }))),
+    });
+    const doubled = finding("daemon", running(ours, "/other", ours));
+    assert.match(
+      doubled.sentence,
+      /more than one flanneld runs here for \/coreos\.com\/network.*process 4711 \(.*4713/,
+    );
+    assert.deepEqual([doubled.verdict, doubled.remedy], ["fail", "kill 4713"]);
+    expectAll([
+      ["daemon", "ok", /^process 4711 runs here;.*beside it: process 4712 \(for \/other\)$/, running(ours, "/other")],
+      ["daemon", "ok", /beside it: process 4712 \(for a network that is not known\)$/, running(ours, null)],
+      [
+        "daemon",
+        "ok",
+        /^no flanneld runs here for \/coreos\.com\/network; others do: process/,
+        running("/other", "/x"),
+      ],
+      ["daemon", "ok", /^process 4711 runs here, and is looked at with its --iface;/, { adopted: ["--iface"] }],
     ]);
-    const { verdict, sentence, remedy } = finding("daemon", { daemons });
-    assert.equal(verdict, "fail");
-    assert.match(sentence, /more than one flanneld runs here.*process 4711, process 4712 \(for \/other\)/);
-    assert.equal(remedy, "kill 4712");
   });
 
   it("tells who has the port, unless that is flanneld itself", () => {

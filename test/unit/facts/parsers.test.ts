@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { daemonSettings, lockedPrefixes } from "../../../src/facts/daemon-line.ts";
 import { parseFeatures } from "../../../src/facts/ethtool.ts";
-import { parseNetstat, parseRoutes, prefixOf } from "../../../src/facts/proc.ts";
+import { parseNetstat, parseRoutes } from "../../../src/facts/proc.ts";
 
 describe("facts from the texts of the kernel and its tools", () => {
   it("are the routes of /proc/net/route", () => {
@@ -27,11 +28,45 @@ describe("facts from the texts of the kernel and its tools", () => {
     assert.equal(parseNetstat(text, "Nope"), null);
   });
 
-  it("are the prefix of a daemon's command line, in every way to write it, and nothing else of it", () => {
+  it("are the flags of a daemon, in every way to write them, and nothing else of it", () => {
     const line = (...words: readonly string[]) => `${["node", "flanneld.cjs", ...words].join("\0")}\0`;
-    assert.equal(prefixOf(line("--etcd-prefix=/a", "--etcd-password=secret")), "/a");
-    assert.equal(prefixOf(line("-etcd-prefix", "/b")), "/b");
-    assert.equal(prefixOf(line("--iface=eth0")), null);
+    const read = (words: readonly string[], environ: readonly string[] = []) => {
+      const found = Object.entries(daemonSettings(line(...words), environ.join("\0")));
+      return found.map(([name, { values, written }]) => [name, values.join(" "), written]);
+    };
+    assert.deepEqual(read(["--etcd-prefix=/a", "--etcd-password=secret", "--etcd-username", "me"]), [
+      ["etcd-prefix", "/a", "--etcd-prefix"],
+    ]);
+    assert.deepEqual(read(["-iface", "eth1", "--iface=eth2", "-public-ip="]), [["iface", "eth1 eth2", "--iface"]]);
+    assert.deepEqual(
+      read(["--state-dir=/s"], ["FLANNELD_STATE_DIR=/t", "FLANNELD_SUBNET_FILE=/e", "FLANNELD_ETCD_PASSWORD=secret"]),
+      [
+        ["subnet-file", "/e", "FLANNELD_SUBNET_FILE"],
+        ["state-dir", "/s", "--state-dir"],
+      ],
+    );
+  });
+
+  it("are the networks whose lock is held, by inode", () => {
+    const row = (inode: number, path: string) =>
+      `0000000000000000: 00000002 00000000 00010000 0001 01 ${inode}${path && ` ${path}`}`;
+    const digest = "0123456789abcdef".repeat(4);
+    const text = [
+      "Num       RefCount Protocol Flags    Type St Inode Path",
+      row(701, "@flanneld /coreos.com/network"),
+      row(702, "@flanneld /a b"),
+      row(703, `@flanneld ${digest}`),
+      row(704, "/run/flannel/flanneld.sock"),
+      row(705, ""),
+      "",
+    ].join("\n");
+    assert.deepEqual(
+      [...lockedPrefixes(text)],
+      [
+        ["701", "/coreos.com/network"],
+        ["702", "/a b"],
+      ],
+    );
   });
 
   it("are the features of a device as ethtool prints them", () => {

@@ -146,6 +146,31 @@ describe("check", () => {
     }
   });
 
+  it("goes by what the daemon of this network was started with, where it is not told itself", async () => {
+    withPeers();
+    const settings = {
+      iface: { values: ["eth7"], written: "--iface" },
+      "state-dir": { values: ["/old", "/lab/state"], written: "FLANNELD_STATE_DIR" },
+    };
+    const asked: string[] = [];
+    desk.host.answers.nodeId = async (path) => {
+      asked.push(path);
+      return OWN_ID;
+    };
+    const run = async (prefix: string, ...words: readonly string[]) => {
+      desk.host.answers.daemons = async () => known([{ pid: 4711, prefix, settings }]);
+      return await checks(...words);
+    };
+    const adopted = await run("/coreos.com/network");
+    assert.match(adopted["interface"] ?? "", /^fail: no interface has the name or the address eth7/);
+    assert.match(adopted["daemon"] ?? "", /is looked at with its --iface, FLANNELD_STATE_DIR;/);
+    const told = await run("/coreos.com/network", "--iface-regex=eth0", "--state-dir=/mine");
+    assert.match(told["interface"] ?? "", /^ok: eth0/);
+    assert.doesNotMatch(told["daemon"] ?? "", /looked at/);
+    assert.match((await run("/other"))["interface"] ?? "", /^ok: eth0/);
+    assert.deepEqual(asked.slice(0, 2), ["/lab/state", "/mine"]);
+  });
+
   it("asks how long the record of a silent peer lasts", async () => {
     withPeers();
     desk.pinger.paths.clear();

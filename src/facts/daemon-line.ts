@@ -1,0 +1,50 @@
+// What the command line and the environment of a running daemon say of the flags that `check` goes by, and for which
+// network it has the lock. Pure: the texts are those of /proc. Of all else in them nothing is looked at: it may hold a
+// password.
+
+import type { DaemonSetting } from "../check/facts.ts";
+
+/** Without etcd-prefix, which tells whose daemon it is, those that `check` has itself. */
+const NAMES: readonly string[] = [
+  "etcd-prefix",
+  "iface",
+  "iface-regex",
+  "iface-can-reach",
+  "public-ip",
+  "public-ipv6",
+  "subnet-file",
+  "state-dir",
+];
+
+/** Values as they are written. Compat: -name and --name are the same, an empty text is unset. */
+export function daemonSettings(cmdline: string, environ: string): Readonly<Record<string, DaemonSetting>> {
+  const words = cmdline.split("\0");
+  const variables = environ.split("\0");
+  const settings = NAMES.flatMap((name): readonly [string, DaemonSetting][] => {
+    const given = words
+      .flatMap((word, index) => valuesIn(name, word, words[index + 1]))
+      .filter((value) => value !== "");
+    if (given.length > 0) return [[name, { values: given, written: `--${name}` }]];
+    const variable = `FLANNELD_${name.toUpperCase().replaceAll("-", "_")}`;
+    const value = variables.find((text) => text.startsWith(`${variable}=`))?.slice(variable.length + 1);
+    return value ? [[name, { values: [value], written: variable }]] : [];
+  });
+  return Object.fromEntries(settings);
+}
+
+function valuesIn(name: string, word: string, next: string | undefined): readonly string[] {
+  const [, found, value] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+  if (found !== name) return [];
+  return [value ?? next ?? ""];
+}
+
+/** Prefixes by the inode of the lock's socket (src/instance-lock.ts); without those that a digest stands for. */
+export function lockedPrefixes(unixTable: string): ReadonlyMap<string, string> {
+  const found = unixTable
+    .split("\n")
+    // Kernel: Num RefCount Protocol Flags Type St Inode Path; "@" is the zero byte of an abstract name.
+    .map((line) => /^\S+: +(?:\S+ +){5}(\d+) @flanneld (.+)$/.exec(line))
+    .flatMap((match) => (match?.[1] && match[2] ? [[match[1], match[2]] as const] : []))
+    .filter(([, prefix]) => !/^[0-9a-f]{64}$/.test(prefix));
+  return new Map(found);
+}

@@ -1,0 +1,44 @@
+// The flags that a running daemon was started with, in place of those that `check` was not given: it is this host as that
+// daemon sees it that is looked at. Pure.
+
+import type { DaemonProcess, Known } from "../check/facts.ts";
+import { readUnderlayOptions } from "../cli/options.ts";
+import type { Setting } from "../cli/program.ts";
+import type { VerbCall } from "../cli/verbs.ts";
+
+export interface Adoption {
+  readonly call: VerbCall;
+  /** As they are written there: "--iface". */
+  readonly adopted: readonly string[];
+}
+
+/** Who names an interface in one way has not forgotten the others. */
+const WAYS_TO_AN_INTERFACE: readonly string[] = ["iface", "iface-regex", "iface-can-reach"];
+
+/** Of the only daemon of the call's network; what the call says itself is never replaced. */
+export function adoptFlags(call: VerbCall, daemons: Known<readonly DaemonProcess[]>): Adoption {
+  const none = { call, adopted: [] };
+  const ours = daemons.known ? daemons.value.filter(({ prefix }) => prefix === call.etcd.prefix) : [];
+  const [daemon, second] = ours;
+  if (!daemon || second) return none;
+  const isGiven = (name: string) => call.settings[name]?.given === true;
+  const isLeft = (name: string) => {
+    if (WAYS_TO_AN_INTERFACE.includes(name)) return !WAYS_TO_AN_INTERFACE.some(isGiven);
+    return name in call.settings && !isGiven(name);
+  };
+  const taken = Object.entries(daemon.settings).filter(([name]) => isLeft(name));
+  const settings = {
+    ...call.settings,
+    ...Object.fromEntries(taken.map(([name, from]) => [name, settingOf(name, from)])),
+  };
+  // A Go daemon may go by what this one would refuse.
+  if (readUnderlayOptions(settings).problems.length > 0) return none;
+  return { call: { ...call, settings }, adopted: taken.map(([, { written }]) => written) };
+}
+
+/** Of one that is no list the last counts. */
+function settingOf(name: string, { values, written }: DaemonProcess["settings"][string]): Setting {
+  return { values: LISTS.includes(name) ? values : values.slice(-1), given: true, written };
+}
+
+const LISTS: readonly string[] = ["iface", "iface-regex"];
