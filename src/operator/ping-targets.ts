@@ -2,10 +2,13 @@
 // Pure.
 
 import { type Ipv4, type Prefix4, parseIpv4, parsePrefix4, prefix4Contains } from "../base/ip.ts";
-import { hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
+import { type Ipv6, type Prefix6, parseIpv6, parsePrefix6, prefix6Contains } from "../base/ipv6.ts";
+import { hasIpv4, type Lease } from "../subnet/lease.ts";
 
 export type Targets =
   | { readonly kind: "found"; readonly peers: readonly Lease[] }
+  /** The word means this host, which is nobody's peer. */
+  | { readonly kind: "self" }
   /** Why there is nothing to ping, as a sentence, and what there is, if anything. */
   | { readonly kind: "none"; readonly reason: string; readonly hint: string | null };
 
@@ -14,27 +17,45 @@ const SHORTEST_ID = 4;
 
 /** `word` null means all but this host itself, whose addresses are `own`. */
 export function chooseTargets(leases: readonly Lease[], word: string | null, own: readonly string[]): Targets {
-  const isSelf = ({ attrs, subnet }: Lease) =>
-    own.includes(hostIp(attrs)) || own.includes(subnet.v4.slice(0, subnet.v4.indexOf("/")));
+  const others = leases.filter((lease) => !isSelf(lease, own));
   if (word === null) {
-    const peers = leases.filter((lease) => !isSelf(lease));
-    if (peers.length > 0) return { kind: "found", peers };
+    if (others.length > 0) return { kind: "found", peers: others };
     return { kind: "none", reason: "no other host has a lease in this network", hint: null };
   }
-  const found = leases.filter((lease) => isMeant(lease, word));
+  const meant = parseWord(word);
+  const found = others.filter((lease) => isMeant(lease, meant));
   if (found.length > 0) return { kind: "found", peers: found };
+  if (own.includes(meant.text) || leases.some((lease) => isMeant(lease, meant))) return { kind: "self" };
   const reason = `no lease has the host, the node id or the subnet ${JSON.stringify(word)}`;
   return { kind: "none", reason, hint: "flanneld leases lists them" };
 }
 
-function isMeant({ subnet, attrs }: Lease, word: string): boolean {
-  if (attrs.publicIp === word || attrs.publicIpv6 === word || subnet.v4 === word || subnet.v6 === word) return true;
-  if (word.length >= SHORTEST_ID && attrs.nodeId?.startsWith(word)) return true;
-  const within = orNull(() => parsePrefix4(word)) ?? orNull(() => parseIpv4(word));
-  return within !== null && hasIpv4(subnet) && prefix4Contains(subnet.v4, within);
+function isSelf({ attrs, subnet }: Lease, own: readonly string[]): boolean {
+  const bases = [subnet.v4, subnet.v6].flatMap((prefix) => prefix?.split("/")[0] ?? []);
+  return [attrs.publicIp, attrs.publicIpv6, ...bases].some((ip) => ip !== null && own.includes(ip));
 }
 
-function orNull(parse: () => Ipv4 | Prefix4): Ipv4 | Prefix4 | null {
+interface Word {
+  /** Of an address or a subnet of IPv6 the one way to write it. */
+  readonly text: string;
+  readonly v4: Ipv4 | Prefix4 | null;
+  readonly v6: Ipv6 | Prefix6 | null;
+}
+
+function parseWord(word: string): Word {
+  const v4 = orNull(() => parsePrefix4(word)) ?? orNull(() => parseIpv4(word));
+  const v6 = orNull(() => parsePrefix6(word)) ?? orNull(() => parseIpv6(word));
+  return { text: v6 ?? word, v4, v6 };
+}
+
+function isMeant({ subnet, attrs }: Lease, { text, v4, v6 }: Word): boolean {
+  if (attrs.publicIp === text || attrs.publicIpv6 === text || subnet.v4 === text || subnet.v6 === text) return true;
+  if (text.length >= SHORTEST_ID && attrs.nodeId?.startsWith(text)) return true;
+  if (v4 !== null && hasIpv4(subnet)) return prefix4Contains(subnet.v4, v4);
+  return v6 !== null && subnet.v6 !== null && prefix6Contains(subnet.v6, v6);
+}
+
+function orNull<T>(parse: () => T): T | null {
   try {
     return parse();
   } catch {

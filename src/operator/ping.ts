@@ -38,6 +38,10 @@ export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: Ab
   const { interfaces } = await kernel.underlayFacts(FAMILIES, signal);
   const own = interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => `${ip}`));
   const targets = chooseTargets(leases, word, own);
+  if (targets.kind === "self") {
+    const problem = `${word} is this host itself: name another one, or --all for every peer`;
+    throw new FlannelError("usage.invalid", { problems: [problem] });
+  }
   if (targets.kind === "none")
     throw new FlannelError("request.refused", { reason: targets.reason, hint: targets.hint });
   const port = config?.kind === "valid" ? config.settings["Port"] : null;

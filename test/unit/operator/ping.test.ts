@@ -3,9 +3,9 @@ import { beforeEach, describe, it } from "node:test";
 import { FlannelError } from "../../../src/base/errors.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
 import { chooseTargets } from "../../../src/operator/ping-targets.ts";
-import { dualLease, hostNumber } from "../../support/dual-stack.ts";
+import { dualLease, hostNumber, ipv6Only } from "../../support/dual-stack.ts";
 import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
-import { interfaceOf, OWN, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
+import { interfaceOf, OWN, OWN_ID, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
 
 const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
 const THIRD = recordOf("10.5.3.0/24", "192.168.77.13");
@@ -149,6 +149,7 @@ describe("ping", () => {
 describe("whom a word means", () => {
   const named = (word: string | null) => {
     const targets = chooseTargets([OWN, PEER, THIRD], word, ["192.168.77.11", "10.5.1.0"]);
+    if (targets.kind === "self") return "this host";
     return targets.kind === "found" ? targets.peers.map(({ subnet }) => subnet.v4) : targets.reason;
   };
 
@@ -156,7 +157,33 @@ describe("whom a word means", () => {
     for (const word of ["192.168.77.12", "b".repeat(32), "bbbb", "10.5.2.0/24", "10.5.2.9", "10.5.2.8/29"]) {
       assert.deepEqual(named(word), ["10.5.2.0/24"], word);
     }
-    assert.deepEqual(named("10.5.1.0/24"), ["10.5.1.0/24"], "who asks for this host gets it");
+  });
+
+  it("is this host itself by the same, which is no peer", async () => {
+    for (const word of ["192.168.77.11", OWN_ID, "10.5.1.0/24", "10.5.1.7"]) assert.equal(named(word), "this host");
+    const { status, out, err } = await ping("10.5.1.7");
+    assert.deepEqual([status, out], [64, ""]);
+    assert.match(err, /10\.5\.1\.7 is this host itself: name another one, or --all/);
+  });
+
+  it("is the owner of an IPv6 address or subnet, however that is written", () => {
+    const [own, dual, alone] = [hostNumber(1), hostNumber(2), ipv6Only(hostNumber(3))].map(dualLease);
+    assert.ok(own && dual && alone);
+    const named6 = (word: string) => chooseTargets([own, dual, alone, PEER], word, [`${own.attrs.publicIpv6}`]);
+    for (const lease of [dual, alone]) {
+      const v6 = `${lease.subnet.v6}`;
+      const inside = v6.replace("::/64", "::abc");
+      for (const word of [
+        v6,
+        inside,
+        inside.toUpperCase(),
+        inside.replace("::", ":0:0:0:"),
+        `${lease.attrs.publicIpv6}`,
+      ])
+        assert.deepEqual(named6(word), { kind: "found", peers: [lease] }, word);
+    }
+    assert.equal(named6(`${own.subnet.v6}`.replace("::/64", "::abc")).kind, "self");
+    assert.equal(named6("fd00:9::1").kind, "none");
   });
 
   it("is nobody by too little of an id, or by nonsense", () => {
