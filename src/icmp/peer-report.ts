@@ -1,5 +1,6 @@
 // What the ways to a peer say together: a verdict, its cause in a sentence, and what to do. Pure.
 
+import { type Family, familyOf } from "../base/ip.ts";
 import type { WayReport } from "./way.ts";
 
 /** In the order of how bad it is; also the exit status of a command. */
@@ -32,7 +33,7 @@ export function judgePeer(peer: PeerView): PeerJudgement {
 }
 
 function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
-  const dead = ways.filter(({ received }) => received === 0);
+  const dead = ways.filter(isDead);
   const [first] = dead;
   if (!first) return null;
   const said = dead.find(({ reason }) => reason !== null)?.reason;
@@ -40,6 +41,15 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
   if (dead.length === ways.length) {
     const remedy = "see whether the host is up, and whether a firewall on the way drops ICMP";
     return { verdict: "broken", sentence: `${name} does not answer at all${because}`, remedy };
+  }
+  const lost = deadFamily(ways);
+  if (lost !== null) {
+    const [silent, answering] = lost === "ipv4" ? ["IPv4", "IPv6"] : ["IPv6", "IPv4"];
+    return {
+      verdict: "broken",
+      sentence: `${name} does not answer over ${silent}${because}, and does over ${answering}`,
+      remedy: `see whether a firewall on the way or there drops ${silent}, and whether both hosts have a route and the right address of it`,
+    };
   }
   if (dead.some(({ over }) => over === "overlay")) {
     const by = carrier ?? "the overlay";
@@ -51,6 +61,20 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
   }
   const sentence = `${name} answers through the overlay, but not on the underlay${because}: most likely a firewall drops ICMP`;
   return { verdict: "degraded", sentence, remedy: "let ICMP echo and fragmentation-needed through" };
+}
+
+/** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */
+function deadFamily(ways: readonly PeerWay[]): Family | null {
+  for (const family of ["ipv4", "ipv6"] as const) {
+    const its = ways.filter(({ to }) => familyOf(to) === family);
+    const others = ways.filter(({ to }) => familyOf(to) !== family);
+    if (its.length > 0 && its.every(isDead) && others.length > 0 && !others.some(isDead)) return family;
+  }
+  return null;
+}
+
+function isDead({ received }: PeerWay): boolean {
+  return received === 0;
 }
 
 function judgeSize({ name, ways }: PeerView): PeerJudgement | null {
