@@ -87,6 +87,8 @@ export interface Facts {
   readonly daemons: Known<readonly DaemonProcess[]>;
   /** What was taken over from the daemon of this network, as it is written there. */
   readonly adopted: readonly string[];
+  /** Where etcd is looked for. */
+  readonly endpoints: readonly string[];
   readonly store: Known<StoreFacts>;
   readonly certificates: Known<readonly CertificateExpiry[]>;
   /** How far this host's clock is ahead of etcd's, by endpoint. */

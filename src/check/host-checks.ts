@@ -31,12 +31,18 @@ export function checkKernel({ vxlan, tun, backends, isBackendKnown }: Facts): Fi
       found.push(lack(`there are no TUN devices for the backend udp: ${tun.value}`, "modprobe tun"));
   }
   const [first] = found.toSorted((a, b) => SEVERITY[b.verdict] - SEVERITY[a.verdict]);
-  return first ?? ok(`what ${types.join(", ")} needs of the kernel is there`);
+  return first ?? ok(`what ${enumerate(types)} of the kernel is there`);
 
   // As long as the backend is not known it may be another.
   function lack(sentence: string, remedy: string): Finding {
     return isBackendKnown ? fail(sentence, remedy) : warn(sentence, remedy);
   }
+}
+
+/** "vxlan needs", "vxlan, host-gw and udp need" */
+function enumerate(types: readonly string[]): string {
+  const [last = "", ...others] = types.toReversed();
+  return others.length === 0 ? `${last} needs` : `${others.toReversed().join(", ")} and ${last} need`;
 }
 
 const SEVERITY: Readonly<Record<Finding["verdict"], number>> = { fail: 3, warn: 2, skip: 1, ok: 0 };

@@ -3,7 +3,7 @@
 import type { EpochMillis } from "../base/brand.ts";
 import { judgePeer, type PeerWay } from "../icmp/peer-report.ts";
 import { LEASE_TTL } from "../subnet/lease.ts";
-import type { Facts, PeerFacts } from "./facts.ts";
+import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 
 export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
@@ -49,10 +49,20 @@ function staleness({ term }: PeerFacts, now: EpochMillis): string | null {
 }
 
 export function checkOverlay(facts: Facts): Finding {
-  const { peers, unpinged, backends } = facts;
+  const { peers, unpinged, backends, store, isBackendKnown } = facts;
+  if (!store.known) return skip("through which peers the overlay leads cannot be asked without etcd");
   if (unpinged !== null) return skip(`nothing was sent through the overlay: ${unpinged}`);
   const tried = peers.filter(({ ways }) => ways.some(({ over }) => over === "overlay"));
-  if (tried.length === 0) return skip("there is no overlay here yet through which to ping");
+  if (tried.length === 0) {
+    const [first] = backends;
+    if (isBackendKnown && first && !hasDevice(first)) {
+      return ok(
+        `the backend ${first.backend.type} sends packets as they are: what the peers say holds for the overlay`,
+      );
+    }
+    if (peers.length === 0) return ok("no other host has a lease yet");
+    return skip("there is no device of the overlay here yet through which to ping");
+  }
   const alive = tried.filter(({ ways }) => ways.some(({ over, received }) => over === "underlay" && received > 0));
   const lost = alive.filter(({ ways }) => ways.some((way) => way.over === "overlay" && isDead(way)));
   const [first] = lost;
@@ -61,6 +71,10 @@ export function checkOverlay(facts: Facts): Finding {
   const judged = judgePeer({ ...first, name: nameOf(first), carrier: port === null ? null : `UDP port ${port}` });
   const more = lost.length > 1 ? ` (${lost.length} of ${alive.length} peers)` : "";
   return fail(`${judged.sentence ?? ""}${more}`, judged.remedy ?? "");
+}
+
+function hasDevice({ port }: WantedBackend): boolean {
+  return port !== null;
 }
 
 function nameOf({ lease: { attrs, subnet } }: PeerFacts): string {

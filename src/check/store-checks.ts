@@ -8,11 +8,11 @@ import { ipv4Space } from "../subnet/subnet-space.ts";
 import { type Facts, NO_IPV4_NETWORK } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
 
-export function checkEtcd({ store }: Facts): Finding {
+export function checkEtcd({ store, endpoints }: Facts): Finding {
   if (store.known) return ok(`etcd answers at ${store.value.endpoints.join(", ")}`);
   return fail(
     store.reason,
-    "etcdctl endpoint health; -etcd-endpoints and FLANNELD_ETCD_ENDPOINTS say where it is looked for",
+    `etcdctl --endpoints=${endpoints.join(",")} endpoint health; -etcd-endpoints and FLANNELD_ETCD_ENDPOINTS say where it is looked for`,
   );
 }
 

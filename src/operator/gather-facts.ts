@@ -71,6 +71,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     user: await host.user(),
     daemons,
     adopted,
+    endpoints: call.etcd.endpoints,
     store,
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),
     clocks: etcd.clocks,

@@ -94,6 +94,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     user: { isRoot: true, netAdmin: true, netRaw: true },
     daemons: known([{ pid: 4711, prefix: "/coreos.com/network", settings: {} }]),
     adopted: [],
+    endpoints: ["http://127.0.0.1:2379"],
     store: known(storeOf([OWN, PEER])),
     certificates: known([]),
     clocks: [{ endpoint: "http://127.0.0.1:2379", ahead: millis(300) }],

@@ -191,6 +191,11 @@ describe("a check of the host", () => {
 describe("a check of etcd", () => {
   it("tells what is wrong there, or cannot be asked", () => {
     const down = unknown("etcd did not answer (reading): connection refused");
+    const endpoints = ["https://192.168.77.2:2379", "https://192.168.77.3:2379"];
+    assert.match(
+      finding("etcd", { store: down, endpoints }).remedy ?? "",
+      /^etcdctl --endpoints=https:\/\/192\.168\.77\.2:2379,https:\/\/192\.168\.77\.3:2379 endpoint health;/,
+    );
     const cramped = networkOf('{"Network": "10.5.0.0/22", "SubnetLen": 24}');
     const full = ["10.5.1.0/24", "10.5.2.0/24", "10.5.3.0/24"].map((subnet, n) => recordOf(subnet, `10.0.0.${n}`));
     expectAll([
@@ -448,7 +453,22 @@ describe("a check of the peers", () => {
         { peers: [peerOf(PEER, { ways })] },
       ],
       ["peers", "ok", /answer/, { peers: [peerOf(PEER, { ways })] }],
-      ["overlay", "skip", /no overlay here yet/, { peers: [peerOf(PEER, { ways: [wayOf("underlay", underlay)] })] }],
+      [
+        "overlay",
+        "skip",
+        /no device of the overlay here yet/,
+        { peers: [peerOf(PEER, { ways: [wayOf("underlay", underlay)] })] },
+      ],
+    ]);
+  });
+
+  it("says of an overlay that cannot be asked, or has no device, what is so", () => {
+    const onUnderlay = [peerOf(PEER, { ways: [wayOf("underlay", underlay)] })];
+    const hostGw = { backends: [{ backend: createBackend({ type: "host-gw", options: {} }), port: null }] };
+    expectAll([
+      ["overlay", "skip", /cannot be asked without etcd/, { store: unknown("no answer"), peers: [] }],
+      ["overlay", "ok", /the backend host-gw sends packets as they are/, { ...hostGw, peers: onUnderlay }],
+      ["overlay", "ok", /no other host has a lease yet/, { peers: [] }],
     ]);
   });
 

@@ -56,7 +56,7 @@ describe("check", () => {
     const { status, out } = await check();
     assert.equal(status, 0, out);
     assert.match(out, /^ok {4}etcd +etcd answers at http:\/\/127\.0\.0\.1:4001/m);
-    assert.match(out, /^skip {2}overlay +there is no overlay here yet/m);
+    assert.match(out, /^skip {2}overlay +there is no device of the overlay here yet/m);
     assert.match(out, /\nfine \(\d not looked at\)\n$/);
     assert.equal(desk.pinger.isOpen, false);
   });
@@ -114,7 +114,7 @@ describe("check", () => {
     const found = await checks();
     assert.match(found["etcd"] ?? "", /^fail: etcd did not answer \(reading\): connection refused/);
     assert.match(found["config"] ?? "", /^skip/);
-    assert.match(found["kernel"] ?? "", /^ok: what vxlan, host-gw, udp needs/);
+    assert.match(found["kernel"] ?? "", /^ok: what vxlan, host-gw and udp need of the kernel is there$/);
     desk.host.answers.tun = async () => known("no module");
     assert.match((await checks())["kernel"] ?? "", /^warn/);
     assert.match((await checks("--backend=udp"))["kernel"] ?? "", /^fail/);
