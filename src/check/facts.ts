@@ -11,7 +11,7 @@ import type { Link, LinkName } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { Lease, LeaseTerm, NodeId } from "../subnet/lease.ts";
 import type { CertificateExpiry, LeaseList } from "../subnet/lease-store.ts";
-import type { Ipv4Network } from "../subnet/network-config.ts";
+import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
 
 /** What could be found out, or why not, as a sentence without a full stop. */
 export type Known<T> = { readonly known: true; readonly value: T } | { readonly known: false; readonly reason: string };
@@ -97,6 +97,8 @@ export interface Facts {
   readonly families: readonly Family[];
   /** What the network config makes of it. */
   readonly network: Known<Ipv4Network>;
+  /** Its IPv6 part; null when it has none, or is not known. */
+  readonly network6: Ipv6Network | null;
   /** Those of the config, or all that there are as long as that is not known. */
   readonly backends: readonly WantedBackend[];
   readonly isBackendKnown: boolean;
@@ -129,8 +131,7 @@ export interface Facts {
   readonly unpinged: string | null;
 }
 
-/** Checks of addresses and peers look at IPv4. */
-export const NO_IPV4_NETWORK = "the network has no IPv4, which alone is looked at here";
+export const NO_IPV4_NETWORK = "the network has no IPv4";
 
 export function known<T>(value: T): Known<T> {
   return { known: true, value };

@@ -1,15 +1,17 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
-import type { Prefix4 } from "../base/ip.ts";
+import type { Family, Prefix } from "../base/ip.ts";
 import type { Facts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip } from "./finding.ts";
 import { findIptablesDrop, type IptablesChain, readFilterChain } from "./iptables-rules.ts";
 import { type NftChain, readNftChains } from "./nft-rules.ts";
 
-export function checkForwardRules({ rules, network }: Facts): Finding {
-  if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
-  const prefix = network.known ? network.value.network : null;
-  for (const [tool, chain] of chainsOf(rules.value, "FORWARD")) {
+export function checkForwardRules({ rules: all, network, network6, families }: Facts): Finding {
+  if (!all.known) return skip(`firewall rules were not looked at: ${all.reason}`);
+  const rules = rulesFor(families, all.value);
+  const prefix = network.known ? network.value.network : (network6?.network ?? null);
+  const ip = network.known || network6 === null ? "ip" : "ip6";
+  for (const [tool, chain] of chainsOf(rules, "FORWARD")) {
     if (chain.policy !== "DROP" || acceptsForwarded(chain, prefix)) continue;
     const remedy = prefix
       ? `${tool} -A FORWARD -s ${prefix} -j ACCEPT; ${tool} -A FORWARD -d ${prefix} -j ACCEPT`
@@ -19,11 +21,11 @@ export function checkForwardRules({ rules, network }: Facts): Finding {
       remedy,
     );
   }
-  const shut = nftChainsOf(rules.value).find(
+  const shut = nftChainsOf(rules).find(
     (chain) => chain.hook === "forward" && chain.policy === "drop" && !acceptsNft(chain, prefix),
   );
   if (shut) {
-    const remedy = `nft add rule ${shut.table} ${shut.name} ip saddr ${prefix ?? "NETWORK"} accept; nft add rule ${shut.table} ${shut.name} ip daddr ${prefix ?? "NETWORK"} accept`;
+    const remedy = `nft add rule ${shut.table} ${shut.name} ${ip} saddr ${prefix ?? "NETWORK"} accept; nft add rule ${shut.table} ${shut.name} ${ip} daddr ${prefix ?? "NETWORK"} accept`;
     return fail(
       `the nftables chain ${shut.table} ${shut.name} drops what is forwarded and accepts nothing of the overlay; rules in other tables do not help`,
       remedy,
@@ -33,7 +35,7 @@ export function checkForwardRules({ rules, network }: Facts): Finding {
 }
 
 /** By our own chain, by a rule for the network, or by one for everything. */
-function acceptsForwarded({ rules }: IptablesChain, network: Prefix4 | null): boolean {
+function acceptsForwarded({ rules }: IptablesChain, network: Prefix | null): boolean {
   return rules.some(
     (rule) =>
       /-j FLANNEL-FWD\b/.test(rule) ||
@@ -42,7 +44,7 @@ function acceptsForwarded({ rules }: IptablesChain, network: Prefix4 | null): bo
   );
 }
 
-function acceptsNft({ rules }: NftChain, network: Prefix4 | null): boolean {
+function acceptsNft({ rules }: NftChain, network: Prefix | null): boolean {
   const [address = ""] = network?.split("/") ?? [];
   return rules.some(
     ({ verdict, text, isUnconditional }) =>
@@ -51,18 +53,19 @@ function acceptsNft({ rules }: NftChain, network: Prefix4 | null): boolean {
   );
 }
 
-export function checkInputRules({ rules, backends, isBackendKnown }: Facts): Finding {
-  if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
+export function checkInputRules({ rules: all, backends, isBackendKnown, families }: Facts): Finding {
+  if (!all.known) return skip(`firewall rules were not looked at: ${all.reason}`);
+  const rules = rulesFor(families, all.value);
   const ports = backends.flatMap(({ port }) => (port === null ? [] : [port]));
   for (const port of ports) {
-    const found = findPortDrop(port, rules.value);
+    const found = findPortDrop(port, rules);
     if (found)
       return fail(
         `UDP port ${port}, by which the overlay's packets come, is dropped here: ${found.where}`,
         found.remedy,
       );
     // As long as the backend is not known, a port that nobody opens may not be needed.
-    const closed = isBackendKnown ? findClosedPort(port, rules.value) : null;
+    const closed = isBackendKnown ? findClosedPort(port, rules) : null;
     if (closed)
       return fail(
         `UDP port ${port}, by which the overlay's packets come, is not let in: ${closed.where}`,
@@ -78,7 +81,7 @@ interface Obstacle {
   readonly remedy: string;
 }
 
-function findPortDrop(port: number, rules: RuleFacts): Obstacle | null {
+function findPortDrop(port: number, rules: SeenRules): Obstacle | null {
   for (const [tool, text] of Object.entries(rules.iptables)) {
     const rule = findIptablesDrop(text, port);
     if (rule) return { where: `${tool} ${rule}`, remedy: `${tool} ${rule.replace(/-A /, "-D ")}` };
@@ -97,7 +100,7 @@ function findPortDrop(port: number, rules: RuleFacts): Obstacle | null {
 }
 
 /** A policy of DROP for what comes in, without a rule that opens the port, or everything of some kind that may hold it. */
-function findClosedPort(port: number, rules: RuleFacts): Obstacle | null {
+function findClosedPort(port: number, rules: SeenRules): Obstacle | null {
   for (const [tool, chain] of chainsOf(rules, "INPUT")) {
     if (chain.policy !== "DROP" || chain.rules.some((rule) => mayOpen(rule, port))) continue;
     return {
@@ -143,7 +146,19 @@ function chainsOf({ iptables }: RuleFacts, name: string): readonly (readonly [st
 }
 
 /** Tables that iptables-nft has made are read with iptables-save. */
-function nftChainsOf({ nftables, iptables }: RuleFacts): readonly NftChain[] {
+function nftChainsOf({ nftables, iptables, hasIpv4 }: SeenRules): readonly NftChain[] {
   const isIptables = Object.keys(iptables).length > 0;
-  return readNftChains(nftables).filter(({ isOfIptables }) => !(isIptables && isOfIptables));
+  return readNftChains(nftables)
+    .filter(({ isOfIptables }) => !(isIptables && isOfIptables))
+    .filter(({ table }) => hasIpv4 || !table.startsWith("ip "));
+}
+
+interface SeenRules extends RuleFacts {
+  readonly hasIpv4: boolean;
+}
+
+/** What iptables and the tables of IPv4 say is nothing to a network without it. */
+function rulesFor(families: readonly Family[], { iptables, nftables }: RuleFacts): SeenRules {
+  const hasIpv4 = families.includes("ipv4");
+  return { iptables: hasIpv4 ? iptables : {}, nftables, hasIpv4 };
 }

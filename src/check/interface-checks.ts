@@ -1,8 +1,21 @@
 // The interface towards the other hosts: whether it is the right one, what it lets in, and how large packets may be.
 
 import type { OwnDevice } from "../backends/backend.ts";
-import { type Prefix4, prefix4Address, prefix4Contains, prefix4Overlaps, prefixLength } from "../base/ip.ts";
+import {
+  type Ip,
+  NO_IPV4,
+  type Prefix,
+  type Prefix4,
+  prefix4Address,
+  prefix4Contains,
+  prefix4Overlaps,
+  prefixLength,
+} from "../base/ip.ts";
+import { prefix6Contains, prefix6Overlaps } from "../base/ipv6.ts";
+import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
+import type { Underlay } from "../net/underlay.ts";
+import { hostIp } from "../subnet/lease.ts";
 import type { Facts, PeerFacts } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
@@ -15,24 +28,32 @@ export function checkInterface(facts: Facts): Finding {
   const device = vxlanDevice(facts);
   const used = device?.lower ?? underlay.value.link;
   const remedyFor = (dev: LinkName) => `flanneld -iface=${dev} (FLANNELD_IFACE=${dev} in its environment file)`;
-  const { address, publicIp } = underlay.value;
+  const { address, publicIp } = endOf(underlay.value);
   // An answer that leaves by another interface with this one's address is a matter of rp_filter.
   const own = device?.local ?? address;
   const astray = facts.peers.filter(({ way }) => leavesBy(way, used) && way?.source !== own);
   const [first] = astray;
   if (first?.way) {
-    const sentence = `packets to ${some(astray.map(({ lease }) => lease.attrs.publicIp))} leave by ${first.way.dev}, and flanneld uses ${used}: the wrong interface`;
+    const sentence = `packets to ${some(astray.map(({ lease }) => hostIp(lease.attrs)))} leave by ${first.way.dev}, and flanneld uses ${used}: the wrong interface`;
     return fail(sentence, remedyFor(first.way.dev));
   }
   const unreachable = facts.peers.filter(({ way }) => way === null);
   if (unreachable.length > 0) {
-    const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => lease.attrs.publicIp))}`;
-    return fail(sentence, `ip route add ${unreachable[0]?.lease.attrs.publicIp} via GATEWAY dev ${used}`);
+    const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => hostIp(lease.attrs)))}`;
+    return fail(
+      sentence,
+      `ip route add ${unreachable[0] && hostIp(unreachable[0].lease.attrs)} via GATEWAY dev ${used}`,
+    );
   }
   const link = interfaces.value.find(({ name }) => name === used);
   if (link && !link.up) return fail(`the interface ${used} is down`, `ip link set ${used} up`);
   const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
   return ok(`${used} (${announced}) leads to the other hosts`);
+}
+
+/** This host's end of the way to the others: that of IPv4, unless the network has none. */
+function endOf({ address, publicIp, v6 }: Underlay): { readonly address: Ip; readonly publicIp: Ip } {
+  return address === NO_IPV4 && v6 !== null ? v6 : { address, publicIp };
 }
 
 /** By another interface than `used`, and not by the overlay. */
@@ -65,6 +86,7 @@ export function isFlannel(dev: LinkName): boolean {
 /** Kernel: the stricter of "all" and the interface's own counts; 1 is strict. */
 export function checkReversePath(facts: Facts): Finding {
   const { sysctls, peers, underlay, reversePathDrops, routes, links } = facts;
+  if (!facts.families.includes("ipv4")) return ok("rp_filter is of IPv4 alone, which the network has not");
   const all = Number(sysctls["net.ipv4.conf.all.rp_filter"] ?? Number.NaN);
   if (Number.isNaN(all)) return skip("net.ipv4.conf.all.rp_filter cannot be read");
   if (!links.known) return notLookedAt(links);
@@ -92,7 +114,7 @@ export function checkReversePath(facts: Facts): Finding {
 }
 
 function namesOf(peers: readonly PeerFacts[]): string {
-  return some(peers.map(({ lease }) => lease.attrs.publicIp));
+  return some(peers.map(({ lease }) => hostIp(lease.attrs)));
 }
 
 /** By the longest of the routes that hold the subnet. */
@@ -125,21 +147,25 @@ export function checkMtu(facts: Facts): Finding {
 }
 
 /** Bridges of container runtimes hold this host's own part of the network. */
-export function checkNetworks({ network, interfaces, routes, subnetFile, links }: Facts): Finding {
-  if (!network.known) return skip("the network is not known");
+export function checkNetworks(facts: Facts): Finding {
+  const { network, network6, interfaces, routes, links } = facts;
+  if (!network.known && network6 === null) return skip("the network is not known");
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
-  const ours = network.value.network;
-  const isOwn = (prefix: Prefix4) => subnetFile.subnet !== null && prefix4Contains(subnetFile.subnet, prefix);
-  for (const { name, addresses } of interfaces.value) {
-    if (isFlannel(name)) continue;
-    const foreign = addresses.find(({ prefix }) => prefix4Overlaps(prefix, ours) && !isOwn(prefix));
-    if (!foreign) continue;
+  const foreign = interfaces.value.filter(({ name }) => !isFlannel(name)).flatMap((one) => overlapsOf(one, facts));
+  const [first] = foreign;
+  if (first) {
     return fail(
-      `the network ${ours} overlaps ${foreign.prefix} of ${name}: packets to containers go astray`,
+      `the network ${first.ours} overlaps ${first.prefix} of ${first.dev}: packets to containers go astray`,
       "choose another Network (flanneld config set), or give that interface another address",
     );
   }
+  const both = [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])].join(
+    " and ",
+  );
+  if (!network.known) return ok(`${both} overlaps no network of this host`);
+  const ours = network.value.network;
+  const isOwn = (prefix: Prefix4) => isOwn4(prefix, facts);
   const devices = links.value.map(({ name }) => name).filter(isFlannel);
   const inside = routes.find(
     ({ dst, dev }) =>
@@ -155,5 +181,30 @@ export function checkNetworks({ network, interfaces, routes, subnetFile, links }
       `see whether anybody there has an address in ${ours}: ip route get ${prefix4Address(ours)}`,
     );
   }
-  return ok(`${ours} overlaps no network of this host`);
+  return ok(`${both} ${network6 ? "overlap" : "overlaps"} no network of this host`);
+}
+
+interface Overlap {
+  readonly ours: Prefix;
+  readonly prefix: Prefix;
+  readonly dev: LinkName;
+}
+
+function overlapsOf({ name: dev, addresses, addresses6 }: InterfaceFacts, facts: Facts): readonly Overlap[] {
+  const { network, network6, subnetFile } = facts;
+  const found: Overlap[] = [];
+  for (const { prefix } of addresses) {
+    if (!network.known || isOwn4(prefix, facts) || !prefix4Overlaps(prefix, network.value.network)) continue;
+    found.push({ ours: network.value.network, prefix, dev });
+  }
+  for (const { prefix } of addresses6) {
+    const isOwn = subnetFile.subnet6 !== null && prefix6Contains(subnetFile.subnet6, prefix);
+    if (network6 === null || isOwn || !prefix6Overlaps(prefix, network6.network)) continue;
+    found.push({ ours: network6.network, prefix, dev });
+  }
+  return found;
+}
+
+function isOwn4(prefix: Prefix4, { subnetFile }: Facts): boolean {
+  return subnetFile.subnet !== null && prefix4Contains(subnetFile.subnet, prefix);
 }

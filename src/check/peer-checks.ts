@@ -1,8 +1,9 @@
 // Whether the other hosts answer, also through the overlay, and how large packets get there.
 
+import { describePeer } from "../backends/peer-addresses.ts";
 import type { EpochMillis } from "../base/brand.ts";
 import { judgePeer, type PeerWay } from "../icmp/peer-report.ts";
-import { LEASE_TTL } from "../subnet/lease.ts";
+import { describeSubnet, hasIpv4, hostIp, LEASE_TTL } from "../subnet/lease.ts";
 import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 
@@ -14,18 +15,17 @@ export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
   const [first] = silent;
   if (!first) return ok(`${answering(peers.length)} on the underlay`);
   const { subnet, attrs } = first.lease;
+  const own = hasIpv4(subnet) ? subnet.v4 : subnet.v6;
   const more = silent.length > 1 ? ` (${silent.length} of ${peers.length} peers do not answer)` : "";
   const said = first.ways.find(({ reason }) => reason !== null)?.reason;
   const because = said ? ` (${said})` : "";
   const age = staleness(first, now);
   const sentence =
     age === null
-      ? `the peer ${attrs.publicIp} (${subnet.v4}) does not answer${because}${more}`
-      : `stale peer: ${attrs.publicIp} does not answer${because}, and its record for ${subnet.v4} was last renewed ${age} ago${more}`;
+      ? `the peer ${describePeer(first.lease)} does not answer${because}${more}`
+      : `stale peer: ${hostIp(attrs)} does not answer${because}, and its record for ${describeSubnet(subnet)} was last renewed ${age} ago${more}`;
   const remedy =
-    age === null
-      ? `flanneld ping ${attrs.publicIp}`
-      : `flanneld release ${subnet.v4} --now --force, if that host is gone`;
+    age === null ? `flanneld ping ${hostIp(attrs)}` : `flanneld release ${own} --now --force, if that host is gone`;
   return (silent.length === peers.length ? fail : warn)(sentence, remedy);
 }
 
@@ -68,7 +68,11 @@ export function checkOverlay(facts: Facts): Finding {
   const [first] = lost;
   if (!first) return ok(`${answering(alive.length)} through the overlay`);
   const port = backends[0]?.port ?? null;
-  const judged = judgePeer({ ...first, name: nameOf(first), carrier: port === null ? null : `UDP port ${port}` });
+  const judged = judgePeer({
+    ...first,
+    name: describePeer(first.lease),
+    carrier: port === null ? null : `UDP port ${port}`,
+  });
   const more = lost.length > 1 ? ` (${lost.length} of ${alive.length} peers)` : "";
   return fail(`${judged.sentence ?? ""}${more}`, judged.remedy ?? "");
 }
@@ -77,16 +81,12 @@ function hasDevice({ port }: WantedBackend): boolean {
   return port !== null;
 }
 
-function nameOf({ lease: { attrs, subnet } }: PeerFacts): string {
-  return `${attrs.publicIp} (${subnet.v4})`;
-}
-
 export function checkPathMtu({ peers, unpinged }: Facts): Finding {
   if (unpinged !== null) return skip(`no large packets were sent: ${unpinged}`);
   const measured = peers.flatMap((peer) => peer.ways.map((way) => ({ peer, way })));
   const narrow = measured.find(({ way: { path, most } }) => path !== null && most !== null && path.mtu < most);
   if (narrow) {
-    const judged = judgePeer({ name: nameOf(narrow.peer), carrier: null, ways: [narrow.way] });
+    const judged = judgePeer({ name: describePeer(narrow.peer.lease), carrier: null, ways: [narrow.way] });
     return (judged.verdict === "broken" ? fail : warn)(judged.sentence ?? "", judged.remedy ?? "");
   }
   const sizes = measured.flatMap(({ way }) => (way.path === null ? [] : [way.path.mtu]));

@@ -2,10 +2,11 @@
 
 import type { EpochMillis } from "../base/brand.ts";
 import { NO_IPV4 } from "../base/ip.ts";
+import { publicIpsOf } from "../net/underlay.ts";
 import { countFree } from "../subnet/acquire.ts";
-import type { Lease } from "../subnet/lease.ts";
-import { ipv4Space } from "../subnet/subnet-space.ts";
-import { type Facts, NO_IPV4_NETWORK } from "./facts.ts";
+import { describeSubnet, hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
+import { ipv4Space, ipv6Space } from "../subnet/subnet-space.ts";
+import type { Facts } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
 
 export function checkEtcd({ store, endpoints }: Facts): Finding {
@@ -51,28 +52,32 @@ export function checkClock({ clocks }: Facts): Finding {
   return warn(`this clock is ${seconds} s ${direction} that of ${worst.endpoint}`, "timedatectl set-ntp true");
 }
 
-export function checkConfigured({ store, network }: Facts): Finding {
+export function checkConfigured({ store, network, network6 }: Facts): Finding {
   if (!store.known) return skip("the network config cannot be read without etcd");
-  if (!network.known && network.reason === NO_IPV4_NETWORK) {
-    return ok(`the network config at ${store.value.configKey} is valid; ${network.reason}`);
-  }
-  if (network.known) return ok(`the network config at ${store.value.configKey} is valid: ${network.value.network}`);
+  const networks = [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])];
+  if (networks.length > 0)
+    return ok(`the network config at ${store.value.configKey} is valid: ${networks.join(" and ")}`);
+  const reason = network.known ? "" : network.reason;
   const remedy =
     store.value.config === null
       ? `flanneld config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`
       : "flanneld config validate";
-  return fail(network.reason, remedy);
+  return fail(reason, remedy);
 }
 
 /** This host's own record; null when it has none, or it cannot be told. */
 export function ownLease({ store, nodeId, underlay, subnetFile }: Facts): Lease | null {
   if (!store.known) return null;
   const { leases } = store.value.list;
-  const publicIp = underlay.known ? underlay.value.publicIp : null;
+  const publicIp = underlay.known ? publicIpsOf(underlay.value).publicIp : null;
+  const { subnet: own4, subnet6: own6 } = subnetFile;
   return (
     leases.find(({ attrs }) => nodeId !== null && attrs.nodeId === nodeId) ??
-    leases.find(({ attrs }) => attrs.publicIp === publicIp && (attrs.nodeId === null || nodeId === null)) ??
-    leases.find(({ subnet, attrs }) => subnet.v4 === subnetFile.subnet && attrs.publicIp === publicIp) ??
+    leases.find(({ attrs }) => hostIp(attrs) === publicIp && (attrs.nodeId === null || nodeId === null)) ??
+    leases.find(
+      ({ subnet, attrs }) =>
+        hostIp(attrs) === publicIp && (hasIpv4(subnet) ? subnet.v4 === own4 : subnet.v6 !== null && subnet.v6 === own6),
+    ) ??
     null
   );
 }
@@ -81,25 +86,27 @@ export function checkPublicIp(facts: Facts): Finding {
   const { store, underlay, nodeId } = facts;
   if (!store.known) return skip("who else has this host's public IP cannot be asked without etcd");
   const { leases } = store.value.list;
-  const publicIp = underlay.known && underlay.value.publicIp !== NO_IPV4 ? underlay.value.publicIp : null;
+  const publicIp = underlay.known ? publicIpsOf(underlay.value).publicIp : null;
   const rival = leases.find(
     ({ attrs }) =>
       publicIp !== null &&
-      attrs.publicIp === publicIp &&
+      hostIp(attrs) === publicIp &&
       nodeId !== null &&
       attrs.nodeId !== null &&
       attrs.nodeId !== nodeId,
   );
   if (rival && publicIp !== null) {
     return fail(
-      `another host (node id ${rival.attrs.nodeId}) has the public IP ${publicIp} of this one and holds ${rival.subnet.v4} with it`,
+      `another host (node id ${rival.attrs.nodeId}) has the public IP ${publicIp} of this one and holds ${describeSubnet(rival.subnet)} with it`,
       "give each host its own with -iface or -public-ip",
     );
   }
-  const addresses = leases.map(({ attrs }) => attrs.publicIp).filter((ip) => ip !== NO_IPV4);
+  const addresses = leases.map(({ attrs }) => hostIp(attrs)).filter((ip) => ip !== NO_IPV4);
   const doubled = [...new Set(addresses.filter((ip, index) => addresses.indexOf(ip) !== index))];
   if (doubled.length > 0) {
-    const subnets = leases.filter(({ attrs }) => attrs.publicIp === doubled[0]).map(({ subnet }) => subnet.v4);
+    const subnets = leases
+      .filter(({ attrs }) => hostIp(attrs) === doubled[0])
+      .map(({ subnet }) => describeSubnet(subnet));
     return warn(
       `${some(doubled)} has more than one lease: ${some(subnets)}`,
       "give each host its own with -iface or -public-ip, or release the older: flanneld release SUBNET --now --force",
@@ -113,19 +120,39 @@ const FEW = 0.05;
 export function checkSubnets(facts: Facts): Finding {
   const { store, network } = facts;
   if (!store.known) return skip("free subnets cannot be counted without etcd");
-  if (!network.known) return skip(`free subnets cannot be counted: ${network.reason}`);
-  const taken = store.value.list.leases.map(({ subnet }) => subnet.v4);
-  const space = ipv4Space(network.value);
-  const [free, total] = [countFree(space, taken), space.count];
+  const space = countSubnets(facts, store.value.list.leases);
+  if (space === null) return skip(`free subnets cannot be counted: ${network.known ? "" : network.reason}`);
+  const { prefix, free, total, members } = space;
   const own = ownLease(facts);
-  const remedy =
-    "widen Network, SubnetMin/SubnetMax or SubnetLen (flanneld config set), or free one: flanneld release SUBNET --now --force";
+  const remedy = `widen ${members} (flanneld config set), or free one: flanneld release SUBNET --now --force`;
   if (free === 0 && own === null) {
-    return fail(`all ${total} subnets of ${network.value.network} are leased, and this host has none`, remedy);
+    return fail(`all ${total} subnets of ${prefix} are leased, and this host has none`, remedy);
   }
   if (free < total * FEW && free < 3) {
-    return warn(`only ${free} of ${total} subnets of ${network.value.network} are free for further hosts`, remedy);
+    return warn(`only ${free} of ${total} subnets of ${prefix} are free for further hosts`, remedy);
   }
-  const has = own === null ? "this host has none yet" : `this host has ${own.subnet.v4}`;
+  const has = own === null ? "this host has none yet" : `this host has ${describeSubnet(own.subnet)}`;
   return ok(`${free} of ${total} subnets are free, ${has}`);
+}
+
+/** Of IPv4, which has fewer, or of IPv6 where that is all; null when the network is not known. */
+function countSubnets({ network, network6 }: Facts, leases: readonly Lease[]) {
+  const subnets = leases.map(({ subnet }) => subnet);
+  if (network.known) {
+    const space = ipv4Space(network.value);
+    const free = countFree(
+      space,
+      subnets.map(({ v4 }) => v4),
+    );
+    const members = "Network, SubnetMin/SubnetMax or SubnetLen";
+    return { prefix: network.value.network, free, total: space.count, members };
+  }
+  if (network6 === null) return null;
+  const space = ipv6Space(network6);
+  const free = countFree(
+    space,
+    subnets.flatMap(({ v6 }) => v6 ?? []),
+  );
+  const members = "IPv6Network, IPv6SubnetMin/IPv6SubnetMax or IPv6SubnetLen";
+  return { prefix: network6.network, free, total: space.count, members };
 }

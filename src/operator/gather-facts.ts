@@ -3,7 +3,7 @@
 
 import { BACKEND_TYPES, backendSettings, createBackend } from "../backends/registry.ts";
 import { FlannelError, isError } from "../base/errors.ts";
-import type { Family } from "../base/ip.ts";
+import type { Family, Ip } from "../base/ip.ts";
 import {
   type Facts,
   type Known,
@@ -20,7 +20,7 @@ import { textOf, type VerbCall } from "../cli/verbs.ts";
 import type { UnderlayFacts } from "../net/kernel-net.ts";
 import { chooseUnderlay, type Underlay, type UnderlayRequest } from "../net/underlay.ts";
 import { withoutOwnSubnet } from "../net/underlay-change.ts";
-import type { Ipv4Network, NetworkConfig } from "../subnet/network-config.ts";
+import type { Ipv4Network, Ipv6Network, NetworkConfig } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
 import { adoptFlags } from "./daemon-flags.ts";
@@ -57,11 +57,10 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     ...knownLinks.map(({ name }) => name).filter(isFlannel),
   ];
   const sysctls = [...FORWARDING_SYSCTLS, ...["all", ...devices].map((dev) => `net.ipv4.conf.${dev}.rp_filter`)];
-  const addresses = interfaces.known ? interfaces.value.flatMap((link) => link.addresses.map(({ ip }) => ip)) : [];
   const leases = store.known ? store.value.list.leases : [];
   const peers = await gatherPeers(
     leases,
-    { own: addresses, subnet: subnetFile.subnet, links: knownLinks, families: config.families },
+    { own: addressesOf(interfaces), subnets: own, links: knownLinks, families: config.families },
     { call, ports, kernel },
     signal,
   );
@@ -92,6 +91,11 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     offload: underlay.known ? await host.offload(underlay.value.link, signal) : unknown("there is no interface"),
     ...peers,
   };
+}
+
+function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
+  const known = interfaces.known ? interfaces.value : [];
+  return known.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
 }
 
 /** Throws `usage.invalid`. */
@@ -130,6 +134,7 @@ interface ConfigFacts {
   /** Of the network; IPv4 as long as it is not known. */
   readonly families: readonly Family[];
   readonly network: Known<Ipv4Network>;
+  readonly network6: Ipv6Network | null;
   readonly backends: readonly WantedBackend[];
   readonly isBackendKnown: boolean;
 }
@@ -140,6 +145,7 @@ function readConfig(store: Known<StoreFacts>, wanted: string | null): ConfigFact
   const without = (reason: string): ConfigFacts => ({
     families: ["ipv4"],
     network: unknown(reason),
+    network6: null,
     backends: guessed,
     isBackendKnown: wanted !== null,
   });
@@ -151,10 +157,11 @@ function readConfig(store: Known<StoreFacts>, wanted: string | null): ConfigFact
     const [first] = check.problems;
     return without(`the network config at ${key} is not valid: ${first?.at}: ${first?.reason}`);
   }
-  const { ipv4, backend } = check.network;
+  const { ipv4, ipv6, backend } = check.network;
   return {
     families: familiesOf(check.network),
     network: ipv4 ? known(ipv4) : unknown(NO_IPV4_NETWORK),
+    network6: ipv6,
     backends: [wantedBackend(backend)],
     isBackendKnown: true,
   };
@@ -176,7 +183,10 @@ async function lookAround(
   kernel: KernelLook,
   signal: AbortSignal,
 ): Promise<Surroundings> {
-  const facts = await kernel.underlayFacts(FAMILIES, signal);
+  const both = await kernel.underlayFacts(FAMILIES, signal);
+  // Whether IPv4 is in the network is not known yet.
+  const { defaultRoutes6 } = await kernel.underlayFacts(["ipv6"], signal);
+  const facts = { ...both, defaultRoutes6 };
   return { facts, reach: canReach && (await kernel.lookup(canReach, signal)) };
 }
 

@@ -3,21 +3,22 @@
 
 import { seconds } from "../base/brand.ts";
 import { FlannelError, isError } from "../base/errors.ts";
-import { type Family, type Ipv4, NO_IPV4, type Prefix4 } from "../base/ip.ts";
+import type { Family, Ip, Prefix4 } from "../base/ip.ts";
+import type { Prefix6 } from "../base/ipv6.ts";
 import { mapInParallel } from "../base/tasks.ts";
-import { type Facts, NO_IPV4_NETWORK, type PeerFacts } from "../check/facts.ts";
+import type { Facts, PeerFacts } from "../check/facts.ts";
 import { isFlannel } from "../check/interface-checks.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { Pinger } from "../icmp/pinger.ts";
 import type { Link } from "../net/objects.ts";
-import type { Lease } from "../subnet/lease.ts";
+import { hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
 import { withStore } from "./session.ts";
 import type { KernelLook, OperatorPorts } from "./verb.ts";
 
 export interface SelfView {
-  readonly own: readonly Ipv4[];
-  readonly subnet: Prefix4 | null;
+  readonly own: readonly Ip[];
+  readonly subnets: { readonly v4: Prefix4 | null; readonly v6: Prefix6 | null };
   readonly links: readonly Link[];
   /** Of the network. */
   readonly families: readonly Family[];
@@ -39,15 +40,15 @@ export async function gatherPeers(
   deps: PeerDeps,
   signal: AbortSignal,
 ): Promise<Pick<Facts, "peers" | "unpinged">> {
-  const isSelf = ({ attrs, subnet }: Lease) => self.own.includes(attrs.publicIp) || subnet.v4 === self.subnet;
-  const all = leases.filter((lease) => !isSelf(lease));
-  const others = all.filter(({ attrs }) => attrs.publicIp !== NO_IPV4);
-  const sample = takeEvenly(others, SAMPLE);
-  if (sample.length === 0) return { peers: [], unpinged: all.length > 0 ? NO_IPV4_NETWORK : null };
+  const sample = takeEvenly(
+    leases.filter((lease) => !isSelf(lease, self)),
+    SAMPLE,
+  );
+  if (sample.length === 0) return { peers: [], unpinged: null };
   const opened = await openPinger(deps.ports);
   if (typeof opened === "string") {
     const look = async (lease: Lease, scope: AbortSignal): Promise<PeerFacts> => ({
-      ...(await wayTo(lease, deps, scope)),
+      ...(await wayTo(lease, self, deps, scope)),
       ways: [],
       term: null,
     });
@@ -56,7 +57,7 @@ export async function gatherPeers(
   using pinger = opened;
   const hasDevice = self.links.some(({ name, type }) => isFlannel(name) && type !== "other");
   const look = async (lease: Lease, scope: AbortSignal): Promise<PeerFacts> => ({
-    ...(await wayTo(lease, deps, scope)),
+    ...(await wayTo(lease, self, deps, scope)),
     ways: await lookAtPeer(
       lease,
       { ...LOOK, hasDevice, families: self.families },
@@ -104,12 +105,22 @@ async function openPinger(ports: OperatorPorts): Promise<Pinger | string> {
   }
 }
 
+function isSelf({ attrs, subnet }: Lease, { own, subnets }: SelfView): boolean {
+  if (own.includes(attrs.publicIp) || (hasIpv4(subnet) && subnet.v4 === subnets.v4)) return true;
+  if (attrs.publicIpv6 !== null && own.includes(attrs.publicIpv6)) return true;
+  return subnet.v6 !== null && subnet.v6 === subnets.v6;
+}
+
 async function wayTo(
   lease: Lease,
+  { families }: SelfView,
   { kernel }: PeerDeps,
   signal: AbortSignal,
 ): Promise<Pick<PeerFacts, "lease" | "way">> {
-  return { lease, way: await kernel.lookup(lease.attrs.publicIp, signal) };
+  const { publicIpv6 } = lease.attrs;
+  // A record may have an IPv4 address from when the network had IPv4.
+  const address = publicIpv6 !== null && !families.includes("ipv4") ? publicIpv6 : hostIp(lease.attrs);
+  return { lease, way: await kernel.lookup(address, signal) };
 }
 
 /** Of those that do not answer: a record that was not renewed says that its host is gone. */

@@ -100,6 +100,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     clocks: [{ endpoint: "http://127.0.0.1:2379", ahead: millis(300) }],
     families: ["ipv4"],
     network: known(networkOf(CONFIG)),
+    network6: null,
     backends: [{ backend: createBackend({ type: "vxlan", options: {} }), port: 8472 }],
     isBackendKnown: true,
     vxlan: known(true),
