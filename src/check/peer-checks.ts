@@ -2,7 +2,7 @@
 
 import { describePeer } from "../backends/peer-addresses.ts";
 import type { EpochMillis } from "../base/brand.ts";
-import { judgePeer, type PeerWay } from "../icmp/peer-report.ts";
+import { deadFamily, judgePeer, type PeerWay } from "../icmp/peer-report.ts";
 import { describeSubnet, hasIpv4, hostIp, LEASE_TTL } from "../subnet/lease.ts";
 import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
@@ -13,7 +13,7 @@ export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
   if (peers.length === 0) return ok("no other host has a lease yet");
   const silent = peers.filter(({ ways }) => ways.every(isDead));
   const [first] = silent;
-  if (!first) return ok(`${answering(peers.length)} on the underlay`);
+  if (!first) return checkFamilies(peers) ?? ok(`${answering(peers.length)} on the underlay`);
   const { subnet, attrs } = first.lease;
   const own = hasIpv4(subnet) ? subnet.v4 : subnet.v6;
   const more = silent.length > 1 ? ` (${silent.length} of ${peers.length} peers do not answer)` : "";
@@ -27,6 +27,16 @@ export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
   const remedy =
     age === null ? `flanneld ping ${hostIp(attrs)}` : `flanneld release ${own} --now --force, if that host is gone`;
   return (silent.length === peers.length ? fail : warn)(sentence, remedy);
+}
+
+/** Of dual-stack peers, which may answer in one family alone; null when all do in both. */
+function checkFamilies(peers: readonly PeerFacts[]): Finding | null {
+  const half = peers.filter(({ ways }) => deadFamily(ways) !== null);
+  const [first] = half;
+  if (!first) return null;
+  const { sentence, remedy } = judgePeer({ name: describePeer(first.lease), carrier: null, ways: first.ways });
+  const more = half.length > 1 ? ` (${half.length} of ${peers.length} peers)` : "";
+  return (half.length === peers.length ? fail : warn)(`${sentence}${more}`, remedy ?? "");
 }
 
 function answering(peers: number): string {

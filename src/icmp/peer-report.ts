@@ -64,7 +64,7 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
 }
 
 /** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */
-function deadFamily(ways: readonly PeerWay[]): Family | null {
+export function deadFamily(ways: readonly PeerWay[]): Family | null {
   for (const family of ["ipv4", "ipv6"] as const) {
     const its = ways.filter(({ to }) => familyOf(to) === family);
     const others = ways.filter(({ to }) => familyOf(to) !== family);

@@ -123,6 +123,7 @@ describe("check on a host on which all is well", () => {
     for (const name of ["privileges", "kernel", "daemon", "forward-rules", "peers"]) {
       assert.match(stdout, new RegExp(`^skip +${name} `, "m"));
     }
+    assert.match(stdout, /is not known: only root may see which network namespace a running flanneld is in$/m);
     assert.equal(
       await cluster.on(FIRST, "sh", "-c", "ip -d link; ip route; nft list ruleset; ls /proc/self/fd | wc -l"),
       before,

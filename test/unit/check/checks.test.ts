@@ -443,6 +443,16 @@ describe("a check of the peers", () => {
     ]);
   });
 
+  it("tells a dual-stack peer that answers in one family alone", () => {
+    const ways = [wayOf("underlay", underlay, DEAD), wayOf("underlay", "fd77::12")];
+    const both = peerOf(PEER, { ways });
+    const sentence = /^192\.168\.77\.12 \(10\.5\.2\.0\/24\) does not answer over IPv4, and does over IPv6$/;
+    expectAll([
+      ["peers", "fail", sentence, { peers: [both] }],
+      ["peers", "warn", sentence, { peers: [both, other] }],
+    ]);
+  });
+
   it("tells the port when only the overlay is silent", () => {
     const ways = [wayOf("underlay", underlay), wayOf("overlay", overlay, DEAD)];
     expectAll([
