@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { minutes } from "../../src/base/brand.ts";
+import { earlierIpv6Owner } from "../../src/subnet/ipv6-owner.ts";
 import type { Lease, Subnet } from "../../src/subnet/lease.ts";
 import type { LeaseChange } from "../../src/subnet/lease-store.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
@@ -114,6 +115,16 @@ export function rekeyContract(opened: () => Opened): void {
     assert.ok(replaced.kind === "claimed");
     assert.ok(BigInt(replaced.lease.version.createRevision) > BigInt(second.version.createRevision));
     assert.deepEqual((await store.get(OTHER_DUAL.key, signal))?.version, replaced.lease.version);
+  });
+
+  it("makes a host that comes back to its IPv4 subnet the later owner of an IPv6 one that another got meanwhile", async () => {
+    const { store, signal } = opened();
+    await store.remove(await claimed(DUAL), signal);
+    const heir = await claimed(dualLease(hostNumber(9, { v6: "fd00:5:0:5::/64" })));
+    const back = await claimed(DUAL);
+    const { leases } = await store.list(signal);
+    assert.equal(earlierIpv6Owner(back, leases)?.key, heir.key);
+    assert.equal(earlierIpv6Owner(heir, leases), null);
   });
 
   it("keeps a reservation one", async () => {
