@@ -106,10 +106,13 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
 let failure: NodeJS.ErrnoException | null = null;
 
 function createScreen(stream: NodeJS.WriteStream): Screen {
+  const closed = new AbortController();
   stream.on("error", (error) => {
     if (stream === process.stdout) failure ??= error;
+    closed.abort(error);
   });
   return {
+    closed: closed.signal,
     write: (text) => void stream.write(text),
     style: createStyle(stream, process.env),
     isTerminal: stream.isTTY === true,

@@ -1,7 +1,9 @@
 // The asker's end of the control socket: which sockets there are, one question and its answer, and lines as they come.
 
+import { statSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { FlannelError, messageOf } from "../base/errors.ts";
 import { isControlSocketName } from "./path.ts";
@@ -17,11 +19,13 @@ export interface ControlClient {
   find(path: string): Promise<readonly string[]>;
   /** Throws `daemon.absent`, `daemon.denied`, `request.refused` with the daemon's reason. */
   ask(socket: string, question: ControlQuestion, signal: AbortSignal): Promise<unknown>;
-  /** Lines until the daemon ends them. Throws as `ask`, and the signal's reason. */
-  follow(socket: string, url: string, signal: AbortSignal): AsyncIterable<string>;
+  /** Nobody listens on it: its daemon was killed. */
+  isDeserted(socket: string, signal: AbortSignal): Promise<boolean>;
+  /** Once it answers; lines until the daemon ends them. Both throw as `ask`, and the signal's reason. */
+  follow(socket: string, url: string, signal: AbortSignal): Promise<AsyncIterable<string>>;
 }
 
-export const controlClient: ControlClient = { find: findSockets, ask, follow };
+export const controlClient: ControlClient = { find: findSockets, ask, isDeserted, follow };
 
 async function findSockets(path: string): Promise<readonly string[]> {
   if (!(await isDirectory(path))) return [path];
@@ -80,9 +84,27 @@ function refusal(answer: object | null, socket: string): FlannelError {
   return new FlannelError("request.refused", { reason: `flanneld at ${socket} refused: ${reason}`, hint: null });
 }
 
-async function* follow(socket: string, url: string, signal: AbortSignal): AsyncGenerator<string> {
+function isDeserted(socket: string, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const connection = connect({ path: socket, signal });
+    connection.on("error", (error: NodeJS.ErrnoException) => {
+      if (signal.aborted) reject(signal.reason);
+      else resolve(error.code === "ECONNREFUSED" && isSocket(socket));
+    });
+    connection.on("connect", () => {
+      connection.destroy();
+      resolve(false);
+    });
+  });
+}
+
+async function follow(socket: string, url: string, signal: AbortSignal): Promise<AsyncIterable<string>> {
   const response = await send(socket, { method: "GET", url }, signal);
   if (response.statusCode !== 200) throw refusal(parse(await readAll(response, socket, signal)), socket);
+  return linesOf(response, signal);
+}
+
+async function* linesOf(response: IncomingMessage, signal: AbortSignal): AsyncGenerator<string> {
   response.setEncoding("utf8");
   let rest = "";
   try {
@@ -110,15 +132,26 @@ function send(socketPath: string, { method, url, body }: ControlQuestion, signal
   });
 }
 
+/** Said of a place where no socket is, whether there is such a directory or not. */
+export const NONE_HERE =
+  "none runs here, or its socket is elsewhere: systemctl start flanneld; --socket says where to look";
+
+const ENDED = "the daemon that made the socket has ended: systemctl start flanneld";
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
 function failure(error: NodeJS.ErrnoException, socket: string): FlannelError {
   switch (error.code) {
     case "EACCES":
     case "EPERM":
       return new FlannelError("daemon.denied", { socket });
     case "ENOENT":
-      return new FlannelError("daemon.absent", { socket, reason: "there is no such socket" });
+      return new FlannelError("daemon.absent", { socket, reason: NONE_HERE });
+    // Kernel: connect() refuses also what is no socket.
     case "ECONNREFUSED":
-      return new FlannelError("daemon.absent", { socket, reason: "the daemon that made the socket has ended" });
+      return new FlannelError("daemon.absent", { socket, reason: isSocket(socket) ? ENDED : "it is no socket" });
     default:
       return new FlannelError("daemon.absent", { socket, reason: messageOf(error) });
   }

@@ -63,7 +63,7 @@ interface Told {
 }
 
 async function askDaemons(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<Told> {
-  const sockets = await findDaemons(call, ports).catch((error: unknown) => [reasonOf(error)]);
+  const sockets = await findDaemons(call, ports, signal).catch((error: unknown) => [reasonOf(error)]);
   const daemons: DaemonStatus[] = [];
   const found: Found[] = [];
   for (const [index, socket] of sockets.entries()) {

@@ -1,40 +1,88 @@
 // A command's way to the daemons of this host: which are meant, and one question to one of them, with a limit to the wait.
 
+import { addAbortListener } from "node:events";
 import { FlannelError } from "../base/errors.ts";
-import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
+import { childSignal, DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { type DaemonCall, textOf } from "../cli/verbs.ts";
-import type { ControlQuestion } from "../control/client.ts";
+import { type ControlQuestion, NONE_HERE } from "../control/client.ts";
 import { CONTROL_DIRECTORY } from "../control/path.ts";
 import type { DaemonStatus } from "../status/snapshot.ts";
 import type { OperatorPorts } from "./verb.ts";
 
+export interface FoundSockets {
+  /** At least one. Without a live one all: asking says what is wrong. */
+  readonly sockets: readonly string[];
+  /** Beside a live one those that nobody listens on: left by daemons that were killed. */
+  readonly deserted: readonly string[];
+}
+
 /** Throws `daemon.absent` when there is none. */
-export async function findDaemons(call: DaemonCall, { control }: OperatorPorts): Promise<readonly string[]> {
+export async function findSockets(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<FoundSockets> {
+  const { control } = ports;
   const path = textOf(call, "socket") ?? CONTROL_DIRECTORY;
-  const sockets = await control.find(path);
-  if (sockets.length > 0) return sockets;
-  const reason = "it is not running, or has another place for its socket (--control-socket, --subnet-file)";
-  throw new FlannelError("daemon.absent", { socket: path, reason });
+  const found = await control.find(path);
+  if (found.length === 0) throw new FlannelError("daemon.absent", { socket: path, reason: NONE_HERE });
+  if (found.length === 1) return { sockets: found, deserted: [] };
+  const looks = await Promise.all(
+    found.map(async (socket) => ({ socket, isDeserted: await control.isDeserted(socket, signal) })),
+  );
+  const deserted = looks.filter(({ isDeserted }) => isDeserted).map(({ socket }) => socket);
+  if (deserted.length === found.length) return { sockets: found, deserted: [] };
+  return { sockets: found.filter((socket) => !deserted.includes(socket)), deserted };
+}
+
+/** Throws `daemon.absent` when there is none. */
+export async function findDaemons(
+  call: DaemonCall,
+  ports: OperatorPorts,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return (await findSockets(call, ports, signal)).sockets;
 }
 
 /** Throws `daemon.absent`, and `usage.invalid` when it is not clear which one is meant. */
-export async function findDaemon(call: DaemonCall, ports: OperatorPorts): Promise<string> {
-  const [first = "", ...others] = await findDaemons(call, ports);
+export async function findDaemon(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<string> {
+  const [first = "", ...others] = await findDaemons(call, ports, signal);
   if (others.length === 0) return first;
   const choice = [first, ...others].map((socket) => `--socket=${socket}`).join(" or ");
   throw new FlannelError("usage.invalid", { problems: [`several daemons run on this host: say ${choice}`] });
 }
 
 /** Throws `daemon.absent` also when the answer takes longer than the call allows. */
-export async function askDaemon(
+export function askDaemon(
   socket: string,
   question: ControlQuestion,
-  { timeout }: DaemonCall,
-  { control, clock }: OperatorPorts,
+  call: DaemonCall,
+  ports: OperatorPorts,
   signal: AbortSignal,
 ): Promise<unknown> {
+  return inTime(socket, call, ports, signal, (scope) => ports.control.ask(socket, question, scope));
+}
+
+/** The call's limit is for the first answer: what comes then may take its time. Throws as askDaemon. */
+export async function* followDaemon(
+  socket: string,
+  url: string,
+  call: DaemonCall,
+  ports: OperatorPorts,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  using whole = childSignal(signal);
+  yield* await inTime(socket, call, ports, signal, async (limit) => {
+    using _ = addAbortListener(limit, () => whole.abort(limit.reason));
+    return await ports.control.follow(socket, url, whole.signal);
+  });
+}
+
+async function inTime<T>(
+  socket: string,
+  { timeout }: DaemonCall,
+  { clock }: OperatorPorts,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   try {
-    return await withDeadline(timeout, clock, signal, (scope) => control.ask(socket, question, scope));
+    return await withDeadline(timeout, clock, signal, work);
   } catch (error) {
     if (!(error instanceof DeadlineExceeded)) throw error;
     const reason = `no answer within ${timeout / 1000} s (--timeout waits longer)`;

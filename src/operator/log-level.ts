@@ -21,7 +21,7 @@ export async function logLevel(call: DaemonCall, ports: OperatorPorts, signal: A
     const problem = `${JSON.stringify(wanted)} is no log level: there are ${known.join(", ")}`;
     throw new FlannelError("usage.invalid", { problems: [problem] });
   }
-  const socket = await findDaemon(call, ports);
+  const socket = await findDaemon(call, ports, signal);
   const question =
     wanted === undefined
       ? ({ method: "GET", url: "/log-level" } as const)

@@ -10,7 +10,7 @@ import type { OperatorPorts } from "./verb.ts";
 
 export async function listPeers(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const { out } = ports;
-  const status = await askStatus(await findDaemon(call, ports), call, ports, signal);
+  const status = await askStatus(await findDaemon(call, ports, signal), call, ports, signal);
   const { peers, leftOut, peerCounts } = status;
   if (call.json) {
     printJson(out, { peers, leftOut, counts: peerCounts } as unknown as Json);

@@ -4,7 +4,8 @@ import { exitStatusOf, FlannelError } from "../base/errors.ts";
 import type { Json } from "../base/json.ts";
 import type { DaemonCall } from "../cli/verbs.ts";
 import type { DaemonStatus } from "../status/snapshot.ts";
-import { askStatus, exitOf, findDaemons } from "./daemons.ts";
+import { askStatus, exitOf, findSockets } from "./daemons.ts";
+import { failureJson } from "./failure.ts";
 import { printJson, printLines, tell } from "./print.ts";
 import { formatStatus } from "./status-text.ts";
 import type { OperatorPorts } from "./verb.ts";
@@ -18,15 +19,16 @@ interface Asked {
 
 export async function showStatus(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
   const { out, err } = ports;
-  const sockets = await findDaemons(call, ports);
+  const { sockets, deserted } = await findSockets(call, ports, signal);
   const asked = await Promise.all(sockets.map((socket) => askOne(socket, call, ports, signal)));
-  if (call.json) printJson(out, { daemons: asked.map(reportOf) });
+  if (call.json) printJson(out, reportOf(asked, deserted));
   for (const [index, { socket, status, error }] of asked.entries()) {
     if (error) tell(err, error.message);
     if (call.json || !status) continue;
     if (asked.length > 1) printLines(out, [...(index > 0 ? [""] : []), out.style.faint(socket)]);
     printLines(out, formatStatus(status, out.style));
   }
+  for (const socket of deserted) tell(err, `a killed daemon has left ${socket}: rm ${socket}`);
   return Math.max(...asked.map(({ status, error }) => (status ? exitOf(status) : exitStatusOf(error))));
 }
 
@@ -40,6 +42,13 @@ async function askOne(socket: string, call: DaemonCall, ports: OperatorPorts, si
   }
 }
 
-function reportOf({ socket, status, error }: Asked): Json {
-  return { socket, status: status as Json, error: error?.message ?? null };
+/** With an error of the whole when no daemon has answered, as of every command. */
+function reportOf(asked: readonly Asked[], deserted: readonly string[]): Json {
+  const daemons = asked.map(({ socket, status, error }) => ({
+    socket,
+    status: status as unknown as Json,
+    error: error && failureJson(error).error,
+  }));
+  const failed = asked.every(({ status }) => status === null) ? (daemons[0]?.error ?? null) : null;
+  return { daemons, deserted, ...(failed === null ? {} : { error: failed }) };
 }

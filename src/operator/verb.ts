@@ -16,6 +16,8 @@ import type { OperatorStore } from "../subnet/operator-store.ts";
 export interface Screen {
   /** Returns before the text is out; whoever ends the process waits for that. */
   write(text: string): void;
+  /** Aborts when nothing more can be written: nobody reads any longer, or there is no room. */
+  readonly closed: AbortSignal;
   readonly style: Style;
   readonly isTerminal: boolean;
 }

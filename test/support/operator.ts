@@ -5,7 +5,7 @@ import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
 import { createStyle } from "../../src/base/terminal-text.ts";
 import type { SettingsFile } from "../../src/cli/service-settings.ts";
 import { parseCommandLine } from "../../src/cli.ts";
-import type { ControlClient } from "../../src/control/client.ts";
+import { type ControlClient, NONE_HERE } from "../../src/control/client.ts";
 import type { ControlDesk } from "../../src/control/desk.ts";
 import { answerControl } from "../../src/control/routes.ts";
 import type { Pinger } from "../../src/icmp/pinger.ts";
@@ -46,6 +46,8 @@ export interface OperatorDesk {
   settings: readonly SettingsFile[];
   /** Those that run on the host, by socket. */
   readonly daemons: Map<string, ControlDesk>;
+  /** Sockets of daemons that were killed. */
+  readonly deserted: Set<string>;
   /** What programs say, by command line; all others are missing. */
   readonly programs: Map<string, ProgramResult>;
   /** By path. */
@@ -73,6 +75,7 @@ export function openDesk(): OperatorDesk {
     isTerminal: false,
     settings: [],
     daemons: new Map(),
+    deserted: new Set(),
     programs: new Map(),
     written: new Map(),
     run: (...argv) => runCommand(desk, argv),
@@ -96,6 +99,7 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     },
     style: createStyle({ isTTY: desk.isTerminal }, {}),
     isTerminal: desk.isTerminal,
+    closed: new AbortController().signal,
   });
   const ports: OperatorPorts = {
     clock: desk.clock,
@@ -109,7 +113,7 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     openKernel: async () => ({ ...desk.kernel, ...desk.look, [Symbol.dispose]: () => {} }),
     openHost: async () => desk.host,
     checkUpEtcd: async () => desk.checkup,
-    control: controlOf(desk.daemons),
+    control: controlOf(desk.daemons, desk.deserted),
     runProgram: (command, _, signal) =>
       orAborted((async () => desk.programs.get(command.join(" ")) ?? { kind: "missing" })(), signal),
     writeNew: async (path, bytes) => void desk.written.set(path, bytes),
@@ -148,17 +152,18 @@ export function overtake(
   };
 }
 /** Without sockets: the daemon's own answers. Who follows gets what has happened, and then the daemon ends. */
-function controlOf(daemons: ReadonlyMap<string, ControlDesk>): ControlClient {
+function controlOf(daemons: ReadonlyMap<string, ControlDesk>, deserted: ReadonlySet<string>): ControlClient {
   const deskAt = (socket: string) => {
     const desk = daemons.get(socket);
     if (desk) return desk;
-    throw new FlannelError("daemon.absent", { socket, reason: "there is no such socket" });
+    throw new FlannelError("daemon.absent", { socket, reason: NONE_HERE });
   };
   return {
     find: async (path) => {
-      const inside = [...daemons.keys()].filter((socket) => socket.startsWith(`${path}/`));
+      const inside = [...daemons.keys(), ...deserted].filter((socket) => socket.startsWith(`${path}/`));
       return inside.length === 0 && path.endsWith(".sock") ? [path] : inside;
     },
+    isDeserted: async (socket) => deserted.has(socket),
     async ask(socket, { method, url, body }, signal) {
       const request = { method, url, body: JSON.stringify(body ?? "") };
       const answer = await orAborted(answerControl(request, deskAt(socket)), signal);
@@ -166,8 +171,11 @@ function controlOf(daemons: ReadonlyMap<string, ControlDesk>): ControlClient {
       assert.equal(answer.status, 200, JSON.stringify(answer.body));
       return JSON.parse(JSON.stringify(answer.body));
     },
-    async *follow(socket) {
-      for (const event of deskAt(socket).events.after(0)) yield JSON.stringify(event);
+    async follow(socket) {
+      const events = deskAt(socket).events.after(0);
+      return (async function* () {
+        for (const event of events) yield JSON.stringify(event);
+      })();
     },
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import { NONE_HERE } from "../../../src/control/client.ts";
 import { createFakeDesk, type FakeDesk } from "../../support/control.ts";
 import { type OperatorDesk, openDesk } from "../../support/operator.ts";
 import { peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
@@ -112,22 +113,39 @@ describe("status", () => {
 
   it("gives programs the whole snapshot of each daemon", async () => {
     const { out } = await desk.run("status", "--json");
-    assert.deepEqual(JSON.parse(out), { daemons: [{ socket: SOCKET, status: daemon.snapshot, error: null }] });
+    assert.deepEqual(JSON.parse(out), {
+      daemons: [{ socket: SOCKET, status: daemon.snapshot, error: null }],
+      deserted: [],
+    });
   });
 
   it("ends with 2 and a sentence when no daemon runs", async () => {
     desk.daemons.clear();
     const { status, out, err } = await desk.run("status");
     assert.deepEqual([status, out], [2, ""]);
-    assert.equal(
-      err,
-      "no flanneld answers at /run/flannel: it is not running, or has another place for its socket (--control-socket, --subnet-file)\n",
-    );
+    assert.equal(err, `no flanneld answers at /run/flannel: ${NONE_HERE}\n`);
     const named = await desk.run("status", "--socket=/tmp/x.sock", "--json");
     assert.equal(named.status, 2);
-    const error = "no flanneld answers at /tmp/x.sock: there is no such socket";
-    assert.deepEqual(JSON.parse(named.out), { daemons: [{ socket: "/tmp/x.sock", status: null, error }] });
-    assert.equal(named.err, `flanneld: ${error}\n`);
+    const message = `no flanneld answers at /tmp/x.sock: ${NONE_HERE}`;
+    const error = { code: "daemon.absent", status: 2, message, hint: null, problems: [] };
+    assert.deepEqual(JSON.parse(named.out), {
+      daemons: [{ socket: "/tmp/x.sock", status: null, error }],
+      deserted: [],
+      error,
+    });
+    assert.equal(named.err, `flanneld: ${message}\n`);
+  });
+
+  it("mentions the socket that a killed daemon has left beside one that runs, and takes it for none", async () => {
+    const left = "/run/flannel/flanneld-blue.sock";
+    desk.deserted.add(left);
+    const { status, out, err } = await desk.run("status");
+    assert.deepEqual([status, err], [0, `flanneld: a killed daemon has left ${left}: rm ${left}\n`]);
+    assert.match(out, /^flanneld dev {2}ready/);
+    assert.deepEqual(JSON.parse((await desk.run("status", "--json")).out).deserted, [left]);
+    for (const command of ["peers", "events", "log-level"]) assert.equal((await desk.run(command)).status, 0, command);
+    desk.daemons.clear();
+    assert.equal((await desk.run("status")).status, 2);
   });
 
   it("does not wait for ever", async () => {
