@@ -192,7 +192,7 @@ function watchAll(
   board.degrade("forwarding", forwarding.trouble);
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
-  board.degrade("network config", leases.config.trouble);
+  board.degrade("network-config", leases.config.trouble);
 }
 
 function contest({ contested }: ReconcileStatus): string | null {

@@ -10,7 +10,7 @@ import type { Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
 import { ownershipOf } from "./subnet/identity.ts";
-import { hasIpv4, hostIp, type Lease, type SubnetKey } from "./subnet/lease.ts";
+import { hasIpv4, hostIp, isForLater, type Lease, type SubnetKey } from "./subnet/lease.ts";
 import { withoutIpv4, withoutIpv6 } from "./subnet/lease-parts.ts";
 import type { LeaseTable } from "./subnet/lease-table.ts";
 
@@ -65,7 +65,12 @@ export function createPlanner(input: PlannerInput): Planner {
       known = peers;
       leftOut = [...unfit, ...unreachable];
       tellUnfit(unfit.map(({ key, reason }) => ({ key, reason })));
-      tellUnreachable(unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })));
+      // A record that has been deleted is not within reach now.
+      const isThere = (key: string) => basis.leases.has(key as SubnetKey);
+      tellUnreachable(
+        unreachable.map(({ key, reason, peer }) => ({ key, peer, reason })),
+        isThere,
+      );
       const owner = ipv6.look(basis);
       const carried = owner === null ? peers : peers.flatMap(ipv4PartOf);
       const view = viewOf(input, basis, basis.isHeld ? carried : []);
@@ -127,12 +132,26 @@ function admit({ leases, bad, self, backend, network, underlay }: Basis, known: 
     const reason = backend.peerFault(peer, { self, underlay });
     if (reason !== null) faults.set(peer.key, { key: peer.key, peer: hostIp(peer.attrs), reason });
   }
+  const peers = faults.size === 0 ? admitted.peers : withKnown(admitted.peers, faults, known, canReach);
   const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
-    peers: faults.size === 0 ? admitted.peers : withKnown(admitted.peers, faults, known, canReach),
+    peers,
     unfit: [...admitted.leftOut, ...unreadable],
-    unreachable: [...faults.values()],
+    unreachable: withoutAwaited([...faults.values()], { leases, backend }, peers),
   };
+}
+
+/** A reservation that no host has taken yet names none that could be reached. */
+function withoutAwaited<T extends LeftOut>(
+  faults: readonly T[],
+  { leases, backend }: Pick<Basis, "leases" | "backend">,
+  peers: readonly Lease[],
+): readonly T[] {
+  return faults.filter(({ key }) => {
+    const lease = leases.get(key);
+    const isAwaited = lease !== undefined && isForLater(lease) && backend.recordFault(lease) !== null;
+    return !isAwaited || peers.some((peer) => peer.key === key);
+  });
 }
 
 /**
@@ -164,19 +183,22 @@ function halvesOf(peer: Lease): readonly Lease[] {
 
 type Condition = LogFields & { readonly key: string; readonly reason: string };
 
-/** One line for each record when a condition begins for it or has another reason, and one when it is over. */
+/**
+ * One line for each record when a condition begins for it or has another reason, and one when it is over, if that is to be
+ * told of the record.
+ */
 function createTransitionLog(
   texts: { readonly begun: string; readonly over: string },
   log: Logger,
-): (conditions: readonly Condition[]) => void {
+): (conditions: readonly Condition[], isToldOver?: (key: string) => boolean) => void {
   let told = new Map<string, string>();
-  return (conditions) => {
+  return (conditions, isToldOver = () => true) => {
     const now = new Map(conditions.map(({ key, reason }) => [key, reason]));
     for (const condition of conditions) {
       if (told.get(condition.key) !== condition.reason) log.warn(texts.begun, { ...condition, count: now.size });
     }
     for (const key of told.keys()) {
-      if (!now.has(key)) log.info(texts.over, { key });
+      if (!now.has(key) && isToldOver(key)) log.info(texts.over, { key });
     }
     told = now;
   };

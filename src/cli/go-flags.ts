@@ -19,6 +19,8 @@ export interface GoFlags {
   readonly help: boolean;
   /** What is neither a flag nor the value of one, and all that stands behind "--". */
   readonly words: readonly string[];
+  /** An empty word that is no flag's value. */
+  readonly hasEmptyWord: boolean;
   readonly problems: readonly string[];
 }
 
@@ -49,6 +51,7 @@ export function readGoFlags(argv: readonly string[], flags: readonly Flag[]): Go
     given: steps.flatMap((step) => (step.kind === "given" ? [step.flag] : [])),
     help: steps.some((step) => step.kind === "help"),
     words: steps.flatMap((step) => (step.kind === "plain" ? step.plain : [])),
+    hasEmptyWord: steps.some((step) => step.kind === "nothing"),
     problems: steps.flatMap((step) => (step.kind === "problems" ? step.problems : [])),
   };
 }

@@ -174,7 +174,7 @@ export function parseVerbLine(
   env: Environment,
   readFiles: ReadSettingsFiles,
 ): VerbLine {
-  const { given, help, words: all, problems: misread } = readGoFlags(argv, flagsOf(verb));
+  const { given, help, words: all, hasEmptyWord, problems: misread } = readGoFlags(argv, flagsOf(verb));
   if (help) return { kind: "help" };
   const isEtcd = ({ name }: GivenFlag) => ETCD_FLAGS.some((known) => known.name === name);
   // Who asks the daemon is not kept from it by what a variable or a file says of etcd.
@@ -190,7 +190,7 @@ export function parseVerbLine(
   const problems = [
     ...misread,
     // A word that an unknown flag may have taken with it is not missed.
-    ...(misread.length === 0 ? countWords(verb, words) : []),
+    ...(misread.length === 0 ? countWords(verb, words, hasEmptyWord) : []),
     ...own.flatMap((flag) => misspeltBool(flag, settings[flag.name])),
     ...(timeout >= 1 && timeout <= 3600 ? [] : ["-timeout must be between 1 and 3600 seconds"]),
     ...way.problems,
@@ -219,8 +219,9 @@ const NO_WAY: Way = {
   problems: [],
 };
 
-function countWords(verb: VerbSyntax, words: readonly string[]): readonly string[] {
-  const missing = verb.words.slice(words.length).filter(({ optional }) => !optional);
+/** An empty word, as a variable that is not set leaves it, does not mean that a word is left away. */
+function countWords(verb: VerbSyntax, words: readonly string[], hasEmptyWord: boolean): readonly string[] {
+  const missing = verb.words.slice(words.length).filter(({ optional }) => !optional || hasEmptyWord);
   return [
     ...missing.map(({ name }) => `${verb.name} needs ${name}: flanneld ${verb.name} ${formatUsage(verb)}`),
     ...words.slice(verb.words.length).map((word) => `unexpected word ${quote(word)}`),

@@ -12,6 +12,7 @@ import {
   describeSubnet,
   hasIpv4,
   hostIp,
+  isForLater,
   type Lease,
   type LeaseTerm,
   type NodeId,
@@ -120,14 +121,12 @@ function createJudge(leases: readonly Lease[], config: ValidConfig): (lease: Lea
   const backend = createBackend(config.network.backend);
   const rivalOf = createRivals(leases);
   return (lease) => {
-    const { attrs, term } = lease;
+    const { attrs } = lease;
     const outside = misplaced(lease, config);
     if (outside !== null) return outside;
     if (backendName(attrs.backendType) !== type) return `the config says ${type}`;
     if (!isReachable(lease, config)) return "its public IP is not an address that a packet can be sent to";
-    // A reservation for a host that has not started yet has nothing more.
-    const isForLater = term.kind === "reserved" && attrs.backendData === null && attrs.backendV6Data === null;
-    const fault = isForLater ? null : backend.recordFault(lease);
+    const fault = isForLater(lease) ? null : backend.recordFault(lease);
     if (fault !== null) return fault;
     const rival = rivalOf(lease);
     return (

@@ -4,18 +4,22 @@ import type { Json } from "../base/json.ts";
 import type { DaemonCall } from "../cli/verbs.ts";
 import type { DaemonStatus, PeerStatus, ProbeStatus } from "../status/snapshot.ts";
 import { askStatus, findDaemon } from "./daemons.ts";
-import { printJson, printLines, printTable } from "./print.ts";
+import { printJson, printLines, printTable, tell } from "./print.ts";
 import { formatAge, formatBytes, join } from "./status-text.ts";
 import type { OperatorPorts } from "./verb.ts";
 
 export async function listPeers(call: DaemonCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
-  const { out } = ports;
+  const { out, err } = ports;
   const status = await askStatus(await findDaemon(call, ports, signal), call, ports, signal);
   const { peers, leftOut, peerCounts } = status;
+  const waiting = waitsFor(status);
+  if (waiting !== null) tell(err, waiting);
   if (call.json) {
     printJson(out, { peers, leftOut, counts: peerCounts } as unknown as Json);
     return exitOfPeers(status);
   }
+  // Before the lease is held nothing is known of peers: that is not the same as none.
+  if (status.reconcile === null) return exitOfPeers(status);
   const { heading, rows } = peerTable(status);
   if (rows.length > 0) printTable(out, heading, rows);
   if (leftOut.length > 0) {
@@ -25,6 +29,12 @@ export async function listPeers(call: DaemonCall, ports: OperatorPorts, signal: 
   const parts = Object.entries(peerCounts).map(([state, count]) => `${count} ${state}`);
   printLines(out, [out.style.faint(parts.join(", "))]);
   return exitOfPeers(status);
+}
+
+/** Why the host is not ready: the first check that fails, which those after it wait for. */
+function waitsFor({ checks }: DaemonStatus): string | null {
+  const failing = checks.find(({ reason }) => reason !== null);
+  return failing ? `the host is not ready: ${failing.name}: ${failing.reason}` : null;
 }
 
 /** A record that is left out is its own host's trouble. */
@@ -59,12 +69,28 @@ const TRAFFIC: readonly (readonly [string, (peer: PeerStatus) => string])[] = [
   ["SENT", ({ traffic }) => (traffic ? formatBytes(traffic.sentBytes) : "-")],
 ];
 
-/** Of the worst way. */
+/** Loss of the worst way; the path through the overlay, which is the one that pods' packets take, by family. */
 const PROBES: typeof TRAFFIC = [
-  ["LOSS", ({ probes }) => (probes.length === 0 ? "-" : `${Math.round(100 * Math.max(...probes.map(lossOf)))} %`)],
-  ["PATH MTU", ({ probes }) => probes.map(({ pathMtu }) => pathMtu ?? "-").join(" ") || "-"],
+  [
+    "LOSS",
+    ({ probes }) =>
+      probes.length === 0 ? "-" : `${Math.round(100 * Math.max(...probes.map(({ lossRatio }) => lossRatio)))} %`,
+  ],
+  ["PATH MTU", ({ probes }) => formatPaths(probes)],
 ];
 
-function lossOf({ lossRatio, isAnswering }: ProbeStatus): number {
-  return isAnswering ? lossRatio : 1;
+/** "1450", "1450 (IPv4) 1430 (IPv6)"; of a backend without an overlay of its own that on the underlay. */
+function formatPaths(probes: readonly ProbeStatus[]): string {
+  const through = probes.filter(({ over }) => over === "overlay");
+  const shown = through.length > 0 ? through : probes;
+  const families = new Set(shown.map(({ address }) => familyName(address)));
+  const cells = shown.map(({ address, pathMtu }) => {
+    const size = pathMtu === null ? "-" : String(pathMtu);
+    return families.size > 1 ? `${size} (${familyName(address)})` : size;
+  });
+  return cells.join(" ") || "-";
+}
+
+function familyName(address: string): "IPv4" | "IPv6" {
+  return address.includes(":") ? "IPv6" : "IPv4";
 }

@@ -227,9 +227,9 @@ function statusOf(
 }
 
 function newestRtt(probes: readonly ProbeStatus[]): number | null {
-  const answering = probes.filter(({ isAnswering }) => isAnswering);
-  const through = answering.find(({ over }) => over === "overlay") ?? answering[0];
-  return through?.rttSeconds ?? null;
+  const through = probes.filter(({ over }) => over === "overlay");
+  const ways = through.length > 0 ? through : probes;
+  return ways.find(({ isAnswering }) => isAnswering)?.rttSeconds ?? null;
 }
 
 function publicIpOf(lease: Lease | undefined): string | null {

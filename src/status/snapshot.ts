@@ -195,7 +195,7 @@ export interface PeerStatus {
   readonly since: Moment;
   /** Null where nobody counts by peer. */
   readonly traffic: Traffic | null;
-  /** The newest round trip, through the overlay if that answers; null without probes, or without an answer. */
+  /** The newest round trip, through the overlay where there is one; null without probes, or when it does not answer. */
   readonly rttSeconds: number | null;
   /** Of each way that is probed; empty without probes. */
   readonly probes: readonly ProbeStatus[];

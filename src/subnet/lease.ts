@@ -69,6 +69,12 @@ export type LeaseTerm =
   | { readonly kind: "leased" }
   | { readonly kind: "reserved" };
 
+/** A reservation for a host that has not started yet: it says where that is, and not what its backend adds. */
+export function isForLater({ term, attrs }: Pick<Lease, "term" | "attrs">): boolean {
+  const { backendData, backendV6Data, nodeId } = attrs;
+  return term.kind === "reserved" && backendData === null && backendV6Data === null && nodeId === null;
+}
+
 /** Proof of what we last saw of a record, for compare-and-put. Opaque outside the store. */
 export interface LeaseVersion {
   readonly modRevision: Revision;

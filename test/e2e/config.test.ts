@@ -162,7 +162,7 @@ describe("a network config that changes while daemons run", () => {
 
   it("that is deleted is told, and the old one stays in force", async () => {
     await cluster.etcdctl("del", `${PREFIX}/config`);
-    await shows(ready, /flanneld is ready, but degraded: network config: the network config is gone from etcd/);
+    await shows(ready, /flanneld is ready, but degraded: network-config: the network config is gone from etcd/);
     await put(vxlan({}, { Network: "10.4.0.0/15", SubnetMax: "10.5.199.0" }));
     await shows(ready, /^flanneld is ready\s*$/);
   });

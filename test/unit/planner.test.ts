@@ -150,4 +150,36 @@ describe("the planner", () => {
       ],
     );
   });
+
+  it("says nothing of a reservation that no host has taken yet, and what there is to say once one has", () => {
+    const log = createCapturedLog();
+    const term = { kind: "reserved" } as const;
+    const sketch = { subnet: "10.5.7.0/24", publicIp: "192.168.64.7" };
+    const reserved = { ...leaseOf({ ...sketch, backendData: null }), term };
+    const taken = { ...leaseOf({ ...sketch, mac: "02:00:00:00:00:07" }), term };
+    let table = tableOf([SELF, PEER, reserved]);
+    const planner = plannerOf(() => table, log);
+    const routes = () => planner.plan().want.filter(({ kind }) => kind === "route").length;
+    assert.deepEqual([routes(), planner.leftOut()], [1, []]);
+    table = tableOf([SELF, PEER, taken]);
+    assert.equal(routes(), 2);
+    assert.deepEqual(log.lines, []);
+    table = tableOf([SELF, PEER, reserved]);
+    assert.equal(routes(), 2);
+    assert.deepEqual(log.messages("warn"), ["a peer cannot be reached with this backend"]);
+  });
+
+  it("does not tell of a record that was deleted that its host is within reach", () => {
+    const log = createCapturedLog();
+    const far = leaseOf({ subnet: "10.5.7.0/24", publicIp: "172.30.0.7", backendType: "host-gw", backendData: null });
+    let table = tableOf([SELF, far]);
+    const planner = plannerOf(() => table, log, createHostGw({}));
+    planner.plan();
+    table = tableOf([SELF]);
+    planner.plan();
+    assert.deepEqual(
+      log.lines.map(({ message }) => message),
+      ["a peer cannot be reached with this backend"],
+    );
+  });
 });

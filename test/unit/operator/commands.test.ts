@@ -99,6 +99,14 @@ describe("config validate", () => {
     assert.match(JSON.parse(out).warnings.at(-1), /^\$\.Netwrok: /);
   });
 
+  it("does not take an empty word for none, which would be what is in etcd", async () => {
+    desk.store.writeConfig(CONFIG);
+    for (const command of ["validate", "set"]) {
+      await assert.rejects(desk.run("config", command, ""), new RegExp(`config ${command} needs FILE\\|-\\|JSON`));
+    }
+    assert.deepEqual(desk.store.calls(), []);
+  });
+
   it("passes on why a file cannot be read", async () => {
     const { status, err } = await desk.run("config", "validate", "none.json");
     assert.equal(status, 78);

@@ -210,9 +210,52 @@ describe("peers", () => {
     assert.match(out, /^RECORD +PUBLIC IP +WHY IT IS LEFT OUT\n10\.5\.8\.0-24 +192\.168\.64\.9 +its backend is udp/m);
   });
 
-  it("end with 2 while the host is not ready", async () => {
-    daemon.snapshot = snapshotOf({ state: "not ready" });
-    assert.equal((await desk.run("peers")).status, 2);
+  it("end with 2 while the host is not ready, and with the reason in place of noughts", async () => {
+    const waiting = { name: "config", reason: "there is no network config" };
+    const unknown = { reconcile: null, peers: [], peerCounts: { programmed: 0, missing: 0, held: 0, refused: 0 } };
+    daemon.snapshot = snapshotOf({ ...unknown, state: "not ready", checks: [waiting, NO_DEVICE] });
+    assert.deepEqual(await desk.run("peers"), {
+      status: 2,
+      out: "",
+      err: "flanneld: the host is not ready: config: there is no network config\n",
+    });
+    daemon.snapshot = snapshotOf({ state: "not ready", checks: [NO_DEVICE] });
+    const { status, out, err } = await desk.run("peers");
+    assert.deepEqual([status, err], [2, `flanneld: the host is not ready: device: ${NO_DEVICE.reason}\n`]);
+    assert.match(out, /^2 programmed/m);
+  });
+
+  it("have the loss that was counted, and the path of each family through the overlay", async () => {
+    const way = (over: "underlay" | "overlay", address: string, pathMtu: number | null, lossRatio = 0) => {
+      return { over, address, rttSeconds: 0.001, lossRatio, pathMtu, isAnswering: lossRatio < 0.5 };
+    };
+    daemon.snapshot = snapshotOf({
+      peers: [
+        peerStatusOf("10.5.7.0/24", "192.168.64.3", {
+          rttSeconds: 0.001,
+          probes: [
+            way("underlay", "192.168.64.3", 1500),
+            way("overlay", "10.5.7.0", 1450, 0.6),
+            way("underlay", "fd00::3", 1500),
+            way("overlay", "fc00:0:0:7::", 1430),
+          ],
+        }),
+        peerStatusOf("10.5.8.0/24", "192.168.64.4", { probes: [way("underlay", "192.168.64.4", 1500)] }),
+        peerStatusOf("10.5.9.0/24", "192.168.64.5", {
+          probes: [way("underlay", "192.168.64.5", 1500), way("overlay", "10.5.9.0", null)],
+        }),
+      ],
+    });
+    const rows = (await desk.run("peers")).out.split("\n").slice(0, 4);
+    assert.deepEqual(
+      rows.map((row) => row.split(/ {2,}/).slice(-3)),
+      [
+        ["RTT", "LOSS", "PATH MTU"],
+        ["1.00 ms", "60 %", "1450 (IPv4) 1430 (IPv6)"],
+        ["-", "0 %", "1500"],
+        ["-", "0 %", "-"],
+      ],
+    );
   });
 
   it("are given to programs with all that is known", async () => {
