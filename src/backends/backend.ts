@@ -45,6 +45,11 @@ export interface NetworkView {
   readonly corruptsChecksums: boolean;
 }
 
+export interface DeviceMtu {
+  readonly name: LinkName;
+  readonly mtu: number;
+}
+
 export interface Backend {
   readonly type: string;
   /** Members of the Backend object that a running daemon can follow: no device is made anew for them. */
@@ -55,6 +60,8 @@ export interface Backend {
   device(host: HostView): LinkName | null;
   /** Those of this host's devices that are this network's, as they are. */
   ownDevices(host: HostView): readonly OwnDevice[];
+  /** Ours with the MTU that each gets, `device` the one chosen at the start. Of both families where there are two. */
+  devices(underlay: Underlay, device: LinkName | null): readonly DeviceMtu[];
   /** Null when the kernel carries the packets by itself. */
   readonly userspace: Userspace | null;
   /** Why this host cannot carry the backend, as a sentence, or null. Looks only; nothing has been changed yet. */

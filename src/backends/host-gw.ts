@@ -25,6 +25,7 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     mtu: (underlay) => overlayMtu(mtu, underlay, OVERHEAD),
     device: () => null,
     ownDevices: () => [],
+    devices: () => [],
     userspace: null,
     unsuitable: ({ underlay }) => behindNat(underlay),
     advertise: ({ underlay }) => ({

@@ -40,6 +40,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
       links
         .filter((link) => isOwn(link, mark))
         .map((link) => ({ link, families: ["ipv4", "ipv6"] as const, mtu: mtuOn(underlay, options) })),
+    devices: (underlay, device) => (device === null ? [] : [{ name: device, mtu: mtuOn(underlay, options) }]),
     userspace: createUserspace(options),
     unsuitable: ({ underlay }) =>
       underlay.v6 === null ? null : tooNarrowForIpv6(mtuOn(underlay, options), carrierOf(underlay).overhead),

@@ -54,6 +54,7 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
           .filter((link) => isOwn(link, side, options))
           .map((link) => ({ link, families: [side.family], mtu: mtuOf(underlay, side) })),
       ),
+    devices: (underlay) => sidesOf(underlay).map((side) => ({ name: side.dev, mtu: mtuOf(underlay, side) })),
     userspace: null,
     unsuitable: ({ underlay, links }) =>
       sidesOf(underlay)

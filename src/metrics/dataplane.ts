@@ -10,7 +10,7 @@ import type {
 import { counter, type Family, gauge, histogram, type Sample, value } from "./family.ts";
 
 export function dataplaneFamilies(status: DaemonStatus): readonly Family[] {
-  const { reconcile, firewall, device, datapath, backend, neighbourTable } = status;
+  const { reconcile, firewall, devices, datapath, backend, neighbourTable } = status;
   return [
     ...(reconcile ? reconcileFamilies(reconcile) : []),
     counter(
@@ -20,7 +20,7 @@ export function dataplaneFamilies(status: DaemonStatus): readonly Family[] {
     ),
     counter("flannel_firewall_writes_total", "Changes of firewall rules, all of them.", value(firewall?.written)),
     gauge("flannel_device_mtu_bytes", "MTU of the overlay.", value(backend?.mtu)),
-    ...(device ? deviceFamilies(device) : []),
+    ...deviceFamilies(devices),
     ...(datapath ? datapathFamilies(datapath) : []),
     gauge(
       "flannel_neighbour_table_entries",
@@ -58,19 +58,22 @@ function byKind(counts: KindCounts, labels: Readonly<Record<string, string>>): r
 }
 
 /** As node_exporter names them. */
-function deviceFamilies({ name, traffic, errors, dropped }: DeviceStatus): readonly Family[] {
-  const labels = { device: name };
-  const of = (suffix: string, help: string, number: number) =>
-    counter(`flannel_device_${suffix}_total`, help, [{ labels, value: number }]);
+function deviceFamilies(devices: readonly DeviceStatus[]): readonly Family[] {
+  const of = (suffix: string, help: string, numberOf: (device: DeviceStatus) => number) =>
+    counter(
+      `flannel_device_${suffix}_total`,
+      help,
+      devices.map((device) => ({ labels: { device: device.name }, value: numberOf(device) })),
+    );
   return [
-    of("receive_bytes", "Received from other hosts, as the kernel counts.", traffic.receivedBytes),
-    of("receive_packets", "Received from other hosts, as the kernel counts.", traffic.receivedPackets),
-    of("transmit_bytes", "Sent to other hosts, as the kernel counts.", traffic.sentBytes),
-    of("transmit_packets", "Sent to other hosts, as the kernel counts.", traffic.sentPackets),
-    of("receive_errors", "Packets that were bad.", errors.received),
-    of("transmit_errors", "Packets that could not be sent.", errors.sent),
-    of("receive_dropped", "Packets that were dropped although they were good.", dropped.received),
-    of("transmit_dropped", "Packets that were dropped before they were sent.", dropped.sent),
+    of("receive_bytes", "Received from other hosts, as the kernel counts.", ({ traffic }) => traffic.receivedBytes),
+    of("receive_packets", "Received from other hosts, as the kernel counts.", ({ traffic }) => traffic.receivedPackets),
+    of("transmit_bytes", "Sent to other hosts, as the kernel counts.", ({ traffic }) => traffic.sentBytes),
+    of("transmit_packets", "Sent to other hosts, as the kernel counts.", ({ traffic }) => traffic.sentPackets),
+    of("receive_errors", "Packets that were bad.", ({ errors }) => errors.received),
+    of("transmit_errors", "Packets that could not be sent.", ({ errors }) => errors.sent),
+    of("receive_dropped", "Packets that were dropped although they were good.", ({ dropped }) => dropped.received),
+    of("transmit_dropped", "Packets that were dropped before they were sent.", ({ dropped }) => dropped.sent),
   ];
 }
 

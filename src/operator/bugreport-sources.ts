@@ -52,7 +52,10 @@ const COMMANDS: readonly CommandSource[] = [
 ];
 
 export function commandsFor(daemons: readonly DaemonStatus[]): readonly CommandSource[] {
-  const devices = daemons.flatMap(({ underlay, backend }) => [underlay?.interface, backend?.device]);
+  const devices = daemons.flatMap(({ underlay, backend }) => [
+    underlay?.interface,
+    ...(backend?.devices ?? []).map(({ name }) => name),
+  ]);
   const named = new Set(devices.filter((name) => typeof name === "string"));
   return [...COMMANDS, ...[...named].map((name) => command(`kernel/offload-${name}.txt`, `ethtool -k ${name}`))];
 }

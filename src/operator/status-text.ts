@@ -5,6 +5,7 @@ import { seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
 import { escapeControls, type Style } from "../base/terminal-text.ts";
 import type {
+  BackendStatus,
   CheckStatus,
   DaemonStatus,
   LeaseStatus,
@@ -43,9 +44,7 @@ function facts(status: DaemonStatus): readonly Pair[] {
   return [
     ["network", network ? `${range} at ${network.configKey}${room}` : "not known yet"],
     ["lease", lease ? formatLease(lease, at) : "none yet"],
-    ...(backend
-      ? [["backend", `${backend.type}${backend.device ? ` on ${backend.device}` : ""}, MTU ${backend.mtu}`] as const]
-      : []),
+    ...(backend ? [["backend", formatBackend(backend)] as const] : []),
     ...(underlay
       ? [["underlay", `${underlay.interface} ${formatAddress(underlay)}, MTU ${underlay.mtu}`] as const]
       : []),
@@ -53,6 +52,13 @@ function facts(status: DaemonStatus): readonly Pair[] {
     ...(status.reconcile ? [["peers", formatPeers(status)] as const] : []),
     ...programmed(status),
   ];
+}
+
+/** "vxlan on flannel.1, MTU 1450"; of several devices each has its own, and pods have the smallest. */
+function formatBackend({ type, device, mtu, devices }: BackendStatus): string {
+  if (devices.length < 2) return `${type}${device === null ? "" : ` on ${device}`}, MTU ${mtu}`;
+  const each = devices.map((one) => `${one.name} (MTU ${one.mtu})`).join(" and ");
+  return `${type} on ${each}, MTU ${mtu} for pods`;
 }
 
 function formatAddress({ address, publicIp, address6, publicIpv6 }: UnderlayStatus): string {
@@ -98,7 +104,7 @@ function formatPeers({ peerCounts: { programmed, missing, held, refused } }: Dae
   return [`${programmed} programmed`, ...others].join(", ");
 }
 
-function programmed({ reconcile, firewall, device, datapath }: DaemonStatus): readonly Pair[] {
+function programmed({ reconcile, firewall, devices, datapath }: DaemonStatus): readonly Pair[] {
   const pairs: Pair[] = [];
   if (reconcile) {
     const [desired, actual] = [sum(reconcile.desired), sum(reconcile.actual)];
@@ -109,9 +115,9 @@ function programmed({ reconcile, firewall, device, datapath }: DaemonStatus): re
     const repaired = firewall.repaired === 0 ? "" : `, put back ${firewall.repaired} times`;
     pairs.push(["firewall", `${firewall.mode} (${firewall.tools.join(", ")}), ${firewall.checks} checks${repaired}`]);
   }
-  if (device) {
-    const { receivedBytes, sentBytes } = device.traffic;
-    pairs.push(["traffic", `received ${formatBytes(receivedBytes)}, sent ${formatBytes(sentBytes)} on ${device.name}`]);
+  for (const { name, traffic } of devices) {
+    const { receivedBytes, sentBytes } = traffic;
+    pairs.push(["traffic", `received ${formatBytes(receivedBytes)}, sent ${formatBytes(sentBytes)} on ${name}`]);
   }
   if (datapath) {
     const dropped = sum(

@@ -76,7 +76,8 @@ async function collect(sources: Partial<StatusSources>, deps: CollectorDeps): Pr
   const process = await deps.readProcess();
   const neighbourTable = (await sources.neighbourTable?.()) ?? null;
   const backend = sources.backend?.() ?? null;
-  const device = backend?.device ? await deps.readDevice(backend.device) : null;
+  const found = await Promise.all((backend?.devices ?? []).map(({ name }) => deps.readDevice(name)));
+  const devices = found.filter((one) => one !== null);
   // From here on without a pause, so that the sections are of one moment.
   const { checks, degraded } = deps.readiness();
   const [peers, leftOut] = [sources.peers?.() ?? [], sources.leftOut?.() ?? []];
@@ -101,7 +102,8 @@ async function collect(sources: Partial<StatusSources>, deps: CollectorDeps): Pr
     propagation: sources.propagation?.() ?? null,
     firewall: sources.firewall?.() ?? null,
     datapath: sources.datapath?.() ?? null,
-    device,
+    device: devices.find(({ name }) => name === backend?.device) ?? null,
+    devices,
     neighbourTable,
     events: deps.events.counts(),
   };

@@ -41,6 +41,8 @@ export interface DaemonStatus {
   /** Of a userspace backend. */
   readonly datapath: DatapathSnapshot | null;
   readonly device: DeviceStatus | null;
+  /** All that the backend has made, that one first: of vxlan one for each family. */
+  readonly devices: readonly DeviceStatus[];
   /** Of the whole machine, all namespaces. */
   readonly neighbourTable: { readonly entries: number; readonly limit: number } | null;
   readonly events: { readonly recorded: number; readonly kept: number };
@@ -98,8 +100,10 @@ export interface BackendStatus {
   readonly type: string;
   /** Null when it makes none. */
   readonly device: string | null;
-  /** Of the overlay. */
+  /** Of the overlay: of several devices the smallest, because pods have one. */
   readonly mtu: number;
+  /** All that it makes, `device` first, with the MTU of each. */
+  readonly devices: readonly { readonly name: string; readonly mtu: number }[];
 }
 
 export interface LeaseStatus {

@@ -64,7 +64,12 @@ describe("a daemon of vxlan", () => {
     const file = readFileSync(daemon.subnetFile, "utf8");
     assert.ok(lease?.subnet && file.includes(`FLANNEL_SUBNET=${lease.subnet.replace(".0/", ".1/")}`), file);
     assert.ok((lease.remainingSeconds ?? 0) > 86_000 && lease.held && lease.renewed !== null);
-    assert.deepEqual(backend, { type: "vxlan", device: "flannel.1", mtu: 1450 });
+    assert.deepEqual(backend, {
+      type: "vxlan",
+      device: "flannel.1",
+      mtu: 1450,
+      devices: [{ name: "flannel.1", mtu: 1450 }],
+    });
     assert.deepEqual([underlay?.interface, underlay?.publicIp], ["eth0", cluster.hosts[0]?.address]);
     assert.equal(network?.ipv4, "10.5.0.0/16");
     assert.equal(process.pid, daemon.pid);

@@ -1,6 +1,6 @@
 // Parts of a daemon's snapshot, for tests to which they do not matter, and a whole one to change.
 
-import type { DaemonStatus, PeerStatus, ProcessStatus } from "../../src/status/snapshot.ts";
+import type { DaemonStatus, DeviceStatus, PeerStatus, ProcessStatus } from "../../src/status/snapshot.ts";
 import type { StoreCalls } from "../../src/subnet/lease-store.ts";
 
 export const NO_CALLS: StoreCalls = { lastAnswer: null, lastFailure: null, methods: [] };
@@ -18,6 +18,13 @@ export const PROCESS: ProcessStatus = {
   eventLoopUtilization: 0.002,
   eventLoopLagSeconds: 0.0001,
   logLevel: "info",
+};
+
+export const DEVICE: DeviceStatus = {
+  name: "flannel.1",
+  traffic: { receivedBytes: 1_500_000, receivedPackets: 1200, sentBytes: 900, sentPackets: 10 },
+  errors: { received: 0, sent: 0 },
+  dropped: { received: 0, sent: 0 },
 };
 
 const NO_HISTOGRAM = { buckets: [{ upTo: 1, count: 0 }], count: 0, sum: 0 };
@@ -62,7 +69,7 @@ export function snapshotOf(changes: Partial<DaemonStatus> = {}): DaemonStatus {
       address6: null,
       publicIpv6: null,
     },
-    backend: { type: "vxlan", device: "flannel.1", mtu: 1450 },
+    backend: { type: "vxlan", device: "flannel.1", mtu: 1450, devices: [{ name: "flannel.1", mtu: 1450 }] },
     lease: {
       subnet: "10.5.52.0/24",
       subnet6: null,
@@ -99,12 +106,8 @@ export function snapshotOf(changes: Partial<DaemonStatus> = {}): DaemonStatus {
     propagation: NO_HISTOGRAM,
     firewall: { mode: "iptables", tools: ["iptables"], checks: 3, written: 1, repaired: 0, trouble: null },
     datapath: null,
-    device: {
-      name: "flannel.1",
-      traffic: { receivedBytes: 1_500_000, receivedPackets: 1200, sentBytes: 900, sentPackets: 10 },
-      errors: { received: 0, sent: 0 },
-      dropped: { received: 0, sent: 0 },
-    },
+    device: DEVICE,
+    devices: [DEVICE],
     neighbourTable: { entries: 6, limit: 1024 },
     events: { recorded: 12, kept: 12 },
     ...changes,

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { expose } from "../../../src/metrics/exposition.ts";
 import { metricFamilies } from "../../../src/metrics/families.ts";
 import type { DaemonStatus, ProbeStatus } from "../../../src/status/snapshot.ts";
-import { peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
+import { DEVICE, peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
 
 const textOf = (changes: Partial<DaemonStatus> = {}, peers = false) =>
   expose(metricFamilies(snapshotOf(changes), { peers }));
@@ -118,12 +118,20 @@ describe("metrics", () => {
     );
   });
 
+  it("have a series for the device of each family", async () => {
+    const second = { ...DEVICE, name: "flannel-v6.1", traffic: { ...DEVICE.traffic, receivedBytes: 77 } };
+    const text = await textOf({ devices: [DEVICE, second] });
+    const series = (name: string) => seriesIn(text, `flannel_device_receive_bytes_total{device="${name}"}`);
+    assert.deepEqual([series("flannel.1"), series("flannel-v6.1")], [1_500_000, 77]);
+  });
+
   it("leave out what a daemon does not know yet", async () => {
     const text = await textOf({
       lease: null,
       subnets: null,
       reconcile: null,
       device: null,
+      devices: [],
       backend: null,
       firewall: null,
     });

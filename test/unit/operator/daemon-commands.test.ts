@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from "node:util";
 import { NONE_HERE } from "../../../src/control/client.ts";
 import { createFakeDesk, type FakeDesk } from "../../support/control.ts";
 import { type OperatorDesk, openDesk } from "../../support/operator.ts";
-import { peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
+import { DEVICE, peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
 
 const SOCKET = "/run/flannel/flanneld.sock";
 const ETCD_AWAY = { name: "etcd", reason: "etcd did not answer (watching the leases): no answer within 5 s" };
@@ -38,6 +38,20 @@ describe("status", () => {
     );
   });
 
+  it("names the MTU and the traffic of the device of each family", async () => {
+    const { backend } = snapshotOf();
+    assert.ok(backend);
+    const devices = [...backend.devices, { name: "flannel-v6.1", mtu: 1430 }];
+    const second = { ...DEVICE, name: "flannel-v6.1", traffic: { ...DEVICE.traffic, sentBytes: 5 } };
+    daemon.snapshot = snapshotOf({ backend: { ...backend, mtu: 1430, devices }, devices: [DEVICE, second] });
+    const { out } = await desk.run("status");
+    assert.match(
+      out,
+      /^ {2}backend +vxlan on flannel\.1 \(MTU 1450\) and flannel-v6\.1 \(MTU 1430\), MTU 1430 for pods$/m,
+    );
+    assert.match(out, /sent 900 B on flannel\.1\n {2}traffic +received 1\.4 MiB, sent 5 B on flannel-v6\.1$/m);
+  });
+
   it("ends with 1 when the daemon is degraded, and says why", async () => {
     daemon.snapshot = snapshotOf({ state: "degraded", degraded: [ETCD_AWAY, { name: "peers", reason: null }] });
     const { status, out } = await desk.run("status");
@@ -50,7 +64,7 @@ describe("status", () => {
   it("ends with 2 when it is not ready, also before anything is known", async () => {
     const unknown = { network: null, lease: null, backend: null, underlay: null, reconcile: null, subnets: null };
     const store = { ...snapshotOf().store, connected: null, lastAnswer: null, revision: null };
-    const none = { firewall: null, device: null, peers: [], propagation: null };
+    const none = { firewall: null, device: null, devices: [], peers: [], propagation: null };
     daemon.snapshot = snapshotOf({ ...unknown, ...none, store, state: "not ready", checks: [NO_DEVICE] });
     const { status, out } = await desk.run("status");
     assert.equal(status, 2);

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { createCollector, stateOf } from "../../../src/status/collect.ts";
 import { createEventRing } from "../../../src/status/events.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
-import { PROCESS, snapshotOf } from "../../support/snapshots.ts";
+import { DEVICE, PROCESS, snapshotOf } from "../../support/snapshots.ts";
 
 const FINE = { name: "lease", reason: null };
 const FAILING = { name: "lease", reason: "not yet" };
@@ -16,7 +16,7 @@ function collectorWith(reason: string | null) {
     options: { stateDirectory: "/var/lib/flannel" },
     readiness: () => ({ checks: [{ name: "config", reason }], degraded: [] }),
     readProcess: async () => PROCESS,
-    readDevice: async () => snapshotOf().device,
+    readDevice: async (name) => (name === "gone" ? null : { ...DEVICE, name }),
     endpoints: ["http://192.168.64.1:2379"],
   });
 }
@@ -54,6 +54,15 @@ describe("a snapshot", () => {
     assert.deepEqual([before.lease?.held, after.lease?.held], [true, false]);
     assert.deepEqual(before.peerCounts, { programmed: 2, missing: 0, held: 0, refused: 0 });
     assert.equal(before.device?.name, "flannel.1");
+  });
+
+  it("has what was counted on every device that is there", async () => {
+    const collector = collectorWith(null);
+    const names = ["flannel.1", "flannel-v6.1", "gone"];
+    const devices = names.map((name) => ({ name, mtu: 1430 }));
+    collector.attach({ backend: () => ({ type: "vxlan", device: "flannel.1", mtu: 1430, devices }) });
+    const status = await collector.status();
+    assert.deepEqual([status.device?.name, status.devices.map(({ name }) => name)], ["flannel.1", names.slice(0, 2)]);
   });
 
   it("can be written as JSON and read again without a loss", () => {
