@@ -1,7 +1,7 @@
 // The demo's process edge: arguments, signals, what is printed, exit status.
 
 import { join } from "node:path";
-import { isKept, listRuns, takeDown } from "../lab/cleanup.ts";
+import { CLONE, cloneOf, isKept, listRuns, takeDown } from "../lab/cleanup.ts";
 import { abortOnSignals } from "../lab/interrupts.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
@@ -25,8 +25,7 @@ async function main(): Promise<number> {
       console.log(HELP);
       return 0;
     case "down":
-      takeDownKept();
-      return 0;
+      return takeDownKept(command.name);
     case "run":
       return await demonstrate(command.options);
   }
@@ -65,13 +64,25 @@ async function demonstrate(options: DemoOptions): Promise<number> {
   }
 }
 
-function takeDownKept(): void {
+/** `wanted`: null for all of this clone. Those of others are named and go on. */
+function takeDownKept(wanted: string | null): number {
   const kept = listRuns().filter(isKept);
-  for (const name of kept) {
+  const meant = kept.filter((name) => (wanted === null ? cloneOf(name) === CLONE : name === wanted));
+  for (const name of meant) {
     takeDown(name);
     console.log(`took ${name} down`);
   }
-  if (kept.length === 0) console.log("nothing was left running");
+  const others = kept.filter((name) => !meant.includes(name));
+  if (wanted !== null && meant.length === 0) {
+    console.error(`demo: no kept demo is called ${wanted}; there is ${others.join(", ") || "none"}`);
+    return FAILED;
+  }
+  if (meant.length === 0) console.log("nothing of this clone was left running");
+  if (wanted === null) {
+    for (const name of others)
+      console.log(`${name} goes on, it is of ${cloneOf(name)}: npm run demo -- --down ${name}`);
+  }
+  return 0;
 }
 
 // What a kept demo runs would keep this process waiting for it.

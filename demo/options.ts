@@ -14,7 +14,8 @@ export interface DemoOptions {
 
 export type DemoCommand =
   | { readonly kind: "run"; readonly options: DemoOptions }
-  | { readonly kind: "down" }
+  /** One, or all that were started from this clone. */
+  | { readonly kind: "down"; readonly name: string | null }
   | { readonly kind: "help" };
 
 /** Those that are built into flanneld. */
@@ -30,13 +31,14 @@ behind cni0 on each, lets every pod ping every pod, and shows how a packet trave
 ${BACKENDS.map(({ type, summary }) => `                   ${type.padEnd(9)}${summary}`).join("\n")}
   --web            show the hosts on a live page (flanneld web) until Ctrl-C
   --keep           leave all of it running, and say how to look around
-  --down           take down what --keep has left running
+  --down [NAME]    take down what --keep has left running: that one, or all of this clone
   --help           this text`;
 
 /** Throws an error whose message is a sentence for the person who typed it. */
 export function parseDemoCommand(argv: readonly string[]): DemoCommand {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...argv],
+    allowPositionals: true,
     options: {
       hosts: { type: "string", default: "3" },
       backend: { type: "string", default: "vxlan" },
@@ -47,7 +49,10 @@ export function parseDemoCommand(argv: readonly string[]): DemoCommand {
     },
   });
   if (values.help) return { kind: "help" };
-  if (values.down) return { kind: "down" };
+  const [name = null, ...more] = positionals;
+  const stray = values.down ? more : positionals;
+  if (stray.length > 0) throw new Error(`unexpected word ${JSON.stringify(stray[0])}: --help says what there is`);
+  if (values.down) return { kind: "down", name };
   const hosts = Number(values.hosts);
   if (!/^\d+$/.test(values.hosts) || hosts < 2 || hosts > 20) {
     throw new Error(`--hosts ${values.hosts}: give a number from 2 to 20`);

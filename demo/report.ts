@@ -1,7 +1,9 @@
 // What the demo shows at its end. Pure: facts in, lines out.
 
 import { join } from "node:path";
+import type { RunName } from "../lab/cleanup.ts";
 import type { Pod } from "../lab/cni.ts";
+import { LAUNCHER } from "../lab/flanneld.ts";
 import { formatTable, type Style } from "../src/base/terminal-text.ts";
 import type { DemoBackend } from "./backends.ts";
 import type { Observation } from "./journey.ts";
@@ -64,14 +66,31 @@ export function formatLogs(logs: readonly LogFile[], style: Style): readonly str
   return section("Logs", formatTable(logs.map(({ name, path }) => [name, path])), style);
 }
 
-/** What a person may want to do with a demo that was left running. */
-export function formatKept({ host, namespace }: Pod, { show }: DemoBackend, style: Style): readonly string[] {
+/** A demo that was left running. */
+export interface KeptDemo {
+  readonly name: RunName;
+  readonly endpoint: string;
+  readonly backend: DemoBackend;
+}
+
+/** What a person may want to do with it; each line works as it is. */
+export function formatKept(
+  { host, namespace }: Pod,
+  { name, endpoint, backend }: KeptDemo,
+  style: Style,
+): readonly string[] {
+  const flanneld = `ip netns exec ${host.namespace} ${LAUNCHER}`;
+  const etcd = `--etcd-endpoints=${endpoint}`;
+  const files = `--subnet-file=${join(host.directory, "subnet.env")} --state-dir=${join(host.directory, "state")}`;
   const rows = [
+    ["ask a daemon", `${flanneld} status --socket=${host.directory}`],
+    ["list the leases", `${flanneld} leases ${etcd}`],
+    ["check a host", `${flanneld} check ${etcd} --iface=eth0 ${files}`],
     ["enter a host", `ip netns exec ${host.namespace} bash`],
     ["enter a pod", `ip netns exec ${namespace} bash`],
     ["follow a log", `tail -f ${join(host.directory, "flanneld.log")}`],
-    ["see what flanneld made", `ip netns exec ${host.namespace} ${show}`],
-    ["take it down", "npm run demo -- --down"],
+    ["see what flanneld made", `ip netns exec ${host.namespace} ${backend.show}`],
+    ["take it down", `npm run demo -- --down ${name}`],
   ];
   return section("Left running", formatTable(rows), style);
 }

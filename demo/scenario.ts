@@ -84,13 +84,14 @@ async function play(topology: Topology, options: DemoOptions, deps: DemoDeps, si
   if (!from || !to) throw new Error("a demo needs two hosts");
   const stages = await observeJourney(from, to, options.backend.tunnel, signal);
   const facts = await Promise.all(pods.map((pod, index) => readFacts(pod, daemons[index], options.backend, signal)));
+  const kept = { name: topology.run.name, endpoint: server.endpoint, backend: options.backend };
   const lines = [
     ...formatHosts(facts, style),
     ...formatLeases(await readLeases(topology, signal), LEASES_PREFIX, style),
     ...formatMatrix(pods, matrix, style),
     ...formatJourney(from, to, stages, style),
     ...formatLogs(options.keep ? listLogs(topology) : saveLogs(topology, deps.logDirectory), style),
-    ...(options.keep ? formatKept(from, options.backend, style) : []),
+    ...(options.keep ? formatKept(from, kept, style) : []),
     "",
     style.good(`All ${countAnswers(matrix)} pairs of pods reach each other.`),
   ];

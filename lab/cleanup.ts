@@ -4,7 +4,7 @@
 // All of it is synchronous, because the last chance to clean up is the "exit" event.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type { Brand } from "../src/base/brand.ts";
@@ -28,6 +28,9 @@ export interface Run extends Disposable {
   keep(): void;
 }
 
+/** This file runs from dist/lab. */
+export const CLONE = join(import.meta.dirname, "../..");
+
 /** A new run, taken down when disposed of or when this process ends. First removes what dead processes have left. */
 export function openRun(): Run {
   for (const name of listRuns()) {
@@ -46,7 +49,7 @@ export function openRun(): Run {
     name,
     directory,
     keep: () => {
-      writeFileSync(join(directory, KEPT), "");
+      writeFileSync(join(directory, KEPT), CLONE);
       release();
     },
     [Symbol.dispose]: () => {
@@ -67,6 +70,11 @@ export function listRuns(): readonly RunName[] {
 
 export function isKept(name: RunName): boolean {
   return existsSync(join(DIRECTORIES, name, KEPT));
+}
+
+/** The clone of this repository from which a kept run was started. */
+export function cloneOf(name: RunName): string {
+  return readFileSync(join(DIRECTORIES, name, KEPT), "utf8");
 }
 
 /** The process id in the name; null when it is not the name of a run. */

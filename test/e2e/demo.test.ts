@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { DEMO_BACKENDS } from "../../demo/backends.ts";
-import { run } from "../../lab/run.ts";
+import { attempt, run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import type { Overlay } from "../../src/web/overlay.ts";
@@ -148,9 +148,21 @@ describe("the demo", () => {
     const [, namespace = ""] = /ip netns exec (\S+-pod) bash/.exec(kept.lines.join("\n")) ?? [];
     const target = /^ +h2 +fl\S+ .* (\S+)$/m.exec(kept.lines.join("\n"))?.[1] ?? "";
     await run(["ip", "netns", "exec", namespace, "ping", "-c", "1", "-W", "5", target], {}, signal);
-    const down = startDemo(["--down"]);
+    for (const command of ["status", "leases", "check"]) {
+      const line = kept.lines.find((one) => one.includes(`/flanneld ${command} `)) ?? "";
+      const pasted = line.slice(line.indexOf("ip netns exec"));
+      const { status, stdout, stderr } = await attempt(["sh", "-c", pasted], {}, signal);
+      // Of a machine that is busy a check may have something to say.
+      assert.ok(status === 0 || (command === "check" && status === 1), `${pasted}\n${stdout}${stderr}`);
+    }
+    const unknown = startDemo(["--down", "fl0"]);
+    assert.equal(await unknown.ended, 1);
+    assert.match(unknown.lines.join("\n"), new RegExp(`no kept demo is called fl0; there is .*${kept.run}`));
+    // By its name: those of others on this machine go on.
+    assert.ok(kept.lines.some((line) => line.endsWith(`npm run demo -- --down ${kept.run}`)));
+    const down = startDemo(["--down", kept.run]);
     assert.equal(await down.ended, 0);
-    assert.match(down.lines.join("\n"), new RegExp(`took ${kept.run} down`));
+    assert.deepEqual(down.lines, [`took ${kept.run} down`]);
     await waitFor("the end", () => (remains(kept).length === 0 ? true : null), seconds(5), signal);
   });
 });

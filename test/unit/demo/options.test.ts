@@ -23,7 +23,8 @@ describe("parseDemoCommand", () => {
 
   it("knows --help and --down", () => {
     assert.deepEqual(parseDemoCommand(["--help"]), { kind: "help" });
-    assert.deepEqual(parseDemoCommand(["--down"]), { kind: "down" });
+    assert.deepEqual(parseDemoCommand(["--down"]), { kind: "down", name: null });
+    assert.deepEqual(parseDemoCommand(["--down", "fl2s"]), { kind: "down", name: "fl2s" });
   });
 
   it("has every backend that flanneld has, and says in --help what each does", () => {
@@ -40,5 +41,6 @@ describe("parseDemoCommand", () => {
     }
     assert.throws(() => parseDemoCommand(["--backend=ipip"]), /--backend ipip: not built yet; what is there: vxlan/);
     assert.throws(() => parseDemoCommand(["--host=3"]), /--host/);
+    for (const line of [["fl2s"], ["--down", "a", "b"]]) assert.throws(() => parseDemoCommand(line), /unexpected word/);
   });
 });
