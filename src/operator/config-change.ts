@@ -31,6 +31,21 @@ export function diffConfigs(before: ValidConfig | null, after: ValidConfig): rea
     .map((member) => ({ member, from: from.get(member), to: to.get(member) }));
 }
 
+/** What somebody might expect of such a change that does not come. Sentences for people. */
+export function notesOn(changes: readonly MemberChange[]): readonly string[] {
+  return changes.flatMap(({ member, from, to }) => {
+    if (member === "Backend.Offload" && from === "off" && to === "auto") return [STAYS_OFF];
+    if (member === "Backend.MTU" && typeof to === "number") return [LIMITED_MTU];
+    return [];
+  });
+}
+
+/** See docs/decisions/0025-checksums-are-measured.md. */
+const STAYS_OFF =
+  'auto leaves the checksum offload of a device that is there as it is: what off has switched off stays off until a reboot, or until "Offload" has been "on"';
+const LIMITED_MTU =
+  "the interface of each host limits the MTU: where that is smaller it is the interface's, and the encapsulation goes off it";
+
 /** Who goes on by the old config until flanneld is restarted there, if all go by `before` now. */
 export interface Restarts {
   /** Why, as running daemons name it. */

@@ -11,6 +11,7 @@ import {
   excludedLeases,
   hostsOf,
   type MemberChange,
+  notesOn,
   type Restarts,
   restartsFor,
 } from "./config-change.ts";
@@ -141,6 +142,7 @@ function outcomeJson({ kind, changes, restarts, excluded }: Outcome, { network }
     written: kind === "written",
     same: kind === "same",
     changes: changes.map(({ member, from, to }) => ({ member, from: from ?? null, to: to ?? null })),
+    notes: notesOn(changes),
     restart: restarts && { members: restarts.members, hosts: restarts.hosts },
     excludedLeases: excludedJson(excluded, network),
   };
@@ -172,6 +174,7 @@ function printOutcome(out: Screen, outcome: Outcome, check: ValidConfig, key: st
   const effect = describeEffect(outcome);
   printLines(out, [
     ...(effect === null ? [] : [effect]),
+    ...notesOn(changes),
     kind === "written" ? `written to ${key}` : "nothing was written (--dry-run)",
   ]);
 }

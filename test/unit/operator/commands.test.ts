@@ -149,6 +149,20 @@ describe("config set", () => {
     assert.deepEqual(restart, { members: ["SubnetMin"], hosts: ["10.0.0.1"] });
   });
 
+  it("says of an MTU that interfaces limit it, and of Offload that auto switches nothing on", async () => {
+    const withMember = (member: string) => CONFIG.replace(/"vxlan"/, `"vxlan", ${member}`);
+    desk.store.writeConfig(withMember('"Offload": "off"'));
+    const auto = await desk.run("config", "set", CONFIG, "--dry-run");
+    assert.match(
+      auto.out,
+      /\nrunning daemons follow it at once\nauto leaves the checksum offload .* "Offload" has been "on"\n/,
+    );
+    const on = await desk.run("config", "set", withMember('"Offload": "on"'), "--json");
+    assert.deepEqual(JSON.parse(on.out).notes, []);
+    const mtu = await desk.run("config", "set", withMember('"MTU": 9000, "Offload": "on"'), "--json");
+    assert.match(JSON.parse(mtu.out).notes.join(), /^the interface of each host limits the MTU: /);
+  });
+
   it("writes nothing when the config is there already, and nothing in a dry run", async () => {
     desk.store.writeConfig(`${CONFIG}\n`);
     const same = await desk.run("config", "set", CONFIG);
