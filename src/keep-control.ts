@@ -60,7 +60,7 @@ function createKeeper(path: string, { open, board, clock, log }: KeepControlDeps
   const tell = (now: string | null) => {
     if (now === trouble) return;
     trouble = now;
-    board.degrade("control socket", () => trouble);
+    board.degrade("control-socket", () => trouble);
     board.announce();
   };
   return {

@@ -261,7 +261,7 @@ describe("a daemon that cannot have its socket", () => {
     );
     await daemon.ready(signal);
     const script = `fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(r.status, await r.text()))`;
-    assert.match(await cluster.on(0, "node", "-e", script), /^200 flanneld is ready, but degraded: control socket: /);
+    assert.match(await cluster.on(0, "node", "-e", script), /^200 flanneld is ready, but degraded: control-socket: /);
     await daemon.stop(signal);
   });
 

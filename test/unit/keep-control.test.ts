@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const keep = () => keepControl(path, { open: () => openControl(path, desk), board, clock, log: SILENT });
 const reload = () => controlClient.ask(path, { method: "POST", url: "/reload" }, signal);
-const trouble = () => board.readiness().degraded.find(({ name }) => name === "control socket")?.reason ?? null;
+const trouble = () => board.readiness().degraded.find(({ name }) => name === "control-socket")?.reason ?? null;
 
 /** The next look is over when the one after it is waited for. */
 async function look(): Promise<void> {
