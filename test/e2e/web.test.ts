@@ -53,7 +53,7 @@ describe("the live page of three hosts", () => {
 
   before(async () => {
     cluster = await openCluster(3, CONFIG, signal);
-    daemons = await cluster.startAll({ flags: ["--healthz-port=8081"] });
+    daemons = await cluster.startAll({ flags: ["--healthz-port=8081", "--probe-interval=1"] });
     const options = { etcdEndpoints: [cluster.endpoint], healthPort: 8081, wanted: 0 };
     web = cluster.topology.own(await startWebPage(cluster.topology.etcd, options, signal));
     browser = await openBrowser();
@@ -82,6 +82,10 @@ describe("the live page of three hosts", () => {
     );
     assert.match(await page.locator("#network").innerText(), /10\.5\.0\.0\/16, subnets of \/24, vxlan/);
     assert.match(await rowOf(page, address(0)).innerText(), /ends in 23 h \d+ min/);
+    await page
+      .locator("#matrix td", { hasText: /✓ [\d.]+ ms/ })
+      .first()
+      .waitFor();
     assert.equal(await page.locator("#map [role=option]").count(), 255);
     assert.equal(await page.locator("#map [data-kind=leased]").count(), 3);
     assert.equal(await page.locator("#live").innerText(), "live");
