@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
+import type { Ipv6, Prefix6 } from "../../../src/base/ipv6.ts";
 import { parseIpv6, parsePrefix6 } from "../../../src/base/ipv6.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
+import type { InterfaceFacts } from "../../../src/net/kernel-net.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
 import { LEASE_TTL } from "../../../src/subnet/lease.ts";
+import { dualLease, hostNumber } from "../../support/dual-stack.ts";
 import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
 import { interfaceOf, OWN, OWN_ID, PEER, recordsOf } from "../../support/well-facts.ts";
 
@@ -169,6 +172,37 @@ describe("check", () => {
     assert.doesNotMatch(told["daemon"] ?? "", /looked at/);
     assert.match((await run("/other"))["interface"] ?? "", /^ok: eth0/);
     assert.deepEqual(asked.slice(0, 2), ["/lab/state", "/mine"]);
+  });
+
+  it("goes by the IPv6 default route and the peers' IPv6 addresses in a network without IPv4", async () => {
+    desk.store.writeConfig(
+      '{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00:5::/48", "Backend": {"Type": "vxlan"}}',
+    );
+    // Its record has an IPv4 address from when the network had IPv4.
+    desk.store.write(recordsOf([dualLease(hostNumber(2))]), LEASE_TTL);
+    desk.pinger.paths.set("fd77::2", { device: 1500 });
+    const eth0 = interfaceOf("eth0", "192.168.77.11/24");
+    const [address] = eth0.addresses;
+    assert.ok(address);
+    const address6 = { ...address, ip: "fd77::1" as Ipv6, prefix: "fd77::/64" as Prefix6 };
+    const addresses6 = [address6 as unknown as InterfaceFacts["addresses6"][number]];
+    const asked: string[] = [];
+    desk.look = {
+      ...desk.look,
+      underlayFacts: async (families) => ({
+        interfaces: [{ ...eth0, addresses6 }],
+        defaultRoutes: [],
+        defaultRoutes6: families.includes("ipv4") ? [] : [{ dev: eth0.name, metric: 0 }],
+      }),
+      lookup: async (ip) => {
+        asked.push(ip);
+        return { dev: eth0.name, source: null, via: null };
+      },
+    };
+    const found = await checks();
+    assert.equal(found["interface"], "ok: eth0 (fd77::1) leads to the other hosts");
+    assert.equal(found["peers"], "ok: 1 peer answers on the underlay");
+    assert.ok(asked.length > 0 && asked.every((ip) => ip.includes(":")), asked.join(" "));
   });
 
   it("asks how long the record of a silent peer lasts", async () => {
