@@ -143,9 +143,13 @@ function stopOnSignals(log: Logger): AbortSignal {
   return controller.signal;
 }
 
-/** Where the program and its native addon are installed, also when started through a symbolic link. */
+/**
+ * Where the program and its native addons are installed, also when started through a symbolic link. Node: in a single
+ * executable the second word is what was typed, which need not be a path.
+ */
 function installDirectory(): string {
-  return dirname(realpathSync(process.argv[1] ?? "."));
+  const [, program = ""] = process.argv;
+  return dirname(realpathSync(program.endsWith(".cjs") ? program : process.execPath));
 }
 
 void main().then((status) => process.exit(status));

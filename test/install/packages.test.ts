@@ -9,7 +9,7 @@ import { seconds } from "../../src/base/brand.ts";
 import { builtPackages, makePackages, type Packages, ROOT } from "../support/packages.ts";
 
 const { signal } = new AbortController();
-const SOURCES = ["src", "lab", "packaging", "scripts", "bin", "systemd", "docs", "README.md"];
+const SOURCES = ["src", "lab", "packaging", "scripts", "bin", "systemd", "monitoring", "docs", "README.md"];
 const SETTINGS = ["package.json", "package-lock.json", "tsconfig.json"];
 
 describe("the packages", () => {
@@ -48,6 +48,10 @@ describe("the packages", () => {
     await run(["dpkg-deb", "-x", packages.deb, root], { limit: seconds(120) }, signal);
     const clean = ["env", "-i", "PATH=/nowhere", "NODE_OPTIONS=--no-such-option", join(root, "usr/bin/flanneld")];
     assert.match((await run([...clean, "--version"], {}, signal)).stdout, /^flanneld \d/);
+    // As a shell starts it: by a name that is no path.
+    const asTyped = ["env", "-i", `PATH=${join(root, "usr/bin")}`, "flanneld", "status", `--socket=${directory}/none`];
+    const asked = await attempt(asTyped, {}, signal);
+    assert.match(asked.stdout + asked.stderr, /no flanneld answers/);
     // With nobody to speak for it: loading the addon is the first thing that could fail.
     const { stderr } = await attempt(["timeout", "5", ...clean, "--etcd-endpoints=http://127.0.0.1:1"], {}, signal);
     assert.match(stderr, /starting flanneld/);

@@ -38,7 +38,13 @@ function findPackages(directory: string): Packages {
 /** Those of the build that is tested, made once for all tests. */
 export async function builtPackages(signal: AbortSignal): Promise<Packages> {
   const hash = createHash("sha256").update(readFileSync(join(ROOT, "dist/.build-stamp")));
-  for (const file of ["README.md", "docs/install.md", ...filesIn("bin"), ...filesIn("systemd")]) {
+  for (const file of [
+    "README.md",
+    "docs/install.md",
+    ...filesIn("bin"),
+    ...filesIn("systemd"),
+    ...filesIn("monitoring"),
+  ]) {
     hash.update(readFileSync(join(ROOT, file)));
   }
   const stamp = hash.digest("hex");
