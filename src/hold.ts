@@ -140,7 +140,7 @@ function reconcile(
     onView,
     log: means.log,
   });
-  board.degrade("IPv6 subnet", planner.ipv6Trouble);
+  board.degrade("ipv6-subnet", planner.ipv6Trouble);
   const own = () => ({ network: config.overlay().network, subnet: holder.lease().subnet });
   const withBlackhole = createOwnBlackhole(own, blackholeRoute);
   return createReconciler({

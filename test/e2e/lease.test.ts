@@ -151,7 +151,7 @@ describe("a lease", () => {
       await waitFor("the leases", async () => ((await owners(cluster)) === before ? true : null), seconds(60), signal);
       assert.equal(await host.state(), state);
       await scene.daemon.waitForLog(/the network config cannot be used.*is gone from etcd/, LIMIT, signal);
-      assert.match(await scene.readiness(), /^200 .*degraded.*network config: the network config is gone from etcd/);
+      assert.match(await scene.readiness(), /^200 .*degraded.*network-config: the network config is gone from etcd/);
     } finally {
       await wiped[Symbol.asyncDispose]();
       await cluster.etcd.start();
