@@ -3,23 +3,13 @@
 // It decides nothing: readiness is asked for at every request and may come and go. What is only degraded is told, and
 // makes nothing fail: a host that is taken out of service because etcd is away would do more harm than etcd.
 
-import type { Server, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { limitAnswer } from "./base/answer-limit.ts";
-import { FlannelError, messageOf } from "./base/errors.ts";
-import type { Ip } from "./base/ip.ts";
+import { messageOf } from "./base/errors.ts";
+import { closeHttp, type HttpAddress, type ListenRemedies, listenHttp } from "./base/http-listener.ts";
+import type { MetricsSource } from "./metrics/share.ts";
 import { answerReport, isReportPath, type ReportSources } from "./status/report.ts";
-
-export interface Readiness {
-  /** A null reason is fine; ready means that all of them are. */
-  readonly checks: readonly Check[];
-  /** What is not as it should be, and does not keep the host from its work: an etcd that is away, for one. */
-  readonly degraded: readonly Check[];
-}
-
-export interface Check {
-  readonly name: string;
-  readonly reason: string | null;
-}
+import type { CheckStatus, Readiness } from "./status/snapshot.ts";
 
 export interface HealthServer extends AsyncDisposable {
   /** The port that the kernel chose when 0 was asked for. */
@@ -32,9 +22,6 @@ export interface HealthDeps {
   readonly report: ReportSources;
 }
 
-/** In Prometheus' text form. `peers`: with a series for each peer. */
-export type MetricsSource = (request: { readonly peers: boolean }) => Promise<string>;
-
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -46,11 +33,14 @@ interface Answer {
 const REQUEST_LIMIT_MILLIS = 5000;
 const MOST_CONNECTIONS = 64;
 
+const REMEDIES: ListenRemedies = {
+  EADDRINUSE: "another process listens there; choose another port with -healthz-port",
+  EADDRNOTAVAIL: "this host does not have that address; choose another with -healthz-ip",
+  EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another with -healthz-port",
+};
+
 /** Throws `listen.failed`. Disposal closes what is open, also connections that are kept alive. */
-export async function openHealth(
-  { ip, port }: { readonly ip: Ip; readonly port: number },
-  deps: HealthDeps,
-): Promise<HealthServer> {
+export async function openHealth(address: HttpAddress, deps: HealthDeps): Promise<HealthServer> {
   // Loaded here, because most daemons run without the endpoint.
   const { createServer } = await import("node:http");
   const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
@@ -62,16 +52,8 @@ export async function openHealth(
       .catch(() => request.socket.destroy());
   });
   server.maxConnections = MOST_CONNECTIONS;
-  await listen(server, ip, port);
-  const bound = server.address();
-  return {
-    port: typeof bound === "object" && bound !== null ? bound.port : port,
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+  const port = await listenHttp(server, address, "health checks", REMEDIES);
+  return { port, [Symbol.asyncDispose]: () => closeHttp(server) };
 }
 
 async function answer(url: string, { readiness, metrics, report }: HealthDeps): Promise<Answer> {
@@ -112,15 +94,15 @@ function formatReadiness({ checks, degraded }: Readiness, verbose: boolean): Ans
   return { status, body: troubles ? `flanneld is ready, but degraded: ${troubles}` : "flanneld is ready" };
 }
 
-function isFailing({ reason }: Check): boolean {
+function isFailing({ reason }: CheckStatus): boolean {
   return reason !== null;
 }
 
-function lineOf({ name, reason }: Check, mark: "[-]" | "[!]"): string {
+function lineOf({ name, reason }: CheckStatus, mark: "[-]" | "[!]"): string {
   return reason === null ? `[+]${name} ok` : `${mark}${name}: ${reason}`;
 }
 
-function reasonsOf(checks: readonly Check[]): string {
+function reasonsOf(checks: readonly CheckStatus[]): string {
   return checks.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
 }
 
@@ -131,35 +113,4 @@ function send({ status, body, type = "text/plain; charset=utf-8" }: Answer, resp
     "cache-control": "no-store",
   });
   response.end(body);
-}
-
-async function listen(server: Server, ip: Ip, port: number): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host: ip, port }, () => {
-        server.off("error", reject);
-        // A connection that cannot be accepted (no file descriptor left) costs a probe, not the daemon.
-        server.on("error", () => {});
-        resolve();
-      });
-    });
-  } catch (error) {
-    const address = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
-    const info = { what: "health checks", address, reason: describeListenError(error) };
-    throw new FlannelError("listen.failed", info, { cause: error });
-  }
-}
-
-function describeListenError(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case "EADDRINUSE":
-      return "another process listens there; choose another port with -healthz-port";
-    case "EADDRNOTAVAIL":
-      return "this host does not have that address; choose another with -healthz-ip";
-    case "EACCES":
-      return "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another with -healthz-port";
-    default:
-      return messageOf(error);
-  }
 }

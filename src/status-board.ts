@@ -2,7 +2,7 @@
 // they cannot disagree.
 
 import type { Backend } from "./backends/backend.ts";
-import type { Readiness } from "./health.ts";
+import type { Readiness } from "./status/snapshot.ts";
 import { describeSubnet, type Lease } from "./subnet/lease.ts";
 
 /** In the order in which a start gets them done. */

@@ -2,6 +2,7 @@
 // asked, nothing is changed but the log level, and nothing is read again but certificates.
 
 import { messageOf } from "../base/errors.ts";
+import { afterOf, BAD_AFTER } from "../status/events.ts";
 import { LOG_LEVELS, type LogLevel } from "../status/snapshot.ts";
 import type { ControlDesk } from "./desk.ts";
 
@@ -57,8 +58,8 @@ async function carryOut(
 }
 
 function answerEvents(query: URLSearchParams, { events }: ControlDesk): ControlAnswer {
-  const after = Number(query.get("after") || "0");
-  if (!Number.isSafeInteger(after) || after < 0) return refuse(400, "after must be the number of an event");
+  const after = afterOf(query);
+  if (after === null) return refuse(400, BAD_AFTER);
   return query.has("follow") ? { kind: "follow", after } : json({ events: events.after(after) });
 }
 

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { limitAnswer } from "../base/answer-limit.ts";
+import { closeHttp } from "../base/http-listener.ts";
 import type { ControlDesk } from "./desk.ts";
 import { followEvents } from "./follow.ts";
 import { claimSocket } from "./listen.ts";
@@ -42,9 +43,7 @@ export async function openControl(path: string, desk: ControlDesk): Promise<Cont
     isInPlace: claim.isInPlace,
     async [Symbol.asyncDispose]() {
       await claim.release();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+      await closeHttp(server);
     },
   };
 }

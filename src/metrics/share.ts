@@ -5,7 +5,8 @@ import { millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import type { MetricsRequest } from "./families.ts";
 
-type MetricsSource = (request: MetricsRequest) => Promise<string>;
+/** In Prometheus' text form. */
+export type MetricsSource = (request: MetricsRequest) => Promise<string>;
 
 const FRESH = millis(1000);
 

@@ -2,6 +2,7 @@
 
 import { seconds } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
+import { formatAddress, type HttpAddress } from "../base/http-listener.ts";
 import { systemRandom } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
 import { parseGoInteger } from "../cli/go-flags.ts";
@@ -9,7 +10,7 @@ import { textOf, type VerbCall } from "../cli/verbs.ts";
 import { createAskHost } from "../web/ask-host.ts";
 import { ASSETS } from "../web/assets.ts";
 import { createHostBook } from "../web/host-book.ts";
-import { formatAddress, isLoopback, type ListenAddress, parseListenAddress } from "../web/listen-address.ts";
+import { isLoopback, parseListenAddress } from "../web/listen-address.ts";
 import { createRowDesk } from "../web/row-desk.ts";
 import { openWeb } from "../web/server.ts";
 import { createStreams } from "../web/streams.ts";
@@ -20,7 +21,7 @@ import type { OperatorPorts } from "./verb.ts";
 import { createLookForPage } from "./web-look.ts";
 
 interface WebSettings {
-  readonly listen: ListenAddress;
+  readonly listen: HttpAddress;
   readonly healthPort: number;
 }
 
@@ -70,7 +71,7 @@ async function servePage(
   return 0;
 }
 
-function announce(address: ListenAddress, { json }: VerbCall, { out, err }: OperatorPorts): void {
+function announce(address: HttpAddress, { json }: VerbCall, { out, err }: OperatorPorts): void {
   const url = `http://${formatAddress(address)}/`;
   if (json) printJson(out, { url });
   else printLines(out, [`the overlay is shown at ${url} until Ctrl-C`]);

@@ -2,12 +2,7 @@
 // reason changes while it lasts is no transition.
 
 import type { EventRing } from "./events.ts";
-import type { CheckStatus } from "./snapshot.ts";
-
-export interface Readiness {
-  readonly checks: readonly CheckStatus[];
-  readonly degraded: readonly CheckStatus[];
-}
+import type { CheckStatus, Readiness } from "./snapshot.ts";
 
 const TEXTS = {
   checks: { begun: "the host is not ready", over: "what kept the host from being ready is over" },

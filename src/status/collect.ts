@@ -20,6 +20,7 @@ import type {
   PeerCounts,
   PeerStatus,
   ProcessStatus,
+  Readiness,
   ReconcileSnapshot,
   StoreStatus,
   SubnetCounts,
@@ -31,7 +32,7 @@ export interface CollectorDeps {
   readonly clock: Pick<Clock, "now">;
   readonly events: EventRing;
   readonly options: Json;
-  readonly readiness: () => { readonly checks: readonly CheckStatus[]; readonly degraded: readonly CheckStatus[] };
+  readonly readiness: () => Readiness;
   readonly readProcess: () => Promise<ProcessStatus>;
   /** Null when there is no such device. */
   readonly readDevice: (name: string) => Promise<DeviceStatus | null>;

@@ -28,6 +28,15 @@ export interface EventRing {
 
 export const EVENTS_KEPT = 1000;
 
+/** What is said of a question that afterOf does not understand. */
+export const BAD_AFTER = "after must be the number of an event";
+
+/** Of a question such as "?after=12": 0 when it names none, null when what it names is no number of an event. */
+export function afterOf(query: URLSearchParams): number | null {
+  const after = Number(query.get("after") || "0");
+  return Number.isSafeInteger(after) && after >= 0 ? after : null;
+}
+
 export function createEventRing({ clock }: { readonly clock: Pick<Clock, "now"> }, keep = EVENTS_KEPT): EventRing {
   const events: StatusEvent[] = [];
   const listeners = new Set<() => void>();

@@ -2,7 +2,7 @@
 // nothing can be changed through it. Pure but for whom it asks.
 
 import { messageOf } from "../base/errors.ts";
-import type { EventRing, StatusEvent } from "./events.ts";
+import { afterOf, BAD_AFTER, type EventRing, type StatusEvent } from "./events.ts";
 import type { DaemonStatus } from "./snapshot.ts";
 
 export interface ReportSources {
@@ -41,7 +41,7 @@ async function answerStatus(asked: URLSearchParams, { status }: ReportSources): 
 }
 
 function answerEvents(asked: URLSearchParams, { events }: ReportSources): ReportAnswer {
-  const after = Number(asked.get("after") || "0");
-  if (Number.isSafeInteger(after) && after >= 0) return { status: 200, body: { events: events.after(after) } };
-  return { status: 400, body: { error: "after must be the number of an event" } };
+  const after = afterOf(asked);
+  if (after === null) return { status: 400, body: { error: BAD_AFTER } };
+  return { status: 200, body: { events: events.after(after) } };
 }

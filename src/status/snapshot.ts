@@ -50,8 +50,12 @@ export interface DaemonStatus {
 
 export interface CheckStatus {
   readonly name: string;
+  /** Null when it is fine. */
   readonly reason: string | null;
 }
+
+/** What readiness is made of: ready means that no check has a reason. */
+export type Readiness = Pick<DaemonStatus, "checks" | "degraded">;
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
 export const LOG_LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];

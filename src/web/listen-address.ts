@@ -1,17 +1,12 @@
 // Where the page is served: "127.0.0.1:8470", "[::1]:8470", "localhost:8470". Pure.
 
 import { isError } from "../base/errors.ts";
-import { type Ip, parseIpv4 } from "../base/ip.ts";
+import type { HttpAddress } from "../base/http-listener.ts";
+import { parseIpv4 } from "../base/ip.ts";
 import { parseIpv6 } from "../base/ipv6.ts";
 
-export interface ListenAddress {
-  readonly ip: Ip;
-  /** 0: whichever is free. */
-  readonly port: number;
-}
-
 /** Null when it is no address with a port. */
-export function parseListenAddress(text: string): ListenAddress | null {
+export function parseListenAddress(text: string): HttpAddress | null {
   const [, bracketed, plain = "", digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port > 65_535) return null;
@@ -25,11 +20,6 @@ export function parseListenAddress(text: string): ListenAddress | null {
 }
 
 /** Only this host's own users reach it. */
-export function isLoopback({ ip }: ListenAddress): boolean {
+export function isLoopback({ ip }: HttpAddress): boolean {
   return ip.startsWith("127.") || ip === "::1";
-}
-
-/** As in a URL. */
-export function formatAddress({ ip, port }: ListenAddress): string {
-  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 }

@@ -6,7 +6,8 @@ import { describe, it } from "node:test";
 import { isError } from "../../src/base/errors.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
 import { parseIpv6 } from "../../src/base/ipv6.ts";
-import { answerTo, openHealth, type Readiness } from "../../src/health.ts";
+import { answerTo, openHealth } from "../../src/health.ts";
+import type { Readiness } from "../../src/status/snapshot.ts";
 import { snapshotOf } from "../support/snapshots.ts";
 
 const LOOPBACK = { ip: parseIpv4("127.0.0.1"), port: 0 };
