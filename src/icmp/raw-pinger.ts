@@ -38,6 +38,8 @@ const FILTER = 1;
 /** The errors and replies that we look at quote less than this. */
 const MESSAGE_BYTES = 2048;
 
+type CreateSocket = typeof import("raw-socket").createSocket;
+
 interface Waiting {
   readonly to: Ip;
   readonly settle: (outcome: PingOutcome) => void;
@@ -49,23 +51,12 @@ export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
   const { createSocket } = await loadRawSocket();
   const id = deps.random.integer(1, 0xffff);
   const waiting = new Map<number, Waiting>();
-  const sockets = new Map<Family, Socket>();
-  const socketOf = (family: Family) => {
-    const known = sockets.get(family);
-    if (known) return known;
-    const socket = openSocket(family, createSocket);
-    socket.on("message", (packet: Buffer, from: string) => {
-      const news = decodeEchoNews(family, packet);
-      if (news && news.id === id) hear(news, from, waiting, deps.clock);
-    });
-    // A read that failed: what it would have said counts as not said.
-    socket.on("error", () => {});
-    sockets.set(family, socket);
-    return socket;
-  };
+  const sockets = createSockets(createSocket, (news, from) => {
+    if (news.id === id) hear(news, from, waiting, deps.clock);
+  });
   // Now and not with the first packet, so that a missing privilege is told at once.
   try {
-    socketOf("ipv4");
+    sockets.of("ipv4");
   } catch (error) {
     throw describeOpenError(error);
   }
@@ -86,21 +77,51 @@ export async function openRawPinger(deps: RawPingerDeps): Promise<Pinger> {
         return await new Promise<PingOutcome>((settle, fail) => {
           waiting.set(sequence, { to, settle, sentAt: deps.clock.monotonic() });
           deps.clock.sleep(limit, timer.signal).then(() => settle({ kind: "silent" }), fail);
-          const after = (error: Error | null) => error && settle(unsent(error));
-          try {
-            socketOf(family).send(request, 0, request.length, to, after);
-          } catch (error) {
-            // The host has no IPv6, or too many files are open: the next one may be sent.
-            settle(unsent(error));
-          }
+          sockets.send(family, request, to, (error) => settle(unsent(error)));
         });
       } finally {
         waiting.delete(sequence);
         timer.abort();
       }
     },
-    [Symbol.dispose]() {
-      for (const socket of sockets.values()) socket.close();
+    [Symbol.dispose]: sockets.close,
+  };
+}
+
+interface Sockets {
+  /** Throws what the package says when it cannot be opened. */
+  of(family: Family): Socket;
+  send(family: Family, request: Buffer, to: Ip, onError: (error: unknown) => void): void;
+  close(): void;
+}
+
+function createSockets(createSocket: CreateSocket, onNews: (news: EchoNews, from: string) => void): Sockets {
+  const open = new Map<Family, Socket>();
+  const of = (family: Family) => {
+    const known = open.get(family);
+    if (known) return known;
+    const socket = openSocket(family, createSocket);
+    socket.on("message", (packet: Buffer, from: string) => {
+      const news = decodeEchoNews(family, packet);
+      if (news) onNews(news, from);
+    });
+    // A read that failed: what it would have said counts as not said.
+    socket.on("error", () => {});
+    open.set(family, socket);
+    return socket;
+  };
+  return {
+    of,
+    send(family, request, to, onError) {
+      try {
+        of(family).send(request, 0, request.length, to, (error) => error && onError(error));
+      } catch (error) {
+        // The host has no IPv6, or too many files are open: the next one may be sent.
+        onError(error);
+      }
+    },
+    close() {
+      for (const socket of open.values()) socket.close();
     },
   };
 }
@@ -140,7 +161,7 @@ async function loadRawSocket(): Promise<typeof import("raw-socket")> {
   }
 }
 
-function openSocket(family: Family, createSocket: typeof import("raw-socket").createSocket): Socket {
+function openSocket(family: Family, createSocket: CreateSocket): Socket {
   const { protocol, addressFamily, level, mtuDiscover, filterLevel } = FAMILIES[family];
   const socket = createSocket({ protocol, addressFamily, bufferSize: MESSAGE_BYTES });
   try {

@@ -1,16 +1,15 @@
-// What the reconciler knows between two passes: what it believes of the kernel, when it looks next, what it tells.
+// What the reconciler knows between two passes: what it believes of the kernel, and what it tells.
 
-import { delays } from "../base/backoff.ts";
-import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { countKinds, createAccountant, doneOf, missingOf, type ReconcileAccount, repairsOf } from "./account.ts";
-import { type Agenda, afterPass, duePass, FIGHT_LIMIT, FIRST_AGENDA, hinted, type ReconcileOptions } from "./agenda.ts";
+import type { ReconcileOptions } from "./agenda.ts";
 import { describeObject, type NetKind, type NetObject } from "./objects.ts";
 import { type Knowledge, NOTHING_KNOWN, type PassResult } from "./pass.ts";
 import { createPassLog, troubleOf } from "./pass-log.ts";
 import type { Plan } from "./plan.ts";
+import { createTimetable, type PassEnd, type Timetable } from "./timetable.ts";
 
 export interface ReconcileStatus {
   readonly passes: number;
@@ -43,21 +42,14 @@ const BEFORE_FIRST_PASS: ReconcileStatus = {
   repairedKinds: new Map(),
 };
 
-export interface Progress {
+export interface Progress extends Pick<Timetable, "untilRead" | "suspect" | "demandReading" | "lastCleanReading"> {
   /** Decides whether a pass is due now, and of which kind. */
   begin(plan: Plan): "read" | "delta" | null;
   conclude(result: PassResult): void;
   /** The kernel could not be read: it is tried again after a delay, and believed nothing of until then. */
   postpone(reason: string): void;
   knowledge(): Knowledge;
-  untilRead(): Millis;
-  /** Somebody has changed the kernel. Kept also while a pass is under way that may have looked already. */
-  suspect(): void;
   setOwn(trouble: string | null): void;
-  /** Makes the next pass a reading; returns its number. */
-  demandReading(): number;
-  /** The number of the last reading that found nothing to do. */
-  lastCleanReading(): number;
   status(): ReconcileStatus;
   /** What has been done since the start. Counts objects: not for every pass. */
   account(): ReconcileAccount;
@@ -71,63 +63,37 @@ export interface ProgressDeps {
   readonly log: Logger;
 }
 
-export function createProgress({ clock, random, log }: ProgressDeps, options: ReconcileOptions): Progress {
+export function createProgress(deps: ProgressDeps, options: ReconcileOptions): Progress {
+  const { clock, log } = deps;
   const passLog = createPassLog(log);
-  const retry = createRetry(options, random);
+  const timetable = createTimetable(deps, options);
   const accountant = createAccountant();
-  let agenda: Agenda = FIRST_AGENDA;
   let knowledge = NOTHING_KNOWN;
   let status = BEFORE_FIRST_PASS;
-  let started = clock.monotonic();
-  let passes = 0;
-  let cleanReading = 0;
-  let demanded = false;
-  let suspected = false;
   let missing: readonly NetObject[] = [];
   return {
+    ...timetable,
+    begin: (plan) => timetable.begin(plan, knowledge.attempted),
     knowledge: () => knowledge,
     status: () => status,
     account: () => accountant.read(knowledge),
     missing: () => missing,
-    lastCleanReading: () => cleanReading,
-    untilRead: () => millis(Math.max(0, agenda.readAt - clock.monotonic())),
-    suspect: () => {
-      suspected = true;
-    },
     setOwn: (own) => {
       status = { ...status, own };
     },
-    demandReading: () => {
-      demanded = true;
-      return passes + 1;
-    },
-    begin(plan) {
-      started = clock.monotonic();
-      if (suspected) agenda = hinted(agenda, started);
-      const kind = demanded ? "read" : duePass(agenda, plan, knowledge.attempted, started);
-      suspected = false;
-      if (kind === null) return null;
-      demanded = false;
-      passes += 1;
-      return kind;
-    },
     conclude(result) {
-      const now = clock.monotonic();
-      const fought = agenda.fights >= FIGHT_LIMIT;
-      agenda = afterPass(agenda, result, now, retry(result.failures.length > 0), options);
+      const end = timetable.conclude(result);
       knowledge = result.knowledge;
       const gone = missingOf(knowledge);
       if (!hasSame(gone, missing)) missing = gone;
-      accountant.add(result, clock.now(), (now - started) / 1000);
-      status = { ...statusAfter(status, result, passes), contested: contestedAfter(status, agenda, result) };
-      if (result.kind === "read" && result.ops.length === 0) cleanReading = passes;
-      passLog.report(result, now - started);
-      const fights = agenda.fights >= FIGHT_LIMIT;
-      if (fights && !fought) passLog.fight(result);
-      if (fought && !fights) passLog.peace();
+      accountant.add(result, clock.now(), end.took / 1000);
+      status = { ...statusAfter(status, result, timetable.passes()), contested: contestedAfter(status, end, result) };
+      passLog.report(result, end.took);
+      if (end.fights && !end.fought) passLog.fight(result);
+      if (end.fought && !end.fights) passLog.peace();
     },
     postpone(reason) {
-      agenda = { ...agenda, readAt: clock.monotonic() + (retry(true) ?? options.retryMax), unverifiedSince: null };
+      timetable.postpone();
       knowledge = { ...knowledge, certain: false };
       if (status.trouble !== reason) log.warn("cannot read the kernel's state", { reason });
       status = { ...status, trouble: reason, isStale: true };
@@ -140,19 +106,9 @@ function hasSame(a: readonly NetObject[], b: readonly NetObject[]): boolean {
 }
 
 /** The first object that was fought over, for as long as that lasts. */
-function contestedAfter({ contested }: ReconcileStatus, { fights }: Agenda, { ops }: PassResult): string | null {
-  if (fights < FIGHT_LIMIT) return null;
+function contestedAfter({ contested }: ReconcileStatus, { fights }: PassEnd, { ops }: PassResult): string | null {
+  if (!fights) return null;
   return contested ?? (ops[0] ? describeObject(ops[0].object) : null);
-}
-
-/** The delay before what failed is tried again; null, and from the start again, when nothing failed. */
-function createRetry(options: ReconcileOptions, random: Random): (failed: boolean) => Millis | null {
-  let sequence: Generator<Millis, never> | null = null;
-  return (failed) => {
-    if (failed) sequence ??= delays({ first: options.retryFirst, max: options.retryMax, random });
-    else sequence = null;
-    return sequence?.next().value ?? null;
-  };
 }
 
 function statusAfter(status: ReconcileStatus, result: PassResult, passes: number): ReconcileStatus {

@@ -11,7 +11,7 @@ import { runTasks } from "../base/tasks.ts";
 import { createWaiters } from "../base/waiters.ts";
 import type { ReconcileOptions } from "./agenda.ts";
 import type { KernelNet, NetHint } from "./kernel-net.ts";
-import { runPass } from "./pass.ts";
+import { type PassDeps, runPass } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 import { createProgress, type Progress, type ReconcileStatus } from "./progress.ts";
 
@@ -65,21 +65,12 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
     progress.setOwn(trouble);
     waiters.check();
   };
-  const act = async (kind: "read" | "delta", plan: Plan, signal: AbortSignal) => {
-    try {
-      progress.conclude(await runPass(kind, plan, progress.knowledge(), { kernel: deps.kernel, onOwn }, signal));
-    } catch (error) {
-      // A table that changes faster than it can be read, or no memory for the answer: the kernel is looked at later.
-      if (!isError(error, "netlink.errno")) throw error;
-      progress.postpone(error.message);
-    }
-  };
   const loop = async (signal: AbortSignal) => {
     for (;;) {
       const plan = deps.plan();
       const kind = plan && progress.begin(plan);
       if (plan && kind) {
-        await act(kind, plan, signal);
+        await act(kind, plan, progress, { kernel: deps.kernel, onOwn }, signal);
         waiters.check();
       }
       deps.pulse?.beat();
@@ -90,9 +81,7 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
   };
   const listen = async (signal: AbortSignal) => {
     for await (const hint of deps.kernel.hints(signal)) {
-      // The last plan tells which objects are ours; making a new one for each of a thousand hints would be too dear.
-      const plan = progress.knowledge().attempted;
-      if (!plan || !(concerns(hint, plan) || mayClear(hint, progress.status().own))) continue;
+      if (!isNews(hint, progress)) continue;
       progress.suspect();
       bell.ring("hint");
     }
@@ -110,6 +99,28 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
       await waiters.until(() => progress.lastCleanReading() >= reading, signal);
     },
   };
+}
+
+async function act(
+  kind: "read" | "delta",
+  plan: Plan,
+  progress: Progress,
+  deps: PassDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    progress.conclude(await runPass(kind, plan, progress.knowledge(), deps, signal));
+  } catch (error) {
+    // A table that changes faster than it can be read, or no memory for the answer: the kernel is looked at later.
+    if (!isError(error, "netlink.errno")) throw error;
+    progress.postpone(error.message);
+  }
+}
+
+/** By the last plan, which tells what is ours: making a new one for each of a thousand hints would be too dear. */
+function isNews(hint: NetHint, progress: Progress): boolean {
+  const plan = progress.knowledge().attempted;
+  return plan !== null && (concerns(hint, plan) || mayClear(hint, progress.status().own));
 }
 
 /** Waits for a burst to end. */

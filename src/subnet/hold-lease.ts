@@ -12,10 +12,10 @@ import { isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Acquired } from "./acquire-lease.ts";
-import { createHolding, type Span } from "./holding.ts";
+import { createHolding, type Holding, type Span } from "./holding.ts";
 import { keepLease } from "./keep-lease.ts";
 import type { Lease, LeaseAttrs } from "./lease.ts";
-import { createLeaseAccountant, type LeaseAccount } from "./lease-account.ts";
+import { createLeaseAccountant, type LeaseAccount, type LeaseAccountant } from "./lease-account.ts";
 import type { LeaseChange, LeaseStore, StoreEvent } from "./lease-store.ts";
 
 export interface HoldOptions {
@@ -60,40 +60,20 @@ const CONFLICT_NAP = minutes(5);
 
 export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps: HoldDeps): LeaseHolder {
   const bell = createDoorbell();
-  const { clock, wanted = ({ attrs }) => attrs } = deps;
+  const { clock } = deps;
   const holding = createHolding(acquired.lease, deps);
   const accountant = createLeaseAccountant(acquired.fresh, clock);
   // What is only remembered may long belong to another.
-  let suspect = !acquired.fresh;
-  // Each may be in the record although its answer was lost, or may still get there: all that was tried on this revision.
-  let tried: readonly LeaseAttrs[] = [];
-  const isOutdated = () => holding.isHeld() && !isDeepStrictEqual(wanted(holding.lease()), holding.lease().attrs);
-  const tend = async (signal: AbortSignal) => {
-    const why = suspect ? "changed" : "due";
-    suspect = false;
-    const held = holding.lease();
-    const attrs = wanted(held);
-    tried = [...tried.filter((said) => !isDeepStrictEqual(said, attrs)), attrs];
-    const outcome = await keepLease(why, { held, attrs, tried }, options.ttl, deps, holding.doubt, signal).catch(
-      (error: unknown) => {
-        if (!signal.aborted) accountant.failed();
-        throw error;
-      },
-    );
-    if (outcome.kind === "another's") return holding.yieldTo(outcome.found);
-    if (outcome.lease.version.modRevision !== held.version.modRevision) tried = [];
-    accountant.kept(outcome.how);
-    holding.hold(outcome.lease);
-  };
+  const care = createCare(!acquired.fresh, holding, accountant, options.ttl, deps);
   const rest = async (signal: AbortSignal) => {
     if (!holding.isHeld()) {
       const reasons = await waitAtMost(CONFLICT_NAP, bell, clock, signal);
-      suspect ||= reasons.has(TIMER);
+      if (reasons.has(TIMER)) care.suspect();
       return;
     }
     const wait = untilRenewal(holding.span(), options.margin, clock.boottime());
     if (wait > 0) await waitAtMost(millis(Math.min(wait, LONGEST_NAP)), bell, clock, signal);
-    else await tendWithRetries(tend, bell, deps, signal);
+    else await tendWithRetries(care.tend, bell, deps, signal);
   };
   return {
     lease: holding.lease,
@@ -108,16 +88,60 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
       // Of another's record everything is news: what we held last may be of a store that is no more.
       const isOf = holding.isHeld() ? isNews : isAbout;
       if (!isOf(event, holding.lease())) return;
-      suspect = true;
+      care.suspect();
       bell.ring("record changed");
     },
     announce: () => bell.ring("announce"),
     retry: () => bell.ring("connected"),
     async run(signal) {
       for (;;) {
-        if (suspect || isOutdated()) await tendWithRetries(tend, bell, deps, signal);
+        if (care.isNeeded()) await tendWithRetries(care.tend, bell, deps, signal);
         else await rest(signal);
       }
+    },
+  };
+}
+
+interface Care {
+  /** The record may not be as we hold it. */
+  suspect(): void;
+  /** It may not, or it must say something else. */
+  isNeeded(): boolean;
+  /** Brings it back to what we hold, for another term; once. */
+  tend(signal: AbortSignal): Promise<void>;
+}
+
+function createCare(
+  isSuspect: boolean,
+  holding: Holding,
+  accountant: LeaseAccountant,
+  ttl: Millis,
+  deps: HoldDeps,
+): Care {
+  const { wanted = ({ attrs }) => attrs } = deps;
+  let suspect = isSuspect;
+  // Each may be in the record although its answer was lost, or may still get there: all that was tried on this revision.
+  let tried: readonly LeaseAttrs[] = [];
+  return {
+    suspect() {
+      suspect = true;
+    },
+    isNeeded: () => suspect || (holding.isHeld() && !isDeepStrictEqual(wanted(holding.lease()), holding.lease().attrs)),
+    async tend(signal) {
+      const why = suspect ? "changed" : "due";
+      suspect = false;
+      const held = holding.lease();
+      const attrs = wanted(held);
+      tried = [...tried.filter((said) => !isDeepStrictEqual(said, attrs)), attrs];
+      const kept = keepLease(why, { held, attrs, tried }, ttl, deps, holding.doubt, signal);
+      const outcome = await kept.catch((error: unknown) => {
+        if (!signal.aborted) accountant.failed();
+        throw error;
+      });
+      if (outcome.kind === "another's") return holding.yieldTo(outcome.found);
+      if (outcome.lease.version.modRevision !== held.version.modRevision) tried = [];
+      accountant.kept(outcome.how);
+      holding.hold(outcome.lease);
     },
   };
 }
