@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, describe, it, type TestContext } from "node:test";
+import { after, describe, it, type TestContext } from "node:test";
 import { run } from "../../lab/run.ts";
 import { inNamespace, type Topology } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -57,19 +57,27 @@ function proven(fault: Fault): Fault {
 }
 
 function suite(setting: Setting, kinds: readonly FaultKind[]): void {
-  let topology: Topology;
-  let scene: Scene;
+  let topology: Topology | null = null;
+  let scene: Scene | null = null;
 
-  before(async () => {
+  async function open(): Promise<Scene> {
     topology = await openSoakTopology(signal);
     const world = await openWorld(topology, setting, () => {}, signal);
-    scene = { world, start: await readStart(world, signal) };
-  });
-  after(async () => topology?.[Symbol.asyncDispose]());
+    return { world, start: await readStart(world, signal) };
+  }
+  async function close(): Promise<void> {
+    scene = null;
+    await topology?.[Symbol.asyncDispose]();
+    topology = null;
+  }
+  after(close);
 
+  /** What one fault has broken for good must not count against the next. */
   async function play(fault: Fault, t: TestContext, duration = fault.lasts[0]) {
+    scene ??= await open();
     const outcome = await playEpisode({ fault, host: 0, duration }, millis(0), scene, signal);
     if (outcome.episode) t.diagnostic(formatEpisode(outcome.episode));
+    if (outcome.damage.length > 0) await close();
     return outcome;
   }
 
