@@ -24,7 +24,10 @@ export interface Memory {
   touch(): void;
   /** At once: another host has what is remembered. Resolves when it is done, or has failed and been told. */
   forget(): Promise<void>;
-  /** Writes what `current` says after every touch, but not more often than every 30 s; null is to be forgotten. */
+  /**
+   * Writes what `current` says at the first touch, so that a host that is switched off the next moment has its subnet,
+   * and then after every touch, but not more often than every 30 s; null is to be forgotten.
+   */
   run(current: () => Omit<Remembered, "prefix" | "writtenAt"> | null, signal: AbortSignal): Promise<void>;
 }
 
@@ -66,12 +69,17 @@ export function createMemory(prefix: string, deps: MemoryDeps): Memory {
     forget: () => write(""),
     recall: () => read({ state, log }, name, prefix),
     async run(current, signal) {
+      const writeCurrent = () => {
+        bell.silence();
+        const now = current();
+        return write(now === null ? "" : encodeRemembered({ prefix, writtenAt: clock.now(), ...now }));
+      };
+      await bell.wait(signal);
+      await writeCurrent();
       for (;;) {
         await bell.wait(signal);
         await clock.sleep(SETTLE, signal);
-        bell.silence();
-        const now = current();
-        await write(now === null ? "" : encodeRemembered({ prefix, writtenAt: clock.now(), ...now }));
+        await writeCurrent();
         await clock.sleep(PAUSE, signal);
       }
     },
