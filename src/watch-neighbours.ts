@@ -36,14 +36,19 @@ export function createNeighbourWatch({ kernel, clock, log }: WatchNeighboursDeps
     { clock, log },
   );
   let plan: Plan | null = null;
+  /** The permanent ones of the plan; counted when they are asked for, and once for each plan. */
+  let permanent: number | null = null;
   let trouble: string | null = null;
   const look = async (signal: AbortSignal) => {
-    trouble = fullness(await kernel.neighbourTable(signal), plan);
+    const table = await kernel.neighbourTable(signal);
+    permanent ??= plan?.want.filter(isIpv4Neighbour).length ?? 0;
+    trouble = fullness(table, permanent);
     if (trouble === null) complaint.settle();
     else complaint.raise(trouble, { hint: HINT });
   };
   return {
     follow(next) {
+      if (next !== plan) permanent = null;
       plan = next;
     },
     trouble: () => trouble,
@@ -66,10 +71,9 @@ function isIpv4Neighbour(object: NetObject): boolean {
   return object.kind === "neighbour" && objectFamily(object) === "ipv4";
 }
 
-function fullness(table: NeighbourTable | null, plan: Plan | null): string | null {
+/** Kernel: since 5.0 permanent entries, as ours are, are among the entries and do not count against the limit. */
+function fullness(table: NeighbourTable | null, permanent: number): string | null {
   if (table === null) return null;
-  // Kernel: since 5.0 permanent entries, as ours are, are among the entries and do not count against the limit.
-  const permanent = plan?.want.filter(isIpv4Neighbour).length ?? 0;
   const counted = table.entries - permanent;
   return counted < table.limit * TOO_MUCH ? null : `it has ${counted} of at most ${table.limit} entries`;
 }
