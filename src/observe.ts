@@ -146,7 +146,7 @@ function sourcesOf(parts: ObservedParts, learned: Learned, options: Options, mea
       const held = { lease, isHeld, remaining, trouble: holder.trouble(), account: holder.account() };
       return leaseSection(held, clock.now());
     },
-    subnets: () => subnetsSection(config.overlay().network.ipv4, keeper.table()),
+    subnets: () => subnetsSection(config.overlay().network, keeper.table()),
     reconcile: () => reconcileSection(reconciler.status(), reconciler.account()),
     firewall: () => ({
       mode: config.overlay().network.nftables ? "nftables" : "iptables",

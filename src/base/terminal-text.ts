@@ -40,6 +40,11 @@ function isNumber(cell: string): boolean {
   return /^[\d.]+$/.test(cell) && !/\..*\./.test(cell);
 }
 
+/** A whole number: "4,294,967,296". */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
 /** C0, DEL, C1 and the two Unicode line ends, the way JSON would write them: for what comes from outside. */
 export function escapeControls(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {

@@ -4,10 +4,10 @@
 import { createBackend } from "../backends/registry.ts";
 import { type EpochMillis, seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
-import { type Ip, ipv4Number, isUnicastIpv4, type Prefix, prefix4Address } from "../base/ip.ts";
+import { type Ip, ipv4Number, isUnicastIpv4, prefix4Address } from "../base/ip.ts";
 import { isUnicastIpv6 } from "../base/ipv6.ts";
 import type { Json } from "../base/json.ts";
-import { countFree } from "../subnet/acquire.ts";
+import { formatCount } from "../base/terminal-text.ts";
 import {
   describeSubnet,
   hasIpv4,
@@ -19,7 +19,7 @@ import {
   type SubnetKey,
 } from "../subnet/lease.ts";
 import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
-import { type SubnetSpace, spacesOf } from "../subnet/subnet-space.ts";
+import { countRoom, type Room } from "../subnet/room.ts";
 import type { ValidConfig } from "./check-config.ts";
 import { misfit, misfit6, spoiltParts } from "./fit.ts";
 
@@ -38,7 +38,7 @@ export interface LeaseReport {
   readonly leased: number;
   readonly reserved: number;
   /** Null without a valid network config. */
-  readonly room: { readonly free: number; readonly total: number } | null;
+  readonly room: Room | null;
 }
 
 export function reportLeases(
@@ -69,36 +69,11 @@ function startOf({ subnet }: Lease): number {
   return ipv4Number(prefix4Address(subnet.v4));
 }
 
-/** A host of a dual-stack network needs a subnet of each family. */
-function roomIn({ network }: ValidConfig, list: LeaseList): { readonly free: number; readonly total: number } {
-  const { v4, v6 } = spacesOf(network);
-  const taken = [...list.leases.map(({ subnet }) => subnet), ...list.bad.flatMap(({ key }) => spoiltParts(key))];
-  const rooms = [
-    ...(v4
-      ? [
-          roomOf(
-            v4,
-            taken.map((subnet) => subnet.v4),
-          ),
-        ]
-      : []),
-    ...(v6
-      ? [
-          roomOf(
-            v6,
-            taken.flatMap((subnet) => subnet.v6 ?? []),
-          ),
-        ]
-      : []),
-  ];
-  return {
-    free: Math.min(...rooms.map(({ free }) => free)),
-    total: Math.min(...rooms.map(({ total }) => total)),
-  };
-}
-
-function roomOf<P extends Prefix>(space: SubnetSpace<P>, taken: readonly P[]) {
-  return { free: countFree(space, taken), total: space.count };
+function roomIn({ network }: ValidConfig, list: LeaseList): Room {
+  return countRoom(network, [
+    ...list.leases.map(({ subnet }) => subnet),
+    ...list.bad.flatMap(({ key }) => spoiltParts(key)),
+  ]);
 }
 
 const LACKS = "until flanneld is restarted there it has no";
@@ -191,7 +166,7 @@ function timeLeft(term: LeaseTerm, now: EpochMillis): string {
 export function formatSummary({ leased, reserved, bad, room }: LeaseReport): string {
   const parts = [`${leased} ${leased === 1 ? "lease" : "leases"}`, `${reserved} reserved`];
   if (bad.length > 0) parts.push(`${bad.length} bad`);
-  if (room) parts.push(`${room.free} free of ${room.total}`);
+  if (room) parts.push(`${formatCount(room.free)} free of ${formatCount(room.total)}`);
   return parts.join(", ");
 }
 

@@ -3,7 +3,7 @@
 
 import { seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
-import { escapeControls, type Style } from "../base/terminal-text.ts";
+import { escapeControls, formatCount, type Style } from "../base/terminal-text.ts";
 import type {
   BackendStatus,
   CheckStatus,
@@ -39,7 +39,7 @@ function headline({ state, process }: DaemonStatus, style: Style): string {
 
 function facts(status: DaemonStatus): readonly Pair[] {
   const { network, subnets, backend, underlay, lease, store, at } = status;
-  const room = subnets ? `, ${subnets.free} of ${subnets.total} subnets free` : "";
+  const room = subnets ? `, ${formatCount(subnets.free)} of ${formatCount(subnets.total)} subnets free` : "";
   const range = network && join(network.ipv4, network.ipv6);
   return [
     ["network", network ? `${range} at ${network.configKey}${room}` : "not known yet"],

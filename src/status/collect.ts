@@ -47,7 +47,7 @@ export interface StatusSources {
   readonly underlay: () => UnderlayStatus;
   readonly backend: () => BackendStatus;
   readonly lease: () => LeaseStatus;
-  readonly subnets: () => SubnetCounts | null;
+  readonly subnets: () => SubnetCounts;
   readonly peers: () => readonly PeerStatus[];
   readonly leftOut: () => readonly LeftOutStatus[];
   readonly reconcile: () => ReconcileSnapshot;

@@ -7,14 +7,13 @@ import type { ReconcileAccount } from "../net/account.ts";
 import { describeObject, type NetKind } from "../net/objects.ts";
 import type { ReconcileStatus } from "../net/progress.ts";
 import type { Underlay } from "../net/underlay.ts";
-import { countFree } from "../subnet/acquire.ts";
 import type { FollowCounts } from "../subnet/follow-leases.ts";
 import { hasIpv4, type Lease, type Subnet } from "../subnet/lease.ts";
 import type { LeaseAccount } from "../subnet/lease-account.ts";
 import type { StoreCalls, StoreHealth } from "../subnet/lease-store.ts";
 import type { LeaseTable } from "../subnet/lease-table.ts";
-import type { Ipv4Network } from "../subnet/network-config.ts";
-import { ipv4Space } from "../subnet/subnet-space.ts";
+import type { NetworkConfig } from "../subnet/network-config.ts";
+import { countRoom } from "../subnet/room.ts";
 import type {
   DatapathSnapshot,
   KindCounts,
@@ -102,15 +101,12 @@ export function leaseSection({ lease, isHeld, remaining, trouble, account }: Hel
 
 /** Records that daemons leave out because they are no leases take no subnet. */
 export function subnetsSection(
-  network: Ipv4Network | null,
+  network: Pick<NetworkConfig, "ipv4" | "ipv6">,
   { leases }: Pick<LeaseTable, "leases">,
-): SubnetCounts | null {
-  if (network === null) return null;
-  const space = ipv4Space(network);
-  const total = space.count;
-  const free = countFree(
-    space,
-    [...leases.values()].flatMap(({ subnet }) => subnet4OrNull(subnet) ?? []),
+): SubnetCounts {
+  const { total, free } = countRoom(
+    network,
+    [...leases.values()].map(({ subnet }) => subnet),
   );
   return { total, allocated: total - free, free };
 }

@@ -28,7 +28,6 @@ export interface DaemonStatus {
   readonly underlay: UnderlayStatus | null;
   readonly backend: BackendStatus | null;
   readonly lease: LeaseStatus | null;
-  /** Null also in a network without IPv4. */
   readonly subnets: SubnetCounts | null;
   /** By subnet. Empty until the lease is held. */
   readonly peers: readonly PeerStatus[];
@@ -177,7 +176,10 @@ export interface WatchCounts {
   readonly resyncs: { readonly history: number; readonly census: number };
 }
 
-/** Of IPv4, as the leases say. */
+/**
+ * As the leases say. In a dual-stack network a subnet of each family is one, and the family with fewer of them decides. At
+ * most 2^32 in all: of a larger IPv6 network daemons use no more.
+ */
 export interface SubnetCounts {
   readonly total: number;
   readonly allocated: number;

@@ -38,6 +38,11 @@ describe("status", () => {
     );
   });
 
+  it("counts the subnets of a network that has very many", async () => {
+    daemon.snapshot = snapshotOf({ subnets: { total: 2 ** 32, allocated: 3, free: 2 ** 32 - 3 } });
+    assert.match((await desk.run("status")).out, /, 4,294,967,293 of 4,294,967,296 subnets free$/m);
+  });
+
   it("names the MTU and the traffic of the device of each family", async () => {
     const { backend } = snapshotOf();
     assert.ok(backend);

@@ -5,6 +5,15 @@ import type { DatapathCounters } from "../../../src/base/datapath.ts";
 import { datapathSection, leaseSection, storeSection, subnetsSection } from "../../../src/status/sections.ts";
 import type { LeaseList } from "../../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable } from "../../../src/subnet/lease-table.ts";
+import {
+  DUAL_NETWORK,
+  type DualSketch,
+  dualLease,
+  hostNumber,
+  IPV6_NETWORK,
+  ipv4Only,
+  ipv6Only,
+} from "../../support/dual-stack.ts";
 import { leaseOf, networkOf } from "../../support/leases.ts";
 import { NO_CALLS } from "../../support/snapshots.ts";
 
@@ -62,12 +71,31 @@ describe("the section of the lease", () => {
 
 describe("the section of the subnets", () => {
   it("counts those that are taken, whoever has them", () => {
-    const network = networkOf({ Network: "10.5.0.0/16", SubnetMin: "10.5.1.0", SubnetMax: "10.5.10.0" }).ipv4;
-    assert.ok(network);
+    const network = networkOf({ Network: "10.5.0.0/16", SubnetMin: "10.5.1.0", SubnetMax: "10.5.10.0" });
     const leases = [leaseOf({ subnet: "10.5.2.0/24", publicIp: "192.168.64.2" })];
     const list: LeaseList = { revision: "1" as never, leases, bad: [{ key: "x", reason: "it is no lease" }] };
     const table = foldTable(EMPTY_TABLE, { kind: "reset", list });
     assert.deepEqual(subnetsSection(network, table), { total: 10, allocated: 1, free: 9 });
+  });
+
+  const tableOf = (...hosts: readonly DualSketch[]) => {
+    const list: LeaseList = { revision: "1" as never, leases: hosts.map(dualLease), bad: [] };
+    return foldTable(EMPTY_TABLE, { kind: "reset", list });
+  };
+
+  it("counts those of IPv6 in a network without IPv4, as many as daemons choose from", () => {
+    const table = tableOf(ipv6Only(hostNumber(1)), ipv6Only(hostNumber(2)));
+    assert.deepEqual(subnetsSection(IPV6_NETWORK, table), { total: 65535, allocated: 2, free: 65533 });
+    const wide = networkOf({ EnableIPv4: false, EnableIPv6: true, IPv6Network: "fd00::/16" });
+    const first = tableOf(ipv6Only(hostNumber(1, { v6: "fd00:0:0:7::/64" })));
+    assert.deepEqual(subnetsSection(wide, first), { total: 2 ** 32, allocated: 1, free: 2 ** 32 - 1 });
+  });
+
+  it("counts the two of a dual-stack host as one, and by the family that has fewer", () => {
+    const table = tableOf(hostNumber(1), ipv4Only(hostNumber(2)));
+    assert.deepEqual(subnetsSection(DUAL_NETWORK, table), { total: 255, allocated: 2, free: 253 });
+    const { ipv6 } = networkOf({ Network: "10.5.0.0/16", EnableIPv6: true, IPv6Network: "fd00:5::/60" });
+    assert.deepEqual(subnetsSection({ ...DUAL_NETWORK, ipv6 }, table), { total: 15, allocated: 1, free: 14 });
   });
 });
 
