@@ -9,12 +9,12 @@ import { hold } from "./hold.ts";
 import { keepControl } from "./keep-control.ts";
 import { acquire, learn } from "./learn.ts";
 import type { Means } from "./means.ts";
-import { answerMetrics } from "./metrics/answer.ts";
-import { shareMetrics } from "./metrics/share.ts";
+import { createMetrics } from "./metrics/answer.ts";
 import { sourcesOfStart } from "./observe.ts";
 import type { Ports } from "./ports.ts";
 import { type Collector, createCollector } from "./status/collect.ts";
 import { describeOptions } from "./status/describe-options.ts";
+import { createReport } from "./status/report.ts";
 import { storeSection } from "./status/sections.ts";
 import { LOG_LEVELS } from "./status/snapshot.ts";
 import { createStatusBoard, type StatusBoard } from "./status-board.ts";
@@ -25,8 +25,8 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   const board = createStatusBoard(ports.notify);
   const { readiness } = board;
   const status = createCollector({ ...ports, ...options.etcd, readiness, options: describeOptions(options) });
-  const metrics = shareMetrics((request) => answerMetrics(status.status, request), ports.clock);
-  const report = { status: status.status, events: ports.events };
+  const metrics = createMetrics(status.status, ports.clock);
+  const report = createReport({ status: status.status, events: ports.events }, ports.clock);
   const health = options.healthz && (await ports.openHealth(options.healthz, { readiness, metrics, report }));
   await using _health = health;
   if (!(await ports.hasCapability("CAP_NET_ADMIN"))) {

@@ -7,8 +7,8 @@ import type { ServerResponse } from "node:http";
 import { limitAnswer } from "./base/answer-limit.ts";
 import { messageOf } from "./base/errors.ts";
 import { closeHttp, type HttpAddress, type ListenRemedies, listenHttp } from "./base/http-listener.ts";
-import type { MetricsSource } from "./metrics/share.ts";
-import { answerReport, isReportPath, type ReportSources } from "./status/report.ts";
+import type { MetricsSource } from "./metrics/answer.ts";
+import { isReportPath, type ReportSource } from "./status/report.ts";
 import type { CheckStatus, Readiness } from "./status/snapshot.ts";
 
 export interface HealthServer extends AsyncDisposable {
@@ -19,7 +19,7 @@ export interface HealthServer extends AsyncDisposable {
 export interface HealthDeps {
   readonly readiness: () => Readiness;
   readonly metrics: MetricsSource;
-  readonly report: ReportSources;
+  readonly report: ReportSource;
 }
 
 interface Answer {
@@ -60,8 +60,7 @@ async function answer(url: string, { readiness, metrics, report }: HealthDeps): 
   const [path = "", query = ""] = url.split("?", 2);
   if (path === "/metrics") return await answerMetrics(new URLSearchParams(query), metrics);
   if (!isReportPath(path)) return answerTo(url, readiness);
-  const { status, body } = await answerReport(url, report);
-  return { status, body: `${JSON.stringify(body)}\n`, type: "application/json; charset=utf-8" };
+  return { ...(await report(url)), type: "application/json; charset=utf-8" };
 }
 
 async function answerMetrics(query: URLSearchParams, metrics: MetricsSource): Promise<Answer> {

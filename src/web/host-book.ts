@@ -38,7 +38,6 @@ interface Entry extends HostAnswer {
   readonly due: number;
   /** Between the last two questions. */
   readonly wait: number;
-  readonly askedAt: number;
 }
 
 const UNKNOWN: Entry = {
@@ -49,7 +48,6 @@ const UNKNOWN: Entry = {
   events: [],
   due: 0,
   wait: 0,
-  askedAt: 0,
 };
 
 /** Between two questions to a host that answers: more hosts, less often. */
@@ -104,7 +102,7 @@ async function askOne(
       status,
       heard: clock.now(),
       trouble: null,
-      rates: nextRates(isRestarted ? { ...before, status: null } : before, status, now),
+      rates: nextRates(isRestarted ? { ...before, status: null } : before, status),
       events: await nextEvents(ip, { ...before, isRestarted }, status, deps, signal),
       ...nextQuestion(interval, now, random),
     };
@@ -116,16 +114,20 @@ async function askOne(
 }
 
 /** With jitter, so that hosts are not asked in step. */
-function nextQuestion(wait: number, now: Millis, random: Random): Pick<Entry, "due" | "wait" | "askedAt"> {
+function nextQuestion(wait: number, now: Millis, random: Random): Pick<Entry, "due" | "wait"> {
   const spread = Math.floor(wait / 5);
-  return { due: now + wait - random.integer(0, spread), wait, askedAt: now };
+  return { due: now + wait - random.integer(0, spread), wait };
 }
 
-/** A counter that went back is another device's. */
-function nextRates(before: Entry, { device }: PublicStatus, now: Millis): readonly Rate[] {
+/**
+ * By the moments at which the host has counted: its answer may be one that it gave somebody else before. A counter that
+ * went back is another device's.
+ */
+function nextRates(before: Entry, { device, at }: PublicStatus): readonly Rate[] {
   const last = before.status?.device;
   if (!device || !last || before.trouble !== null || device.name !== last.name) return [];
-  const passed = (now - before.askedAt) / 1000;
+  if (at === before.status?.at) return before.rates;
+  const passed = (Date.parse(at) - Date.parse(before.status?.at ?? "")) / 1000;
   const receiving = (device.traffic.receivedBytes - last.traffic.receivedBytes) / passed;
   const sending = (device.traffic.sentBytes - last.traffic.sentBytes) / passed;
   if (!(passed > 0) || receiving < 0 || sending < 0) return [];

@@ -3,10 +3,12 @@ import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
 import { isError } from "../../src/base/errors.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
 import { parseIpv6 } from "../../src/base/ipv6.ts";
 import { answerTo, openHealth } from "../../src/health.ts";
+import { createReport } from "../../src/status/report.ts";
 import type { Readiness } from "../../src/status/snapshot.ts";
 import { snapshotOf } from "../support/snapshots.ts";
 
@@ -26,7 +28,10 @@ const UNREADY: Readiness = {
 };
 
 const NO_METRICS = async () => "";
-const REPORT = { status: async () => snapshotOf({ options: { secret: "x" } }), events: { after: () => [] } };
+const REPORT = createReport(
+  { status: async () => snapshotOf({ options: { secret: "x" } }), events: { after: () => [] } },
+  systemClock,
+);
 
 async function ask(port: number, path: string, agent = new Agent()): Promise<{ status: number; body: string }> {
   const [response] = (await once(get({ host: "127.0.0.1", port, path, agent }), "response")) as [IncomingMessage];

@@ -46,11 +46,13 @@ function tellingEvents(recorded: number, started = PROCESS.started): Host {
   return { status, events };
 }
 
-function carrying(receivedBytes: number, name = "flannel.1"): Host {
+/** `second`: when it has counted. */
+function carrying(receivedBytes: number, second: number, name = "flannel.1"): Host {
   const device = snapshotOf().device;
   assert.ok(device);
   const traffic = { ...device.traffic, receivedBytes };
-  return { ...tellingEvents(0), status: { ...statusOf(SUBNET), device: { ...device, name, traffic } } };
+  const at = new Date(Date.UTC(2026, 2, 1, 13, 0, second)).toISOString();
+  return { ...tellingEvents(0), status: { ...statusOf(SUBNET), at, device: { ...device, name, traffic } } };
 }
 
 describe("a host book", () => {
@@ -136,11 +138,26 @@ describe("a host book", () => {
         .get(IP)
         ?.rates.map((rate) => rate.receiving);
     };
-    assert.deepEqual(await receiving(carrying(1000)), []);
-    assert.deepEqual(await receiving(carrying(5000)), [2000]);
-    assert.deepEqual(await receiving(carrying(5000)), [2000, 0]);
-    assert.deepEqual(await receiving(carrying(100)), []);
-    assert.deepEqual(await receiving(carrying(300, "flannel.2")), []);
+    assert.deepEqual(await receiving(carrying(1000, 0)), []);
+    assert.deepEqual(await receiving(carrying(5000, 2)), [2000]);
+    assert.deepEqual(await receiving(carrying(5000, 4)), [2000, 0]);
+    assert.deepEqual(await receiving(carrying(100, 6)), []);
+    assert.deepEqual(await receiving(carrying(300, 8, "flannel.2")), []);
+  });
+
+  it("reckons with the moments at which the host has counted, and not with an answer that it had before", async () => {
+    const { book, clock, hosts } = openBook();
+    const answers = [carrying(0, 0), carrying(1000, 1), carrying(1000, 1), carrying(5000, 5)];
+    for (const host of answers) {
+      hosts.set(IP, host);
+      await book.ask([IP], signal);
+      await clock.advance(2000);
+    }
+    const rates = book.answers().get(IP)?.rates ?? [];
+    assert.deepEqual(
+      rates.map(({ receiving }) => receiving),
+      [1000, 1000],
+    );
   });
 
   it("forgets hosts that have no lease any more", async () => {
