@@ -2,6 +2,7 @@
 // request, and a crowd costs no more than a few connections.
 
 import { createServer, type ServerResponse } from "node:http";
+import { limitAnswer } from "../base/answer-limit.ts";
 import { closeHttp, type HttpAddress, type ListenRemedies, listenHttp } from "../base/http-listener.ts";
 import { answerWeb, SECURITY_HEADERS, type WebAnswer, type WebDesk } from "./answer.ts";
 import type { Streams } from "./streams.ts";
@@ -30,12 +31,13 @@ const REMEDIES: ListenRemedies = {
 export async function openWeb(address: HttpAddress, desk: WebServerDesk, streams: Streams): Promise<WebServer> {
   const limits = { requestTimeout: REQUEST_LIMIT_MILLIS, headersTimeout: REQUEST_LIMIT_MILLIS };
   const server = createServer(limits, (request, response) => {
+    const limit = limitAnswer(response);
     response.on("error", () => {});
     const asked = { method: request.method ?? "", url: request.url ?? "", host: request.headers.host ?? null };
     answerWeb(asked, desk).then(
       (answer) => {
         if (answer.kind === "stream") desk.onOpen();
-        send(answer, response, streams);
+        send(answer, response, limit, streams);
       },
       () => response.destroy(),
     );
@@ -45,7 +47,8 @@ export async function openWeb(address: HttpAddress, desk: WebServerDesk, streams
   return { port, [Symbol.asyncDispose]: () => closeHttp(server) };
 }
 
-function send(answer: WebAnswer, response: ServerResponse, streams: Streams): void {
+/** `limit` is lifted from what has no end: the streams see to it themselves that it is taken. */
+function send(answer: WebAnswer, response: ServerResponse, limit: Disposable, streams: Streams): void {
   if (answer.kind === "text") {
     const { status, type, body } = answer;
     const length = Buffer.byteLength(body);
@@ -56,6 +59,7 @@ function send(answer: WebAnswer, response: ServerResponse, streams: Streams): vo
     response.writeHead(503, SECURITY_HEADERS).end(`${MOST_STREAMS} others look already\n`);
     return;
   }
+  limit[Symbol.dispose]();
   response.writeHead(200, { ...SECURITY_HEADERS, "content-type": "text/event-stream" });
   response.flushHeaders();
   streams.add(response);

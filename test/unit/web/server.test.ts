@@ -176,6 +176,33 @@ describe("the page's server", () => {
     for (const response of responses) response.on("error", () => {}).destroy();
   });
 
+  it("lets those go who do not take their answer, and no stream", { timeout: 20_000 }, async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    let arrive = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const overlay = () => {
+      arrive();
+      return new Promise<never>(() => {});
+    };
+    const streams = createStreams();
+    const server = await open(deskOf({ overlay }), streams);
+    // Also when it fails, which is to wait in vain.
+    context.after(() => server[Symbol.asyncDispose]());
+    const stream = await ask(server.port, "/api/stream");
+    const slow = request({ host: "127.0.0.1", port: server.port, path: "/api/overlay", headers: { host: OWN } });
+    const gone = once(slow, "error");
+    slow.end();
+    await arrived;
+    context.mock.timers.tick(10_000);
+    await gone;
+    streams.send("1");
+    const [chunk] = await once(stream, "data");
+    assert.match(String(chunk), /data: 1/);
+    stream.on("error", () => {}).destroy();
+  });
+
   it("says that the port is taken, and what to do", async () => {
     await using server = await open();
     const address = parseListenAddress(`127.0.0.1:${server.port}`);
@@ -201,6 +228,7 @@ describe("streams", () => {
       on: (event, listener) => {
         if (event === "drain") drain = listener;
       },
+      destroy: () => {},
     };
     streams.send("1");
     streams.add(sink);
@@ -215,6 +243,33 @@ describe("streams", () => {
     );
     drain();
     assert.equal(written.length, 2);
+  });
+
+  it("let a page go that takes nothing for a minute, and none that takes its time", () => {
+    const streams = createStreams();
+    const drains: (() => void)[] = [];
+    const ended: string[] = [];
+    const add = (name: string) => {
+      const closing: (() => void)[] = [];
+      streams.add({
+        write: () => false,
+        on: (event, listener) => (event === "drain" ? drains : closing).push(listener),
+        destroy: () => {
+          ended.push(name);
+          for (const close of closing) close();
+        },
+      });
+    };
+    streams.send("1");
+    add("slow");
+    add("stuck");
+    for (let beats = 0; beats < 5; beats += 1) streams.beat();
+    streams.send("2");
+    drains[0]?.();
+    streams.beat();
+    assert.deepEqual([ended, streams.count()], [["stuck"], 1]);
+    for (let beats = 0; beats < 5; beats += 1) streams.beat();
+    assert.deepEqual([ended, streams.count()], [["stuck", "slow"], 0]);
   });
 });
 
