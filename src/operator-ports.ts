@@ -5,8 +5,9 @@ import { addAbortListener } from "node:events";
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "./base/clock.ts";
-import { FlannelError } from "./base/errors.ts";
+import { seconds } from "./base/brand.ts";
+import { startTimer, systemClock } from "./base/clock.ts";
+import { FlannelError, isError } from "./base/errors.ts";
 import { describeFileError } from "./base/file-error.ts";
 import { SILENT } from "./base/log.ts";
 import { createStyle } from "./base/terminal-text.ts";
@@ -50,8 +51,8 @@ export function openOperatorPorts(installDirectory: string): OperatorPorts {
     runProgram: async (...call) => (await import("./firewall/tool.ts")).runTool(...call),
     writeNew,
     hostName: hostname(),
-    out: createScreen(process.stdout),
-    err: createScreen(process.stderr),
+    out: createScreen(process.stdout, installDirectory),
+    err: createScreen(process.stderr, installDirectory),
   };
 }
 
@@ -102,10 +103,13 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
+/** For whoever has piped to a program that ends, this is at once. */
+const LOOK_INTERVAL = seconds(1);
+
 /** What writing to standard output has failed with; of standard error nobody is left to be told. */
 let failure: NodeJS.ErrnoException | null = null;
 
-function createScreen(stream: NodeJS.WriteStream): Screen {
+function createScreen(stream: NodeJS.WriteStream & { readonly fd: number }, installDirectory: string): Screen {
   const closed = new AbortController();
   stream.on("error", (error) => {
     if (stream === process.stdout) failure ??= error;
@@ -113,10 +117,32 @@ function createScreen(stream: NodeJS.WriteStream): Screen {
   });
   return {
     closed: closed.signal,
+    watch: () =>
+      watchReader(stream, closed, installDirectory).catch((error: unknown) => {
+        // Without the addon the next write tells.
+        if (!isError(error, "native.unavailable")) throw error;
+        return { [Symbol.dispose]: () => {} };
+      }),
     write: (text) => void stream.write(text),
     style: createStyle(stream, process.env),
     isTerminal: stream.isTTY === true,
   };
+}
+
+async function watchReader(
+  { fd }: NodeJS.WriteStream & { readonly fd: number },
+  closed: AbortController,
+  installDirectory: string,
+): Promise<Disposable> {
+  const { loadNative } = await import("./native/native.ts");
+  const { isHungUp } = loadNative(join(installDirectory, "flannel.node"));
+  let timer: Disposable | null = null;
+  const look = () => {
+    if (isHungUp(fd)) closed.abort(new Error("nobody reads any longer"));
+    else timer = startTimer(LOOK_INTERVAL, look);
+  };
+  look();
+  return { [Symbol.dispose]: () => timer?.[Symbol.dispose]() };
 }
 
 /**

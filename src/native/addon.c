@@ -57,6 +57,7 @@ static napi_value export_functions(napi_env env, napi_value exports) {
       {"monitorOpen", monitor_open},
       {"monitorClose", monitor_close},
       {"sdNotify", sd_notify_send},
+      {"isHungUp", is_hung_up},
       {"lockTake", lock_take},
       {"lockRelease", lock_release},
       {"lockHolder", lock_holder},

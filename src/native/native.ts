@@ -52,6 +52,8 @@ export interface NativeAddon {
   lockHolder(name: string): LockHolder;
   /** sd_notify(3): `path` as in NOTIFY_SOCKET, "@name" for an abstract address. */
   sdNotify(path: string, message: string): void;
+  /** Of an open descriptor: what is written to it has no reader any longer. False for a file. */
+  isHungUp(descriptor: number): boolean;
 }
 
 interface Handle {
@@ -65,6 +67,7 @@ interface Exports extends DatapathExports {
   monitorOpen(protocol: number, groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
   monitorClose(handle: object): void;
   sdNotify(path: string, message: string): void;
+  isHungUp(descriptor: number): boolean;
   lockTake(name: string): object | null;
   lockRelease(handle: object): void;
   lockHolder(name: string): readonly [number, number];
@@ -84,6 +87,7 @@ export function loadNative(path: string): NativeAddon {
   const addon = load(path);
   return {
     sdNotify: addon.sdNotify,
+    isHungUp: addon.isHungUp,
     createTun: addon.tunCreate,
     takeLock(name) {
       const handle = addon.lockTake(name);

@@ -21,6 +21,7 @@ export async function showEvents(call: DaemonCall, ports: OperatorPorts, signal:
   }
   using whole = childSignal(signal);
   using _ = addAbortListener(out.closed, () => whole.abort());
+  using _reader = await out.watch();
   try {
     for await (const line of followDaemon(socket, "/events?follow", call, ports, whole.signal)) {
       show(JSON.parse(line) as StatusEvent);

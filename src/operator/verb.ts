@@ -16,8 +16,10 @@ import type { OperatorStore } from "../subnet/operator-store.ts";
 export interface Screen {
   /** Returns before the text is out; whoever ends the process waits for that. */
   write(text: string): void;
-  /** Aborts when nothing more can be written: nobody reads any longer, or there is no room. */
+  /** Aborts when a write has failed: nobody reads any longer, or there is no room. */
   readonly closed: AbortSignal;
+  /** Until disposed of looks every second whether somebody still reads; if not, `closed` aborts without a write. */
+  watch(): Promise<Disposable>;
   readonly style: Style;
   readonly isTerminal: boolean;
 }

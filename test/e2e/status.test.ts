@@ -155,6 +155,13 @@ describe("a daemon of vxlan", () => {
     }
   });
 
+  it("ends with whoever follows no longer, although nothing happens", async () => {
+    const events = (await first.ask("events")).stdout.split("\n").length - 1;
+    const line = `timeout 60 ${PROGRAM} events --follow --socket=${first.socket} | head -${events}`;
+    const shown = await cluster.on(0, "bash", "-c", `set -o pipefail; ${line}`);
+    assert.equal(shown.split("\n").length - 1, events);
+  });
+
   it("logs more from now on when it is told to, and less again", async () => {
     assert.equal((await first.ask("log-level", "debug")).stdout, "debug (was info)\n");
     const { peers } = await first.snapshot();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -234,6 +234,26 @@ describe("the native addon", { skip: whyNotHere() }, () => {
       assert.equal(errno("relative"), "EINVAL");
       assert.equal(errno(`/${"x".repeat(200)}`), "EINVAL");
     });
+  });
+
+  it("tells whether somebody still reads from a pipe, and that a file needs nobody", () => {
+    const { isHungUp } = openNative();
+    const directory = mkdtempSync(join(tmpdir(), "flannel-pipe-"));
+    try {
+      const path = join(directory, "pipe");
+      execFileSync("mkfifo", [path]);
+      const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const writer = openSync(path, constants.O_WRONLY);
+      assert.equal(isHungUp(writer), false);
+      closeSync(reader);
+      assert.equal(isHungUp(writer), true);
+      closeSync(writer);
+      const file = openSync(join(directory, "file"), "w");
+      assert.equal(isHungUp(file), false);
+      closeSync(file);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it("does not grow over 20,000 requests", () => {

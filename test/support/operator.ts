@@ -100,6 +100,7 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     style: createStyle({ isTTY: desk.isTerminal }, {}),
     isTerminal: desk.isTerminal,
     closed: new AbortController().signal,
+    watch: async () => ({ [Symbol.dispose]: () => {} }),
   });
   const ports: OperatorPorts = {
     clock: desk.clock,

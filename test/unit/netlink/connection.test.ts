@@ -59,6 +59,7 @@ function connectionTo(...script: Script[]): { readonly connection: Connection; r
     takeLock: () => assert.fail(),
     lockHolder: () => assert.fail(),
     sdNotify: () => {},
+    isHungUp: () => assert.fail(),
     createTun: unused,
     openDatapath: unused,
     openPacketSocket: unused,
