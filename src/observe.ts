@@ -176,7 +176,8 @@ function networkSection(prefix: string, configKey: string, { network, text }: Ov
 }
 
 function backendSection({ backend }: Overlay, underlay: Underlay, device: LinkName | null): BackendStatus {
-  return { type: backend.type, device, mtu: backend.mtu(underlay), devices: backend.devices(underlay, device) };
+  const devices = backend.devices(underlay, device).map(({ name, mtu }) => ({ name, mtu }));
+  return { type: backend.type, device, mtu: backend.mtu(underlay), devices };
 }
 
 /** What is known before the lease is: for whoever asks why there is none. */

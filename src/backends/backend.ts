@@ -18,12 +18,14 @@ export interface HostView {
   readonly mark: string;
 }
 
-export interface OwnDevice {
-  readonly link: Link;
+/** As the backend makes it. */
+export interface BackendDevice {
+  readonly name: LinkName;
   /** Of the packets within. */
   readonly families: readonly Family[];
-  /** What it should have. */
   readonly mtu: number;
+  /** False of a link that has the name and is something else: another network's, or another program's. */
+  readonly isIt: (link: Link) => boolean;
 }
 
 export interface NetworkView {
@@ -45,11 +47,6 @@ export interface NetworkView {
   readonly corruptsChecksums: boolean;
 }
 
-export interface DeviceMtu {
-  readonly name: LinkName;
-  readonly mtu: number;
-}
-
 export interface Backend {
   readonly type: string;
   /** Members of the Backend object that a running daemon can follow: no device is made anew for them. */
@@ -58,10 +55,8 @@ export interface Backend {
   mtu(underlay: Underlay): number;
   /** The device that the backend makes on this host; null when it makes none. */
   device(host: HostView): LinkName | null;
-  /** Those of this host's devices that are this network's, as they are. */
-  ownDevices(host: HostView): readonly OwnDevice[];
-  /** Ours with the MTU that each gets, `device` the one chosen at the start. Of both families where there are two. */
-  devices(underlay: Underlay, device: LinkName | null): readonly DeviceMtu[];
+  /** All that it makes, `device` first: the one chosen for this host. One for each family where there are two. */
+  devices(underlay: Underlay, device: LinkName | null): readonly BackendDevice[];
   /** Null when the kernel carries the packets by itself. */
   readonly userspace: Userspace | null;
   /** Why this host cannot carry the backend, as a sentence, or null. Looks only; nothing has been changed yet. */

@@ -24,7 +24,6 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     liveOptions: ["MTU"],
     mtu: (underlay) => overlayMtu(mtu, underlay, OVERHEAD),
     device: () => null,
-    ownDevices: () => [],
     devices: () => [],
     userspace: null,
     unsuitable: ({ underlay }) => behindNat(underlay),

@@ -19,7 +19,7 @@ import { addressesOf, type Underlay } from "../net/underlay.ts";
 import { hasIpv4, type Json, type Lease } from "../subnet/lease.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
-import type { Backend, HostView, NetworkView } from "./backend.ts";
+import type { Backend, BackendDevice, HostView, NetworkView } from "./backend.ts";
 import { claimEarlierRoutes, earlierRouteDevices } from "./earlier-routes.ts";
 import { isKernelAddress } from "./kernel-address.ts";
 import { overlayMtu, tooNarrowForIpv6 } from "./mtu.ts";
@@ -36,11 +36,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
     liveOptions: ["MTU"],
     mtu: (underlay) => mtuOn(underlay, options),
     device: chooseDevice,
-    ownDevices: ({ underlay, links, mark }) =>
-      links
-        .filter((link) => isOwn(link, mark))
-        .map((link) => ({ link, families: ["ipv4", "ipv6"] as const, mtu: mtuOn(underlay, options) })),
-    devices: (underlay, device) => (device === null ? [] : [{ name: device, mtu: mtuOn(underlay, options) }]),
+    devices: (underlay, device) => (device === null ? [] : [describeDevice(device, underlay, options)]),
     userspace: createUserspace(options),
     unsuitable: ({ underlay }) =>
       underlay.v6 === null ? null : tooNarrowForIpv6(mtuOn(underlay, options), carrierOf(underlay).overhead),
@@ -58,6 +54,16 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
     },
     checksumPath: () => null,
     plan: (view) => planUdp(view, options),
+  };
+}
+
+function describeDevice(name: LinkName, underlay: Underlay, options: UdpOptions): BackendDevice {
+  return {
+    name,
+    families: ["ipv4", "ipv6"],
+    mtu: mtuOn(underlay, options),
+    // What was chosen is free, or is marked as ours.
+    isIt: (link) => link.type === "tun" && link.name === name,
   };
 }
 

@@ -48,13 +48,13 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
     // A packet of either family must fit: pods have one MTU.
     mtu: (underlay) => Math.min(...sidesOf(underlay).map((side) => mtuOf(underlay, side))),
     device: ({ underlay }) => sidesOf(underlay)[0]?.dev ?? v4.dev,
-    ownDevices: ({ underlay, links }) =>
-      sidesOf(underlay).flatMap((side) =>
-        links
-          .filter((link) => isOwn(link, side, options))
-          .map((link) => ({ link, families: [side.family], mtu: mtuOf(underlay, side) })),
-      ),
-    devices: (underlay) => sidesOf(underlay).map((side) => ({ name: side.dev, mtu: mtuOf(underlay, side) })),
+    devices: (underlay) =>
+      sidesOf(underlay).map((side) => ({
+        name: side.dev,
+        families: [side.family],
+        mtu: mtuOf(underlay, side),
+        isIt: (link) => isOwn(link, side, options),
+      })),
     userspace: null,
     unsuitable: ({ underlay, links }) =>
       sidesOf(underlay)

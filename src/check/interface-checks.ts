@@ -1,6 +1,6 @@
 // The interface towards the other hosts: whether it is the right one, what it lets in, and how large packets may be.
 
-import type { OwnDevice } from "../backends/backend.ts";
+import type { BackendDevice, HostView } from "../backends/backend.ts";
 import {
   type Ip,
   NO_IPV4,
@@ -13,10 +13,10 @@ import {
 } from "../base/ip.ts";
 import { prefix6Contains, prefix6Overlaps } from "../base/ipv6.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
-import { type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
+import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { hostIp } from "../subnet/lease.ts";
-import type { Facts, PeerFacts } from "./facts.ts";
+import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
 /** By what flanneld would choose now, and by what its device goes by already. */
@@ -71,11 +71,25 @@ function vxlanDevice(facts: Facts): VxlanLink | null {
   return found?.type === "vxlan" ? found : null;
 }
 
+/** With the link as it is. */
+export interface OwnDevice extends BackendDevice {
+  readonly link: Link;
+}
+
 /** Those of other networks, and of backends that this one had before, are none of its business. */
 export function ownDevices({ underlay, backends, isBackendKnown, links, prefix }: Facts): readonly OwnDevice[] {
   if (!underlay.known || !isBackendKnown || !links.known) return [];
-  const view = { underlay: underlay.value, links: links.value, mark: markOf(prefix) };
-  return backends.flatMap(({ backend }) => backend.ownDevices(view));
+  return devicesOf({ underlay: underlay.value, links: links.value, mark: markOf(prefix) }, backends);
+}
+
+/** Those that are there. */
+export function devicesOf(host: HostView, backends: readonly WantedBackend[]): readonly OwnDevice[] {
+  return backends.flatMap(({ backend }) =>
+    backend.devices(host.underlay, backend.device(host)).flatMap((device) => {
+      const link = host.links.find(({ name }) => name === device.name);
+      return link && device.isIt(link) ? [{ ...device, link }] : [];
+    }),
+  );
 }
 
 /** Names that flanneld gives to its devices. */

@@ -148,10 +148,25 @@ describe("the vxlan plan with IPv6", () => {
 
   it("leaves 1430 of 1500 bytes for pods when a packet may travel by IPv6, and 1450 on the device that is IPv4's", () => {
     assert.equal(vxlan.mtu(DUAL_UNDERLAY), 1430);
-    assert.deepEqual(vxlan.devices(DUAL_UNDERLAY, null), [
-      { name: "flannel.1", mtu: 1450 },
-      { name: "flannel-v6.1", mtu: 1430 },
-    ]);
+    const devices = vxlan.devices(DUAL_UNDERLAY, null);
+    assert.deepEqual(
+      devices.map(({ name, families, mtu }) => [name, ...families, mtu]),
+      [
+        ["flannel.1", "ipv4", 1450],
+        ["flannel-v6.1", "ipv6", 1430],
+      ],
+    );
+    const named = (name: LinkName, vni: number) => ({ ...DEVICE6, name, vni });
+    assert.deepEqual(
+      [named("flannel.1" as LinkName, 1), named("flannel.1" as LinkName, 7), named(DEV6, 1)].map((link) =>
+        devices.map(({ isIt }) => isIt(link)),
+      ),
+      [
+        [true, false],
+        [false, false],
+        [false, true],
+      ],
+    );
     assert.equal(vxlan.mtu(IPV6_UNDERLAY), 1430);
     assert.equal(vxlan.mtu({ ...DUAL_UNDERLAY, v6: null }), 1450);
     const [first] = vxlan.plan(viewOf()).want;
