@@ -19,7 +19,11 @@ export function dataplaneFamilies(status: DaemonStatus): readonly Family[] {
       value(firewall?.repaired),
     ),
     counter("flannel_firewall_writes_total", "Changes of firewall rules, all of them.", value(firewall?.written)),
-    gauge("flannel_device_mtu_bytes", "MTU of the overlay.", value(backend?.mtu)),
+    gauge(
+      "flannel_device_mtu_bytes",
+      "MTU that the device gets; pods have the smallest.",
+      (backend?.devices ?? []).map(({ name, mtu }) => ({ labels: { device: name }, value: mtu })),
+    ),
     ...deviceFamilies(devices),
     ...(datapath ? datapathFamilies(datapath) : []),
     gauge(

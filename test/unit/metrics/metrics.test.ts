@@ -120,9 +120,14 @@ describe("metrics", () => {
 
   it("have a series for the device of each family", async () => {
     const second = { ...DEVICE, name: "flannel-v6.1", traffic: { ...DEVICE.traffic, receivedBytes: 77 } };
-    const text = await textOf({ devices: [DEVICE, second] });
-    const series = (name: string) => seriesIn(text, `flannel_device_receive_bytes_total{device="${name}"}`);
-    assert.deepEqual([series("flannel.1"), series("flannel-v6.1")], [1_500_000, 77]);
+    const { backend } = snapshotOf();
+    assert.ok(backend);
+    const mtus = [...backend.devices, { name: second.name, mtu: 1430 }];
+    const text = await textOf({ devices: [DEVICE, second], backend: { ...backend, mtu: 1430, devices: mtus } });
+    const series = (family: string) =>
+      ["flannel.1", "flannel-v6.1"].map((name) => seriesIn(text, `${family}{device="${name}"}`));
+    assert.deepEqual(series("flannel_device_receive_bytes_total"), [1_500_000, 77]);
+    assert.deepEqual(series("flannel_device_mtu_bytes"), [1450, 1430]);
   });
 
   it("leave out what a daemon does not know yet", async () => {
