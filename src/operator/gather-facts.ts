@@ -14,10 +14,11 @@ import {
   type WantedBackend,
 } from "../check/facts.ts";
 import { FORWARDING_SYSCTLS } from "../check/host-checks.ts";
-import { isFlannel } from "../check/interface-checks.ts";
+import { devicesOf, isFlannel } from "../check/interface-checks.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
 import { textOf, type VerbCall } from "../cli/verbs.ts";
 import type { UnderlayFacts } from "../net/kernel-net.ts";
+import { markOf } from "../net/objects.ts";
 import { chooseUnderlay, type Underlay, type UnderlayRequest } from "../net/underlay.ts";
 import { withoutOwnSubnet } from "../net/underlay-change.ts";
 import type { Ipv4Network, Ipv6Network, NetworkConfig } from "../subnet/network-config.ts";
@@ -51,16 +52,15 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   const asked = { ...underlayOptions, families: config.families };
   const underlay = seen.known ? findUnderlay(seen.value, own, asked) : seen;
   const interfaces = seen.known ? known(seen.value.facts.interfaces) : seen;
-  const knownLinks = links.known ? links.value : [];
-  const devices = [
-    ...(underlay.known ? [underlay.value.link] : []),
-    ...knownLinks.map(({ name }) => name).filter(isFlannel),
-  ];
-  const sysctls = [...FORWARDING_SYSCTLS, ...["all", ...devices].map((dev) => `net.ipv4.conf.${dev}.rp_filter`)];
+  const hasDevice =
+    underlay.known &&
+    links.known &&
+    devicesOf({ underlay: underlay.value, links: links.value, mark: markOf(call.etcd.prefix) }, config.backends)
+      .length > 0;
   const leases = store.known ? store.value.list.leases : [];
   const peers = await gatherPeers(
     leases,
-    { own: addressesOf(interfaces), subnets: own, links: knownLinks, families: config.families },
+    { own: addressesOf(interfaces), subnets: own, hasDevice, families: config.families },
     { call, ports, kernel },
     signal,
   );
@@ -77,7 +77,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     ...config,
     vxlan: host.vxlan(),
     tun: await host.tun(),
-    sysctls: await host.sysctls(sysctls),
+    sysctls: await host.sysctls(sysctlsOf(underlay, links)),
     reversePathDrops: await host.reversePathDrops(),
     underlay,
     interfaces,
@@ -91,6 +91,15 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     offload: underlay.known ? await host.offload(underlay.value.link, signal) : unknown("there is no interface"),
     ...peers,
   };
+}
+
+/** Those that something is judged by. */
+function sysctlsOf(underlay: Facts["underlay"], links: Facts["links"]): readonly string[] {
+  const devices = [
+    ...(underlay.known ? [underlay.value.link] : []),
+    ...(links.known ? links.value : []).map(({ name }) => name).filter(isFlannel),
+  ];
+  return [...FORWARDING_SYSCTLS, ...["all", ...devices].map((dev) => `net.ipv4.conf.${dev}.rp_filter`)];
 }
 
 function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {

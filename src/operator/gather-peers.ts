@@ -7,10 +7,8 @@ import type { Family, Ip, Prefix4 } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import type { Facts, PeerFacts } from "../check/facts.ts";
-import { isFlannel } from "../check/interface-checks.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { Pinger } from "../icmp/pinger.ts";
-import type { Link } from "../net/objects.ts";
 import { hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
 import { withStore } from "./session.ts";
@@ -19,7 +17,8 @@ import type { KernelLook, OperatorPorts } from "./verb.ts";
 export interface SelfView {
   readonly own: readonly Ip[];
   readonly subnets: { readonly v4: Prefix4 | null; readonly v6: Prefix6 | null };
-  readonly links: readonly Link[];
+  /** A device that this network's backend makes is there. */
+  readonly hasDevice: boolean;
   /** Of the network. */
   readonly families: readonly Family[];
 }
@@ -55,12 +54,11 @@ export async function gatherPeers(
     return { ...(await lookAtAll(sample, look, signal)), unpinged: opened };
   }
   using pinger = opened;
-  const hasDevice = self.links.some(({ name, type }) => isFlannel(name) && type !== "other");
   const look = async (lease: Lease, scope: AbortSignal): Promise<PeerFacts> => ({
     ...(await wayTo(lease, self, deps, scope)),
     ways: await lookAtPeer(
       lease,
-      { ...LOOK, hasDevice, families: self.families },
+      { ...LOOK, hasDevice: self.hasDevice, families: self.families },
       { pinger, kernel: deps.kernel },
       scope,
     ),

@@ -64,6 +64,19 @@ describe("check", () => {
     assert.equal(desk.pinger.isOpen, false);
   });
 
+  it("pings through the overlay with a device of its network, and not with that of another", async () => {
+    withPeers();
+    const mark = { vni: 1, port: 8472, local: OWN.attrs.publicIp, lower: "eth0" as LinkName, external: false };
+    const fixed = { mtu: 1450, up: true, mac: null, learning: false, gbp: false, checksumOffload: true };
+    const device: Link = { kind: "link", type: "vxlan", name: "flannel.1" as LinkName, ...fixed, ...mark };
+    const [eth0] = (await desk.look.links?.(new AbortController().signal)) ?? [];
+    assert.ok(eth0);
+    desk.look = { ...desk.look, links: async () => [eth0, { ...device, name: "flannel.7" as LinkName, vni: 7 }] };
+    assert.match((await checks())["overlay"] ?? "", /^skip: there is no device of the overlay here yet/);
+    desk.look = { ...desk.look, links: async () => [eth0, device] };
+    assert.match((await checks())["overlay"] ?? "", /^fail: 192\.168\.77\.12 .*not through the overlay/);
+  });
+
   it("ends with 2 and the cause last when something is broken, with the command below it", async () => {
     withPeers();
     desk.host.answers.sysctls = async () => ({ "net.ipv4.ip_forward": "0" });
