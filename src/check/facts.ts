@@ -3,7 +3,7 @@
 
 import type { Backend } from "../backends/backend.ts";
 import type { EpochMillis, Millis } from "../base/brand.ts";
-import type { Family, Ip, Prefix4 } from "../base/ip.ts";
+import type { Family, Ip, Prefix, Prefix4 } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
 import type { PeerWay } from "../icmp/peer-report.ts";
 import type { InterfaceFacts, NeighbourTable } from "../net/kernel-net.ts";
@@ -44,8 +44,8 @@ export interface WantedBackend {
   readonly port: number | null;
 }
 
-export interface RouteFact {
-  readonly dst: Prefix4;
+export interface RouteFact<P extends Prefix = Prefix4> {
+  readonly dst: P;
   readonly dev: LinkName;
 }
 
@@ -113,6 +113,7 @@ export interface Facts {
   readonly interfaces: Known<readonly InterfaceFacts[]>;
   readonly links: Known<readonly Link[]>;
   readonly routes: readonly RouteFact[];
+  readonly routes6: readonly RouteFact<Prefix6>[];
   readonly ports: readonly PortFact[];
   readonly rules: Known<RuleFacts>;
   readonly subnetFile: {

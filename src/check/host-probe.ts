@@ -1,6 +1,7 @@
 // The port to what only this host itself can tell. Everything that needs a right that the user lacks, or a tool that is not
 // there, is told as unknown.
 
+import type { Prefix6 } from "../base/ipv6.ts";
 import type { LinkName } from "../net/objects.ts";
 import type { NodeId } from "../subnet/lease.ts";
 import type { DaemonProcess, Facts, Known, RouteFact, RuleFacts, UserFacts } from "./facts.ts";
@@ -17,6 +18,8 @@ export interface HostProbe extends Disposable {
   reversePathDrops(): Promise<number | null>;
   /** IPv4, of the main table. */
   routes(): Promise<readonly RouteFact[]>;
+  /** IPv6, of all tables, without those that lead to this host itself or nowhere. */
+  routes6(): Promise<readonly RouteFact<Prefix6>[]>;
   portHolder(port: number): string | null;
   rules(signal: AbortSignal): Promise<Known<RuleFacts>>;
   /** By the names of ethtool -k. */

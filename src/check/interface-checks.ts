@@ -6,7 +6,6 @@ import {
   NO_IPV4,
   type Prefix,
   type Prefix4,
-  prefix4Address,
   prefix4Contains,
   prefix4Overlaps,
   prefixLength,
@@ -162,7 +161,7 @@ export function checkMtu(facts: Facts): Finding {
 
 /** Bridges of container runtimes hold this host's own part of the network. */
 export function checkNetworks(facts: Facts): Finding {
-  const { network, network6, interfaces, routes, links } = facts;
+  const { network, network6, interfaces, links } = facts;
   if (!network.known && network6 === null) return skip("the network is not known");
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
@@ -174,29 +173,43 @@ export function checkNetworks(facts: Facts): Finding {
       "choose another Network (flanneld config set), or give that interface another address",
     );
   }
-  const both = [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])].join(
-    " and ",
-  );
-  if (!network.known) return ok(`${both} overlaps no network of this host`);
-  const ours = network.value.network;
-  const isOwn = (prefix: Prefix4) => isOwn4(prefix, facts);
-  const devices = links.value.map(({ name }) => name).filter(isFlannel);
-  const inside = routes.find(
-    ({ dst, dev }) =>
-      prefixLength(dst) > 0 &&
-      prefix4Overlaps(dst, ours) &&
-      !isOwn(dst) &&
-      !devices.includes(dev) &&
-      prefixLength(dst) < prefixLength(ours),
-  );
-  if (inside) {
+  const wider = routesAround(facts, links.value.map(({ name }) => name).filter(isFlannel));
+  const [route] = wider;
+  if (route) {
     return warn(
-      `the network ${ours} is a part of ${inside.dst}, which this host routes by ${inside.dev}`,
-      `see whether anybody there has an address in ${ours}: ip route get ${prefix4Address(ours)}`,
+      `the network ${route.ours} is a part of ${route.prefix}, which this host routes by ${route.dev}`,
+      `see whether anybody there has an address in ${route.ours}: ip route get ${baseOf(route.ours)}`,
     );
   }
-  return ok(`${both} ${network6 ? "overlap" : "overlaps"} no network of this host`);
+  const both = [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])];
+  return ok(`${both.join(" and ")} ${both.length > 1 ? "overlap" : "overlaps"} no network of this host`);
 }
+
+function baseOf(network: Prefix): string {
+  return network.slice(0, network.indexOf("/"));
+}
+
+/** Those of a wider network, which is others' as well; the default route is everybody's. */
+function routesAround({ network, network6, routes, routes6 }: Facts, devices: readonly LinkName[]): readonly Overlap[] {
+  const ours4 = network.known ? network.value.network : null;
+  const ours6 = network6?.network ?? null;
+  const around4 = routes.flatMap(({ dst: prefix, dev }) =>
+    ours4 !== null && prefix4Contains(prefix, ours4) ? [{ ours: ours4, prefix, dev }] : [],
+  );
+  const around6 = routes6.flatMap(({ dst: prefix, dev }) =>
+    ours6 !== null && prefix6Contains(prefix, ours6) ? [{ ours: ours6, prefix, dev }] : [],
+  );
+  return [...around4, ...around6].filter(
+    ({ ours, prefix, dev }) =>
+      prefixLength(prefix) > 0 &&
+      prefixLength(prefix) < prefixLength(ours) &&
+      dev !== NOWHERE &&
+      !devices.includes(dev),
+  );
+}
+
+/** Kernel: what /proc/net/route has in place of a device for a route that drops packets. */
+const NOWHERE = "*" as LinkName;
 
 interface Overlap {
   readonly ours: Prefix;

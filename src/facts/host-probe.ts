@@ -16,7 +16,7 @@ import { readNodeId } from "../node-id.ts";
 import { openStateDirectory, readMachineId } from "../state-directory.ts";
 import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnetFile } from "../subnet/subnet-file.ts";
 import { parseFeatures } from "./ethtool.ts";
-import { readDaemons, readReversePathDrops, readRoutes, readSysctls, readUser, tryTun } from "./proc.ts";
+import { readDaemons, readReversePathDrops, readRoutes, readRoutes6, readSysctls, readUser, tryTun } from "./proc.ts";
 
 export function openHostProbe(native: NativeAddon): HostProbe {
   const connection = openConnection(native);
@@ -31,6 +31,7 @@ export function openHostProbe(native: NativeAddon): HostProbe {
     sysctls: readSysctls,
     reversePathDrops: readReversePathDrops,
     routes: readRoutes,
+    routes6: readRoutes6,
     portHolder: (port) => udpPortHolder(port, "ipv4") ?? udpPortHolder(port, "ipv6"),
     rules: readRules,
     offload: async (dev, signal) => {

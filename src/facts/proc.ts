@@ -4,6 +4,7 @@ import { constants } from "node:fs";
 import { open, readdir, readFile, readlink } from "node:fs/promises";
 import { resolve } from "node:path";
 import { ipv4FromNumber, prefix4 } from "../base/ip.ts";
+import { ipv6FromNumber, type Prefix6, prefix6 } from "../base/ipv6.ts";
 import {
   type DaemonProcess,
   type DaemonSetting,
@@ -137,6 +138,26 @@ export function parseRoutes(text: string): readonly RouteFact[] {
       if (!dev || !destination || !mask) return [];
       const ones = hostOrder(mask).toString(2).replaceAll("0", "").length;
       return [{ dev: dev as LinkName, dst: prefix4(ipv4FromNumber(hostOrder(destination)), ones) }];
+    });
+}
+
+export async function readRoutes6(): Promise<readonly RouteFact<Prefix6>[]> {
+  return parseRoutes6((await textOf("/proc/net/ipv6_route")) ?? "");
+}
+
+/** Kernel: RTF_REJECT (0x200), RTF_ANYCAST (0x100000) and RTF_LOCAL (0x80000000). */
+const LEADS_TO_NO_OTHER = 0x8010_0200n;
+
+/** /proc/net/ipv6_route: dst, its length, src, its length, gateway, metric, refcnt, use, flags, device; hexadecimal. */
+export function parseRoutes6(text: string): readonly RouteFact<Prefix6>[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim().split(/ +/))
+    .flatMap(([destination, length, , , , , , , flags, dev]) => {
+      if (!destination || !length || !flags || !dev) return [];
+      if ((BigInt(`0x${flags}`) & LEADS_TO_NO_OTHER) !== 0n) return [];
+      const dst = prefix6(ipv6FromNumber(BigInt(`0x${destination}`)), Number.parseInt(length, 16));
+      return [{ dev: dev as LinkName, dst }];
     });
 }
 

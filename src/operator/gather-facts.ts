@@ -83,6 +83,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     interfaces,
     links,
     routes: await host.routes(),
+    routes6: await host.routes6(),
     ports: config.backends.flatMap(({ port }) => (port === null ? [] : [{ port, holder: host.portHolder(port) }])),
     rules: await host.rules(signal),
     subnetFile,

@@ -124,6 +124,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
       { dst: "0.0.0.0/0" as Prefix4, dev: ETH0 },
       { dst: "10.5.2.0/24" as Prefix4, dev: FLANNEL.name },
     ],
+    routes6: [],
     ports: [{ port: 8472, holder: "the kernel itself, for a device such as one of vxlan" }],
     rules: known({ iptables: {}, nftables: null }),
     subnetFile: { path: "/run/flannel/subnet.env", subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: 1450 },

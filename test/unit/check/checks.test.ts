@@ -24,6 +24,7 @@ import {
 
 const DAY = 86_400_000;
 const ETH1 = "eth1" as LinkName;
+const NOWHERE = "*" as LinkName;
 
 /** What is changed about a host on which all is well, and what the check of this name then says. */
 type Case = readonly [name: string, verdict: CheckVerdict, sentence: RegExp, change: Partial<Facts>];
@@ -331,6 +332,7 @@ describe("a check of the interface", () => {
         /part of 10\.0\.0\.0\/8, which this host routes by eth1/,
         { routes: [{ dst: "10.0.0.0/8" as Prefix4, dev: ETH1 }] },
       ],
+      ["networks", "ok", /overlaps no network/, { routes: [{ dst: "10.0.0.0/8" as Prefix4, dev: NOWHERE }] }],
     ]);
   });
 });

@@ -102,6 +102,11 @@ describe("a check of a network without IPv4", () => {
       /^fail: the network fd00:5::\/48 overlaps fd00:5:0:7::\/64 of cni0/,
     );
     assert.match(says("networks", { interfaces: known(bridge("fd00:5:0:1::/64")) }), /^ok/);
+    const routed = (dst: string, dev: string) =>
+      says("networks", { routes6: [{ dst: dst as Prefix6, dev: dev as LinkName }] });
+    assert.match(routed("fd00::/8", "eth1"), /^warn: the network fd00:5::\/48 is a part of fd00::\/8, .* by eth1$/);
+    assert.match(routed("::/0", "eth1"), /^ok/);
+    assert.match(routed("fd00:5:0:7::/64", "flannel-v6.1"), /^ok/);
     const dead = { ways: [wayOf("underlay", "fd77::2", DEAD)], term: untilIn(0.5) };
     assert.match(
       says("peers", { peers: [peerOf(PEER, dead)] }),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { daemonSettings, lockedPrefixes } from "../../../src/facts/daemon-line.ts";
 import { parseFeatures } from "../../../src/facts/ethtool.ts";
-import { parseNetstat, parseRoutes } from "../../../src/facts/proc.ts";
+import { parseNetstat, parseRoutes, parseRoutes6 } from "../../../src/facts/proc.ts";
 
 describe("facts from the texts of the kernel and its tools", () => {
   it("are the routes of /proc/net/route", () => {
@@ -19,6 +19,28 @@ describe("facts from the texts of the kernel and its tools", () => {
       { dev: "eth0", dst: "192.168.77.0/24" },
     ]);
     assert.deepEqual(parseRoutes(""), []);
+  });
+
+  it("are the routes of /proc/net/ipv6_route that lead to others", () => {
+    const route = (dst: string, length: string, flags: string, dev: string) => {
+      const none = "0".repeat(32);
+      return `${dst.padEnd(32, "0")} ${length} ${none} 00 ${none} 00000400 00000001 00000000 ${flags} ${dev.padStart(8)}`;
+    };
+    const text = [
+      route("fd", "08", "00000003", "eth1"),
+      route("fd0000050000000700", "40", "00000001", "flannel-v6.1"),
+      route("", "00", "00000003", "eth0"),
+      route("fd77", "80", "80200001", "eth0"),
+      route("fd77", "80", "80300001", "eth0"),
+      route("", "00", "00200200", "lo"),
+      "",
+    ].join("\n");
+    assert.deepEqual(parseRoutes6(text), [
+      { dev: "eth1", dst: "fd00::/8" },
+      { dev: "flannel-v6.1", dst: "fd00:5:0:7::/64" },
+      { dev: "eth0", dst: "::/0" },
+    ]);
+    assert.deepEqual(parseRoutes6(""), []);
   });
 
   it("are a counter of /proc/net/netstat, whichever pair of lines has it", () => {
