@@ -63,7 +63,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     onReloadRequest: createSignalRequests("SIGHUP"),
     watchdog: takeWatchdog(process.env, process.pid),
     openStateDirectory: (path) => openStateDirectory(path, { random: systemRandom }),
-    readMachineId,
+    readMachineId: () => readMachineId(),
     readSubnetFile,
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };

@@ -22,9 +22,12 @@ export function openStateDirectory(path: string, deps: { readonly random: Random
   };
 }
 
-/** systemd: names an installation, and is made anew when that is cloned in order. Null when the system has none. */
-export async function readMachineId(): Promise<string | null> {
-  const text = await readIfThere("/etc/machine-id").catch(() => null);
+/**
+ * systemd: names an installation, and is made anew when that is cloned in order. Null when the system has none. `root`: of
+ * another system than this process is in.
+ */
+export async function readMachineId(root = ""): Promise<string | null> {
+  const text = await readIfThere(`${root}/etc/machine-id`).catch(() => null);
   return text?.trim() || null;
 }
 

@@ -53,7 +53,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
     allowed: [
       /^etcd\/tls/,
       /^netlink\//,
-      /^facts\/proc\.ts$/,
+      /^facts\/(proc|other-root)\.ts$/,
       /^firewall\/bridge-filter\.ts$/,
       /^subnet\/subnet-file\.ts$/,
       /^base\/whole-file\.ts$/,

@@ -29,6 +29,11 @@ export interface DaemonProcess {
   readonly prefix: string | null;
   /** Flags that its command line or environment gives, by name, as far as they may be seen. */
   readonly settings: Readonly<Record<string, DaemonSetting>>;
+  /**
+   * Where its files are seen from here, as of one in a container: "/proc/4711/root". Empty when its mount namespace and root
+   * directory are those of this process.
+   */
+  readonly root: string;
 }
 
 export interface DaemonSetting {

@@ -24,7 +24,12 @@ export interface HostProbe extends Disposable {
   rules(signal: AbortSignal): Promise<Known<RuleFacts>>;
   /** By the names of ethtool -k. */
   offload(dev: LinkName, signal: AbortSignal): Promise<Known<Readonly<Record<string, boolean>>>>;
+  /** Where to read what a process with this root has at `path`: there below it, unless it is the same here. */
+  placeOf(path: string, root: string): Promise<string>;
   subnetFile(path: string): Promise<Omit<Facts["subnetFile"], "path">>;
-  /** Null when flanneld has never run here, or this user may not read its directory. */
-  nodeId(stateDirectory: string): Promise<NodeId | null>;
+  /**
+   * Of the installation whose root directory this is; null when flanneld has never run there, or this user may not read its
+   * directory.
+   */
+  nodeId(stateDirectory: string, root: string): Promise<NodeId | null>;
 }

@@ -16,6 +16,7 @@ import { readNodeId } from "../node-id.ts";
 import { openStateDirectory, readMachineId } from "../state-directory.ts";
 import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnetFile } from "../subnet/subnet-file.ts";
 import { parseFeatures } from "./ethtool.ts";
+import { placeOf } from "./other-root.ts";
 import { readDaemons, readReversePathDrops, readRoutes, readRoutes6, readSysctls, readUser, tryTun } from "./proc.ts";
 
 export function openHostProbe(native: NativeAddon): HostProbe {
@@ -40,6 +41,7 @@ export function openHostProbe(native: NativeAddon): HostProbe {
       if (result.status !== 0) return unknown(firstLine(result.stderr));
       return known(parseFeatures(result.stdout));
     },
+    placeOf,
     async subnetFile(path) {
       const text = await readSubnetFile(path).catch(() => null);
       if (text === null) return { subnet: null, subnet6: null, mtu: null };
@@ -50,8 +52,10 @@ export function openHostProbe(native: NativeAddon): HostProbe {
         mtu: parsePreviousMtu(text),
       };
     },
-    nodeId: async (path) =>
-      await readNodeId({ state: openStateDirectory(path, { random: systemRandom }), readMachineId }),
+    nodeId: async (path, root) => {
+      const state = openStateDirectory(path, { random: systemRandom });
+      return await readNodeId({ state, readMachineId: () => readMachineId(root) });
+    },
     [Symbol.dispose]: () => connection[Symbol.dispose](),
   };
 }

@@ -17,6 +17,7 @@ import {
 import type { LinkName } from "../net/objects.ts";
 import { hasCapability } from "../privilege.ts";
 import { daemonSettings, lockedPrefixes } from "./daemon-line.ts";
+import { rootOf } from "./other-root.ts";
 
 export async function readUser(): Promise<UserFacts> {
   return {
@@ -53,7 +54,7 @@ async function readDaemon(pid: number, locked: ReadonlyMap<string, string>): Pro
   const settings = daemonSettings(cmdline ?? "", environ ?? "");
   const unsaid = cmdline === null || environ === null ? null : DEFAULT_PREFIX;
   const prefix = (await lockedPrefix(pid, locked)) ?? settings["etcd-prefix"]?.values.at(-1) ?? unsaid;
-  return { pid, prefix, settings: await withWholePaths(pid, settings) };
+  return { pid, prefix, settings: await withWholePaths(pid, settings), root: await rootOf(pid) };
 }
 
 /** Null for the Go daemon, which has no such lock, and where the process's files may not be seen. */

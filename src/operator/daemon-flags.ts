@@ -10,6 +10,8 @@ export interface Adoption {
   readonly call: VerbCall;
   /** As they are written there: "--iface". */
   readonly adopted: readonly string[];
+  /** Below which its files are; empty for those of this process. */
+  readonly root: string;
 }
 
 /** Who names an interface in one way has not forgotten the others. */
@@ -17,7 +19,7 @@ const WAYS_TO_AN_INTERFACE: readonly string[] = ["iface", "iface-regex", "iface-
 
 /** Of the only daemon of the call's network; what the call says itself is never replaced. */
 export function adoptFlags(call: VerbCall, daemons: Known<readonly DaemonProcess[]>): Adoption {
-  const none = { call, adopted: [] };
+  const none = { call, adopted: [], root: "" };
   const ours = daemons.known ? daemons.value.filter(({ prefix }) => prefix === call.etcd.prefix) : [];
   const [daemon, second] = ours;
   if (!daemon || second) return none;
@@ -33,7 +35,7 @@ export function adoptFlags(call: VerbCall, daemons: Known<readonly DaemonProcess
   };
   // A Go daemon may go by what this one would refuse.
   if (readUnderlayOptions(settings).problems.length > 0) return none;
-  return { call: { ...call, settings }, adopted: taken.map(([, { written }]) => written) };
+  return { call: { ...call, settings }, adopted: taken.map(([, { written }]) => written), root: daemon.root };
 }
 
 /** Of one that is no list the last counts. */

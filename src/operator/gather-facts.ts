@@ -36,7 +36,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   using kernel = await ports.openKernel();
   using host = await ports.openHost();
   const daemons = await host.daemons();
-  const { call, adopted } = adoptFlags(given, daemons);
+  const { call, adopted, root } = adoptFlags(given, daemons);
   const underlayOptions = readUnderlay(call);
   const [store, etcd, seen, links, neighbours] = await Promise.all([
     readStore(call, ports, signal),
@@ -45,7 +45,10 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     orUnknown(() => kernel.links(signal)),
     orUnknown(() => kernel.neighbourTable(signal)),
   ]);
-  const path = textOf(call, "subnet-file") ?? "";
+  // What the call names itself is named as it is seen from here.
+  const placeOf = (name: string) =>
+    host.placeOf(textOf(call, name) ?? "", given.settings[name]?.given === true ? "" : root);
+  const path = await placeOf("subnet-file");
   const subnetFile = { path, ...(await host.subnetFile(path)) };
   const config = readConfig(store, wanted);
   const own = { v4: subnetFile.subnet, v6: subnetFile.subnet6 };
@@ -87,7 +90,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     ports: config.backends.flatMap(({ port }) => (port === null ? [] : [{ port, holder: host.portHolder(port) }])),
     rules: await host.rules(signal),
     subnetFile,
-    nodeId: await host.nodeId(textOf(call, "state-dir") ?? ""),
+    nodeId: await host.nodeId(await placeOf("state-dir"), root),
     neighbours: withSomething(neighbours),
     offload: underlay.known ? await host.offload(underlay.value.link, signal) : unknown("there is no interface"),
     ...peers,

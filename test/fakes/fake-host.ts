@@ -28,6 +28,7 @@ export function createFakeHost(): FakeHost {
     portHolder: () => null,
     rules: async () => known({ iptables: {}, nftables: null }),
     offload: async () => known({}),
+    placeOf: async (path, root) => `${root}${path}`,
     subnetFile: async () => ({ subnet: null, subnet6: null, mtu: null }),
     nodeId: async () => null,
     [Symbol.dispose]: () => {},
@@ -46,8 +47,9 @@ export function createFakeHost(): FakeHost {
     portHolder: (port) => now().portHolder(port),
     rules: (signal) => now().rules(signal),
     offload: (dev, signal) => now().offload(dev, signal),
+    placeOf: (path, root) => now().placeOf(path, root),
     subnetFile: (path) => now().subnetFile(path),
-    nodeId: (path) => now().nodeId(path),
+    nodeId: (path, root) => now().nodeId(path, root),
     [Symbol.dispose]: () => {},
   };
 }

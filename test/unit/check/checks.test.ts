@@ -157,7 +157,7 @@ describe("a check of the host", () => {
   it("lets each network have a flanneld, and none two", () => {
     const ours = "/coreos.com/network";
     const running = (...prefixes: readonly (string | null)[]) => ({
-      daemons: known(prefixes.map((prefix, index) => ({ pid: 4711 + index, prefix, settings: {} }))),
+      daemons: known(prefixes.map((prefix, index) => ({ pid: 4711 + index, prefix, settings: {}, root: "" }))),
     });
     const doubled = finding("daemon", running(ours, "/other", ours));
     assert.match(

@@ -174,7 +174,7 @@ describe("check", () => {
       return OWN_ID;
     };
     const run = async (prefix: string, ...words: readonly string[]) => {
-      desk.host.answers.daemons = async () => known([{ pid: 4711, prefix, settings }]);
+      desk.host.answers.daemons = async () => known([{ pid: 4711, prefix, settings, root: "" }]);
       return await checks(...words);
     };
     const adopted = await run("/coreos.com/network");
@@ -185,6 +185,34 @@ describe("check", () => {
     assert.doesNotMatch(told["daemon"] ?? "", /looked at/);
     assert.match((await run("/other"))["interface"] ?? "", /^ok: eth0/);
     assert.deepEqual(asked.slice(0, 2), ["/lab/state", "/mine"]);
+  });
+
+  it("reads the files of a daemon in a container where they are, and what it is told itself here", async () => {
+    withPeers();
+    const settings = { "state-dir": { values: ["/state"], written: "--state-dir" } };
+    const root = "/proc/4711/root";
+    const daemon = { pid: 4711, prefix: "/coreos.com/network", settings, root };
+    desk.host.answers.daemons = async () => known([daemon]);
+    const asked: string[] = [];
+    desk.host.answers.subnetFile = async (path) => {
+      asked.push(path);
+      return { subnet: null, subnet6: null, mtu: 1400 };
+    };
+    desk.host.answers.nodeId = async (...path) => {
+      asked.push(path.join(" "));
+      return OWN_ID;
+    };
+    assert.match(
+      (await checks())["mtu"] ?? "",
+      /^warn: \/proc\/4711\/root\/run\/flannel\/subnet\.env says an MTU of 1400/,
+    );
+    await checks("--subnet-file=/mine");
+    assert.deepEqual(asked, [
+      `${root}/run/flannel/subnet.env`,
+      `${root}/state ${root}`,
+      "/mine",
+      `${root}/state ${root}`,
+    ]);
   });
 
   it("goes by the IPv6 default route and the peers' IPv6 addresses in a network without IPv4", async () => {
