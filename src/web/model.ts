@@ -30,7 +30,7 @@ export function buildOverlay(facts: Facts): Overlay {
     network: look?.network ? networkFacts(look.network) : null,
     counts: countAll(hosts, look),
     hosts,
-    map: look?.network ? mapAddresses(look.network, hosts, look.spoilt, isExpiring) : null,
+    ...(look?.network ? mapAddresses(look.network, hosts, look.spoilt, isExpiring) : { maps: [], outside: [] }),
     bad: look?.bad ?? [],
     reach: describeReach(hosts, answers),
     events: mergeEvents(answers),

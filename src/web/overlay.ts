@@ -11,8 +11,10 @@ export interface Overlay {
   readonly counts: OverlayCounts;
   /** By address of the subnet. */
   readonly hosts: readonly HostState[];
-  /** Null without a valid network config. */
-  readonly map: AddressMap | null;
+  /** Of each family that the network has, IPv4 first; none without a valid network config. */
+  readonly maps: readonly AddressMap[];
+  /** What leases have that has no place in the network. */
+  readonly outside: readonly string[];
   /** Records in etcd that are no leases. */
   readonly bad: readonly { readonly key: string; readonly reason: string }[];
   readonly reach: Reach;
@@ -102,8 +104,9 @@ export interface TrafficFacts {
 /** `expiring`: ends soon because nobody renews it. `bad`: a record that is no lease takes it. */
 export type CellKind = "leased" | "reserved" | "expiring" | "bad";
 
-/** Of the network's IPv4, or of its IPv6 if it has no IPv4. */
 export interface AddressMap {
+  readonly family: "IPv4" | "IPv6";
+  readonly network: string;
   readonly bits: 32 | 128;
   /** The address of the first subnet that can be leased, as a number in decimal digits. */
   readonly first: string;
@@ -115,8 +118,6 @@ export interface AddressMap {
   readonly cells: number;
   /** Those in which something is taken, by index; all others are free. */
   readonly taken: readonly MapCell[];
-  /** Leases that have no place in the network. */
-  readonly outside: readonly string[];
 }
 
 export interface MapCell {

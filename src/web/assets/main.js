@@ -5,7 +5,7 @@ import { showEvents } from "./events.js";
 import { openHosts, showHosts } from "./hosts.js";
 import { openMap, showMap } from "./map.js";
 import { openReach, showReach } from "./reach.js";
-import { clockTime, plural } from "./words.js";
+import { clockTime, number, plural } from "./words.js";
 
 /** The server says at least every ten seconds that it is there. */
 const SILENCE_MILLIS = 30_000;
@@ -60,7 +60,7 @@ function showHead({ network, store, counts, reach }) {
     ["do not answer", counts.unknown, "unknown"],
     ["leased", counts.leased, "none"],
     ["reserved", counts.reserved, "none"],
-    ["subnets free", counts.free ?? "?", "none"],
+    ["subnets free", counts.free === null ? "?" : number(counts.free), "none"],
     ["pairs in trouble", reach.troubleCount, reach.troubleCount > 0 ? "not ready" : "none"],
   ];
   keepList(byId("tiles"), tiles, {

@@ -37,8 +37,13 @@ export function clockTime(moment) {
   return isToday ? at.toLocaleTimeString() : at.toLocaleString();
 }
 
+/** "65,535" */
+export function number(count) {
+  return count.toLocaleString("en");
+}
+
 export function plural(count, one, many = `${one}s`) {
-  return `${count} ${count === 1 ? one : many}`;
+  return `${number(count)} ${count === 1 ? one : many}`;
 }
 
 /** "0.42 ms" */

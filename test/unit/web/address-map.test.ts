@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parsePrefix4 } from "../../../src/base/ip.ts";
-import type { Subnet } from "../../../src/subnet/lease.ts";
+import { parsePrefix6 } from "../../../src/base/ipv6.ts";
+import { NO_SUBNET4, type Subnet } from "../../../src/subnet/lease.ts";
 import type { Ipv4Network } from "../../../src/subnet/network-config.ts";
 import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { MOST_CELLS, mapAddresses } from "../../../src/web/address-map.ts";
 import type { HostState } from "../../../src/web/overlay.ts";
+import { DUAL_NETWORK, IPV6_NETWORK } from "../../support/dual-stack.ts";
 import { networkOf } from "../../support/leases.ts";
 
 function networkIn(config: Parameters<typeof networkOf>[0]) {
@@ -21,7 +23,7 @@ function mapOf(
   spoilt: readonly Subnet[],
   isExpiring: (host: HostState) => boolean,
 ) {
-  const map = mapAddresses({ ipv4: network, ipv6: null }, hosts, spoilt, isExpiring);
+  const [map] = mapAddresses({ ipv4: network, ipv6: null }, hosts, spoilt, isExpiring).maps;
   assert.ok(map);
   return map;
 }
@@ -63,10 +65,65 @@ describe("mapAddresses()", () => {
       [{ v4: parsePrefix4("10.0.16.0/24"), v6: null }],
       ({ subnet }) => subnet === "10.0.2.0/24",
     );
-    assert.deepEqual([map.total, map.group, map.cells], [65_535, 16, 4096]);
+    assert.deepEqual([map.total, map.group, map.cells], [65_535, 64, 1024]);
     assert.deepEqual(map.taken, [
       { index: 0, kind: "bad", count: 4, subnets: ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.16.0/24"] },
     ]);
+  });
+
+  it("has one for each family of the network, each with what the records take of it", () => {
+    const dual = (n: number, change = {}) => ({
+      ...hostOn(`10.5.${n}.0/24`),
+      subnet6: `fd00:5:0:${n.toString(16)}::/64`,
+      ...change,
+    });
+    const hosts = [
+      dual(1),
+      dual(40),
+      dual(3, { subnet6: null }),
+      dual(4, { subnet: "fd00:5:0:4::/64", subnet4: null }),
+    ];
+    const bad = [{ v4: NO_SUBNET4, v6: parsePrefix6("fd00:5:0:50::/64") }];
+    const { maps, outside } = mapAddresses(DUAL_NETWORK, hosts, bad, NEVER);
+    assert.deepEqual(
+      maps.map(({ family, network, total, group, cells }) => [family, network, total, group, cells]),
+      [
+        ["IPv4", "10.5.0.0/16", 255, 1, 255],
+        ["IPv6", "fd00:5::/48", 65_535, 64, 1024],
+      ],
+    );
+    assert.deepEqual(
+      maps.map(({ taken }) => taken.map(({ index, kind, subnets }) => [index, kind, ...subnets])),
+      [
+        [
+          [0, "leased", "10.5.1.0/24"],
+          [2, "leased", "10.5.3.0/24"],
+          [39, "leased", "10.5.40.0/24"],
+        ],
+        [
+          [0, "leased", "10.5.1.0/24", "10.5.40.0/24", "fd00:5:0:4::/64"],
+          [1, "bad", "fd00:5:0:50::/64"],
+        ],
+      ],
+    );
+    assert.deepEqual(outside, []);
+    const astray = [dual(1, { subnet6: "fd09::/64" }), dual(2, { subnet4: "10.9.0.0/24" })];
+    assert.deepEqual(mapAddresses(DUAL_NETWORK, astray, [], NEVER).outside, ["fd09::/64", "10.9.0.0/24"]);
+    assert.deepEqual(mapAddresses(IPV6_NETWORK, [dual(3, { subnet6: null })], [], NEVER).outside, ["10.5.3.0/24"]);
+  });
+
+  it("draws what daemons use of an IPv6 network that has more", () => {
+    const network = networkOf({ EnableIPv4: false, EnableIPv6: true, IPv6Network: "fd00::/16" });
+    const hostAt = (subnet: string) => ({ ...hostOn(subnet), subnet4: null, subnet6: subnet });
+    const hosts = [hostAt("fd00:0:0:1::/64"), hostAt("fd00:1::/64"), hostAt("fd00:1:0:1::/64")];
+    const { maps, outside } = mapAddresses(network, hosts, [], NEVER);
+    const [map] = maps;
+    assert.deepEqual([map?.total, map?.group, map?.cells], [2 ** 32, 2 ** 22, 1024]);
+    assert.deepEqual(
+      map?.taken.map(({ index }) => index),
+      [0, 1023],
+    );
+    assert.deepEqual(outside, ["fd00:1:0:1::/64"]);
   });
 
   it("never has more cells than can be drawn, and each taken subnet in exactly one", () => {

@@ -103,14 +103,16 @@ describe("buildOverlay()", () => {
     assert.ok(status);
     const lease = { ...status, subnet: null, subnet6: v6 };
     const answers = new Map([["fd00::7", answerOf(FIRST, { status: statusOf(FIRST, { lease, peers: [] }) })]]);
-    const { hosts, map, network, reach } = buildOverlay(factsOf({ look, answers }));
+    const { hosts, maps, network, reach } = buildOverlay(factsOf({ look, answers }));
     assert.deepEqual([hosts[0]?.subnet, hosts[0]?.subnet4, hosts[0]?.condition], [v6, null, "ready"]);
     assert.notEqual(hosts[0]?.expires, null);
     assert.deepEqual(
       network?.families.map((family) => family.network),
       ["fd00::/48"],
     );
-    assert.deepEqual([map?.bits, map?.total, map?.group, map?.taken[0]?.subnets], [128, 65_535, 16, [v6]]);
+    const [map, second] = maps;
+    assert.equal(second, undefined);
+    assert.deepEqual([map?.bits, map?.total, map?.group, map?.taken[0]?.subnets], [128, 65_535, 64, [v6]]);
     assert.deepEqual(reach.rows?.[0]?.states, ["self"]);
   });
 
@@ -131,7 +133,7 @@ describe("buildOverlay()", () => {
     const answers = new Map([[FIRST_IP, answerOf(FIRST, { trouble: "silent" })]]);
     const overlay = buildOverlay(factsOf({ look, answers }));
     assert.equal(overlay.hosts[0]?.expires, new Date(NOW + 60_000).toISOString());
-    assert.equal(overlay.map?.taken[0]?.kind, "expiring");
+    assert.equal(overlay.maps[0]?.taken[0]?.kind, "expiring");
   });
 
   it("shows what is reserved, what is spoilt and what has no place", () => {
@@ -144,13 +146,13 @@ describe("buildOverlay()", () => {
       factsOf({ look: lookOf({ leases, bad, spoilt: [{ v4: parsePrefix4("10.5.200.0/24"), v6: null }] }) }),
     );
     assert.deepEqual(
-      overlay.map?.taken.map(({ index, kind }) => [index, kind]),
+      overlay.maps[0]?.taken.map(({ index, kind }) => [index, kind]),
       [
         [6, "reserved"],
         [199, "bad"],
       ],
     );
-    assert.deepEqual(overlay.map?.outside, ["10.9.0.0/24"]);
+    assert.deepEqual(overlay.outside, ["10.9.0.0/24"]);
     assert.deepEqual(overlay.bad, bad);
     assert.deepEqual([overlay.counts.leased, overlay.counts.reserved], [1, 1]);
   });
@@ -163,10 +165,10 @@ describe("buildOverlay()", () => {
 
   it("has nothing to show before the first look, and no map without a config", () => {
     const empty = buildOverlay(factsOf({ look: null, answers: new Map(), storeTrouble: "etcd did not answer" }));
-    assert.deepEqual([empty.hosts, empty.map, empty.network, empty.store.asOf], [[], null, null, null]);
+    assert.deepEqual([empty.hosts, empty.maps, empty.network, empty.store.asOf], [[], [], null, null]);
     const look = lookOf({ network: null, configProblem: "there is no network config", free: null, total: null });
     const overlay = buildOverlay(factsOf({ look }));
-    assert.deepEqual([overlay.map, overlay.store.configProblem], [null, "there is no network config"]);
+    assert.deepEqual([overlay.maps, overlay.store.configProblem], [[], "there is no network config"]);
     assert.equal(overlay.hosts.length, 3);
   });
 

@@ -41,10 +41,10 @@ describe("addresses on the page", () => {
 
   it("tell the first and the last subnet of a cell", () => {
     const network = networkOf({ EnableIPv4: false, EnableIPv6: true, IPv6Network: "fd00::/48" });
-    const map = mapAddresses(network, [], [], () => false);
+    const [map] = mapAddresses(network, [], [], () => false).maps;
     assert.ok(map && network.ipv6);
     const space = ipv6Space(network.ipv6);
-    assert.deepEqual(cellRange(map, 1), { first: space.at(16), last: space.at(31), count: 16 });
-    assert.deepEqual(cellRange(map, 4095), { first: space.at(65_520), last: space.at(65_534), count: 15 });
+    assert.deepEqual(cellRange(map, 1), { first: space.at(64), last: space.at(127), count: 64 });
+    assert.deepEqual(cellRange(map, 1023), { first: space.at(65_472), last: space.at(65_534), count: 63 });
   });
 });
