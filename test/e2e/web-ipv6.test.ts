@@ -129,6 +129,18 @@ describe("the maps of addresses", () => {
     });
   });
 
+  it("leave the tile above them its size, however many subnets are free", async () => {
+    const overlay = overlayOf(DUAL, hosts(3));
+    const wide = { ...overlay, counts: { ...overlay.counts, free: 2 ** 32 - 3, total: 2 ** 32 } };
+    await withPage(wide, PHONE, async (page) => {
+      const tile = page.locator("#tiles > div", { hasText: "subnets free" });
+      assert.match(await tile.innerText(), /^> 1 million\s+subnets free$/);
+      const isFitting =
+        "[...document.querySelectorAll('#tiles > div')].every((one) => one.scrollWidth <= one.clientWidth)";
+      assert.ok(await page.evaluate<boolean>(isFitting));
+    });
+  });
+
   it("fit on a phone, where a finger can hit a cell", async () => {
     await withPage(overlayOf(DUAL, hosts(90)), PHONE, async (page) => {
       const width = await page.evaluate<number>("document.documentElement.scrollWidth");

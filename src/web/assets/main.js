@@ -60,7 +60,7 @@ function showHead({ network, store, counts, reach }) {
     ["do not answer", counts.unknown, "unknown"],
     ["leased", counts.leased, "none"],
     ["reserved", counts.reserved, "none"],
-    ["subnets free", counts.free === null ? "?" : number(counts.free), "none"],
+    ["subnets free", counts.free === null ? "?" : room(counts.free), "none"],
     ["pairs in trouble", reach.troubleCount, reach.troubleCount > 0 ? "not ready" : "none"],
   ];
   keepList(byId("tiles"), tiles, {
@@ -73,6 +73,11 @@ function showHead({ network, store, counts, reach }) {
     },
   });
   document.title = `${plural(counts.ready, "host")} ready, flanneld overlay`;
+}
+
+/** Of an IPv6 network nobody wants to know it exactly, and a tile has no room for it. */
+function room(free) {
+  return free > 1_000_000 ? "> 1 million" : number(free);
 }
 
 function setLive(state, text) {
