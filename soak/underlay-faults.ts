@@ -90,7 +90,7 @@ export const UNDERLAY_FAULTS: readonly Fault[] = [
     name: "address-changed",
     summary: "eth0 gets another address, which peers follow, and the first again",
     lasts: [seconds(16), seconds(20)],
-    // A second until it is believed; most of the rest until the dead connection to etcd is noticed.
+    // A second until it is believed, and some tenths until peers have heard; the rest is for a machine that is busy.
     mayLose: () => seconds(15),
     mendedMeanwhile: true,
     inject: change({

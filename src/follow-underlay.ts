@@ -13,7 +13,7 @@ import { runTasks } from "./base/tasks.ts";
 import type { KernelNet, NetHint } from "./net/kernel-net.ts";
 import type { LinkName } from "./net/objects.ts";
 import { publicIpsOf, type Underlay } from "./net/underlay.ts";
-import { changesOfUnderlay, lossOf } from "./net/underlay-change.ts";
+import { changesOfUnderlay, isMove, lossOf } from "./net/underlay-change.ts";
 
 export interface UnderlayFollower {
   /** What is in force. The same object means that nothing has changed. */
@@ -35,6 +35,8 @@ export interface FollowUnderlayDeps {
   readonly choose: (signal: AbortSignal) => Promise<Underlay>;
   /** Why a choice must not be followed, as a phrase; null when it may be. May take its time. Throws `netlink.errno`. */
   readonly objection: (next: Underlay, signal: AbortSignal) => Promise<string | null>;
+  /** The host sends from another address, whether or not that may be announced. Told before everything else. */
+  readonly onMove: () => void;
   /** Another underlay is in force, or the trouble is another. */
   readonly onChange: () => void;
 }
@@ -91,6 +93,7 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
   let former: readonly LinkName[] = [];
   let trouble: string | null = null;
   let candidate: { readonly underlay: Underlay; readonly since: number } | null = null;
+  const seenAt = createPlace(first, deps.onMove);
 
   const refuse = (reason: string | null) => {
     candidate = null;
@@ -120,17 +123,31 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
   const look = async (signal: AbortSignal) => {
     const choice = await attempt(() => deps.choose(signal));
     if (typeof choice === "string") return refuse(choice);
-    if (changesOfUnderlay(underlay, choice).length === 0) return refuse(null);
+    if (changesOfUnderlay(underlay, choice).length === 0) {
+      seenAt(choice);
+      return refuse(null);
+    }
     const now = clock.monotonic();
     if (!candidate || changesOfUnderlay(candidate.underlay, choice).length > 0)
       candidate = { underlay: choice, since: now };
     const settle = choice.link === underlay.link ? SETTLE : SETTLE_OTHER_LINK;
     const left = candidate.since + settle - now;
     if (left > 0) return seconds(left / 1000);
+    seenAt(choice);
     const objection = lossOf(underlay, choice) ?? (await attempt(() => deps.objection(choice, signal)));
     return objection === null ? follow(choice) : refuse(objection);
   };
   return { look, underlay: () => underlay, former: () => former, trouble: () => trouble };
+}
+
+/** Told from where the host sends, and tells when that is from elsewhere than last time. */
+function createPlace(first: Underlay, onMove: () => void): (now: Underlay) => void {
+  let place = first;
+  return (now) => {
+    const moved = isMove(place, now);
+    place = now;
+    if (moved) onMove();
+  };
 }
 
 /** What was asked for, or why it cannot be told now: links that change while they are read are looked at again. */

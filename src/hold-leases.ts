@@ -85,6 +85,7 @@ function followUnderlay(
 ): UnderlayFollower {
   return createUnderlayFollower(underlay, {
     ...deps,
+    onMove: deps.store.reconnect,
     choose: (signal) => findUnderlay(config.overlay().network, options, holder.lease().subnet, deps, signal),
     async objection(next, signal) {
       const links = await deps.kernel.links(signal);

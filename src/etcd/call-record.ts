@@ -49,6 +49,7 @@ export function recordingCalls(failover: Failover, { clock }: { readonly clock: 
       lastAnswer = clock.now();
     },
     leave: failover.leave,
+    giveUp: failover.giveUp,
     trouble: () => trouble,
     calls: () => ({ lastAnswer, lastFailure, methods: [...methods].map(countsOf) }),
     async attempt(purpose, attempt, signal) {

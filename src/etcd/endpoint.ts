@@ -32,6 +32,8 @@ export interface Endpoint extends Disposable {
   reset(pace: Pace): void;
   /** The next call makes a new connection with these; calls that are under way end on the old one. */
   secure(tls: TlsMaterial): void;
+  /** The next call makes a new connection, in whatever state the one is that is there. */
+  renew(): void;
   /** Resolves when a TCP connection has been made (and closed again); rejects when it cannot, or on abort. */
   knock(signal: AbortSignal): Promise<void>;
 }
@@ -72,12 +74,13 @@ export async function loadEtcdClient(): Promise<OpenEndpoint> {
   ]);
   return (url, tls) => {
     if (tls && isIP(hostPortOf(url).host) !== 0) allowIpServerNames();
-    const openPool = (pace: Pace, material: TlsMaterial | null) =>
+    const openPool = ({ pace, tls, era }: Use) =>
       new Pool({
         hosts: url,
         faultHandling: { host: () => noop, global: noop },
-        grpcOptions: { ...CHANNEL_OPTIONS, "grpc.keepalive_timeout_ms": PING_LIMIT[pace] },
-        ...credentials(material),
+        // grpc-js: channels with the same options share a connection, also one that is still being made.
+        grpcOptions: { ...CHANNEL_OPTIONS, "grpc.keepalive_timeout_ms": PING_LIMIT[pace], "flanneld.era": era },
+        ...credentials(tls),
       });
     return endpointOn(url, tls, openPool);
   };
@@ -98,7 +101,14 @@ type UnaryMethod = (
 ) => { cancel(): void };
 type StreamMethod = (metadata: unknown, options: object) => unknown;
 
-type OpenPool = (pace: Pace, tls: TlsMaterial | null) => ConnectionPool;
+/** How a connection is used; one of another era is another connection. */
+interface Use {
+  readonly pace: Pace;
+  readonly tls: TlsMaterial | null;
+  readonly era: number;
+}
+
+type OpenPool = (use: Use) => ConnectionPool;
 
 function endpointOn(url: string, tls: TlsMaterial | null, openPool: OpenPool): Endpoint {
   const channel = createChannel(tls, openPool);
@@ -123,21 +133,22 @@ function endpointOn(url: string, tls: TlsMaterial | null, openPool: OpenPool): E
     },
     reset: channel.reset,
     secure: channel.secure,
+    renew: channel.renew,
     knock: (signal) => knock(url, signal),
     [Symbol.dispose]: channel.close,
   };
 }
 
-/** The connection, which is made anew for another pace and with other credentials. */
+/** The connection, which is made anew for another pace, with other credentials, and when it is of no use any more. */
 function createChannel(tls: TlsMaterial | null, openPool: OpenPool) {
-  let used: { readonly pace: Pace; readonly tls: TlsMaterial | null } = { pace: "quick", tls };
-  let pool = openPool(used.pace, used.tls);
+  let used: Use = { pace: "quick", tls, era: 0 };
+  let pool = openPool(used);
   let host: Host | null = null;
   // grpc-js: calls that run on a channel when it is closed go on until they end.
-  const replace = (next: typeof used) => {
+  const replace = (next: Use) => {
     pool.close();
     used = next;
-    pool = openPool(used.pace, used.tls);
+    pool = openPool(used);
     host = null;
   };
   return {
@@ -153,6 +164,7 @@ function createChannel(tls: TlsMaterial | null, openPool: OpenPool) {
       else replace({ ...used, pace });
     },
     secure: (next: TlsMaterial) => replace({ ...used, tls: next }),
+    renew: () => replace({ ...used, era: used.era + 1 }),
     close: () => pool.close(),
   };
 }

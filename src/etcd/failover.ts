@@ -1,11 +1,12 @@
 // Where a call goes: to one endpoint until that fails, then to the next. A call that must not happen twice goes on only
-// when it cannot have reached the first. Nothing is tried twice on the same endpoint, and nothing waits.
+// when it cannot have reached the first. Nothing is tried twice on the same endpoint, unless its connection was given up
+// meanwhile, and nothing waits.
 
 import { type Millis, millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { FlannelError, isError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
+import { type ChildSignal, childSignal, DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import type { Call, Endpoint, Pace } from "./endpoint.ts";
 import {
   etcdError,
@@ -35,6 +36,11 @@ export interface Failover {
   attempt<T>(purpose: Purpose, attempt: Attempt<T>, signal: AbortSignal): Promise<T>;
   /** The endpoint has failed: calls go elsewhere from now on, and to it by a new connection. */
   leave(endpoint: Endpoint): void;
+  /**
+   * What is under way waits for answers that cannot come any more: it begins anew on the same endpoint, or, if it must
+   * not happen twice, fails as it would if its answer were lost.
+   */
+  giveUp(): void;
 }
 
 export interface FailoverDeps {
@@ -54,31 +60,30 @@ const LIMITS: Readonly<Record<Pace, number>> = { quick: 5, slow: 20 };
 const KNOCK_SECONDS = 6;
 const DEADLINE_EXCEEDED = 4;
 const UNAVAILABLE = 14;
+const GIVEN_UP: GrpcFailure = {
+  code: UNAVAILABLE,
+  details: "the connection was given up: this host's address has changed",
+};
 
 /** Begins with an endpoint drawn at random, so that the first of the list does not get the whole cluster. */
 export function createFailover(endpoints: readonly Endpoint[], tokens: Tokens, deps: FailoverDeps): Failover {
   let current = deps.random.integer(0, endpoints.length - 1);
-  const paces = new Map<Endpoint, Pace>();
-  const paceOf = (endpoint: Endpoint) => paces.get(endpoint) ?? "quick";
+  const { ask, paceOf, giveUp } = createAsker(tokens, deps.clock);
   const leave = (endpoint: Endpoint) => {
     endpoint.reset(paceOf(endpoint));
     if (endpoints[current] === endpoint) current = (current + 1) % endpoints.length;
   };
-  const ask = async <T>(endpoint: Endpoint, attempt: Attempt<T>, signal: AbortSignal): Promise<Outcome<T>> => {
-    const pace = paceOf(endpoint);
-    const outcome = await attemptOn(endpoint, pace, attempt, tokens, deps.clock, signal);
-    paces.set(endpoint, outcome.pace);
-    if (outcome.kind === "done" && outcome.pace !== pace) endpoint.reset(outcome.pace);
-    return outcome;
-  };
   return {
     leave,
+    giveUp,
     async attempt({ op, repeatable }, attempt, signal) {
       const failures = new Map<Endpoint, FlannelError>();
       const rest = [...endpoints.slice(current), ...endpoints.slice(0, current)];
       for (const endpoint of rest) {
-        const outcome = await ask(endpoint, attempt, signal);
+        const outcome = await ask(endpoint, repeatable, attempt, signal);
         if (outcome.kind === "done") return outcome.value;
+        // The endpoint is not to blame.
+        if (outcome.kind === "given up") throw etcdError(op, endpoint.url, GIVEN_UP, deps.advise);
         const error = etcdError(op, endpoint.url, outcome.failure, deps.advise);
         if (isDefinitive(outcome.failure)) throw error;
         failures.set(endpoint, error);
@@ -93,11 +98,59 @@ export function createFailover(endpoints: readonly Endpoint[], tokens: Tokens, d
   };
 }
 
+/** Asks one endpoint, as patiently as that deserves, and anew when it was given up and may be repeated. */
+function createAsker(tokens: Tokens, clock: Clock) {
+  const paces = new Map<Endpoint, Pace>();
+  const paceOf = (endpoint: Endpoint) => paces.get(endpoint) ?? "quick";
+  const underWay = createUnderWay();
+  const askOnce = async <T>(endpoint: Endpoint, attempt: Attempt<T>, signal: AbortSignal): Promise<Outcome<T>> => {
+    const pace = paceOf(endpoint);
+    const work = (scope: AbortSignal) => attemptOn(endpoint, pace, attempt, tokens, clock, scope);
+    const outcome = await underWay.run(work, signal);
+    if (outcome === null) return { kind: "given up" };
+    paces.set(endpoint, outcome.pace);
+    if (outcome.kind === "done" && outcome.pace !== pace) endpoint.reset(outcome.pace);
+    return outcome;
+  };
+  const ask = async <T>(endpoint: Endpoint, repeatable: boolean, attempt: Attempt<T>, signal: AbortSignal) => {
+    for (;;) {
+      const outcome = await askOnce(endpoint, attempt, signal);
+      if (outcome.kind !== "given up" || !repeatable) return outcome;
+    }
+  };
+  return { ask, paceOf, giveUp: underWay.giveUp };
+}
+
 /** With how patient the next attempt on this endpoint is to be. */
-type Outcome<T> = { readonly pace: Pace } & (
+type Ended<T> = { readonly pace: Pace } & (
   | { readonly kind: "done"; readonly value: T }
   | { readonly kind: "failed"; readonly failure: GrpcFailure }
 );
+type Outcome<T> = Ended<T> | { readonly kind: "given up" };
+
+/** What runs, so that all of it can be given up. */
+function createUnderWay() {
+  const scopes = new Set<ChildSignal>();
+  const givenUp = new Error(GIVEN_UP.details);
+  return {
+    giveUp() {
+      for (const scope of scopes) scope.abort(givenUp);
+    },
+    /** Null when it was given up. */
+    async run<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T | null> {
+      using scope = childSignal(signal);
+      scopes.add(scope);
+      try {
+        return await work(scope.signal);
+      } catch (error) {
+        if (error === givenUp) return null;
+        throw error;
+      } finally {
+        scopes.delete(scope);
+      }
+    },
+  };
+}
 
 /** Throws what is neither etcd's nor the network's fault. */
 async function attemptOn<T>(
@@ -107,7 +160,7 @@ async function attemptOn<T>(
   tokens: Tokens,
   clock: Clock,
   signal: AbortSignal,
-): Promise<Outcome<T>> {
+): Promise<Ended<T>> {
   if (pace === "slow" && !(await answersKnock(endpoint, clock, signal))) {
     const details = `no connection within ${KNOCK_SECONDS} s`;
     return { kind: "failed", pace, failure: { code: UNAVAILABLE, details } };

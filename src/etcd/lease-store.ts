@@ -67,6 +67,7 @@ export async function openEtcdLeaseStore(
       if (upkeep) upkeep.reload();
       else deps.log.info("there are no files for etcd to read again: it is used without TLS");
     },
+    reconnect: transport.reconnect,
     health: () => ({ trouble: transport.trouble(), certificates: upkeep?.certificates() ?? [] }),
     callCounts: transport.calls,
     [Symbol.asyncDispose]: async () => {

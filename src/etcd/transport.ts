@@ -48,6 +48,8 @@ export interface EtcdTransport extends Disposable, CallRecord {
   secure(tls: TlsMaterial): void;
   /** Ends the watches on connections from before the last `secure`, so that they are opened again on new ones. */
   renewWatches(): void;
+  /** Nothing can arrive on the connections that there are: everything goes on, or ends, on new ones. */
+  reconnect(): void;
 }
 
 export interface WatchStream extends Disposable {
@@ -88,6 +90,12 @@ export async function openTransport(
       for (const endpoint of endpoints) endpoint.secure(next);
     },
     renewWatches: watches.renew,
+    reconnect() {
+      for (const endpoint of endpoints) endpoint.renew();
+      failover.giveUp();
+      watches.age();
+      watches.renew();
+    },
     trouble: failover.trouble,
     calls: failover.calls,
     [Symbol.dispose]: () => {
@@ -161,6 +169,8 @@ async function openWatch(
   const stream = await endpoint.stream<IWatchRequest, IWatchResponse>(call);
   try {
     const { first, rest } = await exchange(stream, { create_request: request }, signal);
+    // Given up in this very moment: nobody would end it any more.
+    signal.throwIfAborted();
     throwIfCancelled(first);
     const watch = watches.add(() => stream.cancel());
     let fail = (error: Error) => {

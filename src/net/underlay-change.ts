@@ -15,6 +15,15 @@ export function changesOfUnderlay(before: Underlay, after: Underlay): readonly (
   return changed;
 }
 
+/**
+ * Whether what was connected by the one may have no way by the other: its address may not be the host's any more. One that
+ * the host has got besides changes nothing about that.
+ */
+export function isMove(before: Underlay, after: Underlay): boolean {
+  if (before.link !== after.link || before.address !== after.address) return true;
+  return before.v6 !== null && before.v6.address !== after.v6?.address;
+}
+
 function isSameIpv6(before: Underlay["v6"], after: Underlay["v6"]): boolean {
   if (before === null || after === null) return before === after;
   const sameAddresses = before.address === after.address && before.publicIp === after.publicIp;

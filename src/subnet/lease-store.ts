@@ -102,6 +102,11 @@ export interface LeaseStore {
 export interface OpenLeaseStore extends LeaseStore, AsyncDisposable {
   /** Reads the files again that it was opened with (certificates), at once; otherwise they are looked at every 10 s. */
   reload(): void;
+  /**
+   * This host sends from another address: nothing can arrive on the connections that there are. Watches go on, calls that
+   * may be repeated begin anew, and others fail as when an answer is lost.
+   */
+  reconnect(): void;
   /** Costs nothing. */
   health(): StoreHealth;
   /** How its calls have ended since it was opened. */

@@ -38,6 +38,7 @@ function suite(profile: BackendProfile): void {
   const shell = (line: string) => cluster.on(0, "sh", "-c", line);
   const onSwitch = (line: string) => run(inNamespace(cluster.topology.switchNamespace, ["sh", "-c", line]), {}, signal);
   const subnet = () => /^FLANNEL_SUBNET=(.*)$/m.exec(readFileSync(daemon.subnetFile, "utf8"))?.[1];
+  const losses = () => daemon.log().match(/lost the connection to etcd/g)?.length ?? 0;
   const mtu = () => Number(/^FLANNEL_MTU=(.*)$/m.exec(readFileSync(daemon.subnetFile, "utf8"))?.[1]);
 
   /** Waits until the pods reach each other in both directions. */
@@ -98,6 +99,7 @@ function suite(profile: BackendProfile): void {
 
   it("keeps its subnet when the address is another, and its peers follow", async (t) => {
     const before = subnet();
+    const lossesBefore = losses();
     const old = (await records()).find(({ PublicIP }) => PublicIP === OWN);
     for (const [from, to] of [
       [OWN, "192.168.77.111"],
@@ -116,6 +118,8 @@ function suite(profile: BackendProfile): void {
     }
     assert.equal(subnet(), before);
     assert.ok(daemon.running());
+    // The dead connection was not waited for until somebody noticed.
+    assert.equal(losses(), lossesBefore);
   });
 
   it("has the new MTU on its device and in the subnet file, and never more than the config says", async (t) => {
@@ -131,8 +135,7 @@ function suite(profile: BackendProfile): void {
     const capped = { ...profile.config, Backend: { Type: profile.type, MTU: 1450 } };
     await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(capped));
     const most = profile.mtu - 50;
-    // The watch may still be on a connection of the address before: that is noticed within 30 s.
-    await waitFor("the MTU of the config", () => (mtu() === most ? true : null), seconds(60), signal);
+    await waitFor("the MTU of the config", () => (mtu() === most ? true : null), LIMIT, signal);
     await shell("ip link set eth0 mtu 1480");
     await daemon.waitForLog(/is followed dev=eth0 mtu=1480/, LIMIT, signal);
     await reach();

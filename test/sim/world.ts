@@ -168,6 +168,7 @@ function createHost(
     openStore: async () => ({
       ...blindfolded(way.over(store), () => host.blind),
       reload: () => {},
+      reconnect: () => {},
       health: () => ({ trouble: null, certificates: [] }),
       callCounts: () => NO_CALLS,
       [Symbol.asyncDispose]: async () => {},

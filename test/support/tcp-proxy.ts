@@ -13,6 +13,8 @@ export interface TcpProxy extends AsyncDisposable {
   open(): number;
   /** From now on everything takes this long each way. */
   delay(time: Millis): void;
+  /** Pieces that have come and were not passed on. */
+  swallowed(): number;
   /** Nothing passes any more; connections are accepted and stay. */
   swallow(): void;
   /** What is swallowed stays lost, and its connections with it: a stream with a hole never goes on. New ones work. */
@@ -33,6 +35,7 @@ export async function openTcpProxy(
   let made = 0;
   let wait = millis(0);
   let swallows = false;
+  let swallowed = 0;
   /** In order: each piece waits for its own time and for the one before. */
   const pump = (from: Socket, to: Socket, isDead: () => boolean, die: () => void) => {
     let last: Promise<void> = Promise.resolve();
@@ -42,6 +45,7 @@ export async function openTcpProxy(
     };
     from.on("data", (piece: Buffer) => {
       if (swallows) die();
+      if (isDead()) swallowed += 1;
       if (!isDead()) later(() => void (isDead() || to.write(piece)));
     });
     from.on("end", () => isDead() || later(() => void (isDead() || to.end())));
@@ -73,6 +77,7 @@ export async function openTcpProxy(
     delay: (time) => {
       wait = time;
     },
+    swallowed: () => swallowed,
     swallow: () => {
       swallows = true;
     },

@@ -23,6 +23,7 @@ function start() {
   let objection: () => string | null = () => null;
   let changes = 0;
   let looks = 0;
+  let moves = 0;
   const follower = createUnderlayFollower(FIRST, {
     kernel,
     clock,
@@ -33,6 +34,9 @@ function start() {
       throw new FlannelError("interface.not-found", { reason: "eth0 is gone", existing: [] });
     },
     objection: async () => objection(),
+    onMove: () => {
+      moves += 1;
+    },
     onChange: () => {
       changes += 1;
     },
@@ -44,8 +48,12 @@ function start() {
     follower,
     changes: () => changes,
     looks: () => looks,
+    moves: () => moves,
     object(reason: string | null) {
       objection = () => reason;
+    },
+    objectsAs(next: () => string | null) {
+      objection = next;
     },
     /** The objection cannot be told. */
     refuses(error: unknown) {
@@ -172,6 +180,39 @@ describe("following the underlay", () => {
     await host.clock.advance(2000);
     assert.equal(host.follower.underlay().publicIp, "192.168.64.3");
     assert.equal(host.follower.trouble(), null);
+  });
+
+  it("tells that the host sends from another address, before that is announced, and also when it must not be", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    await host.turns(SMALL);
+    await host.clock.advance(5000);
+    assert.deepEqual([host.changes(), host.moves()], [1, 0]);
+    const movesAtObjection: number[] = [];
+    host.objectsAs(() => {
+      movesAtObjection.push(host.moves());
+      return "192.168.64.3 is another's";
+    });
+    await host.turns(MOVED);
+    await host.clock.advance(180_000);
+    assert.equal(movesAtObjection[0], 1);
+    assert.ok(movesAtObjection.length > 1, "it is looked at again");
+    assert.equal(host.moves(), 1);
+    await host.turns(SMALL);
+    await host.clock.advance(5000);
+    assert.equal(host.moves(), 2);
+  });
+
+  it("tells of no move while the address comes and goes", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    for (let n = 0; n < 20; n++) {
+      await host.turns(n % 3 === 0 ? MOVED : n % 3 === 1 ? null : FIRST);
+      await host.clock.advance(500);
+    }
+    await host.turns(FIRST);
+    await host.clock.advance(5000);
+    assert.equal(host.moves(), 0);
   });
 
   it("keeps the last choice while the kernel will not say whether the next may be followed", async () => {

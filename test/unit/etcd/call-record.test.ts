@@ -15,6 +15,7 @@ function start(clock: FakeClock) {
   let outcome: () => unknown = () => "done";
   const failover: Failover = {
     leave: () => {},
+    giveUp: () => {},
     async attempt(_purpose, _attempt, signal) {
       await clock.sleep(seconds(2), signal);
       return outcome() as never;

@@ -46,6 +46,7 @@ function deadEndpoint(way: Way, clock: FakeClock, count: () => void): Endpoint {
     knock: (signal) => fail(name, signal),
     reset: () => {},
     secure: () => {},
+    renew: () => {},
     [Symbol.dispose]: () => {},
   };
 }
@@ -73,6 +74,7 @@ function storeOn(endpoint: Endpoint, clock: FakeClock): LeaseStore {
     openWatch: call("watch"),
     secure: () => {},
     renewWatches: () => {},
+    reconnect: () => {},
     trouble: () => null,
     calls: () => NO_CALLS,
     [Symbol.dispose]: () => {},

@@ -35,6 +35,7 @@ function threeEndpoints(
       stream: () => assert.fail("only the attempt calls"),
       reset: (pace) => resets.push(pace === "quick" ? name : `${name} ${pace}`),
       secure: () => assert.fail("not a matter of calls"),
+      renew: () => assert.fail("not a matter of calls"),
       knock: (signal) => {
         asked.push(`knock ${name}`);
         return (knocks[name] ?? (() => Promise.resolve("")))(signal) as Promise<unknown> as Promise<void>;
@@ -54,7 +55,7 @@ function threeEndpoints(
       },
       stop,
     );
-  return { call, asked, resets };
+  return { call, asked, resets, giveUp: failover.giveUp };
 }
 
 const fails = (error: unknown): Answer => {
@@ -160,6 +161,41 @@ describe("a call to several endpoints", () => {
       await lost;
     }
     assert.equal(clock.sleepers(), 0);
+  });
+
+  it("begins anew on the same endpoint when its connection is given up, a knock too, if it may be repeated", async () => {
+    const clock = createFakeClock();
+    const answers: Record<string, Answer> = { b: hangs, c: fails(DEAD), a: fails(DEAD) };
+    const knocks: Record<string, Answer> = { b: hangs };
+    const { call, asked, resets, giveUp } = threeEndpoints(answers, clock, knocks);
+    const lost = assert.rejects(call(true), /no answer within 5 s/);
+    await clock.advance(seconds(5));
+    await lost;
+    const found = call(true);
+    await clock.advance(0);
+    knocks["b"] = async () => "";
+    giveUp();
+    await clock.advance(0);
+    answers["b"] = async () => "b";
+    giveUp();
+    assert.equal(await found, "b");
+    assert.deepEqual(asked, ["b", "c", "a", "knock b", "knock b", "b", "knock b", "b"]);
+    assert.deepEqual(resets, ["b slow", "c", "a", "b"]);
+    assert.equal(clock.sleepers(), 0);
+  });
+
+  it("that must not happen twice fails at once when its connection is given up, and the endpoint is not to blame", async () => {
+    const clock = createFakeClock();
+    const answers: Record<string, Answer> = { b: hangs };
+    const { call, asked, resets, giveUp } = threeEndpoints(answers, clock);
+    const lost = call(false);
+    await clock.advance(0);
+    giveUp();
+    await assert.rejects(lost, { code: "etcd.unavailable", message: /b:2379: the connection was given up/ });
+    answers["b"] = async () => "b";
+    giveUp();
+    assert.equal(await call(false), "b");
+    assert.deepEqual([asked, resets], [["b", "b"], []]);
   });
 
   it("adds to the reason what is to be done about it", async () => {

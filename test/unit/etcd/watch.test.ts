@@ -78,6 +78,7 @@ function transportOf(script: Script, stop: AbortSignal): EtcdTransport {
     keepAlive: unused,
     secure: unused,
     renewWatches: unused,
+    reconnect: unused,
     trouble: unused,
     calls: unused,
     [Symbol.dispose]: () => {},

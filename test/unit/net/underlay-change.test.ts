@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseIpv4, parsePrefix4 } from "../../../src/base/ip.ts";
+import { parseIpv6 } from "../../../src/base/ipv6.ts";
 import type { InterfaceFacts, UnderlayFacts } from "../../../src/net/kernel-net.ts";
 import type { LinkName } from "../../../src/net/objects.ts";
-import { chooseUnderlay, type UnderlayRequest } from "../../../src/net/underlay.ts";
-import { changesOfUnderlay, lossOf, withoutOwnSubnet } from "../../../src/net/underlay-change.ts";
+import { chooseUnderlay, type Underlay, type UnderlayRequest } from "../../../src/net/underlay.ts";
+import { changesOfUnderlay, isMove, lossOf, withoutOwnSubnet } from "../../../src/net/underlay-change.ts";
 import { underlayAt } from "../../support/vxlan-host.ts";
 
 const UNDERLAY = underlayAt("192.168.64.2");
@@ -21,6 +22,20 @@ describe("a change of the underlay", () => {
     const [a, b] = [prefixes, prefixes.toReversed()].map((onLink) => ({ ...UNDERLAY, onLink }));
     assert.deepEqual(changesOfUnderlay(a ?? UNDERLAY, b ?? UNDERLAY), []);
     assert.deepEqual(changesOfUnderlay(UNDERLAY, a ?? UNDERLAY), ["onLink"]);
+  });
+
+  it("is a move when what was connected may have lost its address or its way, and not when one has come besides", () => {
+    const withIpv6 = (text: string): Underlay => {
+      const address = parseIpv6(text);
+      return { ...UNDERLAY, v6: { address, publicIp: address, onLink: [] } };
+    };
+    const [one, two] = [withIpv6("fd00::1"), withIpv6("fd00::2")];
+    assert.ok(isMove(UNDERLAY, underlayAt("192.168.64.3")));
+    assert.ok(isMove(UNDERLAY, { ...UNDERLAY, link: "eth1" as LinkName }));
+    assert.ok(isMove(one, two));
+    assert.ok(isMove(one, UNDERLAY));
+    assert.ok(!isMove(UNDERLAY, one));
+    assert.ok(!isMove(one, { ...one, mtu: 1400, onLink: [] }));
   });
 
   it("from an address to one of 169.254.0.0/16 is a loss, and no other is", () => {
