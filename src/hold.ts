@@ -121,9 +121,9 @@ function reconcile(
   const onView = (view: NetworkView) => {
     observer.viewed(view);
     probes?.follow(view);
-    const { userspace, checksumPath } = config.overlay().backend;
+    const { userspace, checksumDuty } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
-    checksums.follow(checksumPath(view));
+    checksums.follow(checksumDuty(view));
   };
   const { board } = means;
   board.describe(() => describeState(holder.lease(), config.overlay().backend, observer.peers(), checksums.note()));
@@ -136,7 +136,7 @@ function reconcile(
     table: keeper.table,
     self: holder.lease,
     isHeld: holder.isHeld,
-    corruptsChecksums: checksums.corrupts,
+    measuredOffload: checksums.offload,
     onView,
     log: means.log,
   });

@@ -26,8 +26,8 @@ export interface PlannerInput {
   readonly self: () => Lease;
   /** False while another host has our subnet: then nothing of ours may get to a peer. */
   readonly isHeld: () => boolean;
-  /** As measured: see NetworkView. */
-  readonly corruptsChecksums: (underlay: Underlay) => boolean;
+  /** See NetworkView. */
+  readonly measuredOffload: (underlay: Underlay) => boolean | null;
   /** Told of what the plan is made from, whenever that changes. */
   readonly onView: (view: NetworkView) => void;
   readonly log: Logger;
@@ -89,15 +89,15 @@ interface Basis extends Pick<Overlay, "network" | "backend"> {
   readonly complete: boolean;
   readonly self: Lease;
   readonly isHeld: boolean;
-  readonly corruptsChecksums: boolean;
+  readonly measuredOffload: boolean | null;
 }
 
 function basisOf(input: PlannerInput): Basis {
   const { network, backend } = input.overlay();
   const { leases, bad, complete } = input.table();
   const [underlay, self, isHeld] = [input.underlay(), input.self(), input.isHeld()];
-  const corruptsChecksums = input.corruptsChecksums(underlay);
-  return { network, backend, underlay, leases, bad, complete, self, isHeld, corruptsChecksums };
+  const measuredOffload = input.measuredOffload(underlay);
+  return { network, backend, underlay, leases, bad, complete, self, isHeld, measuredOffload };
 }
 
 function isSame(a: Basis, b: Basis): boolean {
@@ -106,12 +106,12 @@ function isSame(a: Basis, b: Basis): boolean {
 
 function viewOf(
   input: PlannerInput,
-  { network, underlay, self, complete, corruptsChecksums }: Basis,
+  { network, underlay, self, complete, measuredOffload }: Basis,
   peers: readonly Lease[],
 ): NetworkView {
   const { mark, device, flannelDevices } = input;
   const formerUnderlays = input.formerUnderlays();
-  const host = { underlay, mark, device, flannelDevices, formerUnderlays, corruptsChecksums };
+  const host = { underlay, mark, device, flannelDevices, formerUnderlays, measuredOffload };
   return { network, ...host, self, peers, complete };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Family } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
-import type { ChecksumPath } from "../net/checksum-path.ts";
+import type { ChecksumDuty } from "../net/checksum-path.ts";
 import type { Link, LinkName } from "../net/objects.ts";
 import type { Plan } from "../net/plan.ts";
 import type { Underlay } from "../net/underlay.ts";
@@ -43,8 +43,11 @@ export interface NetworkView {
   readonly peers: readonly Lease[];
   /** Invariant: I2, true once `peers` came from a finished list. */
   readonly complete: boolean;
-  /** What has been measured on `checksumPath`: packets whose checksums are left to the network card arrive with wrong ones. */
-  readonly corruptsChecksums: boolean;
+  /**
+   * Whether a device that is measured (`checksumDuty`) may leave checksums to the network card: false where they arrive
+   * wrong, true where only a config of before has switched that off, null to leave it as it is.
+   */
+  readonly measuredOffload: boolean | null;
 }
 
 export interface Backend {
@@ -71,7 +74,7 @@ export interface Backend {
    */
   peerFault(peer: Lease, view: { readonly self: Lease; readonly underlay: Underlay }): string | null;
   /** Where to measure whether the plan should leave checksums to the network card; null when it does not ask. */
-  checksumPath(view: NetworkView): ChecksumPath | null;
+  checksumDuty(view: NetworkView): ChecksumDuty | null;
   /** Invariant: every wanted object is claimed, and no two have one key. */
   plan(view: NetworkView): Plan;
 }

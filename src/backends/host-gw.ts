@@ -35,7 +35,7 @@ export function createHostGw(rawOptions: { readonly [key: string]: Json }): Back
     }),
     recordFault: () => null,
     peerFault: (peer, { underlay }) => peerFault(peer, underlay, routes),
-    checksumPath: () => null,
+    checksumDuty: () => null,
     plan: (view) => planHostGw(view, routes),
   };
 }

@@ -52,7 +52,7 @@ export function createUdp(rawOptions: { readonly [key: string]: Json }): Backend
       const { addressOf, lack } = carrierOf(underlay);
       return addressOf(peer) === null ? lack : null;
     },
-    checksumPath: () => null,
+    checksumDuty: () => null,
     plan: (view) => planUdp(view, options),
   };
 }

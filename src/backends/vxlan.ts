@@ -5,7 +5,7 @@
 import type { IfAddr, Ipv4 } from "../base/ip.ts";
 import { type Mac, randomMac } from "../base/mac.ts";
 import type { Random } from "../base/random.ts";
-import type { ChecksumPath } from "../net/checksum-path.ts";
+import type { ChecksumDuty, ChecksumPath } from "../net/checksum-path.ts";
 import {
   KERNEL_PROTOCOL,
   type Link,
@@ -69,7 +69,7 @@ export function createVxlan(rawOptions: { readonly [key: string]: Json }): Backe
     recordFault: (lease) => all.map((side) => missingMac(side, lease)).find((reason) => reason !== null) ?? null,
     peerFault: (peer, { self }) =>
       all.map((side) => sideFault(side, peer, self)).find((reason) => reason !== null) ?? null,
-    checksumPath: (view) => (options.offload === "auto" ? checksumPath(view, options, v4, means) : null),
+    checksumDuty: (view) => checksumDuty(view, options, v4, means),
     plan: (view) => planVxlan(view, options, sidesOf(view.underlay), means),
   };
 }
@@ -170,14 +170,25 @@ function hostAddressOf({ family }: VxlanSide, address: string): IfAddr {
 }
 
 /** Compat: the Go daemon leaves it as it is, and so do we unless we are told otherwise or have seen what it does. */
-function checksumOffload({ corruptsChecksums }: NetworkView, { offload }: VxlanOptions): boolean | null {
+function checksumOffload({ measuredOffload }: NetworkView, { offload }: VxlanOptions): boolean | null {
   switch (offload) {
     case "on":
       return true;
     case "off":
       return false;
     case "auto":
-      return corruptsChecksums ? false : null;
+      return measuredOffload;
+  }
+}
+
+function checksumDuty(view: NetworkView, options: VxlanOptions, side: VxlanSide, means: Means): ChecksumDuty | null {
+  switch (options.offload) {
+    case "on":
+      return null;
+    case "off":
+      return "off";
+    case "auto":
+      return checksumPath(view, options, side, means);
   }
 }
 

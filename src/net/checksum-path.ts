@@ -5,6 +5,9 @@ import type { Mac } from "../base/mac.ts";
 import type { LinkName } from "./objects.ts";
 import type { Underlay } from "./underlay.ts";
 
+/** `off`: the config has the device leave none to the card, so there is nothing to measure. */
+export type ChecksumDuty = ChecksumPath | "off";
+
 export interface ChecksumPath {
   readonly device: LinkName;
   /** Of this host on the device. */

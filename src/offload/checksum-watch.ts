@@ -1,23 +1,23 @@
 // Knows whether checksums that are left to the network card arrive intact: measures it when there are peers to ask, when
 // the underlay is another, and at long intervals. What follows from it is the backend's plan. Once they are seen to arrive
 // wrong, that stands for this underlay: the device leaves none to the card then, and to measure it again would cost the
-// packets of the pods.
+// packets of the pods. What only the config had switched off is switched on again to be measured, once the config says so.
 
 import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
 import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
 import { FlannelError, isError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { ChecksumPath } from "../net/checksum-path.ts";
+import type { ChecksumDuty, ChecksumPath } from "../net/checksum-path.ts";
 import type { KernelNet } from "../net/kernel-net.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { type Finding, type MeasureDeps, measureChecksums } from "./measure.ts";
 
 export interface ChecksumWatch {
   /** Where to measure from now on; null when it does not matter. */
-  follow(path: ChecksumPath | null): void;
-  /** Whether they are known to arrive wrong through this underlay. */
-  corrupts(underlay: Underlay): boolean;
+  follow(duty: ChecksumDuty | null): void;
+  /** What the device is to do through this underlay: see NetworkView. */
+  offload(underlay: Underlay): boolean | null;
   /** What has been done about them, in a few words; null when nothing. */
   note(): string | null;
   /** What is known, for a report. */
@@ -61,12 +61,16 @@ export function createChecksumWatch(deps: ChecksumWatchDeps): ChecksumWatch {
   const bell = createDoorbell();
   const knowledge = createKnowledge(deps);
   const { path, verdict } = knowledge;
+  const isCorrupt = () => path() !== null && verdict().kind === "corrupt";
   return {
     follow(next) {
       if (knowledge.follow(next)) bell.ring(PEERS);
     },
-    corrupts: (underlay) => verdict().kind === "corrupt" && isSameWay(path()?.underlay, underlay),
-    note: () => (verdict().kind === "corrupt" ? "checksum offload off, since wrong checksums were seen" : null),
+    offload(underlay) {
+      if (!isSameWay(path()?.underlay, underlay)) return null;
+      return isCorrupt() ? false : knowledge.isOwed() || null;
+    },
+    note: () => (isCorrupt() ? "checksum offload off, since wrong checksums were seen" : null),
     verdict: () => verdict().kind,
     async run(deviceReady, signal) {
       let retries = newRetries(deps);
@@ -76,7 +80,7 @@ export function createChecksumWatch(deps: ChecksumWatchDeps): ChecksumWatch {
         await deviceReady(signal);
         const measured = path();
         if (measured && measured.peers.length > 0 && verdict().kind !== "corrupt") {
-          knowledge.conclude(measured, await look(measured, deps, signal));
+          knowledge.conclude(measured, await look(measured, knowledge, deps, signal));
           await deps.clock.sleep(PAUSE, signal);
         }
         const { kind } = verdict();
@@ -91,31 +95,49 @@ export function createChecksumWatch(deps: ChecksumWatchDeps): ChecksumWatch {
 interface Knowledge {
   path(): ChecksumPath | null;
   verdict(): Verdict;
+  /** The config had switched the offload off, does not any more, and it has not been seen to be on since. */
+  isOwed(): boolean;
+  /** It has been. */
+  settle(): void;
   /** Whether there is something to measure now that there was not before. */
-  follow(next: ChecksumPath | null): boolean;
+  follow(next: ChecksumDuty | null): boolean;
   conclude(measured: ChecksumPath, next: Verdict): void;
 }
 
 function createKnowledge({ log, onChange }: Pick<ChecksumWatchDeps, "log" | "onChange">): Knowledge {
   let tell = createTeller(log);
-  let path: ChecksumPath | null = null;
+  let duty: ChecksumDuty | null = null;
+  let newest: ChecksumPath | null = null;
   let verdict = UNKNOWN;
+  const debt = createDebt(onChange);
+  const path = () => (duty === "off" ? null : duty);
+  const forget = () => {
+    verdict = UNKNOWN;
+    tell = createTeller(log);
+  };
   return {
-    path: () => path,
+    path,
     verdict: () => verdict,
+    isOwed: debt.isOwed,
+    settle: () => debt.owe(false),
     follow(next) {
-      const before = path;
-      path = next;
-      if (!isSameWay(before?.underlay, next?.underlay)) {
-        verdict = UNKNOWN;
-        tell = createTeller(log);
+      const [before, wasOff] = [newest, duty === "off"];
+      duty = next;
+      if (next === "off") {
+        // Seen to arrive wrong, they are not measured again for that.
+        if (verdict.kind !== "corrupt") forget();
+        debt.owe(false);
+        return false;
       }
+      newest = next;
+      if (!isSameWay(before?.underlay, next?.underlay)) forget();
+      if (wasOff || next === null) debt.owe(next !== null && verdict.kind !== "corrupt");
       const matters = verdict.kind === "unknown" || before?.peers.length === 0;
-      return next !== null && matters && hasNewPeers(before, next);
+      return next !== null && matters && hasNewPeers(wasOff ? null : before, next);
     },
     conclude(measured, next) {
       // It says nothing about an underlay that has come meanwhile.
-      if (!isSameWay(path?.underlay, measured.underlay)) return;
+      if (!isSameWay(path()?.underlay, measured.underlay)) return;
       const isOther = verdict.kind !== next.kind;
       verdict = next;
       tell(measured, verdict);
@@ -124,9 +146,30 @@ function createKnowledge({ log, onChange }: Pick<ChecksumWatchDeps, "log" | "onC
   };
 }
 
-async function look(path: ChecksumPath, deps: ChecksumWatchDeps, signal: AbortSignal): Promise<Verdict> {
+/** Whether the offload is to be switched on that only the config had switched off. */
+function createDebt(onChange: () => void) {
+  let isOwed = false;
+  return {
+    isOwed: () => isOwed,
+    owe(owes: boolean) {
+      if (owes === isOwed) return;
+      isOwed = owes;
+      onChange();
+    },
+  };
+}
+
+async function look(
+  path: ChecksumPath,
+  { isOwed, settle }: Pick<Knowledge, "isOwed" | "settle">,
+  deps: ChecksumWatchDeps,
+  signal: AbortSignal,
+): Promise<Verdict> {
   try {
-    if (await isOff(path, deps, signal)) return { kind: "off" };
+    const off = await isOff(path, deps, signal);
+    if (off)
+      return isOwed() ? { kind: "unknown", reason: `${path.device} is still without the offload` } : { kind: "off" };
+    settle();
     const finding = await measureChecksums(path, deps, signal);
     if (finding.kind !== "silent") return finding;
     return { kind: "unknown", reason: `no peer answers on the overlay (asked: ${finding.asked})` };

@@ -34,15 +34,15 @@ export function diffConfigs(before: ValidConfig | null, after: ValidConfig): rea
 /** What somebody might expect of such a change that does not come. Sentences for people. */
 export function notesOn(changes: readonly MemberChange[]): readonly string[] {
   return changes.flatMap(({ member, from, to }) => {
-    if (member === "Backend.Offload" && from === "off" && to === "auto") return [STAYS_OFF];
+    if (member === "Backend.Offload" && from === "off" && to === "auto") return [SWITCHED_ON];
     if (member === "Backend.MTU" && typeof to === "number") return [LIMITED_MTU];
     return [];
   });
 }
 
 /** See docs/decisions/0025-checksums-are-measured.md. */
-const STAYS_OFF =
-  'auto leaves the checksum offload of a device that is there as it is: what off has switched off stays off until a reboot, or until "Offload" has been "on"';
+const SWITCHED_ON =
+  'running daemons switch the checksum offload on again and measure: where checksums arrive wrong, connections of pods stand still for some seconds until it is off; a daemon that is stopped now finds it off and leaves it so until a reboot, or until "Offload" has been "on"';
 const LIMITED_MTU =
   "the interface of each host limits the MTU: where that is smaller it is the interface's, and the encapsulation goes off it";
 

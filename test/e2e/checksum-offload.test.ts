@@ -111,6 +111,18 @@ describe("a card that leaves checksums in tunnels wrong", () => {
       await waitFor("the device", look, LIMIT, signal);
       await becomes(0, "off");
     });
+
+    it("gives the device its offload back when the config says auto, and takes it again where it does harm", async (t) => {
+      const start = systemClock.monotonic();
+      await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(configOf("auto")));
+      await becomes(1, "on");
+      await daemons[0]?.waitForLog(/arrive wrong/, MEASURED, signal);
+      await becomes(0, "off");
+      t.diagnostic(`${Math.round(systemClock.monotonic() - start)} ms until it was off again`);
+      assert.equal(await connects(), true);
+      await daemons[1]?.waitForLog(/arrive intact/, MEASURED, signal);
+      assert.equal(await offloadOf(1), "on");
+    });
   });
 
   describe("without the option", () => {

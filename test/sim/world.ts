@@ -299,7 +299,7 @@ async function differences(
     table: () => table,
     self: () => self,
     isHeld: () => true,
-    corruptsChecksums: () => false,
+    measuredOffload: () => null,
     log: createCapturedLog(),
   });
   const plan = planner.plan();

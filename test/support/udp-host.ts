@@ -27,7 +27,7 @@ export function udpView(changes: Partial<NetworkView> = {}): NetworkView {
     self: UDP_SELF,
     peers: [UDP_PEER],
     complete: true,
-    corruptsChecksums: false,
+    measuredOffload: null,
     ...changes,
   };
 }

@@ -61,6 +61,6 @@ export function planFor(peers: readonly Lease[], { complete = true }: { readonly
     self: SELF,
     peers,
     complete,
-    corruptsChecksums: false,
+    measuredOffload: null,
   });
 }

@@ -32,7 +32,7 @@ function start(self: Lease) {
     table: () => foldTable(EMPTY_TABLE, { kind: "reset", list: { revision: "99" as Revision, leases, bad: [] } }),
     self: () => self,
     isHeld: () => true,
-    corruptsChecksums: () => false,
+    measuredOffload: () => null,
     log,
   });
   return {

@@ -38,7 +38,7 @@ function plannerOf(
     table,
     self: () => SELF,
     isHeld,
-    corruptsChecksums: () => false,
+    measuredOffload: () => null,
     log,
   });
 }

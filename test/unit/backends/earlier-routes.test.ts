@@ -21,7 +21,7 @@ const claims = claimEarlierRoutes({
   self: SELF,
   peers: [],
   complete: true,
-  corruptsChecksums: false,
+  measuredOffload: null,
 });
 const route = (changes: object) => claims({ ...routeVia("192.168.64.9", "10.5.9.0/24"), ...changes } as Route);
 

@@ -33,7 +33,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
     self: SELF,
     peers: [PEER],
     complete: true,
-    corruptsChecksums: false,
+    measuredOffload: null,
     ...changes,
   };
 }

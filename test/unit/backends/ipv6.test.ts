@@ -52,7 +52,7 @@ function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
     self: SELF,
     peers: [PEER],
     complete: true,
-    corruptsChecksums: false,
+    measuredOffload: null,
     ...changes,
   };
 }
@@ -259,7 +259,7 @@ describe("a peer that can be reached in one family only", () => {
       table: () => foldTable(EMPTY_TABLE, { kind: "reset", list }),
       self: () => SELF,
       isHeld: () => true,
-      corruptsChecksums: () => false,
+      measuredOffload: () => null,
       log,
     });
     return planner.plan().want.flatMap((object) => (object.kind === "route" ? object.dst : []));

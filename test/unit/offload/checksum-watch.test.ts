@@ -77,7 +77,7 @@ describe("the watch over checksums", () => {
     run.watch.follow(checksumPathTo("10.5.20.0"));
     await run.clock.advance(2000);
     assert.equal(run.watch.verdict(), "intact");
-    assert.equal(run.watch.corrupts(UNDERLAY), false);
+    assert.equal(run.watch.offload(UNDERLAY), null);
     assert.equal(run.watch.note(), null);
     await run.clock.advance(24 * HOUR);
     assert.deepEqual(run.log.messages(), ["checksums left to the network card arrive intact"]);
@@ -105,7 +105,7 @@ describe("the watch over checksums", () => {
     await using run = start(BROKEN);
     run.watch.follow(checksumPathTo("10.5.20.0", "10.5.30.0"));
     await run.clock.advance(10_000);
-    assert.equal(run.watch.corrupts(UNDERLAY), true);
+    assert.equal(run.watch.offload(UNDERLAY), false);
     assert.equal(run.host.changes, 1);
     assert.match(run.watch.note() ?? "", /checksum offload off/);
     const [line] = run.log.lines;
@@ -129,10 +129,10 @@ describe("the watch over checksums", () => {
     await using run = start(BROKEN);
     run.watch.follow(checksumPathTo("10.5.20.0"));
     await run.clock.advance(10_000);
-    assert.equal(run.watch.corrupts(ELSEWHERE.underlay), false);
+    assert.equal(run.watch.offload(ELSEWHERE.underlay), null);
     run.host.fate = GOOD;
     run.watch.follow(ELSEWHERE);
-    assert.equal(run.watch.corrupts(ELSEWHERE.underlay), false);
+    assert.equal(run.watch.offload(ELSEWHERE.underlay), null);
     await run.clock.advance(10_000);
     assert.equal(run.watch.verdict(), "intact");
   });
@@ -152,10 +152,10 @@ describe("the watch over checksums", () => {
     run.watch.follow(checksumPathTo("10.5.20.0"));
     await run.clock.advance(10_000);
     run.watch.follow(null);
-    assert.equal(run.watch.corrupts(UNDERLAY), false);
+    assert.equal(run.watch.offload(UNDERLAY), null);
     run.watch.follow(checksumPathTo("10.5.20.0"));
     await run.clock.advance(20_000);
-    assert.equal(run.watch.corrupts(UNDERLAY), true);
+    assert.equal(run.watch.offload(UNDERLAY), false);
     assert.equal(run.log.messages("warn").length, 2);
   });
 
@@ -165,11 +165,63 @@ describe("the watch over checksums", () => {
     run.watch.follow(checksumPathTo("10.5.20.0"));
     await run.clock.advance(HOUR);
     assert.equal(run.packets.sent.length, 0);
-    assert.equal(run.watch.corrupts(UNDERLAY), false);
+    assert.equal(run.watch.offload(UNDERLAY), null);
     assert.equal(run.log.lines.length, 1);
     run.setOffload(true);
     await run.clock.advance(6 * MINUTE);
-    assert.equal(run.watch.corrupts(UNDERLAY), true);
+    assert.equal(run.watch.offload(UNDERLAY), false);
+  });
+
+  it("switches on what only the config had switched off, measures it then, and keeps it where checksums arrive intact", async () => {
+    await using run = start(GOOD);
+    run.setOffload(false);
+    run.watch.follow("off");
+    await run.clock.advance(HOUR);
+    assert.equal(run.host.changes, 0);
+    run.watch.follow(checksumPathTo("10.5.20.0"));
+    assert.equal(run.watch.offload(UNDERLAY), true);
+    assert.equal(run.host.changes, 1, "the plan is to be made anew");
+    await run.clock.advance(5000);
+    assert.deepEqual([run.packets.sent.length, run.watch.offload(UNDERLAY)], [0, true], "the device is not on yet");
+    run.setOffload(true);
+    await run.clock.advance(MINUTE);
+    assert.equal(run.watch.verdict(), "intact");
+    assert.equal(run.watch.offload(UNDERLAY), null);
+    run.setOffload(false);
+    await run.clock.advance(12 * HOUR);
+    assert.equal(run.watch.offload(UNDERLAY), null, "what an administrator switches off is left alone");
+  });
+
+  it("switches off again what it has switched on and seen to do harm, and not on again for that", async () => {
+    await using run = start(BROKEN);
+    run.watch.follow("off");
+    run.watch.follow(checksumPathTo("10.5.20.0"));
+    assert.equal(run.watch.offload(UNDERLAY), true);
+    await run.clock.advance(20_000);
+    assert.equal(run.watch.offload(UNDERLAY), false);
+    const { length } = run.packets.sent;
+    run.watch.follow("off");
+    assert.equal(run.watch.note(), null, "the config has done it now");
+    run.watch.follow(checksumPathTo("10.5.20.0"));
+    await run.clock.advance(HOUR);
+    assert.deepEqual([run.watch.offload(UNDERLAY), run.packets.sent.length], [false, length]);
+    assert.equal(run.log.messages("warn").length, 1);
+    run.watch.follow("off");
+    run.watch.follow(ELSEWHERE);
+    assert.equal(run.watch.offload(ELSEWHERE.underlay), true);
+  });
+
+  it("owes nothing to a config that says off again, or on", async () => {
+    await using run = start(GOOD);
+    for (const next of ["off", null] as const) {
+      run.watch.follow("off");
+      run.watch.follow(checksumPathTo("10.5.20.0"));
+      assert.equal(run.watch.offload(UNDERLAY), true);
+      run.watch.follow(next);
+      assert.equal(run.watch.offload(UNDERLAY), null);
+    }
+    run.watch.follow(checksumPathTo("10.5.20.0"));
+    assert.equal(run.watch.offload(UNDERLAY), null);
   });
 
   it("says once, and not of a host that comes up late, that nobody answers, and asks ever less often", async () => {

@@ -149,13 +149,13 @@ describe("config set", () => {
     assert.deepEqual(restart, { members: ["SubnetMin"], hosts: ["10.0.0.1"] });
   });
 
-  it("says of an MTU that interfaces limit it, and of Offload that auto switches nothing on", async () => {
+  it("says of an MTU that interfaces limit it, and of Offload what auto costs that follows off", async () => {
     const withMember = (member: string) => CONFIG.replace(/"vxlan"/, `"vxlan", ${member}`);
     desk.store.writeConfig(withMember('"Offload": "off"'));
     const auto = await desk.run("config", "set", CONFIG, "--dry-run");
     assert.match(
       auto.out,
-      /\nrunning daemons follow it at once\nauto leaves the checksum offload .* "Offload" has been "on"\n/,
+      /\nrunning daemons follow it at once\nrunning daemons switch the checksum offload on again .* "Offload" has been "on"\n/,
     );
     const on = await desk.run("config", "set", withMember('"Offload": "on"'), "--json");
     assert.deepEqual(JSON.parse(on.out).notes, []);
