@@ -8,6 +8,7 @@ import { type Millis, millis, seconds } from "../base/brand.ts";
 import { type Prefix4, prefix4Overlaps, prefixLength } from "../base/ip.ts";
 import { type Prefix6, prefix6Overlaps } from "../base/ipv6.ts";
 import { hasIpv4, hostIp, type Lease, type SubnetKey } from "./lease.ts";
+import { withoutIpv6 } from "./lease-parts.ts";
 import type { LeaseTable } from "./lease-table.ts";
 
 export interface KeepingRules {
@@ -115,11 +116,12 @@ function withMissing(before: Keeping, table: LeaseTable, now: Millis, self: Subn
   if (missing.size === 0) return missing;
   const leases = [...table.leases.values()];
   const addresses = new Set(leases.map(({ attrs }) => hostIp(attrs)));
-  const isOverlapped = overlapsOf(leases, missing.values());
+  const remainderOf = remainders(leases, missing.values());
   for (const [key, one] of missing) {
     const isBack = table.leases.has(key) || addresses.has(hostIp(one.lease.attrs));
-    if (isBack || isOverlapped(one.lease)) missing.delete(key);
-    else missing.set(key, withReadability(one, table.bad.has(key), now));
+    const lease = isBack ? null : remainderOf(one.lease);
+    if (lease === null) missing.delete(key);
+    else missing.set(key, withReadability(lease === one.lease ? one : { ...one, lease }, table.bad.has(key), now));
   }
   return missing;
 }
@@ -129,12 +131,19 @@ function withReadability(one: Departed, isUnreadable: boolean, now: Millis): Dep
   return one.isUnreadable === isUnreadable ? one : { ...one, isUnreadable, at: now, withOthers: false };
 }
 
-/** By a subnet of either family, also under another key. */
-function overlapsOf(leases: readonly Lease[], missing: Iterable<Departed>): (lease: Lease) => boolean {
+/**
+ * What of a lease nobody else has by now, also under another key; null when that is nothing. Whose IPv6 subnet is
+ * another's may still come back to its IPv4 one.
+ */
+function remainders(leases: readonly Lease[], missing: Iterable<Departed>): (lease: Lease) => Lease | null {
   const gone = [...missing].map(({ lease }) => lease);
   const v4 = overlapsWith(partsOf4(leases), partsOf4(gone), prefix4Overlaps);
   const v6 = overlapsWith(partsOf6(leases), partsOf6(gone), prefix6Overlaps);
-  return (lease) => partsOf4([lease]).some(v4) || partsOf6([lease]).some(v6);
+  return (lease) => {
+    if (partsOf4([lease]).some(v4)) return null;
+    if (!partsOf6([lease]).some(v6)) return lease;
+    return hasIpv4(lease.subnet) ? withoutIpv6(lease) : null;
+  };
 }
 
 function partsOf4(leases: readonly Lease[]): readonly Prefix4[] {

@@ -162,6 +162,7 @@ describe("peers whose records are gone", () => {
     const keeping = keepDeparted(startKeeping(tableOf(before)), tableOf(now, 10), millis(1), rules);
     return [...tableWithDeparted(keeping).leases.keys()];
   };
+  const dualGone = dualLease(hostNumber(1));
 
   test("are back when the host has another subnet by now, as after a family was added", () => {
     const [before, now] = [dualLease(ipv4Only(hostNumber(1))), dualLease(hostNumber(1))];
@@ -173,13 +174,20 @@ describe("peers whose records are gone", () => {
     assert.deepEqual(after([gone, stays], [stays]).toSorted(), [gone.key, stays.key].toSorted());
   });
 
-  test("are let go when another host has the IPv4 or the IPv6 subnet by now", () => {
-    const gone = dualLease(hostNumber(1));
-    const heirs = [
-      hostNumber(2, { v4: "10.5.1.0/24" }),
-      hostNumber(2, { v6: "fd00:5:0:1::/64" }),
-      hostNumber(2, { v6: "fd00:5::/60" }),
-    ];
-    for (const heir of heirs) assert.deepEqual(after([gone], [dualLease(heir)]), [dualLease(heir).key]);
+  test("are let go when another host has the IPv4 subnet by now, or the IPv6 one of a host that has no other", () => {
+    const heir = dualLease(hostNumber(2, { v4: "10.5.1.0/24" }));
+    assert.deepEqual(after([dualGone], [heir]), [heir.key]);
+    const heir6 = dualLease(ipv6Only(hostNumber(2, { v6: "fd00:5::/60" })));
+    assert.deepEqual(after([dualLease(ipv6Only(hostNumber(1)))], [heir6]), [heir6.key]);
+  });
+
+  test("are kept by IPv4 when another host has the IPv6 subnet by now", () => {
+    for (const v6 of ["fd00:5:0:1::/64", "fd00:5::/60"]) {
+      const heir = dualLease(hostNumber(2, { v6 }));
+      let keeping = keepDeparted(startKeeping(tableOf([dualGone])), tableOf([heir], 10), millis(1), rules);
+      assert.deepEqual(tableWithDeparted(keeping).leases.get(dualGone.key)?.subnet, { v4: "10.5.1.0/24", v6: null });
+      keeping = keepDeparted(keeping, tableOf([heir, dualGone], 11), millis(2), rules);
+      assert.equal(tableWithDeparted(keeping).leases.get(dualGone.key), dualGone);
+    }
   });
 });
