@@ -1,5 +1,6 @@
 // Tells when another host had the IPv6 subnet of this one first (ipv6-owner.ts). Until the next start, which leases another
-// one, this host carries none of its packets; IPv4 goes on.
+// one, or until the other has gone, this host carries none of its packets; IPv4 goes on. It is not exchanged before: the
+// running pods keep their addresses, which are the other host's now, and a host that carries IPv6 again would send with them.
 
 import type { Logger } from "./base/log.ts";
 import { earlierIpv6Owner } from "./subnet/ipv6-owner.ts";
@@ -12,6 +13,7 @@ export interface Ipv6Watch {
   trouble(): string | null;
 }
 
+const MEANS = "none of its packets are carried here, and running pods reach other hosts by IPv4 alone";
 const REMEDY = "restart flanneld, which leases another beside the IPv4 one, and make this host's pods anew";
 
 export function createIpv6Watch(log: Logger): Ipv6Watch {
@@ -20,12 +22,13 @@ export function createIpv6Watch(log: Logger): Ipv6Watch {
     look({ self, leases }) {
       const owner = earlierIpv6Owner(self, leases.values());
       const subnet = self.subnet.v6 ?? "";
-      const trouble = owner && `${subnet} is that of the host ${hostIp(owner.attrs)}, which had it first; ${REMEDY}`;
+      const trouble =
+        owner && `${subnet} is that of the host ${hostIp(owner.attrs)}, which had it first; ${MEANS}; ${REMEDY}`;
       if (owner !== null && trouble !== told) {
         log.error("another host had the IPv6 subnet of this host first", {
           subnet,
           peer: hostIp(owner.attrs),
-          reason: "none of its packets are carried here; IPv4 goes on",
+          reason: MEANS,
           hint: REMEDY,
         });
       }
