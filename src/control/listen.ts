@@ -109,7 +109,8 @@ async function listen(server: Server, path: string): Promise<void> {
 }
 
 /**
- * In a sandbox that forbids it the service's unit does it. Without either, it is root's alone.
+ * In a sandbox that forbids it the service's unit has seen to it: Kernel: what is made in a directory with the setgid bit
+ * has its group. Without either, it is root's alone.
  */
 async function giveToGroup(path: string): Promise<void> {
   const group = findGroup(await readFile("/etc/group", "utf8").catch(() => ""), CONTROL_GROUP);

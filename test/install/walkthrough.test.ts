@@ -175,6 +175,15 @@ describe("the guide to three machines", () => {
     }
   });
 
+  it("can be asked by them still when somebody has deleted its socket, and after a reload", async () => {
+    await on(0, "rm", "/run/flannel/flanneld.sock");
+    await on(0, "systemctl", "reload", "flanneld.service");
+    const owners = async () =>
+      (await machine(0).attempt(["stat", "-c", "%a %U:%G", "/run/flannel/flanneld.sock"], signal)).stdout || null;
+    assert.equal(await waitFor("the socket", owners, seconds(60), signal), "660 root:flannel\n");
+    assert.equal(await on(0, "stat", "-c", "%a %U:%G", "/run/flannel"), "2755 root:flannel\n");
+  });
+
   it("gives Docker its options", async () => {
     const subnet = /^FLANNEL_SUBNET=(.*)$/m.exec(subnetFile(0))?.[1];
     const docker = readFileSync(machine(0).path("/run/flannel/docker"), "utf8");
