@@ -47,8 +47,17 @@ async function runDaemonWith(options: Options): Promise<number> {
     const [{ runDaemon }, { openPorts }] = await loadDaemon();
     await runDaemon(options, openPorts({ log, logLevel: journal.level, events }, installDirectory()), signal);
   } catch (error) {
-    if (!signal.aborted) return await fail(error, log);
+    if (signal.aborted) return stopped(log);
+    // It says the same as the log, so that a full or hanging disk costs no line there.
+    const status = await fail(error, log);
+    const { leaveEndNote } = await import("./leave-note.ts");
+    await leaveEndNote(options.controlSocket, error);
+    return status;
   }
+  return stopped(log);
+}
+
+function stopped(log: Logger): number {
   log.info("stopped; the kernel's state stays as it is");
   return 0;
 }

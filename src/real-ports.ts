@@ -14,6 +14,7 @@ import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { runTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { lockInstance } from "./instance-lock.ts";
+import { forgetEndNotes } from "./leave-note.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
 import { isForwarding } from "./netlink/forwarding.ts";
@@ -54,6 +55,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     readDevice,
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
+    forgetEnds: forgetEndNotes,
     runTool,
     hasBridgeFilter,
     isForwarding,

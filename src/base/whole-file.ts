@@ -36,3 +36,8 @@ async function writeDurably(path: string, text: string, mode: number): Promise<v
     await file.close();
   }
 }
+
+/** Nothing when there is none. Throws the file system's error. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+}

@@ -1,11 +1,12 @@
 // The asker's end of the control socket: which sockets there are, one question and its answer, and lines as they come.
 
 import { statSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { FlannelError, messageOf } from "../base/errors.ts";
+import { END_KINDS, type EndKind, endNotePath, type FoundNote, parseEndNote, readNoteName } from "./end-note.ts";
 import { isControlSocketName } from "./path.ts";
 
 export interface ControlQuestion {
@@ -19,22 +20,47 @@ export interface ControlClient {
   find(path: string): Promise<readonly string[]>;
   /** Throws `daemon.absent`, `daemon.denied`, `request.refused` with the daemon's reason. */
   ask(socket: string, question: ControlQuestion, signal: AbortSignal): Promise<unknown>;
+  /** What daemons that ended with an error have left, in the same places; of a socket beside it. Newest first. */
+  notes(path: string): Promise<readonly FoundNote[]>;
   /** Nobody listens on it: its daemon was killed. */
   isDeserted(socket: string, signal: AbortSignal): Promise<boolean>;
   /** Once it answers; lines until the daemon ends them. Both throw as `ask`, and the signal's reason. */
   follow(socket: string, url: string, signal: AbortSignal): Promise<AsyncIterable<string>>;
 }
 
-export const controlClient: ControlClient = { find: findSockets, ask, isDeserted, follow };
+export const controlClient: ControlClient = { find: findSockets, notes: findNotes, ask, isDeserted, follow };
 
 async function findSockets(path: string): Promise<readonly string[]> {
   if (!(await isDirectory(path))) return [path];
-  const here = await socketsIn(path);
+  return (await hereAndBelow(path, socketsIn)).toSorted();
+}
+
+async function hereAndBelow<T>(path: string, look: (directory: string) => Promise<readonly T[]>): Promise<T[]> {
+  const here = await look(path);
   const names = await readdir(path).catch(() => []);
   const below = await Promise.all(
-    names.map(async (name) => ((await isDirectory(join(path, name))) ? socketsIn(join(path, name)) : [])),
+    names.map(async (name) => ((await isDirectory(join(path, name))) ? look(join(path, name)) : [])),
   );
-  return [...here, ...below.flat()].sort();
+  return [...here, ...below.flat()];
+}
+
+async function findNotes(path: string): Promise<readonly FoundNote[]> {
+  const found = (await isDirectory(path))
+    ? await hereAndBelow(path, notesIn)
+    : await Promise.all(END_KINDS.map((kind) => readNote(path, kind)));
+  const notes = found.filter((note) => note !== null);
+  return notes.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at));
+}
+
+async function notesIn(directory: string): Promise<readonly (FoundNote | null)[]> {
+  const names = (await readdir(directory).catch(() => [])).flatMap((name) => readNoteName(name) ?? []);
+  return await Promise.all(names.map(({ socket, kind }) => readNote(join(directory, socket), kind)));
+}
+
+async function readNote(socket: string, kind: EndKind): Promise<FoundNote | null> {
+  const text = await readFile(endNotePath(socket, kind), "utf8").catch(() => "");
+  const note = parseEndNote(text);
+  return note && { ...note, kind, socket };
 }
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -136,7 +162,8 @@ function send(socketPath: string, { method, url, body }: ControlQuestion, signal
 export const NONE_HERE =
   "none runs here, or its socket is elsewhere: systemctl start flanneld; --socket says where to look";
 
-const ENDED = "the daemon that made the socket has ended: systemctl start flanneld";
+/** Said of a socket whose daemon was killed. */
+export const ENDED = "the daemon that made the socket has ended: systemctl start flanneld";
 
 function isSocket(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;

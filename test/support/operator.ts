@@ -5,8 +5,9 @@ import { exitStatusOf, FlannelError } from "../../src/base/errors.ts";
 import { createStyle } from "../../src/base/terminal-text.ts";
 import type { SettingsFile } from "../../src/cli/service-settings.ts";
 import { parseCommandLine } from "../../src/cli.ts";
-import { type ControlClient, NONE_HERE } from "../../src/control/client.ts";
+import { type ControlClient, ENDED, NONE_HERE } from "../../src/control/client.ts";
 import type { ControlDesk } from "../../src/control/desk.ts";
+import type { FoundNote } from "../../src/control/end-note.ts";
 import { answerControl } from "../../src/control/routes.ts";
 import type { Pinger } from "../../src/icmp/pinger.ts";
 import { failureJson } from "../../src/operator/failure.ts";
@@ -48,6 +49,8 @@ export interface OperatorDesk {
   readonly daemons: Map<string, ControlDesk>;
   /** Sockets of daemons that were killed. */
   readonly deserted: Set<string>;
+  /** What daemons that have ended have left. */
+  readonly notes: FoundNote[];
   /** What programs say, by command line; all others are missing. */
   readonly programs: Map<string, ProgramResult>;
   /** By path. */
@@ -76,6 +79,7 @@ export function openDesk(): OperatorDesk {
     settings: [],
     daemons: new Map(),
     deserted: new Set(),
+    notes: [],
     programs: new Map(),
     written: new Map(),
     run: (...argv) => runCommand(desk, argv),
@@ -114,7 +118,7 @@ async function runCommand(desk: OperatorDesk, argv: readonly string[]): Promise<
     openKernel: async () => ({ ...desk.kernel, ...desk.look, [Symbol.dispose]: () => {} }),
     openHost: async () => desk.host,
     checkUpEtcd: async () => desk.checkup,
-    control: controlOf(desk.daemons, desk.deserted),
+    control: controlOf(desk),
     runProgram: (command, _, signal) =>
       orAborted((async () => desk.programs.get(command.join(" ")) ?? { kind: "missing" })(), signal),
     writeNew: async (path, bytes) => void desk.written.set(path, bytes),
@@ -153,17 +157,18 @@ export function overtake(
   };
 }
 /** Without sockets: the daemon's own answers. Who follows gets what has happened, and then the daemon ends. */
-function controlOf(daemons: ReadonlyMap<string, ControlDesk>, deserted: ReadonlySet<string>): ControlClient {
+function controlOf({ daemons, deserted, notes }: OperatorDesk): ControlClient {
   const deskAt = (socket: string) => {
     const desk = daemons.get(socket);
     if (desk) return desk;
-    throw new FlannelError("daemon.absent", { socket, reason: NONE_HERE });
+    throw new FlannelError("daemon.absent", { socket, reason: deserted.has(socket) ? ENDED : NONE_HERE });
   };
   return {
     find: async (path) => {
       const inside = [...daemons.keys(), ...deserted].filter((socket) => socket.startsWith(`${path}/`));
       return inside.length === 0 && path.endsWith(".sock") ? [path] : inside;
     },
+    notes: async (path) => notes.filter(({ socket }) => socket === path || socket.startsWith(`${path}/`)),
     isDeserted: async (socket) => deserted.has(socket),
     async ask(socket, { method, url, body }, signal) {
       const request = { method, url, body: JSON.stringify(body ?? "") };

@@ -63,6 +63,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     watchdog: null,
     lockInstance: unused,
     hasCapability: unused,
+    forgetEnds: unused,
     runTool: unused,
     hasBridgeFilter: unused,
     isForwarding: unused,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { NONE_HERE } from "../../../src/control/client.ts";
+import type { EndKind, FoundNote } from "../../../src/control/end-note.ts";
 import { createFakeDesk, type FakeDesk } from "../../support/control.ts";
 import { type OperatorDesk, openDesk } from "../../support/operator.ts";
 import { DEVICE, peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
@@ -9,6 +10,7 @@ import { DEVICE, peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
 const SOCKET = "/run/flannel/flanneld.sock";
 const ETCD_AWAY = { name: "etcd", reason: "etcd did not answer (watching the leases): no answer within 5 s" };
 const NO_DEVICE = { name: "device", reason: "the kernel refused to make flannel.1" };
+const NO_TUN = "backend udp cannot run here: there is no /dev/net/tun";
 let desk: OperatorDesk;
 let daemon: FakeDesk;
 
@@ -17,6 +19,12 @@ beforeEach(() => {
   daemon = createFakeDesk();
   desk.daemons.set(SOCKET, daemon);
 });
+
+/** Left so long ago. */
+function noteOf(kind: EndKind, millis: number, message: string): FoundNote {
+  const at = new Date(desk.clock.now() - millis).toISOString();
+  return { kind, socket: SOCKET, at, pid: 7, status: 78, code: "backend.unsuitable", message, holder: null };
+}
 
 describe("status", () => {
   it("is one screen, with the time left of the lease and what it goes by", async () => {
@@ -135,6 +143,7 @@ describe("status", () => {
     assert.deepEqual(JSON.parse(out), {
       daemons: [{ socket: SOCKET, status: daemon.snapshot, error: null }],
       deserted: [],
+      notes: [],
     });
   });
 
@@ -150,9 +159,56 @@ describe("status", () => {
     assert.deepEqual(JSON.parse(named.out), {
       daemons: [{ socket: "/tmp/x.sock", status: null, error }],
       deserted: [],
+      notes: [],
       error,
     });
     assert.equal(named.err, `flanneld: ${message}\n`);
+  });
+
+  it("says how the last daemon has ended, and how long ago, where none runs", async () => {
+    desk.daemons.clear();
+    desk.notes.push(noteOf("ended", 125_000, NO_TUN));
+    const says = `no flanneld answers at ${SOCKET}: it ended 2m05s ago with status 78: ${NO_TUN}`;
+    const { status, out, err } = await desk.run("status");
+    assert.deepEqual([status, out, err], [2, "", `flanneld: ${says}\n`]);
+    const told = JSON.parse((await desk.run("status", "--json")).out);
+    assert.deepEqual([told.error.message, told.daemons[0].status, told.notes], [says, null, desk.notes]);
+    // Whoever names the place, and whoever asks for something else, is told as well.
+    assert.equal((await desk.run("status", `--socket=${SOCKET}`)).err, `flanneld: ${says}\n`);
+    for (const command of ["peers", "events", "log-level"]) {
+      const asked = await desk.run(command);
+      assert.deepEqual([asked.status, asked.err], [2, `${says}\n`], command);
+    }
+    desk.deserted.add(SOCKET);
+    assert.equal((await desk.run("status")).err, `flanneld: ${says}\n`);
+  });
+
+  it("says how a daemon of another network has ended, which is nothing to the one that runs", async () => {
+    const blue = "/run/flannel/flanneld-blue.sock";
+    desk.notes.push({ ...noteOf("ended", 5000, NO_TUN), socket: blue });
+    const { status, out, err } = await desk.run("status");
+    assert.equal(status, 0);
+    assert.match(out, /^flanneld dev {2}ready/);
+    assert.equal(err, `flanneld: no flanneld answers at ${blue}: it ended 5s ago with status 78: ${NO_TUN}\n`);
+  });
+
+  it("tells of a second start that was refused in favour of the daemon that runs, for a day", async () => {
+    const second = "another flanneld (process 4242) already carries the network /n on this host: stop it";
+    desk.notes.push({ ...noteOf("refused", 61_000, second), holder: 4242 });
+    const { status, out, err } = await desk.run("status");
+    assert.deepEqual([status, err], [0, ""]);
+    assert.match(out, /\na second start was refused\n {2}1m01s ago {2}another flanneld \(process 4242\) already .*\n$/);
+    assert.equal(JSON.parse((await desk.run("status", "--json")).out).notes[0].holder, 4242);
+    for (const other of [
+      { ...noteOf("refused", 61_000, second), holder: 4241 },
+      { ...noteOf("refused", 25 * 3_600_000, second), holder: 4242 },
+    ]) {
+      desk.notes.splice(0, 1, other);
+      assert.ok(!(await desk.run("status")).out.includes("refused"));
+    }
+    // It has not ended anything.
+    desk.daemons.clear();
+    assert.equal((await desk.run("status")).err, `no flanneld answers at /run/flannel: ${NONE_HERE}\n`);
   });
 
   it("mentions the socket that a killed daemon has left beside one that runs, and takes it for none", async () => {
