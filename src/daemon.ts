@@ -61,7 +61,11 @@ async function openDesk(
   { openControl, board, status, events, logLevel, reload, clock, log }: DeskDeps,
 ): Promise<AsyncDisposable | null> {
   if (path === null) return null;
-  const desk = { status: status.status, events, logLevel: tellingLevel(logLevel, log), reload };
+  const answer = async () => {
+    await status.refresh();
+    return await status.status();
+  };
+  const desk = { status: answer, events, logLevel: tellingLevel(logLevel, log), reload };
   return await keepControl(path, { open: () => openControl(path, desk), board, clock, log });
 }
 

@@ -8,8 +8,8 @@ import { limitAnswer } from "./base/answer-limit.ts";
 import { messageOf } from "./base/errors.ts";
 import { closeHttp, type HttpAddress, type ListenRemedies, listenHttp } from "./base/http-listener.ts";
 import type { MetricsSource } from "./metrics/answer.ts";
+import type { CheckStatus, Readiness } from "./status/readiness.ts";
 import { isReportPath, type ReportSource } from "./status/report.ts";
-import type { CheckStatus, Readiness } from "./status/snapshot.ts";
 
 export interface HealthServer extends AsyncDisposable {
   /** The port that the kernel chose when 0 was asked for. */

@@ -16,6 +16,7 @@ import type { LinkName } from "./net/objects.ts";
 import type { ReconcileStatus } from "./net/progress.ts";
 import { createReconciler, type Reconciler } from "./net/reconciler.ts";
 import { createObserver, type Observer } from "./observe.ts";
+import { type HostObserver, observeHost } from "./observe-host.ts";
 import { type ChecksumWatch, createChecksumWatch } from "./offload/checksum-watch.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { createPlanner } from "./planner.ts";
@@ -54,7 +55,8 @@ export async function hold(
   const forwarding = createForwardingWatch({ ...means, families: () => familiesOf(leases.config.overlay().network) });
   const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
   const probes = probesOf(options, means);
-  const watches = { plane, neighbours, probes, checksums, observer };
+  const host = observeHost(options, means);
+  const watches = { plane, neighbours, probes, checksums, host, observer };
   const reconciler = reconcile(learned, leases, device, watches, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
@@ -63,7 +65,18 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = { leases, reconciler, neighbours, probes, forwarding, checksums, firewall, publisher, plane };
+  const parts: Parts = {
+    leases,
+    reconciler,
+    neighbours,
+    probes,
+    forwarding,
+    host,
+    checksums,
+    firewall,
+    publisher,
+    plane,
+  };
   watchAll(parts, means);
   observer.attach({ ...parts, ...leases, device });
   using _report = reportOnRequest(parts, means);
@@ -76,6 +89,7 @@ interface Parts {
   readonly reconciler: Reconciler;
   readonly neighbours: NeighbourWatch;
   readonly forwarding: ForwardingWatch;
+  readonly host: HostObserver;
   readonly checksums: ChecksumWatch;
   readonly probes: PeerProbes | null;
   readonly firewall: Firewall;
@@ -84,7 +98,7 @@ interface Parts {
 }
 
 function tasksOf(
-  { leases, reconciler, neighbours, probes, forwarding, checksums, firewall, publisher, plane }: Parts,
+  { leases, reconciler, neighbours, probes, forwarding, host, checksums, firewall, publisher, plane }: Parts,
   memory: Memory,
   { clock }: Means,
 ): Record<string, Task> {
@@ -92,6 +106,7 @@ function tasksOf(
     reconcile: reconciler.run,
     neighbours: neighbours.run,
     forwarding: forwarding.run,
+    host: host.run,
     checksums: (signal) => checksums.run(reconciler.ready, signal),
     ...(probes && { probe: probes.run }),
     hold: leases.holder.run,
@@ -106,7 +121,7 @@ function tasksOf(
   };
 }
 
-interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "checksums"> {
+interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "checksums" | "host"> {
   readonly observer: Observer;
 }
 
@@ -114,12 +129,13 @@ function reconcile(
   learned: Learned,
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
-  { plane, neighbours, probes, checksums, observer }: Watches,
+  { plane, neighbours, probes, checksums, host, observer }: Watches,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
   const onView = (view: NetworkView) => {
     observer.viewed(view);
+    host.viewed(view);
     probes?.follow(view);
     const { userspace, checksumDuty } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
@@ -189,7 +205,7 @@ function watchAll(
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
   board.degrade("kernel", () => contest(reconciler.status()));
   board.degrade("neighbours", neighbours.trouble);
-  board.degrade("forwarding", forwarding.trouble);
+  board.degrade("forwarding", forwarding.trouble, forwarding.remedy);
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network-config", leases.config.trouble);

@@ -7,6 +7,7 @@ import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import type { OpenPacketSocket } from "./base/packet-socket.ts";
 import type { Random } from "./base/random.ts";
+import type { HostSight } from "./check/host-probe.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { ControlDesk, LogLevelSwitch } from "./control/desk.ts";
 import type { ControlServer } from "./control/server.ts";
@@ -49,6 +50,8 @@ export interface Ports {
   readonly hasBridgeFilter: () => Promise<boolean>;
   /** Packets of this family; null when it cannot be told. */
   readonly isForwarding: (family: Family) => Promise<boolean | null>;
+  /** What there is of the host to look at beside the kernel's network state. */
+  readonly openHostSight: () => Promise<HostSight>;
   /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */
   readonly watchRules: WatchRules;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */

@@ -59,6 +59,8 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     runTool,
     hasBridgeFilter,
     isForwarding,
+    // Loaded with the first look.
+    openHostSight: async () => (await import("./facts/host-sight.ts")).hostSight,
     watchRules: (signal) => watchRules(native, signal),
     notify: systemdNotifier(native, log),
     onReportRequest: createSignalRequests("SIGUSR1"),

@@ -2,7 +2,7 @@
 // they cannot disagree.
 
 import type { Backend } from "./backends/backend.ts";
-import type { Readiness } from "./status/snapshot.ts";
+import type { Readiness } from "./status/readiness.ts";
 import { describeSubnet, type Lease } from "./subnet/lease.ts";
 
 /** In the order in which a start gets them done. */
@@ -15,7 +15,7 @@ export interface StatusBoard {
   /** From now on the topic is asked for whenever somebody looks. */
   watch(topic: Topic, reason: () => string | null): void;
   /** What is not as it should be although the host does its work: asked for whenever somebody looks. */
-  degrade(name: string, reason: () => string | null): void;
+  degrade(name: string, reason: () => string | null, remedy?: () => string | null): void;
   /** What is told while every topic is fine, in a few words. */
   describe(state: () => string): void;
   /** Tells systemd when what there is to say has changed; for whoever changes something that is only asked for. */
@@ -35,10 +35,10 @@ export function describeState(
 
 export function createStatusBoard(notify: (state: string) => void): StatusBoard {
   const sources = new Map<Topic, () => string | null>(TOPICS.map((topic) => [topic, () => "not yet"]));
-  const degraded = new Map<string, () => string | null>();
+  const degraded = new Map<string, Flaw>();
   let state = () => "running";
   let announced = "";
-  const flaws = () => checksOf(degraded).flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`]));
+  const flaws = () => flawsOf(degraded).flatMap(({ name, reason }) => (reason === null ? [] : [`${name}: ${reason}`]));
   const announce = () => {
     const [topic, source] = [...sources].find(([, reason]) => reason() !== null) ?? [];
     const status =
@@ -52,13 +52,22 @@ export function createStatusBoard(notify: (state: string) => void): StatusBoard 
       announce();
     },
     watch: (topic, reason) => sources.set(topic, reason),
-    degrade: (name, reason) => degraded.set(name, reason),
-    readiness: () => ({ checks: checksOf(sources), degraded: checksOf(degraded) }),
+    degrade: (name, reason, remedy = () => null) => degraded.set(name, { reason, remedy }),
+    readiness: () => ({ checks: checksOf(sources), degraded: flawsOf(degraded) }),
     describe: (describe) => {
       state = describe;
     },
     announce,
   };
+}
+
+interface Flaw {
+  readonly reason: () => string | null;
+  readonly remedy: () => string | null;
+}
+
+function flawsOf(flaws: ReadonlyMap<string, Flaw>): Readiness["degraded"] {
+  return [...flaws].map(([name, { reason, remedy }]) => ({ name, reason: reason(), remedy: remedy() }));
 }
 
 function checksOf(sources: ReadonlyMap<string, () => string | null>): Readiness["checks"] {

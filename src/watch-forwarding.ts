@@ -11,6 +11,8 @@ import type { Logger } from "./base/log.ts";
 export interface ForwardingWatch {
   /** What is wrong, as a phrase; null while the host forwards. */
   trouble(): string | null;
+  /** The command that ends it; null while the host forwards. */
+  remedy(): string | null;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -43,15 +45,16 @@ export function createForwardingWatch({ isForwarding, families, clock, log }: Wa
   };
   let off: Family | null = null;
   let trouble: string | null = null;
+  const command = (family: Family) => `sysctl -w ${SETTINGS[family]}=1`;
   return {
     trouble: () => trouble,
+    remedy: () => (off !== null && trouble !== null ? command(off) : null),
     async run(signal) {
       for (;;) {
         const before = off;
         off = await findOff();
         trouble = off !== null && off === before ? `${SETTINGS[off]} ${CONSEQUENCE}` : null;
-        if (off !== null && trouble !== null)
-          complaint.raise(trouble, { hint: `sysctl -w ${SETTINGS[off]}=1, ${HINT}` });
+        if (off !== null && trouble !== null) complaint.raise(trouble, { hint: `${command(off)}, ${HINT}` });
         else if (off === null) complaint.settle();
         await clock.sleep(INTERVAL, signal);
       }

@@ -137,6 +137,26 @@ export interface Facts {
   readonly unpinged: string | null;
 }
 
+/** What a running daemon looks at by itself: no etcd, no rights of its own, no packet. */
+export type HostFacts = Pick<
+  Facts,
+  | "prefix"
+  | "families"
+  | "network"
+  | "network6"
+  | "backends"
+  | "isBackendKnown"
+  | "sysctls"
+  | "reversePathDrops"
+  | "underlay"
+  | "interfaces"
+  | "links"
+  | "routes"
+  | "rules"
+> & {
+  readonly peers: readonly Pick<PeerFacts, "lease" | "way">[];
+};
+
 export const NO_IPV4_NETWORK = "the network has no IPv4";
 
 export function known<T>(value: T): Known<T> {

@@ -1,12 +1,12 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
 import type { Family, Prefix } from "../base/ip.ts";
-import type { Facts, RuleFacts } from "./facts.ts";
-import { type Finding, fail, ok, skip } from "./finding.ts";
+import type { HostFacts, RuleFacts } from "./facts.ts";
+import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 import { findIptablesDrop, type IptablesChain, readFilterChain } from "./iptables-rules.ts";
-import { type NftChain, readNftChains } from "./nft-rules.ts";
+import { type NftChain, type NftRule, readNftChains } from "./nft-rules.ts";
 
-export function checkForwardRules({ rules: all, network, network6, families }: Facts): Finding {
+export function checkForwardRules({ rules: all, network, network6, families }: HostFacts): Finding {
   if (!all.known) return skip(`firewall rules were not looked at: ${all.reason}`);
   const rules = rulesFor(families, all.value);
   const prefix = network.known ? network.value.network : (network6?.network ?? null);
@@ -53,17 +53,18 @@ function acceptsNft({ rules }: NftChain, network: Prefix | null): boolean {
   );
 }
 
-export function checkInputRules({ rules: all, backends, isBackendKnown, families }: Facts): Finding {
+export function checkInputRules({ rules: all, backends, isBackendKnown, families }: HostFacts): Finding {
   if (!all.known) return skip(`firewall rules were not looked at: ${all.reason}`);
   const rules = rulesFor(families, all.value);
   const ports = backends.flatMap(({ port }) => (port === null ? [] : [port]));
   for (const port of ports) {
     const found = findPortDrop(port, rules);
-    if (found)
-      return fail(
-        `UDP port ${port}, by which the overlay's packets come, is dropped here: ${found.where}`,
-        found.remedy,
-      );
+    if (found) {
+      // Who lets the overlay's port be reached by its hosts alone has such a rule, and is right.
+      const drops = found.isWhole ? "is dropped here" : "is dropped here for some packets";
+      const sentence = `UDP port ${port}, by which the overlay's packets come, ${drops}: ${found.where}`;
+      return (found.isWhole ? fail : warn)(sentence, found.remedy);
+    }
     // As long as the backend is not known, a port that nobody opens may not be needed.
     const closed = isBackendKnown ? findClosedPort(port, rules) : null;
     if (closed)
@@ -81,22 +82,37 @@ interface Obstacle {
   readonly remedy: string;
 }
 
-function findPortDrop(port: number, rules: SeenRules): Obstacle | null {
-  for (const [tool, text] of Object.entries(rules.iptables)) {
-    const rule = findIptablesDrop(text, port);
-    if (rule) return { where: `${tool} ${rule}`, remedy: `${tool} ${rule.replace(/-A /, "-D ")}` };
-  }
-  for (const chain of nftChainsOf(rules)) {
-    const rule = chain.rules.find(
-      ({ verdict, ports }) => verdict === "drop" && ports.some(([from, to]) => from <= port && port <= to),
-    );
-    if (rule)
-      return {
-        where: `nftables ${chain.table} ${chain.name}`,
-        remedy: `nft delete rule ${chain.table} ${chain.name} handle ${rule.handle}`,
-      };
-  }
-  return null;
+/** `isWhole`: no other condition, and no rule before it that lets some packets to the port through. */
+interface PortDrop extends Obstacle {
+  readonly isWhole: boolean;
+}
+
+/** The first that is whole, or else the first. */
+function findPortDrop(port: number, rules: SeenRules): PortDrop | null {
+  const found = [...iptablesDrops(port, rules), ...nftDrops(port, rules)];
+  return found.find(({ isWhole }) => isWhole) ?? found[0] ?? null;
+}
+
+function iptablesDrops(port: number, { iptables }: SeenRules): readonly PortDrop[] {
+  return Object.entries(iptables).flatMap(([tool, text]) => {
+    const drop = findIptablesDrop(text, port);
+    if (drop === null) return [];
+    const { rule, isWhole } = drop;
+    return [{ where: `${tool} ${rule}`, remedy: `${tool} ${rule.replace(/-A /, "-D ")}`, isWhole }];
+  });
+}
+
+function nftDrops(port: number, rules: SeenRules): readonly PortDrop[] {
+  return nftChainsOf(rules).flatMap((chain) => {
+    const isFor = ({ ports }: NftRule) => opens(ports, port);
+    const at = chain.rules.findIndex((rule) => rule.verdict === "drop" && isFor(rule));
+    const rule = chain.rules[at];
+    if (!rule) return [];
+    const isLetIn = chain.rules.slice(0, at).some((before) => before.verdict === "accept" && isFor(before));
+    const where = `nftables ${chain.table} ${chain.name}`;
+    const remedy = `nft delete rule ${chain.table} ${chain.name} handle ${rule.handle}`;
+    return [{ where, remedy, isWhole: rule.matches === 1 && !isLetIn }];
+  });
 }
 
 /** A policy of DROP for what comes in, without a rule that opens the port, or everything of some kind that may hold it. */

@@ -6,6 +6,9 @@ import type { LinkName } from "../net/objects.ts";
 import type { NodeId } from "../subnet/lease.ts";
 import type { DaemonProcess, Facts, Known, RouteFact, RuleFacts, UserFacts } from "./facts.ts";
 
+/** What a running daemon looks at by itself. */
+export type HostSight = Pick<HostProbe, "sysctls" | "reversePathDrops" | "routes" | "rules">;
+
 export interface HostProbe extends Disposable {
   user(): Promise<UserFacts>;
   /** Processes of the name flanneld in this network namespace, this one not counted. */

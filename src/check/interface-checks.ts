@@ -15,11 +15,11 @@ import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { hostIp } from "../subnet/lease.ts";
-import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
+import type { Facts, HostFacts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
 /** By what flanneld would choose now, and by what its device goes by already. */
-export function checkInterface(facts: Facts): Finding {
+export function checkInterface(facts: HostFacts): Finding {
   const { underlay, interfaces, links } = facts;
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
@@ -65,7 +65,7 @@ function notLookedAt({ reason }: { readonly reason: string }): Finding {
   return skip(`this was not looked at: ${reason}`);
 }
 
-function vxlanDevice(facts: Facts): VxlanLink | null {
+function vxlanDevice(facts: HostFacts): VxlanLink | null {
   const found = ownDevices(facts).find(({ link }) => link.type === "vxlan")?.link;
   return found?.type === "vxlan" ? found : null;
 }
@@ -75,8 +75,10 @@ export interface OwnDevice extends BackendDevice {
   readonly link: Link;
 }
 
+type OwnFacts = Pick<Facts, "underlay" | "backends" | "isBackendKnown" | "links" | "prefix">;
+
 /** Those of other networks, and of backends that this one had before, are none of its business. */
-export function ownDevices({ underlay, backends, isBackendKnown, links, prefix }: Facts): readonly OwnDevice[] {
+export function ownDevices({ underlay, backends, isBackendKnown, links, prefix }: OwnFacts): readonly OwnDevice[] {
   if (!underlay.known || !isBackendKnown || !links.known) return [];
   return devicesOf({ underlay: underlay.value, links: links.value, mark: markOf(prefix) }, backends);
 }
@@ -97,7 +99,7 @@ export function isFlannel(dev: LinkName): boolean {
 }
 
 /** Kernel: the stricter of "all" and the interface's own counts; 1 is strict. */
-export function checkReversePath(facts: Facts): Finding {
+export function checkReversePath(facts: HostFacts): Finding {
   const { sysctls, peers, underlay, reversePathDrops, routes, links } = facts;
   if (!facts.families.includes("ipv4")) return ok("rp_filter is of IPv4 alone, which the network has not");
   const all = Number(sysctls["net.ipv4.conf.all.rp_filter"] ?? Number.NaN);
@@ -112,11 +114,13 @@ export function checkReversePath(facts: Facts): Finding {
     const sentence = `rp_filter is strict on ${dev}, and answers to ${namesOf(astray)} would leave by ${astray[0]?.way?.dev}: what they send is dropped${dropped}`;
     return fail(sentence, remedy(dev));
   }
+  // Such a peer sends directly as well, so that nothing of it comes by the device.
+  const isDirect = (subnet: Prefix4) => routes.some((route) => route.dst === subnet && route.dev === dev);
   const devices = ownDevices(facts)
     .filter(({ families }) => families.includes("ipv4"))
     .map(({ link }) => link.name);
   for (const name of devices.filter((name) => modeOf(name) === 1)) {
-    const lost = peers.filter(({ lease }) => !leadsTo(lease.subnet.v4, name, routes));
+    const lost = peers.filter(({ lease: { subnet } }) => !leadsTo(subnet.v4, name, routes) && !isDirect(subnet.v4));
     if (lost.length === 0) continue;
     const sentence = `rp_filter is strict on ${name}, and the route to ${some(lost.map(({ lease }) => lease.subnet.v4))} does not lead there: what comes from there is dropped${dropped}`;
     return fail(sentence, remedy(name));
@@ -126,7 +130,7 @@ export function checkReversePath(facts: Facts): Finding {
   return ok(`rp_filter is strict on ${strict.join(", ")}, and routes lead back where packets come from`);
 }
 
-function namesOf(peers: readonly PeerFacts[]): string {
+function namesOf(peers: HostFacts["peers"]): string {
   return some(peers.map(({ lease }) => hostIp(lease.attrs)));
 }
 

@@ -20,18 +20,40 @@ function tableOf(saved: string, name: string): string {
   return start === -1 ? "" : saved.slice(start, saved.indexOf("\nCOMMIT", start));
 }
 
-/** A rule of any table, with it, that drops packets to a UDP port; null when there is none. */
-export function findIptablesDrop(saved: string, port: number): string | null {
+export interface IptablesDrop {
+  /** With its table: "-t filter -A INPUT -p udp -m udp --dport 8472 -j DROP". */
+  readonly rule: string;
+  /** No other condition, and no rule before it in its chain that lets packets to the port through. */
+  readonly isWhole: boolean;
+}
+
+/** A rule of any table that drops packets to a UDP port, if there is one whole; null when there is none. */
+export function findIptablesDrop(saved: string, port: number): IptablesDrop | null {
   let table = "filter";
+  let first: IptablesDrop | null = null;
+  const open = new Set<string>();
   for (const line of saved.split("\n")) {
     if (line.startsWith("*")) table = line.slice(1);
-    if (!/ -j (DROP|REJECT)\b/.test(line) || !/ -p udp\b/.test(line)) continue;
-    const [, not = "", dport = ""] = /(! )?--dports? (\S+)/.exec(line) ?? [];
-    const isHit = dport.split(",").some((part) => {
-      const [from = Number.NaN, to = from] = part.split(":").map(Number);
-      return from <= port && port <= to;
-    });
-    if (dport !== "" && not === "" && isHit) return `-t ${table} ${line}`;
+    if (!/ -p udp\b/.test(line) || !hits(line, port)) continue;
+    const chain = `${table} ${line.split(" ", 2)[1]}`;
+    if (/ -j ACCEPT\b/.test(line)) open.add(chain);
+    if (!/ -j (DROP|REJECT)\b/.test(line)) continue;
+    const found = { rule: `-t ${table} ${line}`, isWhole: WHOLE.test(line) && !open.has(chain) };
+    if (found.isWhole) return found;
+    first ??= found;
   }
-  return null;
+  return first;
+}
+
+/** Beside the port a comment at most. */
+const WHOLE =
+  /^-A \S+ -p udp( -m (udp|multiport)| -m comment --comment ("[^"]*"|\S+))* --dports? \S+( -m comment --comment ("[^"]*"|\S+))? -j (DROP|REJECT)\b/;
+
+function hits(line: string, port: number): boolean {
+  const [, not = "", dport = ""] = /(! )?--dports? (\S+)/.exec(line) ?? [];
+  if (dport === "" || not !== "") return false;
+  return dport.split(",").some((part) => {
+    const [from = Number.NaN, to = from] = part.split(":").map(Number);
+    return from <= port && port <= to;
+  });
 }

@@ -5,6 +5,8 @@ export interface NftRule {
   readonly verdict: "accept" | "drop" | null;
   readonly isJump: boolean;
   readonly isUnconditional: boolean;
+  /** How many conditions it has. */
+  readonly matches: number;
   /** UDP destination ports that it is for, each from and to; empty when it is not for ports. */
   readonly ports: readonly (readonly [number, number])[];
   /** Its expressions as JSON. */
@@ -48,6 +50,11 @@ export function readNftChains(ruleset: string | null): readonly NftChain[] {
     }));
 }
 
+/** Several of them as one. */
+export function joinRulesets(rulesets: readonly string[]): string {
+  return JSON.stringify({ nftables: rulesets.flatMap(itemsOf) });
+}
+
 function itemsOf(ruleset: string | null): readonly Loose[] {
   try {
     const parsed: unknown = JSON.parse(ruleset ?? "{}");
@@ -66,6 +73,7 @@ function readRule(rule: Loose): NftRule {
     verdict: has("accept") ? "accept" : has("drop") || has("reject") ? "drop" : null,
     isJump: has("jump") || has("goto"),
     isUnconditional: !has("match"),
+    matches: parts.filter((part) => "match" in part).length,
     ports: parts.flatMap((part) => portsOf(part["match"])),
     text: JSON.stringify(parts),
   };

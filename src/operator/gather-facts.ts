@@ -1,7 +1,7 @@
 // Gathers what `check` goes by. Everything is asked for side by side where nothing depends on it, and no question that
 // stays without an answer keeps the others from being asked.
 
-import { BACKEND_TYPES, backendSettings, createBackend } from "../backends/registry.ts";
+import { BACKEND_TYPES } from "../backends/registry.ts";
 import { FlannelError, isError } from "../base/errors.ts";
 import type { Family, Ip } from "../base/ip.ts";
 import {
@@ -15,13 +15,14 @@ import {
 } from "../check/facts.ts";
 import { FORWARDING_SYSCTLS } from "../check/host-checks.ts";
 import { devicesOf, isFlannel } from "../check/interface-checks.ts";
+import { wantedBackend } from "../check/wanted-backend.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
 import { textOf, type VerbCall } from "../cli/verbs.ts";
 import type { UnderlayFacts } from "../net/kernel-net.ts";
 import { markOf } from "../net/objects.ts";
 import { chooseUnderlay, type Underlay, type UnderlayRequest } from "../net/underlay.ts";
 import { withoutOwnSubnet } from "../net/underlay-change.ts";
-import type { Ipv4Network, Ipv6Network, NetworkConfig } from "../subnet/network-config.ts";
+import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
 import { adoptFlags } from "./daemon-flags.ts";
@@ -178,11 +179,6 @@ function readConfig(store: Known<StoreFacts>, wanted: string | null): ConfigFact
     backends: [wantedBackend(backend)],
     isBackendKnown: true,
   };
-}
-
-function wantedBackend(backend: NetworkConfig["backend"]): WantedBackend {
-  const port = backendSettings(backend)["Port"];
-  return { backend: createBackend(backend), port: typeof port === "number" ? port : null };
 }
 
 interface Surroundings {

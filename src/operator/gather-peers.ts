@@ -7,9 +7,10 @@ import type { Family, Ip, Prefix4 } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import type { Facts, PeerFacts } from "../check/facts.ts";
+import { samplePeers, wayAddress } from "../check/peer-sample.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { Pinger } from "../icmp/pinger.ts";
-import { hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
+import { hasIpv4, type Lease } from "../subnet/lease.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
 import { withStore } from "./session.ts";
 import type { KernelLook, OperatorPorts } from "./verb.ts";
@@ -29,7 +30,6 @@ interface PeerDeps {
   readonly kernel: KernelLook;
 }
 
-const SAMPLE = 24;
 const AT_ONCE = 12;
 const LOOK = { count: 2, limit: seconds(1) } as const;
 
@@ -39,10 +39,7 @@ export async function gatherPeers(
   deps: PeerDeps,
   signal: AbortSignal,
 ): Promise<Pick<Facts, "peers" | "unpinged">> {
-  const sample = takeEvenly(
-    leases.filter((lease) => !isSelf(lease, self)),
-    SAMPLE,
-  );
+  const sample = samplePeers(leases.filter((lease) => !isSelf(lease, self)));
   if (sample.length === 0) return { peers: [], unpinged: null };
   const opened = await openPinger(deps.ports);
   if (typeof opened === "string") {
@@ -115,10 +112,7 @@ async function wayTo(
   { kernel }: PeerDeps,
   signal: AbortSignal,
 ): Promise<Pick<PeerFacts, "lease" | "way">> {
-  const { publicIpv6 } = lease.attrs;
-  // A record may have an IPv4 address from when the network had IPv4.
-  const address = publicIpv6 !== null && !families.includes("ipv4") ? publicIpv6 : hostIp(lease.attrs);
-  return { lease, way: await kernel.lookup(address, signal) };
+  return { lease, way: await kernel.lookup(wayAddress(lease, families), signal) };
 }
 
 /** Of those that do not answer: a record that was not renewed says that its host is gone. */
@@ -140,11 +134,4 @@ async function withTerms(
     if (!(error instanceof FlannelError)) throw error;
     return peers;
   }
-}
-
-function takeEvenly<T>(items: readonly T[], most: number): readonly T[] {
-  if (items.length <= most) return items;
-  return Array.from({ length: most }, (_, index) => items[Math.floor((index * items.length) / most)]).filter(
-    (item) => item !== undefined,
-  );
 }

@@ -4,9 +4,9 @@
 import { seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
 import { escapeControls, formatCount, type Style } from "../base/terminal-text.ts";
+import type { CheckStatus } from "../status/readiness.ts";
 import type {
   BackendStatus,
-  CheckStatus,
   DaemonStatus,
   LeaseStatus,
   Moment,
@@ -24,7 +24,7 @@ export function formatStatus(status: DaemonStatus, style: Style): readonly strin
     headline(status, style),
     ...pairLines(facts(status)),
     ...section("not ready", failing(status.checks), style, style.bad),
-    ...section("degraded", failing(status.degraded), style, style.bad),
+    ...section("degraded", mended(status.degraded), style, style.bad),
     ...section("last repairs", lastRepairs(status), style, null),
     ...section("records left out", leftOut(status), style, null),
   ];
@@ -50,6 +50,7 @@ function facts(status: DaemonStatus): readonly Pair[] {
       : []),
     ["store", formatStore(store, at)],
     ...(status.reconcile ? [["peers", formatPeers(status)] as const] : []),
+    ...(isUnprobed(status) ? [["paths", UNPROBED] as const] : []),
     ...programmed(status),
   ];
 }
@@ -95,6 +96,13 @@ function formatStore({ endpoints, connected, lastAnswer, revision }: StoreStatus
   return parts.join(", ");
 }
 
+/** Of what gets lost between the hosts the daemon knows nothing then. */
+const UNPROBED = "not probed: flanneld check measures now what gets through, --probe-interval=10 all the time";
+
+function isUnprobed({ peers }: DaemonStatus): boolean {
+  return peers.length > 0 && peers.every(({ probes }) => probes.length === 0);
+}
+
 function formatPeers({ peerCounts: { programmed, missing, held, refused } }: DaemonStatus): string {
   const others = [
     ...(missing > 0 ? [`${missing} not programmed`] : []),
@@ -131,6 +139,14 @@ function programmed({ reconcile, firewall, devices, datapath }: DaemonStatus): r
 
 function failing(checks: readonly CheckStatus[]): readonly Pair[] {
   return checks.flatMap(({ name, reason }) => (reason === null ? [] : [[name, reason] as const]));
+}
+
+/** With the command that mends it below. Daemons before this one tell none. */
+function mended(degraded: DaemonStatus["degraded"]): readonly Pair[] {
+  return degraded.flatMap(({ name, reason, remedy }) => [
+    ...failing([{ name, reason }]),
+    ...(reason !== null && remedy ? [["", `mend: ${remedy}`] as const] : []),
+  ]);
 }
 
 function lastRepairs({ reconcile, at }: DaemonStatus): readonly Pair[] {

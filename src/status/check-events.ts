@@ -2,15 +2,21 @@
 // reason changes while it lasts is no transition.
 
 import type { EventRing } from "./events.ts";
-import type { CheckStatus, Readiness } from "./snapshot.ts";
+import type { CheckStatus } from "./readiness.ts";
 
 const TEXTS = {
   checks: { begun: "the host is not ready", over: "what kept the host from being ready is over" },
   degraded: { begun: "the host is degraded", over: "what degraded the host is over" },
 } as const;
 
+/** As of readiness. */
+export interface ToldChecks {
+  readonly checks: readonly CheckStatus[];
+  readonly degraded: readonly CheckStatus[];
+}
+
 /** Returns what is to be called now and then. Of the first call nothing is told: a start has its own events. */
-export function createCheckEvents(events: EventRing): (readiness: Readiness) => void {
+export function createCheckEvents(events: EventRing): (readiness: ToldChecks) => void {
   let before: ReadonlyMap<string, boolean> | null = null;
   return (readiness) => {
     const now = new Map<string, boolean>();

@@ -5,10 +5,10 @@ import type { Clock } from "../base/clock.ts";
 import type { Histogram } from "../base/histogram.ts";
 import type { Json } from "../base/json.ts";
 import type { EventRing } from "./events.ts";
+import type { CheckStatus, Readiness } from "./readiness.ts";
 import { moment } from "./sections.ts";
 import type {
   BackendStatus,
-  CheckStatus,
   DaemonState,
   DaemonStatus,
   DatapathSnapshot,
@@ -20,7 +20,6 @@ import type {
   PeerCounts,
   PeerStatus,
   ProcessStatus,
-  Readiness,
   ReconcileSnapshot,
   StoreStatus,
   SubnetCounts,
@@ -57,19 +56,30 @@ export interface StatusSources {
   readonly neighbourTable: () => Promise<DaemonStatus["neighbourTable"]>;
 }
 
+/** What is looked at anew for whoever asks, and waits. */
+export type Refresh = () => Promise<void>;
+
 export interface Collector {
   /** These parts are there from now on. */
   attach(sources: Partial<StatusSources>): void;
   status(): Promise<DaemonStatus>;
+  /** What is only looked at now and then: before the status is made for a person, and not for a scraper. */
+  refreshBy(refresh: Refresh): void;
+  refresh: Refresh;
 }
 
 export function createCollector(deps: CollectorDeps): Collector {
   let sources: Partial<StatusSources> = {};
+  let refresh: Refresh = async () => {};
   return {
     attach(more) {
       sources = { ...sources, ...more };
     },
     status: () => collect(sources, deps),
+    refreshBy(next) {
+      refresh = next;
+    },
+    refresh: () => refresh(),
   };
 }
 

@@ -5,20 +5,17 @@
 
 import type { Histogram } from "../base/histogram.ts";
 import type { Json } from "../base/json.ts";
+import type { Readiness } from "./readiness.ts";
 
 export type Moment = string;
 
 /** `ready`: it does its work. `degraded`: it does, and something is not as it should be. `not ready`: it does not. */
 export type DaemonState = "ready" | "degraded" | "not ready";
 
-export interface DaemonStatus {
+export interface DaemonStatus extends Readiness {
   readonly schema: 1;
   readonly at: Moment;
   readonly state: DaemonState;
-  /** What the host needs to do its work, in the order in which a start gets it done; a null reason is fine. */
-  readonly checks: readonly CheckStatus[];
-  /** What is not as it should be although the host does its work; the same form. Empty until the lease is held. */
-  readonly degraded: readonly CheckStatus[];
   readonly process: ProcessStatus;
   /** The settings in force, as they were read from flags and variables; no secrets. */
   readonly options: Json;
@@ -46,15 +43,6 @@ export interface DaemonStatus {
   readonly neighbourTable: { readonly entries: number; readonly limit: number } | null;
   readonly events: { readonly recorded: number; readonly kept: number };
 }
-
-export interface CheckStatus {
-  readonly name: string;
-  /** Null when it is fine. */
-  readonly reason: string | null;
-}
-
-/** What readiness is made of: ready means that no check has a reason. */
-export type Readiness = Pick<DaemonStatus, "checks" | "degraded">;
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
 export const LOG_LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];

@@ -13,13 +13,15 @@ import { describeObject, FLANNEL_PROTOCOL, type NetObject, type Route, sameObjec
 import { createPlanner } from "../../src/planner.ts";
 import type { Ports } from "../../src/ports.ts";
 import { createEventRing } from "../../src/status/events.ts";
-import type { DaemonStatus, Readiness } from "../../src/status/snapshot.ts";
+import type { Readiness } from "../../src/status/readiness.ts";
+import type { DaemonStatus } from "../../src/status/snapshot.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
 import type { LeaseStore } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
+import { createFakeHost } from "../fakes/fake-host.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakePackets } from "../fakes/fake-packet-socket.ts";
 import { createFakePinger } from "../fakes/fake-pinger.ts";
@@ -195,6 +197,7 @@ function createHost(
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
     isForwarding: async () => host.forwards,
+    openHostSight: async () => createFakeHost(),
     watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,
     lockInstance: async () => ({ [Symbol.dispose]: () => {} }),

@@ -8,16 +8,16 @@ import { isError } from "../../src/base/errors.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
 import { parseIpv6 } from "../../src/base/ipv6.ts";
 import { answerTo, openHealth } from "../../src/health.ts";
+import type { Readiness } from "../../src/status/readiness.ts";
 import { createReport } from "../../src/status/report.ts";
-import type { Readiness } from "../../src/status/snapshot.ts";
 import { snapshotOf } from "../support/snapshots.ts";
 
 const LOOPBACK = { ip: parseIpv4("127.0.0.1"), port: 0 };
 const READY: Readiness = {
   checks: [{ name: "lease", reason: null }],
-  degraded: [{ name: "etcd", reason: null }],
+  degraded: [{ name: "etcd", reason: null, remedy: null }],
 };
-const DEGRADED: Readiness = { ...READY, degraded: [{ name: "etcd", reason: "no answer within 5 s" }] };
+const DEGRADED: Readiness = { ...READY, degraded: [{ name: "etcd", reason: "no answer within 5 s", remedy: null }] };
 const UNREADY: Readiness = {
   checks: [
     { name: "lease", reason: null },

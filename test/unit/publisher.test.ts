@@ -67,6 +67,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     runTool: unused,
     hasBridgeFilter: unused,
     isForwarding: unused,
+    openHostSight: unused,
     watchRules: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;

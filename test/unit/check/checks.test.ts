@@ -291,6 +291,16 @@ describe("a check of the interface", () => {
         /strict on flannel\.1, and the route to 10\.5\.2\.0\/24/,
         { sysctls: { "net.ipv4.conf.all.rp_filter": "1" }, routes: [] },
       ],
+      // Of a peer that is reached directly nothing comes by the device.
+      [
+        "rp-filter",
+        "ok",
+        /strict on eth0, flannel\.1, and routes lead back/,
+        {
+          sysctls: { "net.ipv4.conf.all.rp_filter": "1" },
+          routes: [{ dst: "10.5.2.0/24" as Prefix4, dev: "eth0" as LinkName }],
+        },
+      ],
     ]);
   });
 
@@ -411,6 +421,42 @@ describe("a check of the firewall", () => {
     );
     const nft = rules({}, [chain("input", "accept"), rule(dport(8472), { drop: null })]);
     assert.equal(finding("input-rules", nft).remedy, "nft delete rule inet fw c handle 7");
+  });
+
+  it("warns of a port that is dropped for some packets: whoever lets only its hosts in has such a rule", () => {
+    const drop = "-p udp -m udp --dport 8472 -j DROP";
+    const port = (...more: readonly object[]) => rule(...more, dport(8472), { drop: null });
+    const eth1 = { match: { op: "==", left: { meta: { key: "iifname" } }, right: "eth1" } };
+    const some = /is dropped here for some packets: /;
+    expectAll([
+      ["input-rules", "warn", some, filter(`-A INPUT ! -s 10.0.0.0/8 ${drop}`)],
+      ["input-rules", "warn", some, filter(`-A INPUT -i eth1 ${drop}`)],
+      [
+        "input-rules",
+        "warn",
+        some,
+        filter(`-A INPUT -s 10.0.0.0/8 -p udp -m udp --dport 8472 -j ACCEPT\n-A INPUT ${drop}`),
+      ],
+      [
+        "input-rules",
+        "fail",
+        /is dropped here: .*-A PREROUTING/,
+        filter(`-A INPUT -i eth1 ${drop}\n-A PREROUTING ${drop}`),
+      ],
+      [
+        "input-rules",
+        "fail",
+        /is dropped here: /,
+        filter(`-A INPUT -p udp -m multiport --dports 53,8472 -m comment --comment "no overlay" -j DROP`),
+      ],
+      ["input-rules", "warn", some, rules({}, [chain("input", "accept"), port(eth1)])],
+      [
+        "input-rules",
+        "warn",
+        some,
+        rules({}, [chain("input", "accept"), rule(eth1, dport(8472), { accept: null }), port()]),
+      ],
+    ]);
   });
 
   it("reads what is no ruleset as none", () => {

@@ -8,7 +8,11 @@ import { type OperatorDesk, openDesk } from "../../support/operator.ts";
 import { DEVICE, peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
 
 const SOCKET = "/run/flannel/flanneld.sock";
-const ETCD_AWAY = { name: "etcd", reason: "etcd did not answer (watching the leases): no answer within 5 s" };
+const ETCD_AWAY = {
+  name: "etcd",
+  reason: "etcd did not answer (watching the leases): no answer within 5 s",
+  remedy: null,
+};
 const NO_DEVICE = { name: "device", reason: "the kernel refused to make flannel.1" };
 const NO_TUN = "backend udp cannot run here: there is no /dev/net/tun";
 let desk: OperatorDesk;
@@ -39,6 +43,7 @@ describe("status", () => {
   underlay  eth0 192.168.64.2, MTU 1500
   store     etcd at http://192.168.64.1:2379, connected, revision 17, last answer 2s ago
   peers     2 programmed
+  paths     not probed: flanneld check measures now what gets through, --probe-interval=10 all the time
   kernel    8 of 8 objects in place, 4 passes
   firewall  iptables (iptables), 3 checks
   traffic   received 1.4 MiB, sent 900 B on flannel.1
@@ -66,12 +71,41 @@ describe("status", () => {
   });
 
   it("ends with 1 when the daemon is degraded, and says why", async () => {
-    daemon.snapshot = snapshotOf({ state: "degraded", degraded: [ETCD_AWAY, { name: "peers", reason: null }] });
+    daemon.snapshot = snapshotOf({
+      state: "degraded",
+      degraded: [ETCD_AWAY, { name: "peers", reason: null, remedy: null }],
+    });
     const { status, out } = await desk.run("status");
     assert.equal(status, 1);
     assert.match(out, /^flanneld dev {2}degraded /);
     assert.match(out, /^degraded\n {2}etcd {2}etcd did not answer \(watching the leases\): no answer within 5 s$/m);
     assert.ok(!out.includes("\n  peers  null"));
+  });
+
+  it("tells what mends it below what is degraded", async () => {
+    const sentence = "the nftables chain inet fw forward drops what is forwarded";
+    const degraded = [{ name: "forward-rules", reason: sentence, remedy: "nft add rule inet fw forward accept" }];
+    daemon.snapshot = snapshotOf({ state: "degraded", degraded });
+    const { out } = await desk.run("status");
+    assert.match(
+      out,
+      /^degraded\n {2}forward-rules {2}the nftables chain .* forwarded\n {17}mend: nft add rule inet fw forward accept$/m,
+    );
+  });
+
+  it("says that nobody measures the paths only where there are peers and no probes", async () => {
+    daemon.snapshot = snapshotOf({ peers: [] });
+    assert.ok(!(await desk.run("status")).out.includes("not probed"));
+    const probe = {
+      over: "underlay",
+      address: "192.168.64.3",
+      rttSeconds: 0.001,
+      lossRatio: 0,
+      pathMtu: 1500,
+    } as const;
+    const probed = peerStatusOf("10.5.53.0/24", "192.168.64.3", { probes: [{ ...probe, isAnswering: true }] });
+    daemon.snapshot = snapshotOf({ peers: [probed] });
+    assert.ok(!(await desk.run("status")).out.includes("not probed"));
   });
 
   it("ends with 2 when it is not ready, also before anything is known", async () => {

@@ -1,0 +1,26 @@
+// The checks of `flanneld check` that a running daemon makes of its host by itself: what somebody else decides there and
+// nothing tells us of, and what can be looked at without etcd and without a packet. Only what is certain counts: a
+// warning is for a person who is looking anyway.
+
+import type { HostFacts } from "./facts.ts";
+import type { Finding } from "./finding.ts";
+import { checkForwardRules, checkInputRules } from "./firewall-checks.ts";
+import { checkInterface, checkReversePath } from "./interface-checks.ts";
+
+const RUNNING_CHECKS = {
+  interface: checkInterface,
+  "forward-rules": checkForwardRules,
+  "input-rules": checkInputRules,
+  "rp-filter": checkReversePath,
+} satisfies Readonly<Record<string, (facts: HostFacts) => Finding>>;
+
+/** The names of `flanneld check`. */
+export type HostTopic = keyof typeof RUNNING_CHECKS;
+
+export type HostTrouble = Pick<Finding, "sentence" | "remedy">;
+
+/** Those that fail. */
+export function judgeHost(facts: HostFacts): ReadonlyMap<HostTopic, HostTrouble> {
+  const found = Object.entries(RUNNING_CHECKS).map(([name, judge]) => [name as HostTopic, judge(facts)] as const);
+  return new Map(found.filter(([, { verdict }]) => verdict === "fail"));
+}

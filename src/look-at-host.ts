@@ -1,0 +1,70 @@
+// Gathers what a running daemon judges its host by: of its own view of the network, and of the kernel. What the kernel
+// does not tell is told as unknown, and nothing follows from it.
+
+import type { NetworkView } from "./backends/backend.ts";
+import { isError } from "./base/errors.ts";
+import { mapInParallel } from "./base/tasks.ts";
+import { type HostFacts, type Known, known, NO_IPV4_NETWORK, unknown } from "./check/facts.ts";
+import type { HostSight } from "./check/host-probe.ts";
+import { isFlannel } from "./check/interface-checks.ts";
+import { samplePeers, wayAddress } from "./check/peer-sample.ts";
+import { wantedBackend } from "./check/wanted-backend.ts";
+import type { KernelNet } from "./net/kernel-net.ts";
+import { familiesOf } from "./subnet/network-families.ts";
+
+export interface LookAtHostDeps {
+  readonly kernel: Pick<KernelNet, "links" | "lookup" | "underlayFacts">;
+  readonly sight: HostSight;
+  /** Of the network, in etcd. */
+  readonly prefix: string;
+}
+
+/** Lookups of routes that are under way at the same time. */
+const AT_ONCE = 4;
+
+export type HostView = Pick<NetworkView, "network" | "underlay" | "peers">;
+
+export async function lookAtHost(
+  { network, underlay, peers }: HostView,
+  { kernel, sight, prefix }: LookAtHostDeps,
+  signal: AbortSignal,
+): Promise<HostFacts> {
+  const families = familiesOf(network);
+  const links = await orUnknown(() => kernel.links(signal));
+  const seen = await orUnknown(() => kernel.underlayFacts(families, signal));
+  const ways = await orUnknown(() =>
+    mapInParallel(
+      samplePeers(peers),
+      AT_ONCE,
+      async (lease, scope) => ({ lease, way: await kernel.lookup(wayAddress(lease, families), scope) }),
+      signal,
+    ),
+  );
+  const own = (links.known ? links.value : []).map(({ name }) => name).filter(isFlannel);
+  const devices = ["all", underlay.link, ...own];
+  return {
+    prefix,
+    families,
+    network: network.ipv4 ? known(network.ipv4) : unknown(NO_IPV4_NETWORK),
+    network6: network.ipv6,
+    backends: [wantedBackend(network.backend)],
+    isBackendKnown: true,
+    sysctls: await sight.sysctls(devices.map((dev) => `net.ipv4.conf.${dev}.rp_filter`)),
+    reversePathDrops: await sight.reversePathDrops(),
+    underlay: known(underlay),
+    interfaces: seen.known ? known(seen.value.interfaces) : seen,
+    links,
+    routes: await sight.routes(),
+    rules: await sight.rules(signal),
+    peers: ways.known ? ways.value : [],
+  };
+}
+
+async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
+  try {
+    return known(await ask());
+  } catch (error) {
+    if (!isError(error, "netlink.errno")) throw error;
+    return unknown(error.message);
+  }
+}

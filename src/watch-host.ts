@@ -1,0 +1,123 @@
+// Looks at what others decide on this host and what keeps packets of the overlay from their way: firewall rules of
+// theirs, rp_filter, a route by another interface. Nothing tells us when that changes, and a look costs some processes:
+// so it is looked at when somebody asks for the status, and else rarely, and never for more than a twentieth of the time.
+
+import { type Millis, millis, minutes, seconds } from "./base/brand.ts";
+import type { Clock } from "./base/clock.ts";
+import { type Complaint, createComplaint } from "./base/complaint.ts";
+import { createDoorbell, waitAtMost } from "./base/doorbell.ts";
+import type { Logger } from "./base/log.ts";
+import { DeadlineExceeded, withDeadline } from "./base/signals.ts";
+import type { Task } from "./base/tasks.ts";
+import { createWaiters } from "./base/waiters.ts";
+import type { HostTopic, HostTrouble } from "./check/running-checks.ts";
+
+export type HostTroubles = ReadonlyMap<HostTopic, HostTrouble>;
+
+export interface HostWatch {
+  /** As of the last look; null when it is fine, or was not looked at. */
+  trouble(topic: HostTopic): HostTrouble | null;
+  /** Resolves when what is told is of now, or of a moment ago; also when a look takes long. Never rejects. */
+  refresh(): Promise<void>;
+  run: Task;
+}
+
+export interface HostWatchDeps {
+  /** Those that there are now; null while there is nothing to judge by. */
+  readonly look: (signal: AbortSignal) => Promise<HostTroubles | null>;
+  /** There is another trouble, or one less. */
+  readonly onChange: () => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export const HOST_TOPICS: readonly HostTopic[] = ["interface", "forward-rules", "input-rules", "rp-filter"];
+
+/** Docker, CNI plugins and firewalls start beside us and are not done at once. */
+const FIRST = minutes(1);
+const INTERVAL = minutes(10);
+/** While something is wrong: somebody may be mending it. */
+const TROUBLED = seconds(20);
+/** What was looked at so lately is good enough for whoever asks. */
+const FRESH = seconds(3);
+/** A look that has taken a second is not repeated within twenty, however often somebody asks. */
+const SHARE = 20;
+/** How long whoever asks waits for a look. */
+const PATIENCE = seconds(1);
+
+export function createHostWatch({ look, onChange, clock, log }: HostWatchDeps): HostWatch {
+  const bell = createDoorbell();
+  const waiters = createWaiters();
+  const never = new AbortController();
+  const tell = createTeller({ clock, log });
+  let found: HostTroubles = new Map();
+  let looks = 0;
+  let running = false;
+  let freshUntil = Number.NEGATIVE_INFINITY;
+  const lookOnce = async (signal: AbortSignal): Promise<Millis> => {
+    const started = clock.monotonic();
+    const before = found;
+    found = (await look(signal)) ?? found;
+    const pause = millis((clock.monotonic() - started) * SHARE);
+    freshUntil = clock.monotonic() + Math.max(pause, FRESH);
+    tell(found, before);
+    if (HOST_TOPICS.some((topic) => found.get(topic)?.sentence !== before.get(topic)?.sentence)) onChange();
+    looks += 1;
+    waiters.check();
+    return millis(Math.max(pause, found.size > 0 ? TROUBLED : INTERVAL));
+  };
+  return {
+    trouble: (topic) => found.get(topic) ?? null,
+    async refresh() {
+      if (!running || clock.monotonic() < freshUntil) return;
+      const before = looks;
+      bell.ring("asked");
+      try {
+        await withDeadline(PATIENCE, clock, never.signal, (scope) => waiters.until(() => looks > before, scope));
+      } catch (error) {
+        if (!(error instanceof DeadlineExceeded)) throw error;
+      }
+    },
+    async run(signal) {
+      running = true;
+      try {
+        for (let rest = FIRST; ; rest = await lookOnce(signal)) await waitAtMost(rest, bell, clock, signal);
+      } finally {
+        running = false;
+      }
+    },
+  };
+}
+
+const TEXTS: Readonly<Record<HostTopic, { readonly raised: string; readonly settled: string }>> = {
+  interface: {
+    raised: "this host does not send to its peers by the interface that flanneld uses",
+    settled: "this host sends to its peers by the interface that flanneld uses",
+  },
+  "forward-rules": {
+    raised: "firewall rules of others drop what this host forwards for the overlay",
+    settled: "firewall rules of others let through what this host forwards for the overlay",
+  },
+  "input-rules": {
+    raised: "firewall rules of others drop the overlay's packets to this host",
+    settled: "firewall rules of others let in the overlay's packets",
+  },
+  "rp-filter": {
+    raised: "rp_filter drops the overlay's packets on this host",
+    settled: "rp_filter lets in the overlay's packets",
+  },
+};
+
+/** Logged when two looks in a row have found it: whoever reloads a firewall is seen in the middle of it. */
+function createTeller(deps: Pick<HostWatchDeps, "clock" | "log">): (found: HostTroubles, before: HostTroubles) => void {
+  const complaints = new Map<HostTopic, Complaint>(
+    HOST_TOPICS.map((topic) => [topic, createComplaint(TEXTS[topic], deps)]),
+  );
+  return (found, before) => {
+    for (const [topic, complaint] of complaints) {
+      const trouble = found.get(topic);
+      if (!trouble) complaint.settle();
+      else if (before.has(topic)) complaint.raise(trouble.sentence, { hint: trouble.remedy ?? "" });
+    }
+  };
+}

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FlannelError } from "../../src/base/errors.ts";
+import { known } from "../../src/check/facts.ts";
+import { judgeHost } from "../../src/check/running-checks.ts";
+import { lookAtHost } from "../../src/look-at-host.ts";
+import type { LinkName } from "../../src/net/objects.ts";
+import { parseNetworkConfig } from "../../src/subnet/network-config.ts";
+import { createFakeHost } from "../fakes/fake-host.ts";
+import { peerNumber } from "../support/leases.ts";
+import { PEER, wellFacts } from "../support/well-facts.ts";
+
+const { signal } = new AbortController();
+const ETH0 = "eth0" as LinkName;
+const ETH1 = "eth1" as LinkName;
+const DROP = { family: "inet", table: "fw", name: "c", handle: 1, type: "filter", hook: "forward", prio: 0 };
+const rulesOf = (...items: readonly object[]) => known({ iptables: {}, nftables: JSON.stringify({ nftables: items }) });
+
+/** A host on which all is well but for what the test says. */
+function place() {
+  const host = createFakeHost();
+  const well = wellFacts();
+  assert.ok(well.underlay.known && well.links.known && well.interfaces.known);
+  const [links, interfaces, underlay] = [well.links.value, well.interfaces.value, well.underlay.value];
+  const kernel = {
+    links: async () => links,
+    underlayFacts: async () => ({ interfaces, defaultRoutes: [], defaultRoutes6: [] }),
+    lookup: async (): Promise<{ dev: LinkName; source: null; via: null } | null> => ({
+      dev: ETH0,
+      source: null,
+      via: null,
+    }),
+  };
+  const network = parseNetworkConfig('{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}');
+  const view = { network, underlay, peers: [PEER] };
+  const judge = async (more: Partial<typeof view> = {}) => {
+    const deps = { kernel, sight: host, prefix: "/coreos.com/network" };
+    return judgeHost(await lookAtHost({ ...view, ...more }, deps, signal));
+  };
+  return { host, kernel, judge };
+}
+
+describe("what a running daemon finds on its host", () => {
+  it("is nothing where all is well", async () => {
+    assert.deepEqual([...(await place().judge())], []);
+  });
+
+  it("is the peers' addresses that leave by another interface, with what to do", async () => {
+    const { kernel, judge } = place();
+    kernel.lookup = async () => ({ dev: ETH1, source: null, via: null });
+    const found = (await judge()).get("interface");
+    assert.match(found?.sentence ?? "", /^packets to 192\.168\.77\.12 leave by eth1, and flanneld uses eth0/);
+    assert.match(found?.remedy ?? "", /-iface=eth1/);
+  });
+
+  it("is rp_filter where the answer leaves by another interface", async () => {
+    const { kernel, host, judge } = place();
+    kernel.lookup = async () => ({ dev: ETH1, source: null, via: null });
+    host.answers.sysctls = async (names) => {
+      assert.ok(names.includes("net.ipv4.conf.flannel.1.rp_filter"));
+      return { "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.eth0.rp_filter": "1" };
+    };
+    assert.match((await judge()).get("rp-filter")?.sentence ?? "", /strict on eth0, and answers .* leave by eth1/);
+  });
+
+  it("is a policy of drop where our rule does not help, and a port that is dropped whole", async () => {
+    const { host, judge } = place();
+    host.answers.rules = async () =>
+      rulesOf(
+        { chain: { ...DROP, policy: "drop" } },
+        { chain: { ...DROP, name: "i", hook: "input", policy: "accept" } },
+        {
+          rule: {
+            ...{ family: "inet", table: "fw", chain: "i", handle: 7 },
+            expr: [
+              { match: { op: "==", left: { payload: { protocol: "udp", field: "dport" } }, right: 8472 } },
+              { drop: null },
+            ],
+          },
+        },
+      );
+    const found = await judge();
+    assert.match(found.get("forward-rules")?.sentence ?? "", /^the nftables chain inet fw c drops/);
+    assert.match(found.get("input-rules")?.sentence ?? "", /^UDP port 8472.* is dropped here: nftables inet fw i/);
+    assert.equal(found.get("input-rules")?.remedy, "nft delete rule inet fw i handle 7");
+  });
+
+  it("is nothing that the kernel does not tell", async () => {
+    const { kernel, judge } = place();
+    const refuse = async () => {
+      throw new FlannelError("netlink.errno", { op: "a dump", errno: "EBUSY", message: null });
+    };
+    Object.assign(kernel, { links: refuse, underlayFacts: refuse, lookup: refuse });
+    assert.deepEqual([...(await judge())], []);
+  });
+
+  it("costs a few questions, however many peers there are", async () => {
+    const { kernel, judge } = place();
+    let asked = 0;
+    const lookup = kernel.lookup;
+    kernel.lookup = () => {
+      asked += 1;
+      return lookup();
+    };
+    await judge({ peers: Array.from({ length: 1000 }, (_, n) => peerNumber(n)) });
+    assert.equal(asked, 24);
+  });
+});

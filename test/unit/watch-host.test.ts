@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createHostWatch, type HostTroubles } from "../../src/watch-host.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const DROPS: HostTroubles = new Map([["forward-rules", { sentence: "inet fw drops", remedy: "nft add rule" }]]);
+const FINE: HostTroubles = new Map();
+
+function start(first: HostTroubles | null, { lasts = 0 } = {}) {
+  const clock = createFakeClock();
+  const log = createCapturedLog();
+  const stop = new AbortController();
+  const host = { found: first, looks: 0, changes: 0, lasts };
+  const watch = createHostWatch({
+    async look(signal) {
+      host.looks += 1;
+      if (host.lasts > 0) await clock.sleep(host.lasts as never, signal);
+      return host.found;
+    },
+    onChange: () => {
+      host.changes += 1;
+    },
+    clock,
+    log,
+  });
+  const running = watch.run(stop.signal).catch(() => {});
+  return {
+    clock,
+    log,
+    watch,
+    host,
+    /** Asks, and lets time pass until there is an answer. */
+    async ask() {
+      let isDone = false;
+      const asked = watch.refresh().finally(() => {
+        isDone = true;
+      });
+      for (let waited = 0; !isDone && waited < 100; waited++) await clock.advance(50);
+      assert.ok(isDone);
+      await asked;
+      return watch.trouble("forward-rules")?.sentence ?? null;
+    },
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+describe("the watch over what others decide on this host", () => {
+  it("looks rarely by itself, and more often while something is wrong", async () => {
+    await using place = start(FINE);
+    await place.clock.advance(MINUTE);
+    assert.equal(place.host.looks, 1);
+    await place.clock.advance(9 * MINUTE);
+    assert.equal(place.host.looks, 1);
+    place.host.found = DROPS;
+    await place.clock.advance(MINUTE);
+    assert.deepEqual(place.watch.trouble("forward-rules"), { sentence: "inet fw drops", remedy: "nft add rule" });
+    assert.equal(place.watch.trouble("rp-filter"), null);
+    place.host.found = FINE;
+    await place.clock.advance(20 * SECOND);
+    assert.equal(place.watch.trouble("forward-rules"), null);
+    assert.equal(place.host.changes, 2);
+  });
+
+  it("looks anew for whoever asks, but not again within a moment", async () => {
+    await using place = start(DROPS);
+    assert.equal(await place.ask(), "inet fw drops");
+    place.host.found = FINE;
+    assert.equal(await place.ask(), "inet fw drops");
+    assert.equal(place.host.looks, 1);
+    await place.clock.advance(3 * SECOND);
+    assert.equal(await place.ask(), null);
+    assert.equal(place.host.looks, 2);
+  });
+
+  it("answers many who ask at once with one look", async () => {
+    await using place = start(DROPS, { lasts: 100 });
+    await Promise.all([place.ask(), place.ask(), place.ask()]);
+    assert.equal(place.host.looks, 1);
+  });
+
+  it("keeps nobody waiting for a look that takes long, and then rests twenty times as long", async () => {
+    await using place = start(DROPS, { lasts: 10 * SECOND });
+    assert.equal(await place.ask(), null);
+    await place.clock.advance(10 * SECOND);
+    assert.equal(await place.ask(), "inet fw drops");
+    await place.clock.advance(190 * SECOND);
+    await place.ask();
+    assert.equal(place.host.looks, 1);
+    await place.clock.advance(MINUTE);
+    assert.equal(place.host.looks, 2);
+  });
+
+  it("logs only what the next look finds as well, with the command that mends it, and its end", async () => {
+    await using place = start(DROPS);
+    await place.clock.advance(MINUTE);
+    assert.deepEqual(place.log.lines, []);
+    await place.clock.advance(20 * SECOND);
+    assert.deepEqual(
+      place.log.lines.map(({ fields: { reason, hint } }) => [reason, hint]),
+      [["inet fw drops", "nft add rule"]],
+    );
+    await place.clock.advance(2 * 20 * SECOND);
+    assert.equal(place.log.lines.length, 1);
+    place.host.found = FINE;
+    await place.clock.advance(20 * SECOND);
+    assert.equal(place.log.messages("info").length, 1);
+  });
+
+  it("says nothing before there is anything to judge by, and keeps what it knew", async () => {
+    await using place = start(null);
+    assert.equal(await place.ask(), null);
+    place.host.found = DROPS;
+    await place.clock.advance(10 * MINUTE);
+    place.host.found = null;
+    await place.clock.advance(MINUTE);
+    assert.equal(place.watch.trouble("forward-rules")?.sentence, "inet fw drops");
+  });
+
+  it("does not keep waiting whoever asks when it does not run", async () => {
+    const place = start(DROPS);
+    await place[Symbol.asyncDispose]();
+    await place.watch.refresh();
+    assert.equal(place.host.looks, 0);
+  });
+});
