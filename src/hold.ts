@@ -220,5 +220,5 @@ const CERTIFICATE_NOTICE = minutes(7 * 24 * 60);
 function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis): string | null {
   const [first] = certificates.toSorted((a, b) => a.expires - b.expires);
   if (!first || first.expires - now > CERTIFICATE_NOTICE) return null;
-  return `${first.name} ${first.expires > now ? "ends" : "ended"} at ${new Date(first.expires).toISOString()}`;
+  return `${first.name} ${first.expires > now ? "expires" : "expired"} at ${new Date(first.expires).toISOString()}`;
 }

@@ -90,6 +90,8 @@ export interface Facts {
   readonly prefix: string;
   readonly user: UserFacts;
   readonly daemons: Known<readonly DaemonProcess[]>;
+  /** How the last daemon with this subnet file has ended, if that was with an error and none was started since. */
+  readonly lastEnd: { readonly at: EpochMillis; readonly message: string } | null;
   /** What was taken over from the daemon of this network, as it is written there. */
   readonly adopted: readonly string[];
   /** Where etcd is looked for. */

@@ -1,5 +1,7 @@
 // Whether this host can run flanneld at all: rights, kernel, the port, and who runs already.
 
+import { millis } from "../base/brand.ts";
+import { formatDuration } from "../base/duration.ts";
 import type { Family } from "../base/ip.ts";
 import type { DaemonProcess, Facts } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
@@ -48,7 +50,7 @@ function enumerate(types: readonly string[]): string {
 const SEVERITY: Readonly<Record<Finding["verdict"], number>> = { fail: 3, warn: 2, skip: 1, ok: 0 };
 
 /** Several networks on one host are allowed, each with a daemon of its own. */
-export function checkDaemon({ daemons, prefix, adopted }: Facts): Finding {
+export function checkDaemon({ daemons, prefix, adopted, lastEnd, now }: Facts): Finding {
   if (!daemons.known) return skip(`whether flanneld runs here is not known: ${daemons.reason}`);
   const ours = daemons.value.filter((one) => one.prefix === prefix);
   const [first, extra] = ours;
@@ -60,8 +62,11 @@ export function checkDaemon({ daemons, prefix, adopted }: Facts): Finding {
   }
   const others = daemons.value.filter((one) => one.prefix !== prefix).map(describeDaemon);
   if (!first) {
-    if (others.length === 0) return ok("no flanneld runs here");
-    return ok(`no flanneld runs here for ${prefix}; others do: ${some(others, 5)}`);
+    // Whether that is mended is for the other checks to say.
+    const ago = formatDuration(millis(Math.max(0, now - (lastEnd?.at ?? now))));
+    const end = lastEnd ? `; the last one ended ${ago} ago: ${lastEnd.message}` : "";
+    if (others.length === 0) return ok(`no flanneld runs here${end}`);
+    return ok(`no flanneld runs here for ${prefix}; others do: ${some(others, 5)}${end}`);
   }
   const taken = adopted.length > 0 ? `, and is looked at with its ${adopted.join(", ")}` : "";
   const beside = others.length > 0 ? `; beside it: ${some(others, 5)}` : "";

@@ -2,6 +2,7 @@
 // stays without an answer keeps the others from being asked.
 
 import { BACKEND_TYPES } from "../backends/registry.ts";
+import type { EpochMillis } from "../base/brand.ts";
 import { FlannelError, isError } from "../base/errors.ts";
 import type { Family, Ip } from "../base/ip.ts";
 import {
@@ -18,6 +19,7 @@ import { devicesOf, isFlannel } from "../check/interface-checks.ts";
 import { wantedBackend } from "../check/wanted-backend.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
 import { textOf, type VerbCall } from "../cli/verbs.ts";
+import { controlSocketPath } from "../control/path.ts";
 import type { UnderlayFacts } from "../net/kernel-net.ts";
 import { markOf } from "../net/objects.ts";
 import { chooseUnderlay, type Underlay, type UnderlayRequest } from "../net/underlay.ts";
@@ -56,11 +58,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   const asked = { ...underlayOptions, families: config.families };
   const underlay = seen.known ? findUnderlay(seen.value, own, asked) : seen;
   const interfaces = seen.known ? known(seen.value.facts.interfaces) : seen;
-  const hasDevice =
-    underlay.known &&
-    links.known &&
-    devicesOf({ underlay: underlay.value, links: links.value, mark: markOf(call.etcd.prefix) }, config.backends)
-      .length > 0;
+  const hasDevice = hasOwnDevice(underlay, links, config.backends, call.etcd.prefix);
   const leases = store.known ? store.value.list.leases : [];
   const peers = await gatherPeers(
     leases,
@@ -73,6 +71,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     prefix: call.etcd.prefix,
     user: await host.user(),
     daemons,
+    lastEnd: await readLastEnd(path, ports),
     adopted,
     endpoints: call.etcd.endpoints,
     store,
@@ -98,6 +97,16 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   };
 }
 
+function hasOwnDevice(
+  underlay: Facts["underlay"],
+  links: Facts["links"],
+  backends: readonly WantedBackend[],
+  prefix: string,
+): boolean {
+  if (!underlay.known || !links.known) return false;
+  return devicesOf({ underlay: underlay.value, links: links.value, mark: markOf(prefix) }, backends).length > 0;
+}
+
 /** Those that something is judged by. */
 function sysctlsOf(underlay: Facts["underlay"], links: Facts["links"]): readonly string[] {
   const devices = [
@@ -110,6 +119,13 @@ function sysctlsOf(underlay: Facts["underlay"], links: Facts["links"]): readonly
 function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
   const known = interfaces.known ? interfaces.value : [];
   return known.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
+}
+
+async function readLastEnd(subnetFile: string, { control }: OperatorPorts): Promise<Facts["lastEnd"]> {
+  const socket = controlSocketPath(null, subnetFile);
+  const notes = socket === null ? [] : await control.notes(socket);
+  const last = notes.find(({ kind }) => kind === "ended");
+  return last ? { at: Date.parse(last.at) as EpochMillis, message: last.message } : null;
 }
 
 /** Throws `usage.invalid`. */

@@ -1,8 +1,8 @@
-// A lab that is broken in twelve ways, one after the other: `flanneld check` says the cause in its last line, and so does
-// `flanneld status` where the daemon can know it. All is fine again when it is mended.
+// A lab that is broken in twelve ways, one after the other: `flanneld check` says the cause in its last line, and
+// `flanneld status` in a line of its own. All is fine again when it is mended.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Flanneld } from "../../lab/flanneld.ts";
@@ -60,11 +60,37 @@ async function isFine(host: number, ...words: string[]): Promise<void> {
   assert.deepEqual([found.outcome, found.cause], ["fine", null], JSON.stringify(found.checks, null, 1));
 }
 
-/** What the daemon knows of it by itself, in one line of its status. */
-async function statusTells(host: number, line: RegExp): Promise<void> {
-  const socket = `--socket=${cluster.hosts[host]?.directory}`;
-  const look = async () => line.exec((await cluster.tryOn(host, PROGRAM, "status", socket)).stdout);
-  await waitFor(`${line} in the status`, look, LIMIT, signal);
+/** What the daemon knows of it by itself, or has known when it ended, in one line of the status. */
+async function statusTells(host: number, line: RegExp, place = cluster): Promise<void> {
+  const socket = `--socket=${place.hosts[host]?.directory}`;
+  let last = "";
+  const look = async () => {
+    const { stdout, stderr } = await place.tryOn(host, PROGRAM, "status", socket);
+    last = `${stdout}${stderr}`;
+    return line.exec(last);
+  };
+  await waitFor(`${line} in the status`, look, LIMIT, signal).catch((error: unknown) => {
+    throw new Error(`${error}: ${last}`);
+  });
+}
+
+/** It was mended. */
+async function statusForgets(host: number, line: RegExp): Promise<void> {
+  const look = async () => {
+    const { stdout } = await cluster.tryOn(host, PROGRAM, "status", `--socket=${cluster.hosts[host]?.directory}`);
+    return stdout !== "" && !line.test(stdout) ? true : null;
+  };
+  await waitFor(`a status without ${line}`, look, LIMIT, signal);
+}
+
+/** Stops it, and leaves nothing of it, neither here nor in etcd. */
+async function retire(host: number, daemon: Flanneld): Promise<void> {
+  const [, subnet = ""] = /^FLANNEL_SUBNET=(\S+)$/m.exec(readFileSync(daemon.subnetFile, "utf8")) ?? [];
+  assert.equal(await daemon.stop(signal), 0);
+  await ipBatch(cluster.hosts[host]?.namespace ?? "", ["link del flannel.1"], signal);
+  const [address, length] = subnet.split("/");
+  const key = `${address?.replace(/1$/, "0")}-${length}`;
+  await cluster.etcdctl("del", `${PREFIX}/subnets/${key}`);
 }
 
 const nft = (host: number, rules: string) => cluster.on(host, "nft", rules);
@@ -160,11 +186,13 @@ describe("check tells the cause in one line", () => {
       FIRST,
       /^ +probes +192\.168\.77\.12 .*answers, but not through the overlay: UDP port 8472 is dropped/m,
     );
+    await statusTells(SECOND, /^ +input-rules +UDP port 8472.* is dropped here: nftables inet broken input$/m);
     const { stdout } = await check(SECOND);
     const [, remedy = ""] = /mend: (nft delete rule .*)/.exec(stdout) ?? [];
     await cluster.on(SECOND, "sh", "-c", remedy);
     await isFine(SECOND);
     await isFine(FIRST);
+    await statusForgets(SECOND, /input-rules/);
     await nft(SECOND, "delete table inet broken");
   });
 
@@ -183,8 +211,20 @@ describe("check tells the cause in one line", () => {
     await nft(FIRST, "add table inet broken");
     await nft(FIRST, "add chain inet broken forward { type filter hook forward priority 10; policy drop; }");
     assert.match(await causeOf(FIRST), /forward-rules: the nftables chain inet broken forward drops what is forwarded/);
+    await statusTells(FIRST, /^ +forward-rules +the nftables chain inet broken forward drops what is forwarded .*$/m);
+    await statusTells(FIRST, /^ +mend: nft add rule inet broken forward ip saddr 10\.5\.0\.0\/16 accept;/m);
     await nft(FIRST, "delete table inet broken");
     await isFine(FIRST);
+    await statusForgets(FIRST, /forward-rules/);
+    await cluster.on(FIRST, "iptables", "-P", "FORWARD", "ACCEPT");
+  });
+
+  it("of neither MTU nor port where nobody probes, and says who measures", async () => {
+    const unprobed = cluster.start(SPARE);
+    await unprobed.ready(signal);
+    await statusTells(SPARE, /^ +paths +not probed: flanneld check measures now what gets through/m);
+    await retire(SPARE, unprobed);
+    await isFine(SPARE);
   });
 
   it("of a peer whose host is gone and whose record stays", async () => {
@@ -242,6 +282,10 @@ describe("check tells the cause in one line", () => {
       /interface: packets to 192\.168\.77\.1[12], 192\.168\.77\.1[12] leave by eth0, and flanneld uses eth1: the wrong interface/,
     );
     assert.equal((await report(SPARE)).cause, "interface", "by the device that flanneld has made, too");
+    await statusTells(
+      SPARE,
+      /^ +interface +packets to 192\.168\.77\.1[12], 192\.168\.77\.1[12] leave by eth0, and flanneld uses eth1: the wrong/m,
+    );
     assert.equal(await daemon.stop(signal), 0);
     await ipBatch(namespace, ["link del flannel.1", "link del eth1"], signal);
     await cluster.etcdctl("del", "--prefix", `${PREFIX}/subnets/`);
@@ -272,7 +316,15 @@ describe("check tells the cause in one line", () => {
       await causeOf(SPARE),
       /rp-filter: rp_filter is strict on eth0, and answers to 192\.168\.77\.11 would leave by eth1: what they send is dropped; \d+ packets? dropped so far/,
     );
+    const daemon = cluster.start(SPARE);
+    await daemon.ready(signal);
+    await statusTells(
+      SPARE,
+      /^ +rp-filter +rp_filter is strict on eth0, and answers to 192\.168\.77\.11 would leave by eth1: what they send/m,
+    );
     await sysctl(0);
+    await statusForgets(SPARE, /rp-filter/);
+    await retire(SPARE, daemon);
     await ipBatch(namespace, ["link del eth1"], signal);
     await isFine(SPARE);
   });
@@ -287,6 +339,15 @@ describe("check tells the cause in one line", () => {
     assert.equal(status, 2, stdout);
     assert.match(stdout, /\nbroken: kernel: there are no TUN devices for the backend udp: .*the module tun is missing/);
     assert.match(stdout, /mend: modprobe tun$/m);
+    const { namespace = "", directory = "" } = cluster.hosts[SPARE] ?? {};
+    const places = [`--subnet-file=${join(directory, "subnet.env")}`, `--state-dir=${join(directory, "state")}`];
+    const line = [PROGRAM, `--etcd-endpoints=${cluster.endpoint}`, "--etcd-prefix=/tunnel", "--iface=eth0", ...places];
+    const ended = await attempt(inNamespace(namespace, [...hidden, ...line]), { limit: LIMIT }, signal);
+    assert.equal(ended.status, 78, ended.stderr);
+    const cause = "with status 78: backend udp cannot run here: there is no /dev/net/tun";
+    await statusTells(SPARE, new RegExp(`^flanneld: no flanneld answers at .*: it ended \\S+ ago ${cause}`, "m"));
+    const found = (await report(SPARE)).checks.find(({ name }) => name === "daemon");
+    assert.match(found?.sentence ?? "", /^no flanneld runs here.*; the last one ended \S+ ago: backend udp cannot run/);
   });
 
   it("of a network without a free subnet", async () => {
@@ -296,6 +357,9 @@ describe("check tells the cause in one line", () => {
       await causeOf(SPARE, "--etcd-prefix=/small", "--public-ip=192.168.77.99"),
       /subnets: all 3 subnets of 10\.7\.0\.0\/22 are leased, and this host has none/,
     );
+    const waiting = cluster.start(SPARE, { flags: ["--etcd-prefix=/small", "--public-ip=192.168.77.99"] });
+    await statusTells(SPARE, /^ +lease +out of subnets: all 3 of 10\.7\.0\.0\/22 are leased; free one/m);
+    assert.equal(await waiting.stop(signal), 0);
     await cluster.etcdctl("del", "/small/subnets/10.7.3.0-24");
     assert.notEqual((await report(SPARE, "--etcd-prefix=/small", "--public-ip=192.168.77.99")).cause, "subnets");
   });
@@ -316,6 +380,8 @@ describe("check tells the cause in one line", () => {
       found?.sentence ?? "",
       new RegExp(`^process ${daemons[0]?.pid} runs here.*; a second one for its network`),
     );
+    const told = `another flanneld \\(process ${daemons[0]?.pid}\\) already carries the network ${PREFIX}`;
+    await statusTells(FIRST, new RegExp(`^ +\\S+ ago +${told}`, "m"));
   });
 });
 
@@ -344,5 +410,21 @@ describe("check of an etcd with TLS", () => {
     const expired = await look(await authority.client(-0.001));
     assert.equal(expired.status, 2, expired.stdout);
     assert.match(expired.stdout, /\nbroken: certificates: the client certificate .* expired at /);
+    const flagsOf = (pair: typeof admin) => [
+      `--etcd-cafile=${authority.caFile}`,
+      `--etcd-certfile=${pair.certFile}`,
+      `--etcd-keyfile=${pair.keyFile}`,
+    ];
+    // One that is started with it, and one that it ends under.
+    const late = secured.start(0, { flags: flagsOf(await authority.client(-0.001)) });
+    await statusTells(0, /^ +config +the client certificate .* expired at \S+: replace it and its key/m, secured);
+    assert.equal(await late.stop(signal), 0);
+    const daemon = secured.start(0, { flags: flagsOf(await authority.client(10 / 86_400)) });
+    await daemon.ready(signal);
+    await statusTells(0, /^ +certificates +the client certificate .* expired at /m, secured);
+    await secured.etcd.stop();
+    await secured.etcd.start();
+    await statusTells(0, /^ +etcd +.*the client certificate .* expired at \S+: replace it and its key/m, secured);
+    assert.equal(await daemon.stop(signal), 0);
   });
 });

@@ -93,6 +93,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     prefix: "/coreos.com/network",
     user: { isRoot: true, netAdmin: true, netRaw: true },
     daemons: known([{ pid: 4711, prefix: "/coreos.com/network", settings: {}, root: "" }]),
+    lastEnd: null,
     adopted: [],
     endpoints: ["http://127.0.0.1:2379"],
     store: known(storeOf([OWN, PEER])),

@@ -178,6 +178,20 @@ describe("a check of the host", () => {
     ]);
   });
 
+  it("says how the last daemon has ended where none runs", () => {
+    const lastEnd = { at: (NOW - 125_000) as EpochMillis, message: "backend udp cannot run here" };
+    expectAll([
+      ["daemon", "ok", /^no flanneld runs here$/, { daemons: known([]) }],
+      [
+        "daemon",
+        "ok",
+        /^no flanneld runs here; the last one ended 2m05s ago: backend udp cannot run here$/,
+        { daemons: known([]), lastEnd },
+      ],
+      ["daemon", "ok", /^process 4711 runs here;/, { lastEnd }],
+    ]);
+  });
+
   it("tells who has the port, unless that is flanneld itself", () => {
     const held = (holder: string) => ({ ...udp, ports: [{ port: 8285, holder }] });
     expectAll([
