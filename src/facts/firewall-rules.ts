@@ -4,8 +4,9 @@ import { seconds } from "../base/brand.ts";
 import { systemClock } from "../base/clock.ts";
 import { FlannelError, isError } from "../base/errors.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
+import { mapInParallel } from "../base/tasks.ts";
 import { type Known, known, type RuleFacts, unknown } from "../check/facts.ts";
-import { joinRulesets, readNftChains } from "../check/nft-rules.ts";
+import { joinRulesets, type NftChain, readNftChains } from "../check/nft-rules.ts";
 import { runTool, type ToolResult } from "../firewall/tool.ts";
 
 /** The plain name stands for one of the two; what both print is kept once. */
@@ -13,7 +14,7 @@ const SAVES = ["iptables", "iptables-nft", "iptables-legacy"];
 
 /** All that there are. */
 export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
-  return readWith(() => read(["nft", "-j", "list", "ruleset"], signal), signal);
+  return readWith(["list", "ruleset"], async (listed) => listed, signal);
 }
 
 /**
@@ -21,45 +22,62 @@ export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
  * anyway. nft: 20,000 rules as JSON are 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
  */
 export function readBaseRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
-  return readWith((hasIptables) => readBaseChains(hasIptables, signal), signal);
+  return readWith(["list", "chains"], (listed, hasIptables) => readBaseChains(listed, hasIptables, signal), signal);
 }
 
+/** Whoever asks waits for it, and each tool is some milliseconds of starting. */
+const AT_ONCE = 4;
+
 async function readWith(
-  readNft: (hasIptables: boolean) => Promise<string | null>,
+  list: readonly string[],
+  follow: (listed: string | null, hasIptables: boolean) => Promise<string | null>,
   signal: AbortSignal,
 ): Promise<Known<RuleFacts>> {
+  const commands = [["nft", "-j", ...list], ...SAVES.map((tool) => [`${tool}-save`])];
   try {
-    const iptables: Record<string, string> = {};
-    for (const tool of SAVES) {
-      const text = await read([`${tool}-save`], signal);
-      if (text !== null && !Object.values(iptables).map(withoutRemarks).includes(withoutRemarks(text))) {
-        iptables[tool] = text;
-      }
-    }
-    return known({ iptables, nftables: await readNft(Object.keys(iptables).length > 0) });
+    const [listed = null, ...saved] = await mapInParallel(commands, AT_ONCE, read, signal);
+    const iptables = withoutDoubles(saved);
+    return known({ iptables, nftables: await follow(listed, Object.keys(iptables).length > 0) });
   } catch (error) {
     if (!isError(error, "firewall.failed")) throw error;
     return unknown(error.info.reason);
   }
 }
 
+/** By the tool's name; null is one that is not there. */
+function withoutDoubles(saved: readonly (string | null)[]): RuleFacts["iptables"] {
+  const seen = new Set<string>();
+  const found = SAVES.flatMap((tool, index): readonly (readonly [string, string])[] => {
+    const text = saved[index] ?? null;
+    if (text === null || seen.has(withoutRemarks(text))) return [];
+    seen.add(withoutRemarks(text));
+    return [[tool, text]];
+  });
+  return Object.fromEntries(found);
+}
+
 /** More than these nobody has; each is a process. Those with a policy of drop come first. */
 const MOST_CHAINS = 8;
 
-async function readBaseChains(hasIptables: boolean, signal: AbortSignal): Promise<string | null> {
-  const listed = await read(["nft", "-j", "list", "chains"], signal);
+async function readBaseChains(
+  listed: string | null,
+  hasIptables: boolean,
+  signal: AbortSignal,
+): Promise<string | null> {
   if (listed === null) return null;
   const chains = readNftChains(listed)
     .filter(({ hook }) => hook === "forward" || hook === "input" || hook === "prerouting")
     .filter(({ isOfIptables }) => !(hasIptables && isOfIptables))
-    .toSorted((a, b) => Number(b.policy === "drop") - Number(a.policy === "drop"));
-  const texts: string[] = [];
-  for (const { table, name } of chains.slice(0, MOST_CHAINS)) {
-    const result = await runBriefly(["nft", "-j", "-t", "list", "chain", ...table.split(" "), name], signal);
-    // One that has gone since it was listed drops nothing.
-    if (result.kind === "ended" && result.status === 0) texts.push(result.stdout);
-  }
+    .toSorted((a, b) => Number(b.policy === "drop") - Number(a.policy === "drop"))
+    .slice(0, MOST_CHAINS);
+  const texts = await mapInParallel(chains, AT_ONCE, readChain, signal);
   return joinRulesets(texts);
+}
+
+/** One that has gone since it was listed drops nothing. */
+async function readChain({ table, name }: NftChain, signal: AbortSignal): Promise<string> {
+  const result = await runBriefly(["nft", "-j", "list", "chain", ...table.split(" "), name], signal);
+  return result.kind === "ended" && result.status === 0 ? result.stdout : "{}";
 }
 
 /** What takes longer hangs. */

@@ -1,0 +1,59 @@
+// The rules of others as the real tools print them: what a running daemon reads says of a drop what the whole ruleset says.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { run } from "../../lab/run.ts";
+import type { RuleFacts } from "../../src/check/facts.ts";
+import { checkForwardRules, checkInputRules } from "../../src/check/firewall-checks.ts";
+import { readNftChains } from "../../src/check/nft-rules.ts";
+import { readBaseRules, readRules } from "../../src/facts/firewall-rules.ts";
+import { whyNotHere } from "../support/namespace.ts";
+import { wellFacts } from "../support/well-facts.ts";
+
+const { signal } = new AbortController();
+
+const RULES = `
+table inet fw {
+  set hosts { type ipv4_addr; elements = { 10.0.0.1 }; }
+  chain many { udp dport 8472 drop; }
+  chain input { type filter hook input priority 0; policy accept; udp dport { 53, 8472 } drop; }
+  chain forward { type filter hook forward priority 10; policy drop; ip saddr @hosts accept; jump many; }
+  chain output { type filter hook output priority 0; policy drop; }
+}`;
+
+async function sentences(read: (signal: AbortSignal) => ReturnType<typeof readRules>): Promise<readonly string[]> {
+  const facts = wellFacts({ rules: await read(signal) });
+  return [checkForwardRules(facts), checkInputRules(facts)].map(({ verdict, sentence }) => `${verdict}: ${sentence}`);
+}
+
+async function rulesOf(read: (signal: AbortSignal) => ReturnType<typeof readRules>): Promise<RuleFacts> {
+  const found = await read(signal);
+  assert.ok(found.known);
+  return found.value;
+}
+
+describe("the firewall rules of a host", { skip: whyNotHere() }, () => {
+  it("are judged by the base chains as by the whole ruleset, and only those are read", async () => {
+    await run(["nft", RULES], {}, signal);
+    await run(["iptables", "-A", "INPUT", "-p", "udp", "--dport", "53", "-j", "DROP"], {}, signal);
+    const told = await sentences(readBaseRules);
+    assert.deepEqual(told, await sentences(readRules));
+    assert.match(told[0] ?? "", /^fail: the nftables chain inet fw forward drops what is forwarded/);
+    assert.match(told[1] ?? "", /^fail: UDP port 8472.* is dropped here: nftables inet fw input$/);
+    const { nftables, iptables } = await rulesOf(readBaseRules);
+    assert.deepEqual(
+      readNftChains(nftables)
+        .map(({ table, name, rules }) => `${table} ${name} ${rules.length}`)
+        .toSorted(),
+      ["inet fw forward 2", "inet fw input 1"],
+    );
+    assert.ok(!nftables?.includes('"many", "handle"'));
+    assert.deepEqual(Object.keys(iptables), Object.keys((await rulesOf(readRules)).iptables));
+    assert.match(iptables["iptables"] ?? "", /--dport 53 -j DROP/);
+  });
+
+  it("are let through when nobody drops", async () => {
+    await run(["nft", "flush", "ruleset"], {}, signal);
+    for (const said of await sentences(readBaseRules)) assert.match(said, /^ok: /);
+  });
+});
