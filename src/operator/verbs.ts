@@ -34,7 +34,8 @@ export const VERBS: readonly Verb[] = [
     summary: "Show how the flanneld of this host is, on one screen.",
     details:
       "Its lease and the time left, etcd, the peers by state, what was repaired, and what is degraded and why. Shows " +
-      "every daemon of the host. Exit status: 0 ready, 1 degraded, 2 not ready or not running.",
+      "every daemon of the host, and how the last one has ended where none runs. Exit status: 0 ready, 1 degraded, " +
+      "2 not ready or not running.",
     words: [],
     flags: [SOCKET],
     run: async (...call) => (await import("./status.ts")).showStatus(...call),
