@@ -21,7 +21,7 @@ import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
-import { createFakeHost } from "../fakes/fake-host.ts";
+import { createFakeHost, type FakeHost } from "../fakes/fake-host.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakePackets } from "../fakes/fake-packet-socket.ts";
 import { createFakePinger } from "../fakes/fake-pinger.ts";
@@ -62,6 +62,10 @@ export interface Host {
   /** Whether another host has its subnet, which only an operator can settle. */
   isRobbed(): boolean;
   record(): Lease | undefined;
+  /** What others decide on it. */
+  readonly sight: FakeHost;
+  /** What it says to whoever asks through its control socket; null before that is there. */
+  ask(): Promise<DaemonStatus | null>;
   /** What it says of itself beside its work, as "name: reason". */
   degraded(): readonly string[];
   /** Why this host is not as it should be; empty when it is. */
@@ -158,6 +162,7 @@ function createHost(
   const log = createCapturedLog();
   const state = createFakeState();
   const way = createWay();
+  const sight = createFakeHost();
   let file: string | null = null;
   let readiness: (() => Readiness) | null = null;
   let status: (() => Promise<DaemonStatus>) | null = null;
@@ -197,7 +202,7 @@ function createHost(
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
     isForwarding: async () => host.forwards,
-    openHostSight: async () => createFakeHost(),
+    openHostSight: async () => sight,
     watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,
     lockInstance: async () => ({ [Symbol.dispose]: () => {} }),
@@ -228,6 +233,8 @@ function createHost(
     deaf: false,
     blind: false,
     forwards: true,
+    sight,
+    ask: async () => (await status?.()) ?? null,
     running: false,
     member: false,
     record,
