@@ -1,20 +1,13 @@
 // A place where rules can be: one family in one of the tools that the host may have. Reads it, and writes what differs.
 
-import { type Millis, seconds } from "../base/brand.ts";
-import type { Clock } from "../base/clock.ts";
-import { FlannelError, isError } from "../base/errors.ts";
 import type { Family } from "../base/ip.ts";
-import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
+import { ask, execute, isAbsent, outputOf, type ToolDeps } from "./ask-tool.ts";
 import { diffIptables } from "./iptables.ts";
 import { diffNftables, formatNftables, NFT_FAMILY, nftTable } from "./nftables.ts";
 import type { RuleSet } from "./rule.ts";
 import type { IsOurs } from "./settle-chain.ts";
-import type { RunTool, ToolResult } from "./tool.ts";
 
-export interface PlaceDeps {
-  readonly runTool: RunTool;
-  readonly clock: Clock;
-}
+export type PlaceDeps = ToolDeps;
 
 export interface Settled {
   /** Whether something differed. */
@@ -40,9 +33,6 @@ const PREFIX: Readonly<Record<Family, string>> = { ipv4: "iptables", ipv6: "ip6t
 
 /** How long iptables-restore waits for the lock that all of its kind share, in seconds. */
 const LOCK_SECONDS = "5";
-
-/** What takes longer hangs: tens of thousands of rules are read in less than a second. */
-const TOOL_LIMIT: Millis = seconds(60);
 
 export interface IptablesFeatures {
   /** "nf_tables" or "legacy". */
@@ -119,40 +109,4 @@ export async function nftAccepts(
 ): Promise<boolean> {
   const result = await execute(["nft", "--check", "-f", "-"], formatNftables(family, rules), deps, signal);
   return result.kind === "ended" && result.status === 0;
-}
-
-/** nft: in every version that can write JSON the words are these. */
-function isAbsent(result: ToolResult & { readonly kind: "ended" }): boolean {
-  return result.status !== 0 && result.stderr.includes("No such file or directory");
-}
-
-async function ask(
-  command: readonly string[],
-  input: string,
-  deps: PlaceDeps,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const result = await execute(command, input, deps, signal);
-  return result.kind === "missing" ? null : outputOf(command[0] ?? "", result);
-}
-
-function outputOf(tool: string, { status, stdout, stderr }: ToolResult & { readonly kind: "ended" }): string {
-  if (status === 0) return stdout;
-  const said = stderr.trim().split("\n")[0] || "it said nothing";
-  throw new FlannelError("firewall.failed", { tool, reason: `exit status ${status}: ${said}` });
-}
-
-async function execute(
-  command: readonly string[],
-  input: string,
-  { runTool, clock }: PlaceDeps,
-  signal: AbortSignal,
-): Promise<ToolResult> {
-  try {
-    return await withDeadline(TOOL_LIMIT, clock, signal, (scope) => runTool(command, input, scope));
-  } catch (error) {
-    signal.throwIfAborted();
-    if (isError(error, "firewall.failed") || !(error instanceof DeadlineExceeded)) throw error;
-    throw new FlannelError("firewall.failed", { tool: command[0] ?? "", reason: error.message });
-  }
 }
