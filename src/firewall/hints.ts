@@ -7,7 +7,7 @@ import { isOurTable } from "./nftables.ts";
 export interface RuleHint {
   /** Null: nobody knows which. */
   readonly table: string | null;
-  /** Null: all of the table's. */
+  /** Null: all of the table's. Empty: none, but a set. */
   readonly chain: string | null;
 }
 

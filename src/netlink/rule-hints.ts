@@ -1,5 +1,5 @@
-// Notifications of nf_tables, reduced to hints: that something changed in a chain. nft and iptables-nft cause them;
-// what iptables-legacy changes is announced to nobody.
+// Notifications of nf_tables, reduced to hints: that something changed in a chain, or was taken out of a set. nft and
+// iptables-nft cause them; what iptables-legacy changes is announced to nobody.
 
 import { addAbortListener } from "node:events";
 import { createDoorbell } from "../base/doorbell.ts";
@@ -13,6 +13,8 @@ import {
   NFNLGRP_NFTABLES,
   NFT_MSG_DELCHAIN,
   NFT_MSG_DELRULE,
+  NFT_MSG_DELSET,
+  NFT_MSG_DELSETELEM,
   NFT_MSG_DELTABLE,
   NFT_MSG_NEWCHAIN,
   NFT_MSG_NEWRULE,
@@ -21,15 +23,19 @@ import {
   NFTA_CHAIN_TABLE,
   NFTA_RULE_CHAIN,
   NFTA_RULE_TABLE,
+  NFTA_SET_ELEM_LIST_TABLE,
+  NFTA_SET_TABLE,
   NFTA_TABLE_NAME,
 } from "./constants.ts";
 
 export interface RuleHint {
   /** Null: nobody knows which; any may have changed. */
   readonly table: string | null;
-  /** Null: all of the table's. */
+  /** Null: all of the table's. Empty: none, but a set. */
   readonly chain: string | null;
 }
+
+const NO_CHAIN = "";
 
 /** struct nfgenmsg */
 const NFGENMSG = 4;
@@ -111,7 +117,11 @@ function hintOf(buffer: Buffer, message: Message): RuleHint | null {
     case NFT_MSG_NEWRULE:
     case NFT_MSG_DELRULE:
       return { table: text(NFTA_RULE_TABLE), chain: text(NFTA_RULE_CHAIN) };
-    // Sets, counters and the end of a transaction.
+    case NFT_MSG_DELSET:
+      return { table: text(NFTA_SET_TABLE), chain: NO_CHAIN };
+    case NFT_MSG_DELSETELEM:
+      return { table: text(NFTA_SET_ELEM_LIST_TABLE), chain: NO_CHAIN };
+    // What comes to a set, counters and the end of a transaction.
     default:
       return null;
   }

@@ -39,6 +39,12 @@ describe("hints about rules", { skip: whyNotHere() }, () => {
     ["nft add chain ip flannel-ipv4 forward", { table: "flannel-ipv4", chain: "forward" }],
     ["nft add rule ip flannel-ipv4 forward accept", { table: "flannel-ipv4", chain: "forward" }],
     ["nft flush chain ip flannel-ipv4 forward", { table: "flannel-ipv4", chain: "forward" }],
+    [
+      "nft 'add set ip flannel-ipv4 s { type ipv4_addr; elements = { 10.5.1.0, 10.5.2.0 }; }'; nft delete element ip flannel-ipv4 s '{ 10.5.1.0 }'",
+      { table: "flannel-ipv4", chain: "" },
+    ],
+    ["nft flush set ip flannel-ipv4 s", { table: "flannel-ipv4", chain: "" }],
+    ["nft delete set ip flannel-ipv4 s", { table: "flannel-ipv4", chain: "" }],
     ["nft delete table ip flannel-ipv4", { table: "flannel-ipv4", chain: null }],
     ["iptables-nft -A FORWARD -j ACCEPT", { table: "filter", chain: "FORWARD" }],
     ["iptables-nft -F FORWARD", { table: "filter", chain: "FORWARD" }],

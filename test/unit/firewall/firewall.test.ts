@@ -145,6 +145,8 @@ describe("the firewall", () => {
     for (const chain of ["KUBE-SERVICES", "DOCKER", "INPUT"]) host.hints.tell({ table: "nat", chain });
     host.hints.tell({ table: "mangle", chain: "FORWARD" });
     host.hints.tell({ table: "firewalld", chain: null });
+    // Of a set.
+    host.hints.tell({ table: "filter", chain: "" });
     await host.clock.advance(2000);
     assert.equal(host.place.checks, 1);
     const ours = [
