@@ -19,6 +19,7 @@ import { createObserver, type Observer } from "./observe.ts";
 import { type HostObserver, observeHost } from "./observe-host.ts";
 import { type ChecksumWatch, createChecksumWatch } from "./offload/checksum-watch.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
+import { type PeerTraffic, trafficOf } from "./peer-traffic.ts";
 import { createPlanner } from "./planner.ts";
 import { type PeerProbes, probesOf } from "./probe-peers.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
@@ -56,7 +57,8 @@ export async function hold(
   const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
   const probes = probesOf(options, means);
   const host = observeHost(options, means);
-  const watches = { plane, neighbours, probes, checksums, host, observer };
+  const traffic = trafficOf(options, means);
+  const watches = { plane, neighbours, probes, traffic, checksums, host, observer };
   const reconciler = reconcile(learned, leases, device, watches, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
@@ -70,6 +72,7 @@ export async function hold(
     reconciler,
     neighbours,
     probes,
+    traffic,
     forwarding,
     host,
     checksums,
@@ -92,13 +95,14 @@ interface Parts {
   readonly host: HostObserver;
   readonly checksums: ChecksumWatch;
   readonly probes: PeerProbes | null;
+  readonly traffic: PeerTraffic;
   readonly firewall: Firewall;
   readonly publisher: Publisher;
   readonly plane: DataPlane | null;
 }
 
 function tasksOf(
-  { leases, reconciler, neighbours, probes, forwarding, host, checksums, firewall, publisher, plane }: Parts,
+  { leases, reconciler, neighbours, probes, traffic, forwarding, host, checksums, firewall, publisher, plane }: Parts,
   memory: Memory,
   { clock }: Means,
 ): Record<string, Task> {
@@ -109,6 +113,7 @@ function tasksOf(
     host: host.run,
     checksums: (signal) => checksums.run(reconciler.ready, signal),
     ...(probes && { probe: probes.run }),
+    traffic: (signal) => traffic.run(reconciler.ready, signal),
     hold: leases.holder.run,
     follow: leases.follower.run,
     keep: leases.keeper.run,
@@ -121,7 +126,7 @@ function tasksOf(
   };
 }
 
-interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "checksums" | "host"> {
+interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "traffic" | "checksums" | "host"> {
   readonly observer: Observer;
 }
 
@@ -129,7 +134,7 @@ function reconcile(
   learned: Learned,
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
-  { plane, neighbours, probes, checksums, host, observer }: Watches,
+  { plane, neighbours, probes, traffic, checksums, host, observer }: Watches,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
@@ -137,6 +142,7 @@ function reconcile(
     observer.viewed(view);
     host.viewed(view);
     probes?.follow(view);
+    traffic.viewed(view);
     const { userspace, checksumDuty } = config.overlay().backend;
     if (userspace) plane?.follow(view, userspace);
     checksums.follow(checksumDuty(view));
@@ -163,7 +169,9 @@ function reconcile(
     ...means,
     plan() {
       plane?.check();
-      const plan = withBlackhole(planner.plan());
+      const planned = planner.plan();
+      const plan = withBlackhole(planned);
+      traffic.planned(planned);
       observer.planned(planner.leftOut());
       // Once for all that has come since the last pass: each event of the store would be too often.
       means.board.announce();

@@ -13,6 +13,7 @@ import type { LinkName } from "./net/objects.ts";
 import type { Pulse, Reconciler } from "./net/reconciler.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
+import { type PeerTraffic, trafficWith } from "./peer-traffic.ts";
 import type { PeerProbes, ProbedWay } from "./probe-peers.ts";
 import { createCheckEvents } from "./status/check-events.ts";
 import type { StatusSources } from "./status/collect.ts";
@@ -45,6 +46,7 @@ export interface ObservedParts {
   readonly firewall: Firewall;
   readonly plane: DataPlane | null;
   readonly probes: PeerProbes | null;
+  readonly traffic: Pick<PeerTraffic, "read">;
   readonly device: LinkName | null;
 }
 
@@ -97,7 +99,12 @@ export function createObserver(learned: Learned, options: Options, means: Means)
     attach(next) {
       parts = next;
       const probes = (key: SubnetKey) => probeSection(next.probes?.ways(key) ?? []);
-      const peers = { peers: () => tracker.peers(probes), leftOut: tracker.leftOut };
+      const peers: Partial<StatusSources> = {
+        // What cannot be read is not known; the part that keeps it tells why.
+        peerTraffic: async () => (await next.traffic.read?.().catch(() => null)) ?? new Map(),
+        peers: (counted) => tracker.peers({ probes, traffic: (lease) => trafficWith(lease, counted) }),
+        leftOut: tracker.leftOut,
+      };
       const sources = sourcesOf(next, learned, options, means);
       means.status.attach({ ...sources, ...peers, propagation: propagation.read });
     },

@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   net: ["base"],
   subnet: ["base"],
   firewall: ["base", "subnet"],
+  traffic: ["base", "firewall", "status"],
   backends: ["base", "net", "subnet"],
   offload: ["base", "net"],
   etcd: ["base", "subnet", "cli"],

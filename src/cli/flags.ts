@@ -183,6 +183,11 @@ export const FLAGS = [
     default: "0",
     help: "Seconds between two pings of each peer, on the underlay and through the overlay, 1 to 3600; 0 for none.",
   }),
+  flag("peer-traffic", {
+    group: "health",
+    type: "bool",
+    help: "Count the traffic with each peer, by nftables; flanneld peers, /metrics?peers and /status show it.",
+  }),
   flag("log-format", {
     group: "log",
     type: "string",

@@ -73,6 +73,8 @@ export interface Options {
   readonly healthz: HealthzOptions | null;
   /** Between two probes of each peer; null for none. */
   readonly probeInterval: Millis | null;
+  /** Traffic is counted by peer. */
+  readonly peerTraffic: boolean;
   readonly log: LogOptions;
 }
 
@@ -101,6 +103,7 @@ export function readOptions(settings: Settings): ReadOptions {
     healthz: readHealthz(reader),
     controlSocket: controlSocketPath(reader.optional("control-socket"), reader.text("subnet-file")),
     probeInterval: seconds(reader.integer("probe-interval", { min: 0, max: 3600, unit: " seconds" })) || null,
+    peerTraffic: isOn("peer-traffic", reader),
     log: { format: readLogFormat(reader), debug: reader.integer("v", {}) >= 1 },
   };
   for (const flag of FLAGS) checkFlag(flag, settings[flag.name], reader);

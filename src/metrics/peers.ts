@@ -1,13 +1,9 @@
 // A series for each peer. Pure.
 
-import type { DaemonStatus, PeerStatus, ProbeStatus } from "../status/snapshot.ts";
+import type { DaemonStatus, PeerStatus, ProbeStatus, Traffic } from "../status/snapshot.ts";
 import { counter, type Family, gauge, type Labels, type Sample } from "./family.ts";
 
 export function peerFamilies({ peers }: DaemonStatus): readonly Family[] {
-  const traffic = (direction: "sent" | "received") =>
-    peers.flatMap((peer) =>
-      peer.traffic === null ? [] : [{ labels: labelsOf(peer), value: peer.traffic[`${direction}Bytes`] }],
-    );
   return [
     gauge(
       "flannel_peer_programmed",
@@ -15,8 +11,25 @@ export function peerFamilies({ peers }: DaemonStatus): readonly Family[] {
       peers.map((peer) => ({ labels: labelsOf(peer), value: peer.state === "missing" ? 0 : 1 })),
     ),
     ...probeFamilies(peers),
-    counter("flannel_peer_sent_bytes_total", "Sent to the peer, where that is counted.", traffic("sent")),
-    counter("flannel_peer_received_bytes_total", "Received from the peer, where that is counted.", traffic("received")),
+    ...trafficFamilies(peers),
+  ];
+}
+
+/** Named as those of the devices are. */
+function trafficFamilies(peers: readonly PeerStatus[]): readonly Family[] {
+  const of = (suffix: string, help: string, counted: keyof Traffic) =>
+    counter(
+      `flannel_peer_${suffix}_total`,
+      help,
+      peers.flatMap((peer) =>
+        peer.traffic === null ? [] : [{ labels: labelsOf(peer), value: peer.traffic[counted] }],
+      ),
+    );
+  return [
+    of("receive_bytes", "Received from the peer's subnet, where that is counted.", "receivedBytes"),
+    of("receive_packets", "Received from the peer's subnet, where that is counted.", "receivedPackets"),
+    of("transmit_bytes", "Sent to the peer's subnet, where that is counted.", "sentBytes"),
+    of("transmit_packets", "Sent to the peer's subnet, where that is counted.", "sentPackets"),
   ];
 }
 

@@ -46,7 +46,8 @@ export const VERBS: readonly Verb[] = [
     summary: "List the other hosts of the network, as this one has them.",
     details:
       "Subnet, public IP, whether packets to it are sent, since when, and the records that are left out with the " +
-      "reason. Exit status: 0 all are programmed, 1 some are not, 2 the daemon is not ready or not running.",
+      "reason; of a daemon with --peer-traffic also what was received and sent, and of one with --probe-interval how " +
+      "it answers. Exit status: 0 all are programmed, 1 some are not, 2 the daemon is not ready or not running.",
     words: [],
     flags: [SOCKET],
     run: async (...call) => (await import("./peers.ts")).listPeers(...call),

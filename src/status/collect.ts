@@ -23,6 +23,7 @@ import type {
   ReconcileSnapshot,
   StoreStatus,
   SubnetCounts,
+  Traffic,
   UnderlayStatus,
 } from "./snapshot.ts";
 
@@ -47,7 +48,9 @@ export interface StatusSources {
   readonly backend: () => BackendStatus;
   readonly lease: () => LeaseStatus;
   readonly subnets: () => SubnetCounts;
-  readonly peers: () => readonly PeerStatus[];
+  /** By subnet; of those that are counted. */
+  readonly peerTraffic: () => Promise<ReadonlyMap<string, Traffic>>;
+  readonly peers: (counted: ReadonlyMap<string, Traffic>) => readonly PeerStatus[];
   readonly leftOut: () => readonly LeftOutStatus[];
   readonly reconcile: () => ReconcileSnapshot;
   readonly propagation: () => Histogram;
@@ -86,12 +89,12 @@ export function createCollector(deps: CollectorDeps): Collector {
 async function collect(sources: Partial<StatusSources>, deps: CollectorDeps): Promise<DaemonStatus> {
   const process = await deps.readProcess();
   const neighbourTable = (await sources.neighbourTable?.()) ?? null;
+  const counted = (await sources.peerTraffic?.()) ?? new Map();
   const backend = sources.backend?.() ?? null;
-  const found = await Promise.all((backend?.devices ?? []).map(({ name }) => deps.readDevice(name)));
-  const devices = found.filter((one) => one !== null);
+  const devices = await readDevices(backend, deps);
   // From here on without a pause, so that the sections are of one moment.
   const { checks, degraded } = deps.readiness();
-  const [peers, leftOut] = [sources.peers?.() ?? [], sources.leftOut?.() ?? []];
+  const [peers, leftOut] = [sources.peers?.(counted) ?? [], sources.leftOut?.() ?? []];
   return {
     schema: 1,
     at: moment(deps.clock.now()),
@@ -118,6 +121,11 @@ async function collect(sources: Partial<StatusSources>, deps: CollectorDeps): Pr
     neighbourTable,
     events: deps.events.counts(),
   };
+}
+
+async function readDevices(backend: BackendStatus | null, { readDevice }: CollectorDeps): Promise<DeviceStatus[]> {
+  const found = await Promise.all((backend?.devices ?? []).map(({ name }) => readDevice(name)));
+  return found.filter((one) => one !== null);
 }
 
 export function stateOf(checks: readonly CheckStatus[], degraded: readonly CheckStatus[]): DaemonState {

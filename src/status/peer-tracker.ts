@@ -19,7 +19,7 @@ import {
 } from "../subnet/lease.ts";
 import type { EventRing } from "./events.ts";
 import { ipv4OrNull, subnet4OrNull } from "./sections.ts";
-import type { LeftOutStatus, PeerState, PeerStatus, ProbeStatus } from "./snapshot.ts";
+import type { LeftOutStatus, PeerState, PeerStatus, ProbeStatus, Traffic } from "./snapshot.ts";
 
 /** What is known after a pass. The same objects mean that nothing has changed. */
 export interface PeerFacts {
@@ -35,10 +35,17 @@ export interface PeerFacts {
   readonly leases: ReadonlyMap<SubnetKey, Lease>;
 }
 
+/** What others know of each peer. */
+export interface MeasuredPeers {
+  readonly probes: (key: SubnetKey) => readonly ProbeStatus[];
+  /** Null where it is not counted. */
+  readonly traffic: (lease: Lease) => Traffic | null;
+}
+
 export interface PeerTracker {
   /** After each pass. Costs little while nothing has changed, and in a burst. */
   observe(facts: PeerFacts): void;
-  peers(probes: (key: SubnetKey) => readonly ProbeStatus[]): readonly PeerStatus[];
+  peers(measured: MeasuredPeers): readonly PeerStatus[];
   leftOut(): readonly LeftOutStatus[];
 }
 
@@ -76,9 +83,9 @@ export function createPeerTracker(clock: Pick<Clock, "now" | "monotonic">, event
       told = facts;
       if (clock.monotonic() - lookedAt >= PAUSE) look();
     },
-    peers(probes) {
+    peers({ probes, traffic }) {
       look();
-      return [...tracked.values()].map((one) => statusOf(one, probes(one.lease.key)));
+      return [...tracked.values()].map((one) => statusOf(one, probes(one.lease.key), traffic(one.lease)));
     },
     leftOut() {
       look();
@@ -210,6 +217,7 @@ function trackLeftOut(
 function statusOf(
   { lease: { subnet, attrs }, state, reason, since }: Tracked,
   probes: readonly ProbeStatus[],
+  traffic: Traffic | null,
 ): PeerStatus {
   return {
     subnet: subnet4OrNull(subnet),
@@ -220,7 +228,7 @@ function statusOf(
     state,
     reason,
     since,
-    traffic: null,
+    traffic,
     rttSeconds: newestRtt(probes),
     probes,
   };

@@ -191,7 +191,7 @@ export interface PeerStatus {
   readonly reason: string | null;
   /** Of the state. */
   readonly since: Moment;
-  /** Null where nobody counts by peer. */
+  /** As the kernel counts since the peer came, whichever process began it; null where nobody counts by peer. */
   readonly traffic: Traffic | null;
   /** The newest round trip, through the overlay where there is one; null without probes, or when it does not answer. */
   readonly rttSeconds: number | null;

@@ -21,5 +21,6 @@ export const OPTIONS: Options = {
   controlSocket: "/run/flannel/flanneld.sock",
   healthz: { ip: "127.0.0.1" as never, port: 8080 },
   probeInterval: null,
+  peerTraffic: false,
   log: { format: "text", debug: false },
 };

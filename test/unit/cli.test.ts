@@ -45,6 +45,7 @@ describe("parseCommandLine()", () => {
       blackholeRoute: false,
       healthz: null,
       probeInterval: null,
+      peerTraffic: false,
       log: { format: "text", debug: false },
     });
   });
@@ -60,7 +61,7 @@ describe("parseCommandLine()", () => {
     const underlay =
       "-iface eth1 --iface 10.0.0.1 -iface-regex (?i)^ens -iface-can-reach=8.8.8.8 -public-ip=1.2.3.4 -public-ipv6=2001:DB8:0::3";
     const rest =
-      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -control-socket=/c -probe-interval=10 -log-format=json -v=2";
+      "-subnet-file=/s -subnet-lease-renew-margin 0x10 -state-dir=/d -stale-peer-grace=0 -healthz-ip=::1 -healthz-port=8081 -control-socket=/c -probe-interval=10 -peer-traffic -log-format=json -v=2";
     const firewall =
       "-ip-masq -ip-masq-fully-random-disable -iptables-forward-rules=false -iptables-resync=0x3c -ip-blackhole-route";
     assert.deepEqual(run(`${etcd} ${underlay} ${rest} ${firewall}`, { FLANNELD_ETCD_PASSWORD: "p" }), {
@@ -87,6 +88,7 @@ describe("parseCommandLine()", () => {
       blackholeRoute: true,
       healthz: { ip: "::1", port: 8081 },
       probeInterval: 10_000,
+      peerTraffic: true,
       log: { format: "json", debug: true },
     });
   });

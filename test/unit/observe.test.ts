@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { NetworkView } from "../../src/backends/backend.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { FlannelError } from "../../src/base/errors.ts";
+import type { Prefix } from "../../src/base/ip.ts";
 import type { Options } from "../../src/cli/options.ts";
 import type { Learned } from "../../src/learn.ts";
 import type { Means } from "../../src/means.ts";
@@ -41,7 +42,13 @@ async function change(...peers: readonly Lease[]): Promise<void> {
   await clock.advance(seconds(5));
 }
 
-const states = () => (sources.peers?.() ?? []).map(({ subnet, state }) => `${subnet} ${state}`);
+function attach(traffic: ObservedParts["traffic"]): void {
+  const keeper = { table: () => ({ leases: new Map() }), departed: () => new Map() };
+  const parts = { reconciler, keeper, plane: null, probes: null, traffic, device: null };
+  observer.attach(parts as unknown as ObservedParts);
+}
+
+const states = () => (sources.peers?.(new Map()) ?? []).map(({ subnet, state }) => `${subnet} ${state}`);
 
 beforeEach(() => {
   clock = createFakeClock();
@@ -64,8 +71,7 @@ beforeEach(() => {
   const pulse = observer.over({ interval: seconds(1), beat: () => {} });
   const deps = { kernel: readable, clock, random: createSeededRandom(1), log: createCapturedLog(), pulse };
   reconciler = createReconciler({ ...deps, plan: () => plan });
-  const keeper = { table: () => ({ leases: new Map() }), departed: () => new Map() };
-  observer.attach({ reconciler, keeper, plane: null, probes: null, device: null } as unknown as ObservedParts);
+  attach({ read: null });
   stop = new AbortController();
   running = reconciler.run(stop.signal);
 });
@@ -82,6 +88,17 @@ describe("what is known of the peers", () => {
     assert.deepEqual(states(), ["10.5.20.0/24 programmed"]);
     assert.equal(observer.peers(), 1);
     assert.equal(sources.propagation?.().count, 2);
+  });
+
+  it("has what was counted of each, and is there all the same when that cannot be read", async () => {
+    await change(PEER_A);
+    const traffic = { receivedBytes: 1, receivedPackets: 2, sentBytes: 3, sentPackets: 4 };
+    let read = async () => new Map([[PEER_A.subnet.v4 as Prefix, traffic]]);
+    attach({ read: () => read() });
+    const known = async () => sources.peers?.((await sources.peerTraffic?.()) ?? new Map())[0]?.traffic;
+    assert.deepEqual(await known(), traffic);
+    read = () => Promise.reject(new FlannelError("firewall.failed", { tool: "nft", reason: "exit status 1" }));
+    assert.equal(await known(), null);
   });
 
   it("follows them also while something cannot be removed", async () => {

@@ -119,6 +119,21 @@ describe("metrics", () => {
       ),
       0.002,
     );
+    assert.doesNotMatch(text, /flannel_peer_(receive|transmit)/);
+  });
+
+  it("have what was received from each peer and sent to it, where that is counted", async () => {
+    const traffic = { receivedBytes: 11, receivedPackets: 22, sentBytes: 33, sentPackets: 44 };
+    const peers = [
+      peerStatusOf("10.5.7.0/24", "192.168.64.3", { traffic }),
+      peerStatusOf("10.5.9.0/24", "192.168.64.4"),
+    ];
+    const text = await textOf({ peers }, true);
+    const labels = '{subnet="10.5.7.0/24",public_ip="192.168.64.3"}';
+    const names = ["receive_bytes", "receive_packets", "transmit_bytes", "transmit_packets"];
+    const found = names.map((name) => seriesIn(text, `flannel_peer_${name}_total${labels}`));
+    assert.deepEqual(found, [11, 22, 33, 44]);
+    assert.equal([...text.matchAll(/^flannel_peer_(?:receive|transmit)/gm)].length, 4);
   });
 
   it("have a series for the device of each family", async () => {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { createCollector, stateOf } from "../../../src/status/collect.ts";
 import { createEventRing } from "../../../src/status/events.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
-import { DEVICE, PROCESS, snapshotOf } from "../../support/snapshots.ts";
+import { DEVICE, PROCESS, peerStatusOf, snapshotOf } from "../../support/snapshots.ts";
 
 const FINE = { name: "lease", reason: null };
 const FAILING = { name: "lease", reason: "not yet" };
@@ -63,6 +63,18 @@ describe("a snapshot", () => {
     collector.attach({ backend: () => ({ type: "vxlan", device: "flannel.1", mtu: 1430, devices }) });
     const status = await collector.status();
     assert.deepEqual([status.device?.name, status.devices.map(({ name }) => name)], ["flannel.1", names.slice(0, 2)]);
+  });
+
+  it("has of the peers what was counted when somebody asked", async () => {
+    const collector = collectorWith(null);
+    const traffic = { receivedBytes: 1, receivedPackets: 2, sentBytes: 3, sentPackets: 4 };
+    collector.attach({
+      peerTraffic: async () => new Map([["10.5.7.0/24", traffic]]),
+      peers: (counted) => [
+        peerStatusOf("10.5.7.0/24", "192.168.64.3", { traffic: counted.get("10.5.7.0/24") ?? null }),
+      ],
+    });
+    assert.deepEqual((await collector.status()).peers[0]?.traffic, traffic);
   });
 
   it("can be written as JSON and read again without a loss", () => {

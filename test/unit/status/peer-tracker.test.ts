@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { seconds } from "../../../src/base/brand.ts";
 import { createEventRing, type EventRing } from "../../../src/status/events.ts";
-import { createPeerTracker, type PeerFacts, type PeerTracker } from "../../../src/status/peer-tracker.ts";
+import {
+  createPeerTracker,
+  type MeasuredPeers,
+  type PeerFacts,
+  type PeerTracker,
+} from "../../../src/status/peer-tracker.ts";
 import type { Lease, SubnetKey } from "../../../src/subnet/lease.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/fake-clock.ts";
 import { peerNumber } from "../../support/leases.ts";
@@ -21,13 +26,15 @@ const NOTHING: PeerFacts = {
   leases: new Map(),
 };
 
+const UNMEASURED: MeasuredPeers = { probes: () => [], traffic: () => null };
+
 beforeEach(() => {
   clock = createFakeClock();
   events = createEventRing({ clock });
   tracker = createPeerTracker(clock, events);
 });
 
-const states = () => tracker.peers(() => []).map(({ subnet, state }) => `${subnet} ${state}`);
+const states = () => tracker.peers(UNMEASURED).map(({ subnet, state }) => `${subnet} ${state}`);
 /** Long enough after the last time for another look. */
 async function observe(facts: PeerFacts): Promise<void> {
   await clock.advance(seconds(1));
@@ -53,7 +60,7 @@ describe("the peers' states", () => {
   for (const kind of ["route", "neighbour", "fdb"]) {
     it(`are missing, of one peer alone, without its ${kind}`, () => {
       tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], missing: objectOf(PEER_A, kind) });
-      const [a, b] = tracker.peers(() => []);
+      const [a, b] = tracker.peers(UNMEASURED);
       assert.equal(a?.state, "missing");
       assert.match(a?.reason ?? "", new RegExp(`^${kind} .* is not in the kernel$`));
       assert.equal(b?.state, "programmed");
@@ -63,7 +70,7 @@ describe("the peers' states", () => {
   it("are missing for all when there is no device", () => {
     tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], trouble: "no device" });
     assert.deepEqual(
-      tracker.peers(() => []).map(({ state, reason }) => [state, reason]),
+      tracker.peers(UNMEASURED).map(({ state, reason }) => [state, reason]),
       [
         ["missing", "no device"],
         ["missing", "no device"],
@@ -78,13 +85,13 @@ describe("the peers' states", () => {
     ]);
     tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], departed });
     assert.deepEqual(
-      tracker.peers(() => []).map(({ reason }) => reason),
+      tracker.peers(UNMEASURED).map(({ reason }) => reason),
       ["its record is gone", "its record cannot be read"],
     );
   });
 
   it("say since when they are so, and not since when the reason is another", async () => {
-    const since = () => tracker.peers(() => [])[0]?.since;
+    const since = () => tracker.peers(UNMEASURED)[0]?.since;
     tracker.observe({ ...NOTHING, peers: [PEER_A], trouble: "one" });
     await clock.advance(seconds(10));
     tracker.observe({ ...NOTHING, peers: [PEER_A], trouble: "two" });
@@ -129,13 +136,23 @@ describe("the peers' states", () => {
       [PEER_A.key, [way("underlay", 0.001), way("overlay", 0.002)]],
       [PEER_B.key, [way("underlay", 0.001), way("overlay", 0.002, false)]],
     ]);
-    const known = tracker.peers((key) => probes.get(key) ?? []);
+    const known = tracker.peers({ ...UNMEASURED, probes: (key) => probes.get(key) ?? [] });
     assert.deepEqual(
       known.map(({ rttSeconds }) => rttSeconds),
       [0.002, null],
     );
     assert.deepEqual(known[0]?.probes, probes.get(PEER_A.key));
-    assert.deepEqual(tracker.peers(() => [])[0]?.rttSeconds, null);
+    assert.deepEqual(tracker.peers(UNMEASURED)[0]?.rttSeconds, null);
+  });
+
+  it("have what was counted, where it is", () => {
+    tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B] });
+    const traffic = { receivedBytes: 1, receivedPackets: 2, sentBytes: 3, sentPackets: 4 };
+    const counted = tracker.peers({ ...UNMEASURED, traffic: ({ key }) => (key === PEER_A.key ? traffic : null) });
+    assert.deepEqual(
+      counted.map((peer) => peer.traffic),
+      [traffic, null],
+    );
   });
 });
 

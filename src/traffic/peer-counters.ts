@@ -1,0 +1,148 @@
+// Keeps the table as it shall be: follows the peers, and looks at it again when the kernel says that somebody has changed
+// it. The counters are read when somebody asks, and never otherwise. No packet depends on any of it.
+
+import { delays } from "../base/backoff.ts";
+import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
+import type { Clock } from "../base/clock.ts";
+import { createComplaint } from "../base/complaint.ts";
+import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
+import { isError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { withDeadline } from "../base/signals.ts";
+import { runTasks } from "../base/tasks.ts";
+import { createWaiters } from "../base/waiters.ts";
+import type { WatchRules } from "../firewall/hints.ts";
+import type { Counted } from "./counted.ts";
+import type { NftTable } from "./nft-table.ts";
+import { planTraffic } from "./plan.ts";
+import { createSettler } from "./settle.ts";
+import { shareReading } from "./share-reading.ts";
+import type { TrafficBySubnet } from "./table.ts";
+
+export interface PeerCounters {
+  /** This is counted from now on. */
+  follow(counted: Counted): void;
+  /**
+   * Empty while nothing is counted. Throws `firewall.failed`, `firewall.missing`, and DeadlineExceeded when it takes long.
+   */
+  read(): Promise<TrafficBySubnet>;
+  /** Why nothing is counted, or not all; null when it is. */
+  trouble(): string | null;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface PeerCountersDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly watchRules: WatchRules;
+  /** The trouble is another. */
+  readonly onChange: () => void;
+}
+
+const RETRY = { first: millis(1000), max: minutes(5) };
+/** Changes that come together are one: no more than two processes in this time. */
+const PAUSE = millis(500);
+/** Between two looks where changes are not announced; where they are, one might be missed. */
+const SWEEP = { deaf: minutes(1), hearing: minutes(60) };
+/** Whoever asks shall get the rest of the answer. */
+const READ_LIMIT = seconds(2);
+
+/** `table` is the name. */
+export function createPeerCounters(table: string, nft: NftTable, deps: PeerCountersDeps): PeerCounters {
+  const bell = createDoorbell();
+  const settle = createSettler(table, nft, deps);
+  const trouble = createTrouble(deps);
+  let want: Counted | null = null;
+  let sweep = SWEEP.deaf;
+  let running: AbortSignal | null = null;
+  const keep = async (signal: AbortSignal) => {
+    let retry: Generator<Millis, never> | null = null;
+    for (;;) {
+      const rung = await waitAtMost(retry?.next().value ?? sweep, bell, deps.clock, signal);
+      await deps.clock.sleep(PAUSE, signal);
+      const counted = want;
+      if (counted === null) continue;
+      const isUnsure = rung.has("hint") || rung.has(TIMER);
+      const reason = await reasonOf(() => settle(counted, isUnsure, signal));
+      trouble.set(reason);
+      retry = reason === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
+    }
+  };
+  const hear = (signal: AbortSignal) =>
+    listen(table, bell, deps, signal, () => {
+      sweep = SWEEP.hearing;
+    });
+  const look = async (signal: AbortSignal) => {
+    const listed = await nft.read(signal);
+    // Found by the way: a change that nobody has announced.
+    if (want && (!listed?.isCounting || planTraffic(table, want, listed).script !== "")) bell.ring("hint");
+    return listed?.traffic ?? new Map();
+  };
+  const read = shareReading(
+    async () => (running && want ? await withDeadline(READ_LIMIT, deps.clock, running, look) : new Map()),
+    deps.clock,
+  );
+  return {
+    follow(counted) {
+      want = counted;
+      bell.ring("follow");
+    },
+    read,
+    trouble: trouble.get,
+    run(signal) {
+      running = signal;
+      return runTasks({ keep, hear }, signal);
+    },
+  };
+}
+
+function createTrouble({ onChange, ...deps }: PeerCountersDeps) {
+  const complaint = createComplaint(
+    { raised: "cannot count traffic by peer", settled: "traffic is counted by peer again" },
+    deps,
+  );
+  let trouble: string | null = null;
+  return {
+    get: () => trouble,
+    set(reason: string | null) {
+      if (reason === null) complaint.settle();
+      else complaint.raise(reason);
+      const isNew = reason !== trouble;
+      trouble = reason;
+      if (isNew) onChange();
+    },
+  };
+}
+
+async function reasonOf(work: () => Promise<void>): Promise<string | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    if (isError(error, "firewall.failed") || isError(error, "firewall.missing")) return error.message;
+    throw error;
+  }
+}
+
+/** Without hints it is looked at now and then, and whenever somebody asks. */
+async function listen(
+  table: string,
+  bell: Doorbell,
+  { watchRules, log }: PeerCountersDeps,
+  signal: AbortSignal,
+  onListening: () => void,
+): Promise<void> {
+  try {
+    const hints = watchRules(signal);
+    onListening();
+    for await (const hint of hints) {
+      if (hint.table === null || hint.table === table) bell.ring("hint");
+    }
+  } catch (error) {
+    if (!isError(error, "netlink.errno")) throw error;
+    log.debug("changes of what counts traffic are seen at the next look only", { reason: error.message });
+    await createWaiters().until(() => false, signal);
+  }
+}
