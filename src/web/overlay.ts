@@ -146,7 +146,12 @@ export interface ReachRow {
   readonly states: readonly PairState[];
   /** Null without probes, or without an answer. */
   readonly rttSeconds: readonly (number | null)[] | null;
+  /** What it has counted of each; null where its daemon does not count by peer. */
+  readonly traffic: readonly (PairTraffic | null)[] | null;
 }
+
+/** Bytes: received from the other host's subnet, and sent to it. */
+export type PairTraffic = readonly [received: number, sent: number];
 
 /** A row with the hosts that it is about, in order. */
 export interface HostRow extends ReachRow {

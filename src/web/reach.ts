@@ -4,7 +4,7 @@ import type { PublicStatus } from "../status/report.ts";
 import type { PeerStatus } from "../status/snapshot.ts";
 import type { HostAnswer } from "./facts.ts";
 import { heardStatus } from "./heard.ts";
-import type { HostState, PairState, PairTrouble, Reach, ReachRow } from "./overlay.ts";
+import type { HostState, PairState, PairTraffic, PairTrouble, Reach, ReachRow } from "./overlay.ts";
 
 /** Above it the matrix is not sent, and hosts are asked only for the peers on which not all is well. */
 export const MOST_ROWS = 40;
@@ -36,11 +36,19 @@ export function reachRow(
     return status === null ? "unknown" : (peers.get(other)?.state ?? "absent");
   };
   const rtts = hosts.map((other) => peers.get(other.subnet)?.rttSeconds ?? null);
+  const traffic = hosts.map((other) => pairTraffic(peers.get(other.subnet)));
   return {
     subnet,
     states: hosts.map((other) => stateOf(other.subnet)),
     rttSeconds: rtts.some((rtt) => rtt !== null) ? rtts : null,
+    traffic: traffic.some((pair) => pair !== null) ? traffic : null,
   };
+}
+
+/** Null also for what is no number: it may be any daemon's answer. */
+function pairTraffic(peer: PeerStatus | undefined): PairTraffic | null {
+  const { receivedBytes, sentBytes } = peer?.traffic ?? {};
+  return typeof receivedBytes === "number" && typeof sentBytes === "number" ? [receivedBytes, sentBytes] : null;
 }
 
 function nameOfPeer({ subnet, subnet6 }: PeerStatus): string {

@@ -53,7 +53,7 @@ describe("the live page of three hosts", () => {
 
   before(async () => {
     cluster = await openCluster(3, CONFIG, signal);
-    daemons = await cluster.startAll({ flags: ["--healthz-port=8081", "--probe-interval=1"] });
+    daemons = await cluster.startAll({ flags: ["--healthz-port=8081", "--probe-interval=1", "--peer-traffic"] });
     const options = { etcdEndpoints: [cluster.endpoint], healthPort: 8081, wanted: 0 };
     web = cluster.topology.own(await startWebPage(cluster.topology.etcd, options, signal));
     browser = await openBrowser();
@@ -86,6 +86,7 @@ describe("the live page of three hosts", () => {
       .locator("#matrix td", { hasText: /✓ [\d.]+ ms/ })
       .first()
       .waitFor();
+    await page.locator("#matrix td[title*='received'][title*='sent']").nth(5).waitFor({ state: "attached" });
     assert.equal(await page.locator(".map [role=option]").count(), 255);
     assert.equal(await page.locator(".map [data-kind=leased]").count(), 3);
     assert.equal(await page.locator("#live").innerText(), "live");

@@ -2,7 +2,7 @@
 // well.
 
 import { byId, find, h, keepList, setAttributes, setText } from "./dom.js";
-import { clockTime, milliseconds, plural } from "./words.js";
+import { bytes, clockTime, milliseconds, plural } from "./words.js";
 
 const STATES = [
   ["programmed", "✓", "programmed: packets are sent"],
@@ -55,16 +55,22 @@ function showMatrix(rows, hosts) {
     place.replaceChildren(createMatrix(hosts));
   }
   const table = place.querySelector("table");
-  for (const [index, { states, rttSeconds, subnet }] of rows.entries()) {
+  for (const [index, { states, rttSeconds, traffic, subnet }] of rows.entries()) {
     const { cells } = table.tBodies[0].rows[index];
     for (const [column, state] of states.entries()) {
       const rtt = rttSeconds?.[column] ?? null;
       const cell = cells[column + 1];
       setText(cell, state === "programmed" && rtt !== null ? `✓ ${milliseconds(rtt)} ms` : SIGNS[state]);
-      const label = `${subnet} to ${hosts[column].subnet}: ${state}${rtt === null ? "" : `, ${milliseconds(rtt)} ms`}`;
+      const measured = [...(rtt === null ? [] : [`${milliseconds(rtt)} ms`]), ...trafficText(traffic?.[column])];
+      const label = `${subnet} to ${hosts[column].subnet}: ${[state, ...measured].join(", ")}`;
       setAttributes(cell, { "data-state": state, title: label, "aria-label": label });
     }
   }
+}
+
+/** As the host of the row has counted it. */
+function trafficText(pair) {
+  return pair ? [`received ${bytes(pair[0])}`, `sent ${bytes(pair[1])}`] : [];
 }
 
 function createMatrix(hosts) {
@@ -104,18 +110,30 @@ async function askRow() {
 }
 
 /** @param {import("../overlay.ts").HostRow} row */
-function showRow({ states, rttSeconds, hosts }) {
-  const pairs = states.map((state, index) => ({ state, host: hosts[index], rtt: rttSeconds?.[index] ?? null }));
+function showRow({ states, rttSeconds, traffic, hosts }) {
+  const pairs = states.map((state, index) => ({
+    state,
+    host: hosts[index],
+    rtt: rttSeconds?.[index] ?? null,
+    traffic: traffic?.[index] ?? null,
+  }));
   const count = (wanted) => pairs.filter(({ state }) => state === wanted).length;
   const summary = STATES.filter(([state]) => state !== "self" && count(state) > 0).map(
     ([state]) => `${count(state)} ${state}`,
   );
   const slowest = pairs.filter(({ rtt }) => rtt !== null).toSorted((a, b) => b.rtt - a.rtt);
+  const sum = ({ traffic }) => traffic[0] + traffic[1];
+  const busiest = pairs.filter(({ traffic }) => traffic !== null).toSorted((a, b) => sum(b) - sum(a));
   const lines = [
     ...pairs.filter(({ state }) => state !== "programmed" && state !== "self").map(pairText),
     ...slowest
       .slice(0, 5)
       .map(({ host, rtt }) => `${milliseconds(rtt)} ms to ${host.subnet} ${host.publicIp}, among the slowest`),
+    ...busiest
+      .slice(0, 5)
+      .map(
+        ({ host, traffic }) => `${host.subnet} ${host.publicIp}: ${trafficText(traffic).join(", ")}, among the busiest`,
+      ),
   ];
   const list = lines.slice(0, MOST_LINES).map((line) => h("li", {}, line));
   byId("matrix").replaceChildren(h("p", {}, summary.join(", ")), h("ul", { class: "plain" }, ...list));

@@ -198,6 +198,19 @@ describe("buildOverlay()", () => {
     const { reach } = buildOverlay(withAnswer(FIRST_IP, answerOf(FIRST, { status: statusOf(FIRST, { peers }) })));
     assert.deepEqual(reach.rows?.[0]?.rttSeconds, [null, 0.0004, null]);
     assert.equal(reach.rows?.[1]?.rttSeconds, null);
+    assert.equal(reach.rows?.[0]?.traffic, null);
+  });
+
+  it("has what each host has counted of each other, and nothing in its place that is no number", () => {
+    const traffic = { receivedBytes: 10, receivedPackets: 1, sentBytes: 20, sentPackets: 1 };
+    const odd = { ...traffic, sentBytes: "<b>" as unknown as number };
+    const rowWith = (counted: typeof traffic) => {
+      const peers = [peerStatusOf(SECOND, SECOND_IP, { traffic: counted })];
+      const { reach } = buildOverlay(withAnswer(FIRST_IP, answerOf(FIRST, { status: statusOf(FIRST, { peers }) })));
+      return reach.rows?.[0]?.traffic;
+    };
+    assert.deepEqual(rowWith(traffic), [null, [10, 20], null]);
+    assert.equal(rowWith(odd), null);
   });
 
   it("merges the events of all hosts, newest first, and lets no flood of one level push out the others", () => {

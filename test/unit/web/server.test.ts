@@ -21,7 +21,7 @@ const OWN = "127.0.0.1:8470";
 
 function deskOf(changes: Partial<WebServerDesk> = {}): WebServerDesk {
   const row = async (subnet: string) =>
-    subnet === "10.5.7.0/24" ? { subnet, states: ["self" as const], rttSeconds: null, hosts: [] } : null;
+    subnet === "10.5.7.0/24" ? { subnet, states: ["self" as const], rttSeconds: null, traffic: null, hosts: [] } : null;
   return { assets: ASSETS, overlay: async () => OVERLAY, row, onOpen: () => {}, ...changes };
 }
 
