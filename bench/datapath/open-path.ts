@@ -74,12 +74,14 @@ async function connectByDaemons(
   const config = JSON.stringify({ ...subnets, Backend: { Type: path.backend } });
   const put = ["etcdctl", `--endpoints=${etcd.endpoint}`, "put", CONFIG_KEY, config];
   await run(inNamespace(topology.etcd.namespace, put), { env: { ETCDCTL_API: "3" } }, signal);
+  const flags = path.isCounted ? [...FLAGS, "--peer-traffic"] : FLAGS;
   const start = (host: Machine, program: Program) => {
     const other = program === "peer" && peer !== null ? { program: peer } : {};
-    return topology.own(startFlanneld(host, { etcdEndpoints: [etcd.endpoint], flags: FLAGS, ...other }));
+    return topology.own(startFlanneld(host, { etcdEndpoints: [etcd.endpoint], flags, ...other }));
   };
   const daemons = [start(hosts[0], path.programs[0]), start(hosts[1], path.programs[1])] as const;
   await untilReady(daemons, path.programs, signal);
+  if (path.isCounted) await untilCounted(hosts, signal);
   return [daemons[0].subnetFile, daemons[1].subnetFile];
 }
 
@@ -97,6 +99,17 @@ async function untilReady(
   signal.throwIfAborted();
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.status === "rejected") throw new PathRefused(programs[index] ?? "ours", outcome.reason);
+  }
+}
+
+/** What counts is made after a daemon is ready. */
+async function untilCounted(hosts: readonly Machine[], signal: AbortSignal): Promise<void> {
+  for (const { name, namespace } of hosts) {
+    const look = async () => {
+      const { stdout } = await run(inNamespace(namespace, ["nft", "list", "ruleset"]), {}, signal);
+      return /10\.5\.\d+\.0 counter packets/.test(stdout) ? true : null;
+    };
+    await waitFor(`the counters of ${name}`, look, REACH_LIMIT, signal);
   }
 }
 

@@ -25,7 +25,8 @@ kernel objects made by hand, in turns; compares the figures with the targets tha
 
   --rounds N      how often each path is measured (3)
   --seconds S     how long one measurement takes (3; with PEER 2)
-  --only A,B      only these paths: host-gw, host-gw by hand, vxlan, vxlan by hand, udp
+  --only A,B      only these paths: host-gw, host-gw by hand, vxlan, vxlan by hand, udp; and, which else
+                  are not measured, host-gw counted and vxlan counted: with --peer-traffic
   --congestion C  TCP's congestion control, such as cubic or bbr (the machine's own)
   --json          figures for programs on standard output, progress on standard error
   --chart PATH    where the chart goes (build/datapath.svg)

@@ -9,6 +9,8 @@ export interface DaemonPath {
   readonly backend: "host-gw" | "vxlan" | "udp";
   /** On the host that sends, and on the one that receives. */
   readonly programs: readonly [Program, Program];
+  /** With --peer-traffic on both hosts. */
+  readonly isCounted?: true;
 }
 
 /** The same kernel objects, made with ip(8) and bridge(8): what a daemon's are compared with. */
@@ -32,6 +34,12 @@ const OWN: readonly DataPath[] = [
   { kind: "daemons", name: "udp", backend: "udp", programs: ["ours", "ours"] },
 ];
 
+/** Measured only by name: what --peer-traffic costs, beside the same path without it. */
+const ON_REQUEST: readonly DataPath[] = [
+  { kind: "daemons", name: "host-gw counted", backend: "host-gw", programs: ["ours", "ours"], isCounted: true },
+  { kind: "daemons", name: "vxlan counted", backend: "vxlan", programs: ["ours", "ours"], isCounted: true },
+];
+
 const WITH_PEER: readonly DataPath[] = [
   { kind: "daemons", name: "udp PEER", backend: "udp", programs: ["peer", "peer"] },
   { kind: "daemons", name: "udp ours to PEER", backend: "udp", programs: ["ours", "peer"] },
@@ -40,8 +48,9 @@ const WITH_PEER: readonly DataPath[] = [
 
 /** Throws a sentence when `only` names a path that there is not. */
 export function planPaths(hasPeer: boolean, only: readonly string[] | null): readonly DataPath[] {
-  const paths = hasPeer ? [...OWN, ...WITH_PEER] : OWN;
-  if (only === null) return paths;
+  const usual = hasPeer ? [...OWN, ...WITH_PEER] : OWN;
+  if (only === null) return usual;
+  const paths = [...usual, ...ON_REQUEST];
   const unknown = only.find((name) => !paths.some((path) => path.name === name));
   if (unknown !== undefined) {
     const hint = WITH_PEER.some(({ name }) => name === unknown) ? "set PEER to another flanneld for that; " : "";

@@ -17,9 +17,17 @@ describe("planPaths", () => {
     assert.deepEqual(path?.kind === "daemons" && path.programs, ["peer", "ours"]);
   });
 
+  it("measures what counting costs when that is asked for by name, and not else", () => {
+    const paths = planPaths(false, ["vxlan", "vxlan counted"]);
+    assert.deepEqual(
+      paths.map((path) => path.kind === "daemons" && path.isCounted === true),
+      [false, true],
+    );
+  });
+
   it("takes those that are asked for, and says which there are when one is unknown", () => {
     assert.deepEqual(namesOf(planPaths(false, ["udp", "vxlan"])), ["vxlan", "udp"]);
-    assert.throws(() => planPaths(false, ["vxlna"]), /no path "vxlna": there are host-gw, .*udp$/);
+    assert.throws(() => planPaths(false, ["vxlna"]), /no path "vxlna": there are host-gw, .*vxlan counted$/);
     assert.throws(() => planPaths(false, ["udp PEER"]), /set PEER/);
   });
 
