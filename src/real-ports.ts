@@ -11,7 +11,7 @@ import { openControl } from "./control/server.ts";
 import { readDevice } from "./device-counters.ts";
 import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
 import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
-import { runTool } from "./firewall/tool.ts";
+import { createRunTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { lockInstance } from "./instance-lock.ts";
 import { forgetEndNotes } from "./leave-note.ts";
@@ -56,7 +56,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
     forgetEnds: forgetEndNotes,
-    runTool,
+    runTool: createRunTool(native),
     hasBridgeFilter,
     isForwarding,
     // Loaded with the first look.

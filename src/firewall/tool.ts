@@ -1,8 +1,10 @@
 // Running another program, the only place that does: iptables and nft for the firewall, and for commands what only looks
 // (ip, ss, ethtool, journalctl). One that cannot be started is firewall.failed whatever it is; the sentence has its name.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { closeSync } from "node:fs";
 import { FlannelError, messageOf } from "../base/errors.ts";
+import type { NativeAddon } from "../native/native.ts";
 
 export type ToolResult =
   | { readonly kind: "ended"; readonly status: number; readonly stdout: string; readonly stderr: string }
@@ -12,10 +14,42 @@ export type ToolResult =
 /** Rejects with the signal's reason on abort, and with `firewall.failed` when the program cannot be started. */
 export type RunTool = (command: readonly string[], input: string, signal: AbortSignal) => Promise<ToolResult>;
 
-export const runTool: RunTool = async (command, input, signal) => {
-  signal.throwIfAborted();
+/** For programs that read no input, or read it as it is. */
+export const runTool = createRunTool(null);
+
+/**
+ * nft before 1.0 opens /dev/stdin by its name. Kernel: a socket, which is what Node makes, cannot be opened so; a file can.
+ */
+export function createRunTool(native: Pick<NativeAddon, "memoryFile"> | null): RunTool {
+  return async (command, input, signal) => {
+    signal.throwIfAborted();
+    if (native === null || input === "") return await execute(command, input, "pipe", signal);
+    const file = openInput(command, input, native);
+    try {
+      return await execute(command, "", file, signal);
+    } finally {
+      closeSync(file);
+    }
+  };
+}
+
+function openInput([program = ""]: readonly string[], input: string, native: Pick<NativeAddon, "memoryFile">): number {
+  try {
+    return native.memoryFile(Buffer.from(input));
+  } catch (error) {
+    throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(error) });
+  }
+}
+
+async function execute(
+  command: readonly string[],
+  input: string,
+  stdin: "pipe" | number,
+  signal: AbortSignal,
+): Promise<ToolResult> {
   const [program = "", ...args] = command;
-  const options = { env: environment(process.env), signal, killSignal: "SIGKILL" } as const;
+  const stdio: StdioOptions = [stdin, "pipe", "pipe"];
+  const options = { env: environment(process.env), signal, killSignal: "SIGKILL", stdio } as const;
   const child: ChildProcess = spawn(program, args, options);
   const failures: NodeJS.ErrnoException[] = [];
   const ended = new Promise<number>((done) => {
@@ -23,7 +57,7 @@ export const runTool: RunTool = async (command, input, signal) => {
     child.on("error", (error) => {
       failures.push(error);
       // Node: a child for whose pipes there are no descriptors left (EMFILE) has none, and is not closed.
-      if (!child.stdin) done(255);
+      if (!child.stdout) done(255);
     });
   });
   const stdout = collect(child.stdout);
@@ -37,7 +71,7 @@ export const runTool: RunTool = async (command, input, signal) => {
   if (failure?.code === "ENOENT") return { kind: "missing" };
   if (failure) throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(failure) });
   return { kind: "ended", status, stdout: stdout(), stderr: stderr() };
-};
+}
 
 /**
  * Nothing of ours but the PATH and where xtables looks for its parts: our environment may hold etcd's password. Root's

@@ -58,6 +58,7 @@ static napi_value export_functions(napi_env env, napi_value exports) {
       {"monitorClose", monitor_close},
       {"sdNotify", sd_notify_send},
       {"isHungUp", is_hung_up},
+      {"memoryFile", memory_file},
       {"lockTake", lock_take},
       {"lockRelease", lock_release},
       {"lockHolder", lock_holder},

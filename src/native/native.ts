@@ -54,6 +54,8 @@ export interface NativeAddon {
   sdNotify(path: string, message: string): void;
   /** Of an open descriptor: what is written to it has no reader any longer. False for a file. */
   isHungUp(descriptor: number): boolean;
+  /** A descriptor of a file in memory with these bytes, at its beginning; the caller closes it. */
+  memoryFile(bytes: Buffer): number;
 }
 
 interface Handle {
@@ -68,6 +70,7 @@ interface Exports extends DatapathExports {
   monitorClose(handle: object): void;
   sdNotify(path: string, message: string): void;
   isHungUp(descriptor: number): boolean;
+  memoryFile(bytes: Buffer): number;
   lockTake(name: string): object | null;
   lockRelease(handle: object): void;
   lockHolder(name: string): readonly [number, number];
@@ -88,6 +91,7 @@ export function loadNative(path: string): NativeAddon {
   return {
     sdNotify: addon.sdNotify,
     isHungUp: addon.isHungUp,
+    memoryFile: addon.memoryFile,
     createTun: addon.tunCreate,
     takeLock(name) {
       const handle = addon.lockTake(name);

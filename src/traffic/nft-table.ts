@@ -23,7 +23,7 @@ export function openNftTable(name: string, deps: ToolDeps): NftTable {
       if (isTooOld(done)) {
         throw new FlannelError("firewall.failed", {
           tool: "nft",
-          reason: "it is too old to count traffic with, which nftables 1.0.6 and newer can: install a newer one",
+          reason: "it is too old to count traffic with, which nftables 0.9.8 and newer can: install a newer one",
         });
       }
       outputOf("nft", done);
@@ -47,9 +47,9 @@ function found(result: ToolResult): Ended {
   throw new FlannelError("firewall.missing", { flag: "--peer-traffic", tool: "nft", remedy });
 }
 
-/** nft: before 0.9.5 the elements of a set have no counters, and 0.9.8 does not read its input from a socket, as Node's is. */
+/** nft: before 0.9.5 the elements of a set have no counters. */
 function isTooOld({ status, stderr }: Ended): boolean {
-  return status !== 0 && /unexpected counter\b|Could not open file "\/dev\/stdin"/.test(stderr);
+  return status !== 0 && /unexpected counter\b/.test(stderr);
 }
 
 /** What an earlier start has left. Throws `firewall.failed`. */
