@@ -99,7 +99,9 @@ const placeRawSocket = {
       const place = [
         "(() => {",
         'const { dirname, join } = require("node:path");',
-        'const directory = dirname(require("node:fs").realpathSync(process.argv[1] ?? "."));',
+        // Node: in a single executable the second word is what was typed, which need not be a path.
+        'const program = process.argv[1]?.endsWith(".cjs") ? process.argv[1] : process.execPath;',
+        'const directory = dirname(require("node:fs").realpathSync(program));',
         'const addon = join(directory, "raw-socket.node");',
         'return require("node:module").createRequire(addon)(addon);',
         "})()",

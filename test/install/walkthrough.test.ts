@@ -161,6 +161,7 @@ describe("the guide to three machines", () => {
   it("has commands that find etcd by the service's settings", async () => {
     for (const index of machines.keys()) {
       assert.match(await on(index, "flanneld", "leases"), /\n3 leases, 0 reserved, 252 free of 255\n$/);
+      await on(index, "flanneld", "ping", "--all");
     }
   });
 
