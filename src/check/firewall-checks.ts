@@ -1,180 +1,169 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
-import type { Family, Prefix } from "../base/ip.ts";
 import type { HostFacts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
-import { findIptablesDrop, type IptablesChain, readFilterChain } from "./iptables-rules.ts";
-import { type NftChain, type NftRule, readNftChains } from "./nft-rules.ts";
+import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
+import { readIptablesChains } from "./iptables-rules.ts";
+import { readNftChains } from "./nft-rules.ts";
+import { forwardedPackets, networksOf, portPackets } from "./overlay-packets.ts";
+import { type Drop, findDrop, type Packet, type SeenChain, type SeenRule } from "./packet-fate.ts";
 
-export function checkForwardRules({ rules: all, network, network6, families }: HostFacts): Finding {
-  if (!all.known) return skip(`firewall rules were not looked at: ${all.reason}`);
-  const rules = rulesFor(families, all.value);
-  const prefix = network.known ? network.value.network : (network6?.network ?? null);
-  const ip = network.known || network6 === null ? "ip" : "ip6";
-  for (const [tool, chain] of chainsOf(rules, "FORWARD")) {
-    if (chain.policy !== "DROP" || acceptsForwarded(chain, prefix)) continue;
-    const remedy = prefix
-      ? `${tool} -A FORWARD -s ${prefix} -j ACCEPT; ${tool} -A FORWARD -d ${prefix} -j ACCEPT`
-      : `${tool} -P FORWARD ACCEPT`;
-    return fail(
-      `the policy of FORWARD is DROP in ${tool}, and no rule accepts the overlay's packets (flanneld adds its own while it runs, unless --iptables-forward-rules=false)`,
-      remedy,
-    );
+/** All chains that one tool keeps. */
+interface Keeper {
+  /** "iptables-legacy", "nft" */
+  readonly tool: string;
+  readonly chains: readonly SeenChain[];
+}
+
+interface Obstacle extends Drop {
+  readonly keeper: Keeper;
+  readonly packet: Packet;
+}
+
+export function checkForwardRules(facts: HostFacts): Finding {
+  const { rules } = facts;
+  if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
+  const packets = forwardedPackets(facts);
+  const found = findObstacles(packets, ["forward"], rules.value)[0];
+  if (!found) return ok("forwarded packets of the overlay are not dropped here");
+  if (isOfFirewalld(found, found.keeper.chains)) {
+    const sentence = `firewalld rejects forwarded packets of the overlay${inZone(found)}, whatever flanneld's own rules accept`;
+    return fail(sentence, trustNetworks(networksOf(facts)));
   }
-  const shut = nftChainsOf(rules).find(
-    (chain) => chain.hook === "forward" && chain.policy === "drop" && !acceptsNft(chain, prefix),
-  );
-  if (shut) {
-    const remedy = `nft add rule ${shut.table} ${shut.name} ${ip} saddr ${prefix ?? "NETWORK"} accept; nft add rule ${shut.table} ${shut.name} ${ip} daddr ${prefix ?? "NETWORK"} accept`;
-    return fail(
-      `the nftables chain ${shut.table} ${shut.name} drops what is forwarded and accepts nothing of the overlay; rules in other tables do not help`,
-      remedy,
-    );
-  }
-  return ok("forwarded packets of the overlay are not dropped by a policy");
+  return found.keeper.tool === "nft" ? nftDrop(found) : iptablesDrop(found);
 }
 
-/** By our own chain, by a rule for the network, or by one for everything. */
-function acceptsForwarded({ rules }: IptablesChain, network: Prefix | null): boolean {
-  return rules.some(
-    (rule) =>
-      /-j FLANNEL-FWD\b/.test(rule) ||
-      /^-A FORWARD (-m comment --comment ("[^"]*"|\S+) )?-j ACCEPT$/.test(rule) ||
-      (network !== null && rule.includes(` ${network} `) && / -j ACCEPT$/.test(rule)),
+function nftDrop({ base, chain, rule, packet }: Obstacle): Finding {
+  const ip = packet.family === "ipv4" ? "ip" : "ip6";
+  // Behind the last rule, or before the one that drops.
+  const place = `nft ${rule === null ? "add" : "insert"} rule ${base.table} ${base.name} ${ip}`;
+  const network = packet.source ?? "NETWORK";
+  return fail(
+    `the nftables chain ${chain.table} ${chain.name} drops what is forwarded and accepts nothing of the overlay; rules in other tables do not help`,
+    `${place} saddr ${network} accept; ${place} daddr ${network} accept`,
   );
 }
 
-function acceptsNft({ rules }: NftChain, network: Prefix | null): boolean {
-  const [address = ""] = network?.split("/") ?? [];
-  return rules.some(
-    ({ verdict, text, isUnconditional }) =>
-      verdict === "accept" &&
-      (isUnconditional || (network !== null && text.includes(`"${address}"`)) || text.includes("flannel")),
+function iptablesDrop({ keeper: { tool }, base, rule, packet: { source } }: Obstacle): Finding {
+  const place = `${tool} ${base.table === "filter" ? "" : `-t ${base.table} `}${rule === null ? "-A" : "-I"} FORWARD`;
+  const accept = `${place} -s ${source ?? "NETWORK"} -j ACCEPT; ${place} -d ${source ?? "NETWORK"} -j ACCEPT`;
+  if (rule !== null)
+    return fail(`a rule drops forwarded packets of the overlay: ${tool} -t ${base.table} ${rule.name}`, accept);
+  return fail(
+    `the policy of FORWARD is DROP in ${tool}, and no rule accepts the overlay's packets (flanneld adds its own while it runs, unless --iptables-forward-rules=false)`,
+    source === null ? `${tool} -P FORWARD ACCEPT` : accept,
   );
 }
 
-export function checkInputRules({ rules: all, backends, isBackendKnown, families }: HostFacts): Finding {
-  if (!all.known) return skip(`firewall rules were not looked at: ${all.reason}`);
-  const rules = rulesFor(families, all.value);
+/** Where a datagram from another host passes, and one to it. */
+const PORT_HOOKS = ["prerouting", "input", "output", "postrouting"];
+
+export function checkInputRules(facts: HostFacts): Finding {
+  const { rules, backends, isBackendKnown } = facts;
+  if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
   const ports = backends.flatMap(({ port }) => (port === null ? [] : [port]));
   for (const port of ports) {
-    const found = findPortDrop(port, rules);
-    if (found) {
-      // Who lets the overlay's port be reached by its hosts alone has such a rule, and is right.
-      const drops = found.isWhole ? "is dropped here" : "is dropped here for some packets";
-      const sentence = `UDP port ${port}, by which the overlay's packets come, ${drops}: ${found.where}`;
-      return (found.isWhole ? fail : warn)(sentence, found.remedy);
-    }
+    const all = findObstacles(portPackets(facts, port), PORT_HOOKS, rules.value);
     // As long as the backend is not known, a port that nobody opens may not be needed.
-    const closed = isBackendKnown ? findClosedPort(port, rules) : null;
-    if (closed)
-      return fail(
-        `UDP port ${port}, by which the overlay's packets come, is not let in: ${closed.where}`,
-        closed.remedy,
+    const found = all.find(namesPort) ?? (isBackendKnown ? all[0] : undefined);
+    if (found) return closedPort(port, found);
+    const partial = findPartialDrop(port, rules.value, facts);
+    if (partial)
+      return warn(
+        `UDP port ${port}, by which the overlay's packets come, is dropped here for some packets: ${placeOf(partial)}`,
+        removal(partial),
       );
   }
   if (ports.length === 0) return ok("the backend needs no port");
   return ok(`no rule here drops UDP port ${ports.join(" or ")}`);
 }
 
-interface Obstacle {
-  readonly where: string;
-  readonly remedy: string;
+function namesPort({ rule }: Obstacle): boolean {
+  return rule?.matches.some(({ match }) => match.kind === "port") ?? false;
 }
 
-/** `isWhole`: no other condition, and no rule before it that lets some packets to the port through. */
-interface PortDrop extends Obstacle {
-  readonly isWhole: boolean;
-}
-
-/** The first that is whole, or else the first. */
-function findPortDrop(port: number, rules: SeenRules): PortDrop | null {
-  const found = [...iptablesDrops(port, rules), ...nftDrops(port, rules)];
-  return found.find(({ isWhole }) => isWhole) ?? found[0] ?? null;
-}
-
-function iptablesDrops(port: number, { iptables }: SeenRules): readonly PortDrop[] {
-  return Object.entries(iptables).flatMap(([tool, text]) => {
-    const drop = findIptablesDrop(text, port);
-    if (drop === null) return [];
-    const { rule, isWhole } = drop;
-    return [{ where: `${tool} ${rule}`, remedy: `${tool} ${rule.replace(/-A /, "-D ")}`, isWhole }];
-  });
-}
-
-function nftDrops(port: number, rules: SeenRules): readonly PortDrop[] {
-  return nftChainsOf(rules).flatMap((chain) => {
-    const isFor = ({ ports }: NftRule) => opens(ports, port);
-    const at = chain.rules.findIndex((rule) => rule.verdict === "drop" && isFor(rule));
-    const rule = chain.rules[at];
-    if (!rule) return [];
-    const isLetIn = chain.rules.slice(0, at).some((before) => before.verdict === "accept" && isFor(before));
-    const where = `nftables ${chain.table} ${chain.name}`;
-    const remedy = `nft delete rule ${chain.table} ${chain.name} handle ${rule.handle}`;
-    return [{ where, remedy, isWhole: rule.matches === 1 && !isLetIn }];
-  });
-}
-
-/** A policy of DROP for what comes in, without a rule that opens the port, or everything of some kind that may hold it. */
-function findClosedPort(port: number, rules: SeenRules): Obstacle | null {
-  for (const [tool, chain] of chainsOf(rules, "INPUT")) {
-    if (chain.policy !== "DROP" || chain.rules.some((rule) => mayOpen(rule, port))) continue;
-    return {
-      where: `the policy of INPUT is DROP in ${tool}`,
-      remedy: `${tool} -I INPUT -p udp --dport ${port} -j ACCEPT`,
-    };
+function closedPort(port: number, found: Obstacle): Finding {
+  const what = `UDP port ${port}, by which the overlay's packets come,`;
+  const { keeper, base, rule } = found;
+  if (rule !== null && namesPort(found)) {
+    const named = { tool: keeper.tool, chain: found.chain, rule };
+    return fail(`${what} is dropped here: ${placeOf(named)}`, removal(named));
   }
-  for (const chain of nftChainsOf(rules)) {
-    if (chain.hook !== "input" || chain.policy !== "drop") continue;
-    if (
-      chain.rules.some(
-        (rule) => rule.verdict !== "drop" && (rule.isUnconditional || rule.isJump || opens(rule.ports, port)),
-      )
-    )
-      continue;
-    const remedy = `nft insert rule ${chain.table} ${chain.name} udp dport ${port} accept`;
-    return { where: `the policy of the nftables chain ${chain.table} ${chain.name} is drop`, remedy };
+  if (isOfFirewalld(found, keeper.chains))
+    return fail(`${what} is not let in: firewalld rejects it${inZone(found)}`, openPort(port, zoneOf(found)));
+  const remedy =
+    keeper.tool === "nft"
+      ? `nft insert rule ${base.table} ${base.name} udp dport ${port} accept`
+      : `${keeper.tool} -t ${base.table} -I ${base.name} -p udp --dport ${port} -j ACCEPT`;
+  return fail(`${what} is not let in: ${describe(found)}`, remedy);
+}
+
+interface NamedRule {
+  readonly tool: string;
+  readonly chain: SeenChain;
+  readonly rule: SeenRule;
+}
+
+function placeOf({ tool, chain, rule }: NamedRule): string {
+  return tool === "nft" ? `nftables ${chain.table} ${chain.name}` : `${tool} -t ${chain.table} ${rule.name}`;
+}
+
+function removal({ tool, chain, rule }: NamedRule): string {
+  if (tool === "nft") return `nft delete rule ${chain.table} ${chain.name} ${rule.name}`;
+  return `${tool} -t ${chain.table} ${rule.name.replace(/-A /, "-D ")}`;
+}
+
+/** Who lets the overlay's port be reached by its hosts alone has such a rule, and is right. */
+function findPartialDrop(port: number, rules: RuleFacts, { families }: HostFacts): NamedRule | null {
+  for (const keeper of keepersOf(rules)) {
+    for (const chain of keeper.chains) {
+      if (!families.some((family) => meets({ family }, chain, keeper))) continue;
+      const rule = chain.rules.find(({ verdict, matches }) => verdict.kind === "drop" && isForPort(matches, port));
+      if (rule) return { tool: keeper.tool, chain, rule };
+    }
   }
   return null;
 }
 
-/** Chains that are jumped to are not followed: what they do is given the benefit of the doubt. */
-function mayOpen(rule: string, port: number): boolean {
-  if (/-m state|-m conntrack|-i lo\b|-p (icmp|tcp)\b/.test(rule)) return false;
-  if (/ -j (DROP|REJECT|LOG|RETURN)\b/.test(rule)) return false;
-  const dport = /--dports? (\S+)/.exec(rule)?.[1];
-  if (dport === undefined) return true;
-  return dport.split(",").some((part) => {
-    const [from = 0, to = from] = part.split(":").map(Number);
-    return from <= port && port <= to;
-  });
+function isForPort(matches: SeenRule["matches"], port: number): boolean {
+  return matches.some(
+    ({ match, negated }) =>
+      !negated && match.kind === "port" && match.isUdp && match.ranges.some(([from, to]) => from <= port && port <= to),
+  );
 }
 
-function opens(ports: readonly (readonly [number, number])[], port: number): boolean {
-  return ports.some(([from, to]) => from <= port && port <= to);
+function describe({ keeper: { tool }, base, chain, rule }: Obstacle): string {
+  if (tool === "nft" && rule === null) return `the policy of the nftables chain ${base.table} ${base.name} is drop`;
+  if (tool === "nft") return `the nftables chain ${chain.table} ${chain.name} drops all that it does not know`;
+  if (rule === null) return `the policy of ${base.name} is DROP in ${tool}`;
+  return `a rule drops all that came so far: ${tool} -t ${base.table} ${rule.name}`;
 }
 
-function chainsOf({ iptables }: RuleFacts, name: string): readonly (readonly [string, IptablesChain])[] {
-  return Object.entries(iptables).flatMap(([tool, text]) => {
-    const chain = readFilterChain(text, name);
-    return chain ? [[tool, chain] as const] : [];
-  });
+function inZone(drop: Drop): string {
+  const zone = zoneOf(drop);
+  return zone === null ? "" : ` in its zone ${zone}`;
 }
 
-/** Tables that iptables-nft has made are read with iptables-save. */
-function nftChainsOf({ nftables, iptables, hasIpv4 }: SeenRules): readonly NftChain[] {
-  const isIptables = Object.keys(iptables).length > 0;
-  return readNftChains(nftables)
-    .filter(({ isOfIptables }) => !(isIptables && isOfIptables))
-    .filter(({ table }) => hasIpv4 || !table.startsWith("ip "));
+function findObstacles(packets: readonly Packet[], hooks: readonly string[], rules: RuleFacts): readonly Obstacle[] {
+  const keepers = keepersOf(rules);
+  return packets.flatMap((packet) =>
+    keepers.flatMap((keeper) => {
+      const chains = keeper.chains.filter((chain) => meets(packet, chain, keeper));
+      const drop = findDrop(chains, hooks, packet);
+      return drop === null ? [] : [{ ...drop, keeper, packet }];
+    }),
+  );
 }
 
-interface SeenRules extends RuleFacts {
-  readonly hasIpv4: boolean;
+/** iptables is of IPv4, and so is a table "ip" of nft. */
+function meets({ family }: Pick<Packet, "family">, { table }: SeenChain, { tool }: Keeper): boolean {
+  if (tool !== "nft") return family === "ipv4";
+  return !table.startsWith(family === "ipv4" ? "ip6 " : "ip ");
 }
 
-/** What iptables and the tables of IPv4 say is nothing to a network without it. */
-function rulesFor(families: readonly Family[], { iptables, nftables }: RuleFacts): SeenRules {
-  const hasIpv4 = families.includes("ipv4");
-  return { iptables: hasIpv4 ? iptables : {}, nftables, hasIpv4 };
+function keepersOf({ iptables, nftables }: RuleFacts): readonly Keeper[] {
+  const saved = Object.entries(iptables).map(([tool, text]) => ({ tool, chains: readIptablesChains(text) }));
+  // Tables that iptables-nft has made are read with iptables-save.
+  const nft = readNftChains(nftables).filter(({ isOfIptables }) => saved.length === 0 || !isOfIptables);
+  return [...saved, { tool: "nft", chains: nft }];
 }

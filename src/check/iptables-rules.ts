@@ -1,59 +1,120 @@
 // What iptables-save prints, as far as a check has to understand it. Pure.
 
-export interface IptablesChain {
-  /** "ACCEPT", "DROP", or "-" for a chain of a user's. */
-  readonly policy: string;
-  /** As they are written: "-A FORWARD -s 10.5.0.0/16 -j ACCEPT". */
-  readonly rules: readonly string[];
-}
+import type { Match, PortRange, SeenChain, SeenRule, Verdict } from "./packet-fate.ts";
+import { readPrefixes } from "./seen-prefixes.ts";
 
-/** Of the table filter; null when it is not there. */
-export function readFilterChain(saved: string, name: string): IptablesChain | null {
-  const filter = tableOf(saved, "filter");
-  const policy = new RegExp(`^:${name} (\\S+)`, "m").exec(filter)?.[1];
-  if (policy === undefined) return null;
-  return { policy, rules: filter.split("\n").filter((line) => line.startsWith(`-A ${name} `)) };
-}
-
-function tableOf(saved: string, name: string): string {
-  const start = saved.indexOf(`*${name}\n`);
-  return start === -1 ? "" : saved.slice(start, saved.indexOf("\nCOMMIT", start));
-}
-
-export interface IptablesDrop {
-  /** With its table: "-t filter -A INPUT -p udp -m udp --dport 8472 -j DROP". */
-  readonly rule: string;
-  /** No other condition, and no rule before it in its chain that lets packets to the port through. */
-  readonly isWhole: boolean;
-}
-
-/** A rule of any table that drops packets to a UDP port, if there is one whole; null when there is none. */
-export function findIptablesDrop(saved: string, port: number): IptablesDrop | null {
-  let table = "filter";
-  let first: IptablesDrop | null = null;
-  const open = new Set<string>();
-  for (const line of saved.split("\n")) {
-    if (line.startsWith("*")) table = line.slice(1);
-    if (!/ -p udp\b/.test(line) || !hits(line, port)) continue;
-    const chain = `${table} ${line.split(" ", 2)[1]}`;
-    if (/ -j ACCEPT\b/.test(line)) open.add(chain);
-    if (!/ -j (DROP|REJECT)\b/.test(line)) continue;
-    const found = { rule: `-t ${table} ${line}`, isWhole: WHOLE.test(line) && !open.has(chain) };
-    if (found.isWhole) return found;
-    first ??= found;
-  }
-  return first;
-}
-
-/** Beside the port a comment at most. */
-const WHOLE =
-  /^-A \S+ -p udp( -m (udp|multiport)| -m comment --comment ("[^"]*"|\S+))* --dports? \S+( -m comment --comment ("[^"]*"|\S+))? -j (DROP|REJECT)\b/;
-
-function hits(line: string, port: number): boolean {
-  const [, not = "", dport = ""] = /(! )?--dports? (\S+)/.exec(line) ?? [];
-  if (dport === "" || not !== "") return false;
-  return dport.split(",").some((part) => {
-    const [from = Number.NaN, to = from] = part.split(":").map(Number);
-    return from <= port && port <= to;
+/** Those of NAT are left out: an accept there is no leave to pass. */
+export function readIptablesChains(saved: string): readonly SeenChain[] {
+  return saved.split(/^(?=\*)/m).flatMap((section) => {
+    const [first = "", ...lines] = section.split("\n");
+    const table = first.slice(1);
+    return first.startsWith("*") && table !== "nat" ? readTable(table, lines) : [];
   });
+}
+
+function readTable(table: string, lines: readonly string[]): readonly SeenChain[] {
+  const policies = readPolicies(lines);
+  const rules = new Map<string, SeenRule[]>(Array.from(policies.keys(), (name) => [name, []]));
+  for (const line of lines) {
+    if (line.startsWith("-A ")) rules.get(chainOf(line))?.push(readRule(line, policies));
+  }
+  return Array.from(policies, ([name, policy]) => ({
+    table,
+    name,
+    // Of a chain of a user's it is "-".
+    hook: policy === "-" ? null : name.toLowerCase(),
+    dropsByPolicy: policy === "DROP",
+    rules: rules.get(name) ?? [],
+  }));
+}
+
+const BUILT_IN = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+
+/** By chain; one that has rules and no line of its own has none. */
+function readPolicies(lines: readonly string[]): ReadonlyMap<string, string> {
+  const policies = new Map<string, string>();
+  for (const line of lines) {
+    const [, name, policy = ""] = /^:(\S+) (\S+)/.exec(line) ?? [];
+    if (name !== undefined) policies.set(name, policy);
+    const chain = line.startsWith("-A ") ? chainOf(line) : "";
+    if (chain !== "" && !policies.has(chain)) policies.set(chain, BUILT_IN.includes(chain) ? "ACCEPT" : "-");
+  }
+  return policies;
+}
+
+/** "INPUT" of "-A INPUT -j DROP" */
+function chainOf(line: string): string {
+  return line.split(" ", 2)[1] ?? "";
+}
+
+type Read = SeenRule["matches"][number];
+
+function readRule(line: string, chains: ReadonlyMap<string, string>): SeenRule {
+  // A word may be in quotes.
+  const words = (line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []).slice(2);
+  const matches: Read[] = [];
+  let negated = false;
+  for (let at = 0; at < words.length; at += 1) {
+    const [option = "", argument = ""] = words.slice(at);
+    // What follows belongs to the target.
+    if (option === "-j" || option === "-g")
+      return { name: line, matches, verdict: readVerdict(option, argument, chains) };
+    if (option === "!") {
+      negated = true;
+      continue;
+    }
+    const match = readOption(option, argument);
+    if (match !== null) matches.push({ match, negated });
+    negated = false;
+    // Of an option that we do not know, what is no option is an argument.
+    if (!/^(!|-.*)$/.test(argument)) at += 1;
+  }
+  return { name: line, matches, verdict: { kind: "continue" } };
+}
+
+/** Those that say nothing about packets by themselves. */
+const MODULES = ["comment", "conntrack", "multiport", "state", "tcp", "udp"];
+
+function readOption(option: string, argument: string): Match | null {
+  switch (option) {
+    case "-i":
+    case "-o":
+      return { kind: "interface", end: option === "-i" ? "iif" : "oif", names: [argument.replace(/\+$/, "*")] };
+    case "-s":
+    case "-d": {
+      const prefixes = readPrefixes([argument]);
+      return prefixes && { kind: "address", end: option === "-s" ? "source" : "destination", prefixes };
+    }
+    case "-p":
+      return { kind: "protocol", isUdp: argument === "udp" };
+    case "--dport":
+    case "--dports":
+      return { kind: "port", isUdp: true, ranges: argument.split(",").map(rangeOf) };
+    case "--ctstate":
+    case "--state":
+      return { kind: "state", names: argument.toLowerCase().split(",") };
+    case "--comment":
+      return null;
+    case "-m":
+      return MODULES.includes(argument) ? null : { kind: "unknown" };
+    default:
+      return { kind: "unknown" };
+  }
+}
+
+/** "8000:9000" */
+function rangeOf(part: string): PortRange {
+  const [from = Number.NaN, to = from] = part.split(":").map(Number);
+  return [from, to];
+}
+
+/** Targets after which the next rule is looked at. */
+const GOES_ON = ["LOG", "NFLOG", "MARK", "CONNMARK", "CT", "NOTRACK", "TCPMSS", "TRACE", "CHECKSUM", "DSCP", "TOS"];
+
+function readVerdict(option: "-j" | "-g", target: string, chains: ReadonlyMap<string, string>): Verdict {
+  if (chains.has(target)) return { kind: option === "-g" ? "goto" : "jump", chain: target };
+  if (target === "ACCEPT") return { kind: "accept" };
+  if (target === "DROP" || target === "REJECT") return { kind: "drop" };
+  if (target === "RETURN") return { kind: "return" };
+  return { kind: GOES_ON.includes(target) ? "continue" : "unknown" };
 }

@@ -1,26 +1,10 @@
 // What `nft -j list ruleset` prints, as far as a check has to understand it. Pure. What is not understood is passed over.
 
-export interface NftRule {
-  readonly handle: number;
-  readonly verdict: "accept" | "drop" | null;
-  readonly isJump: boolean;
-  readonly isUnconditional: boolean;
-  /** How many conditions it has. */
-  readonly matches: number;
-  /** UDP destination ports that it is for, each from and to; empty when it is not for ports. */
-  readonly ports: readonly (readonly [number, number])[];
-  /** Its expressions as JSON. */
-  readonly text: string;
-}
+import type { Family } from "../base/ip.ts";
+import type { Match, PortRange, SeenChain, SeenRule, Verdict } from "./packet-fate.ts";
+import { readPrefixes } from "./seen-prefixes.ts";
 
-/** A base chain. */
-export interface NftChain {
-  /** Family and table: "inet filter". */
-  readonly table: string;
-  readonly name: string;
-  readonly hook: string;
-  readonly policy: string;
-  readonly rules: readonly NftRule[];
+export interface NftChain extends SeenChain {
   readonly isOfIptables: boolean;
 }
 
@@ -30,24 +14,31 @@ const IPTABLES_TABLES = ["filter", "nat", "mangle", "raw", "security"];
 
 export function readNftChains(ruleset: string | null): readonly NftChain[] {
   const items = itemsOf(ruleset);
-  const rules = items.flatMap((item) => (isLoose(item["rule"]) ? [item["rule"]] : []));
-  const chains = items.flatMap((item) => (isLoose(item["chain"]) ? [item["chain"]] : []));
-  return chains
-    .filter((chain) => typeof chain["hook"] === "string")
-    .map((chain) => ({
-      table: `${chain["family"]} ${chain["table"]}`,
-      name: String(chain["name"]),
-      hook: String(chain["hook"]),
-      policy: String(chain["policy"] ?? "accept"),
-      isOfIptables:
-        (chain["family"] === "ip" || chain["family"] === "ip6") &&
-        IPTABLES_TABLES.includes(String(chain["table"])) &&
-        /^[A-Z]+$/.test(String(chain["name"])),
-      rules: rules
-        .filter((rule) => (["family", "table"] as const).every((key) => rule[key] === chain[key]))
-        .filter((rule) => rule["chain"] === chain["name"])
-        .map(readRule),
-    }));
+  const rules = new Map<string, SeenRule[]>();
+  for (const { rule } of items) {
+    if (!isLoose(rule)) continue;
+    const name = `${tableOf(rule)} ${rule["chain"]}`;
+    const before = rules.get(name);
+    if (before) before.push(readRule(rule));
+    else rules.set(name, [readRule(rule)]);
+  }
+  return items.flatMap(({ chain }) => {
+    if (!isLoose(chain)) return [];
+    const [table, name] = [tableOf(chain), String(chain["name"])];
+    // Those of NAT only choose addresses: an accept there is no leave to pass.
+    const hook = typeof chain["hook"] === "string" && chain["type"] !== "nat" ? chain["hook"] : null;
+    const isOfIptables =
+      (chain["family"] === "ip" || chain["family"] === "ip6") &&
+      IPTABLES_TABLES.includes(String(chain["table"])) &&
+      (chain["hook"] === undefined || /^[A-Z]+$/.test(name));
+    const dropsByPolicy = chain["policy"] === "drop";
+    return [{ table, name, hook, dropsByPolicy, isOfIptables, rules: rules.get(`${table} ${name}`) ?? [] }];
+  });
+}
+
+/** Family and table: "inet filter". */
+function tableOf(item: Loose): string {
+  return `${item["family"]} ${item["table"]}`;
 }
 
 /** Several of them as one. */
@@ -65,35 +56,122 @@ function itemsOf(ruleset: string | null): readonly Loose[] {
   }
 }
 
-function readRule(rule: Loose): NftRule {
+function readRule(rule: Loose): SeenRule {
   const parts = Array.isArray(rule["expr"]) ? rule["expr"].filter(isLoose) : [];
-  const has = (name: string) => parts.some((part) => name in part);
   return {
-    handle: Number(rule["handle"]),
-    verdict: has("accept") ? "accept" : has("drop") || has("reject") ? "drop" : null,
-    isJump: has("jump") || has("goto"),
-    isUnconditional: !has("match"),
-    matches: parts.filter((part) => "match" in part).length,
-    ports: parts.flatMap((part) => portsOf(part["match"])),
-    text: JSON.stringify(parts),
+    name: `handle ${rule["handle"]}`,
+    matches: parts.flatMap((part) => readPart(part)),
+    verdict: parts.map(readVerdict).find((verdict) => verdict !== null) ?? { kind: "continue" },
   };
 }
 
-/** {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 8472} */
-function portsOf(match: unknown): readonly (readonly [number, number])[] {
-  if (!isLoose(match) || match["op"] === "!=" || !isLoose(match["left"])) return [];
-  const payload = match["left"]["payload"];
-  if (!isLoose(payload) || payload["field"] !== "dport") return [];
-  if (payload["protocol"] !== "udp" && payload["protocol"] !== "th") return [];
-  return rangesOf(match["right"]);
+function readVerdict(part: Loose): Verdict | null {
+  if ("accept" in part) return { kind: "accept" };
+  if ("drop" in part || "reject" in part) return { kind: "drop" };
+  if ("return" in part) return { kind: "return" };
+  for (const kind of ["jump", "goto"] as const) {
+    const to = part[kind];
+    if (isLoose(to)) return { kind, chain: String(to["target"]) };
+  }
+  // A verdict map, a queue: it may be any.
+  return "vmap" in part || "queue" in part ? { kind: "unknown" } : null;
 }
 
-function rangesOf(right: unknown): readonly (readonly [number, number])[] {
-  if (typeof right === "number") return [[right, right]];
-  if (!isLoose(right)) return [];
-  const { set, range } = right;
-  if (Array.isArray(set)) return set.flatMap(rangesOf);
-  return Array.isArray(range) ? [[Number(range[0]), Number(range[1])]] : [];
+/** Statements that a packet passes whatever it is are none; one that we do not know may be for some packets only. */
+const FOR_ALL = [
+  "accept",
+  "drop",
+  "reject",
+  "return",
+  "jump",
+  "goto",
+  "counter",
+  "log",
+  "comment",
+  "mangle",
+  "notrack",
+];
+
+function readPart(part: Loose): SeenRule["matches"] {
+  const match = part["match"];
+  if (!isLoose(match)) return Object.keys(part).every((name) => FOR_ALL.includes(name)) ? [] : [UNKNOWN];
+  const negated = match["op"] === "!=";
+  if (!negated && match["op"] !== "==" && match["op"] !== "in") return [UNKNOWN];
+  const read = readMatch(match["left"], match["right"]);
+  return [{ match: read, negated }];
+}
+
+const UNKNOWN = { match: { kind: "unknown" }, negated: false } as const;
+
+/** {"payload": {"protocol": "udp", "field": "dport"}}, 8472 */
+function readMatch(left: unknown, right: unknown): Match {
+  const values = valuesOf(right);
+  if (!isLoose(left) || values === null) return UNKNOWN.match;
+  const { meta, ct, payload } = left;
+  if (isLoose(meta)) return readMeta(String(meta["key"]), values);
+  if (isLoose(ct) && ct["key"] === "state") return { kind: "state", names: values.map(String) };
+  // The first packet of a connection has none of these.
+  if (isLoose(ct) && ct["key"] === "status" && values.every((value) => typeof value === "string"))
+    return { kind: "state", names: values.map(String) };
+  if (isLoose(payload)) return readPayload(String(payload["protocol"]), String(payload["field"]), values);
+  return UNKNOWN.match;
+}
+
+function readMeta(key: string, values: readonly unknown[]): Match {
+  if (key === "iifname" || key === "iif") return { kind: "interface", end: "iif", names: values.map(String) };
+  if (key === "oifname" || key === "oif") return { kind: "interface", end: "oif", names: values.map(String) };
+  if (key === "l4proto") return { kind: "protocol", isUdp: values.includes("udp") };
+  const family = key === "nfproto" || key === "protocol" ? familyNamed(values) : null;
+  return family === null ? UNKNOWN.match : { kind: "family", family };
+}
+
+function familyNamed([name, ...more]: readonly unknown[]): Family | null {
+  if (more.length > 0) return null;
+  if (name === "ipv4" || name === "ip") return "ipv4";
+  return name === "ipv6" || name === "ip6" ? "ipv6" : null;
+}
+
+function readPayload(protocol: string, field: string, values: readonly unknown[]): Match {
+  const isIp = protocol === "ip" || protocol === "ip6";
+  if (isIp && field === "saddr") return readAddresses("source", values);
+  if (isIp && field === "daddr") return readAddresses("destination", values);
+  if (isIp && field === "protocol") return { kind: "protocol", isUdp: values.includes("udp") };
+  if (field === "dport") return readPorts(protocol === "udp" || protocol === "th", values);
+  // Of a protocol that is not the overlay's.
+  if (protocol === "tcp" || protocol.startsWith("icmp")) return { kind: "protocol", isUdp: false };
+  return UNKNOWN.match;
+}
+
+function readAddresses(end: "source" | "destination", values: readonly unknown[]): Match {
+  const prefixes = readPrefixes(values.map(prefixText));
+  return prefixes === null ? UNKNOWN.match : { kind: "address", end, prefixes };
+}
+
+function readPorts(isUdp: boolean, values: readonly unknown[]): Match {
+  const ranges = values.map(rangeOf).filter((range) => range !== null);
+  return ranges.length === values.length ? { kind: "port", isUdp, ranges } : UNKNOWN.match;
+}
+
+/** Null for those that are not written there: a set with a name. */
+function valuesOf(right: unknown): readonly unknown[] | null {
+  if (typeof right === "string") return right.startsWith("@") ? null : [right];
+  if (typeof right === "number") return [right];
+  if (Array.isArray(right)) return right;
+  if (!isLoose(right)) return null;
+  return Array.isArray(right["set"]) ? right["set"] : [right];
+}
+
+/** "10.5.0.0/16" of {"prefix": {"addr": "10.5.0.0", "len": 16}} */
+function prefixText(value: unknown): string | null {
+  if (typeof value === "string") return value;
+  const prefix = isLoose(value) ? value["prefix"] : null;
+  return isLoose(prefix) ? `${prefix["addr"]}/${prefix["len"]}` : null;
+}
+
+function rangeOf(value: unknown): PortRange | null {
+  if (typeof value === "number") return [value, value];
+  const range = isLoose(value) ? value["range"] : null;
+  return Array.isArray(range) ? [Number(range[0]), Number(range[1])] : null;
 }
 
 function isLoose(value: unknown): value is Loose {

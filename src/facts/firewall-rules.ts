@@ -18,8 +18,8 @@ export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
 }
 
 /**
- * Of nftables the chains alone that packets meet first, and can be dropped in: those that others jump to are not followed
- * anyway. nft: 20,000 rules as JSON are 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
+ * Of nftables the chains alone that packets meet first, and can be dropped in. What is jumped to and not read may accept,
+ * so that a drop behind it is left to `flanneld check`. nft: 20,000 rules as JSON are 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
  */
 export function readBaseRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
   return readWith(["list", "chains"], (listed, hasIptables) => readBaseChains(listed, hasIptables, signal), signal);
@@ -68,7 +68,7 @@ async function readBaseChains(
   const chains = readNftChains(listed)
     .filter(({ hook }) => hook === "forward" || hook === "input" || hook === "prerouting")
     .filter(({ isOfIptables }) => !(hasIptables && isOfIptables))
-    .toSorted((a, b) => Number(b.policy === "drop") - Number(a.policy === "drop"))
+    .toSorted((a, b) => Number(b.dropsByPolicy) - Number(a.dropsByPolicy))
     .slice(0, MOST_CHAINS);
   const texts = await mapInParallel(chains, AT_ONCE, readChain, signal);
   return joinRulesets(texts);

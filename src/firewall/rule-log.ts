@@ -52,7 +52,7 @@ function tellShadow(tool: string, shadow: string | null, told: Map<string, strin
     log.warn("a rule before ours leaves no packet for it", {
       tool,
       rule: shadow,
-      hint: "accept the overlay network before that rule, or move it to the end of its chain",
+      hint: "accept the overlay network before that rule, or move it to the end of its chain; flanneld check names the commands",
     });
   }
   if (shadow === null) told.delete(tool);

@@ -14,10 +14,9 @@ const { signal } = new AbortController();
 
 const RULES = `
 table inet fw {
-  set hosts { type ipv4_addr; elements = { 10.0.0.1 }; }
   chain many { udp dport 8472 drop; }
   chain input { type filter hook input priority 0; policy accept; udp dport { 53, 8472 } drop; }
-  chain forward { type filter hook forward priority 10; policy drop; ip saddr @hosts accept; jump many; }
+  chain forward { type filter hook forward priority 10; policy drop; ct state established accept; ip saddr 10.0.0.1 accept; }
   chain output { type filter hook output priority 0; policy drop; }
 }`;
 

@@ -441,6 +441,9 @@ describe("a check of the firewall", () => {
     const drop = "-p udp -m udp --dport 8472 -j DROP";
     const port = (...more: readonly object[]) => rule(...more, dport(8472), { drop: null });
     const eth1 = { match: { op: "==", left: { meta: { key: "iifname" } }, right: "eth1" } };
+    const saddr = {
+      match: { op: "==", left: { payload: { protocol: "ip", field: "saddr" } }, right: "192.168.77.12" },
+    };
     const some = /is dropped here for some packets: /;
     expectAll([
       ["input-rules", "warn", some, filter(`-A INPUT ! -s 10.0.0.0/8 ${drop}`)],
@@ -468,7 +471,7 @@ describe("a check of the firewall", () => {
         "input-rules",
         "warn",
         some,
-        rules({}, [chain("input", "accept"), rule(eth1, dport(8472), { accept: null }), port()]),
+        rules({}, [chain("input", "accept"), rule(saddr, dport(8472), { accept: null }), port()]),
       ],
     ]);
   });

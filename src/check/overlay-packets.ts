@@ -1,0 +1,50 @@
+// The packets that a firewall must let pass for the overlay to work, as it sees them.
+
+import { type Family, type Prefix, prefix4Contains } from "../base/ip.ts";
+import type { HostFacts } from "./facts.ts";
+import { ownDevices } from "./interface-checks.ts";
+import type { Interface, Packet } from "./packet-fate.ts";
+
+/** As far as they are known. */
+export function networksOf({ network, network6 }: HostFacts): readonly Prefix[] {
+  return [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])];
+}
+
+/** From another host's pods to those of this one, and back, in each family that the network has. */
+export function forwardedPackets(facts: HostFacts): readonly Packet[] {
+  const { network, network6, families } = facts;
+  return families.flatMap((family) => {
+    const overlay = family === "ipv4" ? (network.known ? network.value.network : null) : (network6?.network ?? null);
+    const { tunnel, pods } = waysOf(facts, family);
+    const packet = { family, source: overlay, destination: overlay, udpPort: null };
+    return [
+      { ...packet, iif: tunnel, oif: pods },
+      { ...packet, iif: pods, oif: tunnel },
+    ];
+  });
+}
+
+/** Datagrams from another host to the port, and to its. */
+export function portPackets({ underlay, families }: HostFacts, port: number): readonly Packet[] {
+  const outside: Interface = underlay.known ? underlay.value.link : { otherThan: ["lo"] };
+  return families.map((family) => ({
+    ...{ family, iif: outside, oif: outside },
+    ...{ source: null, destination: null, udpPort: port },
+  }));
+}
+
+/** By which interfaces the overlay's packets go to other hosts, and to the pods of this one. */
+function waysOf(facts: HostFacts, family: Family): { readonly tunnel: Interface; readonly pods: Interface } {
+  const { underlay, backends, isBackendKnown, routes, network } = facts;
+  const outside = underlay.known ? [underlay.value.link] : [];
+  const device = ownDevices(facts).find(({ families }) => families.includes(family))?.link.name;
+  // Without a port of its own a backend sends packets as they are.
+  const isPlain = isBackendKnown && backends.every(({ port }) => port === null);
+  const tunnel = device ?? (isPlain ? outside[0] : undefined) ?? { otherThan: ["lo", ...(isPlain ? [] : outside)] };
+  const others = ["lo", ...outside, ...(device ? [device] : [])];
+  const bridge = routes.find(
+    ({ dst, dev }) =>
+      family === "ipv4" && network.known && prefix4Contains(network.value.network, dst) && !others.includes(dev),
+  );
+  return { tunnel, pods: bridge?.dev ?? { otherThan: others } };
+}

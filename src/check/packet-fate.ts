@@ -1,0 +1,199 @@
+// What becomes of a packet in the chains of a firewall, as far as their rules tell. Pure.
+// What is not understood is given the benefit of the doubt: a packet is dropped only where nothing may have accepted it.
+
+import { type Family, familyOf, type Prefix, type Prefix4, prefix4Overlaps, prefixLength } from "../base/ip.ts";
+import { type Prefix6, prefix6Overlaps } from "../base/ipv6.ts";
+
+/** A new connection's first packet. */
+export interface Packet {
+  readonly family: Family;
+  readonly iif: Interface;
+  readonly oif: Interface;
+  /** Where its address is from; null when that is not known. */
+  readonly source: Prefix | null;
+  readonly destination: Prefix | null;
+  /** To this UDP port; null for one of a protocol that no rule names. */
+  readonly udpPort: number | null;
+}
+
+/** A name, or one that is not known and is none of these. */
+export type Interface = string | { readonly otherThan: readonly string[] };
+
+export type Match =
+  | { readonly kind: "interface"; readonly end: "iif" | "oif"; readonly names: readonly string[] }
+  | { readonly kind: "address"; readonly end: "source" | "destination"; readonly prefixes: readonly Prefix[] }
+  | { readonly kind: "family"; readonly family: Family }
+  | { readonly kind: "protocol"; readonly isUdp: boolean }
+  | { readonly kind: "port"; readonly isUdp: boolean; readonly ranges: readonly PortRange[] }
+  /** Of the connection: "new", "established". */
+  | { readonly kind: "state"; readonly names: readonly string[] }
+  | { readonly kind: "unknown" };
+
+export type PortRange = readonly [from: number, to: number];
+
+export type Verdict =
+  | { readonly kind: "accept" | "drop" | "return" | "continue" | "unknown" }
+  | { readonly kind: "jump" | "goto"; readonly chain: string };
+
+export interface SeenRule {
+  readonly matches: readonly { readonly match: Match; readonly negated: boolean }[];
+  readonly verdict: Verdict;
+  /** As its tool names it: "-A INPUT -j DROP", or the handle in nft. */
+  readonly name: string;
+}
+
+export interface SeenChain {
+  /** "filter", "inet filter" */
+  readonly table: string;
+  readonly name: string;
+  /** Null for one that is only jumped to. */
+  readonly hook: string | null;
+  readonly dropsByPolicy: boolean;
+  readonly rules: readonly SeenRule[];
+}
+
+/** Where it ends; the rule is null when it is the chain's policy. */
+export interface Drop {
+  readonly base: SeenChain;
+  readonly chain: SeenChain;
+  readonly rule: SeenRule | null;
+}
+
+type Fate =
+  | { readonly kind: "falls" | "accepted" | "unknown" }
+  | { readonly kind: "dropped"; readonly chain: SeenChain; readonly rule: SeenRule };
+type Answer = "yes" | "no" | "maybe";
+
+const FALLS: Fate = { kind: "falls" };
+const UNKNOWN: Fate = { kind: "unknown" };
+
+/** In one of the chains that a packet meets at the hooks; null when it is dropped for certain in none. */
+export function findDrop(chains: readonly SeenChain[], hooks: readonly string[], packet: Packet): Drop | null {
+  for (const base of chains) {
+    if (base.hook === null || !hooks.includes(base.hook)) continue;
+    const fate = fateIn(base, { chains, packet, known: new Map() });
+    if (fate.kind === "dropped") return { base, chain: fate.chain, rule: fate.rule };
+    if (fate.kind === "falls" && base.dropsByPolicy) return { base, chain: base, rule: null };
+  }
+  return null;
+}
+
+interface Walk {
+  readonly chains: readonly SeenChain[];
+  readonly packet: Packet;
+  /** By chain. A chain that is not left yet is not known: a loop, which the kernel refuses. */
+  readonly known: Map<SeenChain, Fate>;
+}
+
+function fateIn(chain: SeenChain, walk: Walk): Fate {
+  const known = walk.known.get(chain);
+  if (known) return known;
+  walk.known.set(chain, UNKNOWN);
+  const fate = walkRules(chain, walk);
+  walk.known.set(chain, fate);
+  return fate;
+}
+
+function walkRules(chain: SeenChain, walk: Walk): Fate {
+  let mayHaveLeft = false;
+  for (const rule of chain.rules) {
+    const answer = answerOf(rule, walk.packet);
+    if (answer === "no") continue;
+    const fate = fateBy(rule, chain, walk);
+    if (fate.kind !== "falls") {
+      const end = endBy(fate, answer === "yes", mayHaveLeft);
+      if (end !== null) return end;
+    } else if (rule.verdict.kind === "return" || rule.verdict.kind === "goto") {
+      if (answer === "yes") return FALLS;
+      mayHaveLeft = true;
+    }
+  }
+  return FALLS;
+}
+
+/** What a rule that decides makes of the packet, if it is for it; null when the next rule is to be looked at. */
+function endBy(fate: Fate, isSure: boolean, mayHaveLeft: boolean): Fate | null {
+  if (fate.kind === "dropped") return isSure ? (mayHaveLeft ? FALLS : fate) : null;
+  return isSure && !mayHaveLeft ? fate : UNKNOWN;
+}
+
+function fateBy(rule: SeenRule, chain: SeenChain, walk: Walk): Fate {
+  const { verdict } = rule;
+  switch (verdict.kind) {
+    case "accept":
+      return { kind: "accepted" };
+    case "drop":
+      return { kind: "dropped", chain, rule };
+    case "return":
+    case "continue":
+      return FALLS;
+    case "unknown":
+      return UNKNOWN;
+    case "jump":
+    case "goto": {
+      const next = walk.chains.find(({ table, name }) => table === chain.table && name === verdict.chain);
+      return next ? fateIn(next, walk) : UNKNOWN;
+    }
+  }
+}
+
+function answerOf({ matches }: SeenRule, packet: Packet): Answer {
+  const answers = matches.map(({ match, negated }) => {
+    const answer = answerTo(match, packet);
+    if (!negated || answer === "maybe") return answer;
+    return answer === "yes" ? "no" : "yes";
+  });
+  if (answers.includes("no")) return "no";
+  return answers.includes("maybe") ? "maybe" : "yes";
+}
+
+function answerTo(match: Match, packet: Packet): Answer {
+  switch (match.kind) {
+    case "interface":
+      return answerToInterface(packet[match.end], match.names);
+    case "address":
+      return answerToAddress(packet[match.end], match.prefixes, packet.family);
+    case "family":
+      return yesOrNo(match.family === packet.family);
+    case "protocol":
+      return yesOrNo(match.isUdp && packet.udpPort !== null);
+    case "port": {
+      const { udpPort: port } = packet;
+      return yesOrNo(match.isUdp && port !== null && match.ranges.some(([from, to]) => from <= port && port <= to));
+    }
+    case "state":
+      return yesOrNo(match.names.includes("new"));
+    case "unknown":
+      return "maybe";
+  }
+}
+
+function yesOrNo(is: boolean): Answer {
+  return is ? "yes" : "no";
+}
+
+function answerToInterface(own: Interface, patterns: readonly string[]): Answer {
+  if (typeof own === "string") return yesOrNo(patterns.some((pattern) => isNamed(own, pattern)));
+  return patterns.every((pattern) => own.otherThan.includes(pattern)) ? "no" : "maybe";
+}
+
+/** "eth*" is any name that begins so. */
+function isNamed(name: string, pattern: string): boolean {
+  return pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+function answerToAddress(own: Prefix | null, prefixes: readonly Prefix[], family: Family): Answer {
+  const same = prefixes.filter((prefix) => familyOf(prefix) === family);
+  if (same.length === 0) return "no";
+  if (own === null) return same.some((prefix) => prefixLength(prefix) === 0) ? "yes" : "maybe";
+  const meeting = same.filter((prefix) => overlaps(prefix, own));
+  if (meeting.some((prefix) => prefixLength(prefix) <= prefixLength(own))) return "yes";
+  return meeting.length > 0 ? "maybe" : "no";
+}
+
+/** Two of one family. */
+function overlaps(a: Prefix, b: Prefix): boolean {
+  return familyOf(a) === "ipv4"
+    ? prefix4Overlaps(a as Prefix4, b as Prefix4)
+    : prefix6Overlaps(a as Prefix6, b as Prefix6);
+}
