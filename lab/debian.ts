@@ -50,8 +50,15 @@ export interface Debian extends AsyncDisposable {
   powerOff(signal: AbortSignal): Promise<void>;
 }
 
+export interface DebianOptions {
+  /** More flags of systemd-nspawn. */
+  readonly flags?: readonly string[];
+  /** Of systemd-nspawn. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** The machine is off at first. */
-export function createDebian(machine: Machine, base: string): Debian {
+export function createDebian(machine: Machine, base: string, options: DebianOptions = {}): Debian {
   const upper = join(machine.directory, "upper");
   const work = join(machine.directory, "work");
   const root = join(machine.directory, "root");
@@ -91,7 +98,7 @@ export function createDebian(machine: Machine, base: string): Debian {
     attempt: (command: readonly string[], signal: AbortSignal, limit: Millis = seconds(60)) =>
       attempt(enter(command), { limit }, signal),
     async boot(signal: AbortSignal) {
-      const started = launch(machine, { base, upper, work, root });
+      const started = launch(machine, { base, upper, work, root }, options);
       child = started;
       leader = await waitFor(`the init of ${machine.name}`, () => leaderOf(started), BOOT_LIMIT, signal);
       const state = ["systemctl", "is-system-running", "--wait"];
@@ -129,7 +136,7 @@ function withFiles({ base, upper, work, root }: Layers, command: readonly string
   return [...unshare, base, upper, work, root, ...command];
 }
 
-function launch({ name, namespace, directory }: Machine, layers: Layers): ChildProcess {
+function launch({ name, namespace, directory }: Machine, layers: Layers, options: DebianOptions): ChildProcess {
   const nspawn = [
     ...["systemd-nspawn", "--quiet", `--directory=${layers.root}`, "--boot", "--register=no", "--keep-unit"],
     ...[
@@ -138,11 +145,12 @@ function launch({ name, namespace, directory }: Machine, layers: Layers): ChildP
       "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
     ],
     ...["--bind=/dev/net/tun", "--console=pipe", "--resolv-conf=off", "--link-journal=no"],
+    ...(options.flags ?? []),
   ];
   const log = openSync(join(directory, "console.log"), "a");
   try {
     const [program = "", ...args] = withFiles(layers, nspawn);
-    const env = { ...toolEnvironment(), SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" };
+    const env = { ...toolEnvironment(), SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1", ...options.environment };
     return spawn(program, args, { detached: true, stdio: ["ignore", log, log], env });
   } finally {
     closeSync(log);

@@ -18,6 +18,10 @@ const LAYER = {
   packages: ["firewalld", "docker.io", "podman", "udev", "busybox-static"],
   services: ["firewalld", "docker.service", "docker.socket", "containerd"],
 };
+/** What containers in a container need beyond what systemd-nspawn allows by itself. */
+const CONTAINERS = ["--system-call-filter=@keyring bpf"];
+/** What of /proc and /sys the host may write to: Docker and networkd set what is below /proc/sys/net. */
+const WRITABLE = "network";
 export const SUBNET_FILE = "/run/flannel/subnet.env";
 const LONG = seconds(120);
 
@@ -51,7 +55,17 @@ export async function openNeighbourHosts(
   const { deb } = await builtPackages(signal);
   const cluster = await openCluster(count, config, signal);
   try {
-    const hosts = cluster.hosts.map((host) => openHost(cluster.topology.own(createDebian(host, root)), signal));
+    const hosts = cluster.hosts.map((host) =>
+      openHost(
+        cluster.topology.own(
+          createDebian(host, root, {
+            flags: CONTAINERS,
+            environment: { SYSTEMD_NSPAWN_API_VFS_WRITABLE: WRITABLE },
+          }),
+        ),
+        signal,
+      ),
+    );
     for (const { debian } of hosts) {
       mkdirSync(join(debian.upper, "root"), { recursive: true });
       copyFileSync(deb, join(debian.upper, "root/flanneld.deb"));
