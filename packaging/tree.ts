@@ -76,8 +76,8 @@ export function packageEntries(sources: Sources, places: Places): readonly Entry
     file(`${UNITS}/flanneld.service`, systemd("flanneld.service")),
     file(`${UNITS}/docker.service.d/50-flannel.conf`, systemd("docker-flannel.conf")),
     file("/usr/lib/sysusers.d/flanneld.conf", systemd("flanneld.sysusers")),
-    file("/usr/lib/systemd/network/50-flannel.link", systemd("50-flannel.link")),
-    file("/usr/lib/systemd/network/50-flannel.network", systemd("50-flannel.network")),
+    file("/usr/lib/systemd/network/00-flannel.link", systemd("00-flannel.link")),
+    file("/usr/lib/systemd/network/00-flannel.network", systemd("00-flannel.network")),
     file("/usr/lib/systemd/networkd.conf.d/50-flannel.conf", systemd("networkd-flannel.conf")),
     // Not below /usr/share/iproute2, where only iproute2 6.7 and newer looks.
     { ...file("/etc/iproute2/rt_protos.d/flannel.conf", join(root, "packaging/rt_protos.conf")), config: true },

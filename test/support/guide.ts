@@ -19,9 +19,9 @@ export function sysconfig(endpoints: string, more = ""): string {
   ].join("\n");
 }
 
-/** A block of commands in a document, by the name that follows its language: "```sh NAME". */
+/** A block of commands or of a file in a document, by the name that follows its language: "```sh NAME". */
 export function commandsOf(document: string, name: string): string {
-  const found = new RegExp(`^\`\`\`sh ${name}\\n(.*?)^\`\`\`$`, "ms").exec(document)?.[1];
+  const found = new RegExp(`^\`\`\`\\w+ ${name}\\n(.*?)^\`\`\`$`, "ms").exec(document)?.[1];
   if (found === undefined) throw new Error(`the document has no commands ${name}`);
   return found;
 }
