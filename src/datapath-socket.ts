@@ -29,6 +29,11 @@ interface Opened {
   readonly options: DatapathOptions;
 }
 
+const WORDS = {
+  raised: "cannot open the socket at the underlay's new address",
+  settled: "the socket is open again",
+} as const;
+
 /** Throws `listen.failed` or `backend.unsuitable`. `onEnded` is told of the current one only. */
 export function openDatapathSocket(
   userspace: Userspace,
@@ -36,10 +41,7 @@ export function openDatapathSocket(
   deps: SocketDeps,
   onEnded: (errno: string) => void,
 ): DatapathSocket {
-  const complaint = createComplaint(
-    { raised: "cannot open the socket at the underlay's new address", settled: "the socket is open again" },
-    deps,
-  );
+  const complaint = createComplaint(WORDS, deps);
   const openOne = (options: DatapathOptions): Opened => {
     const tell = (errno: string) => {
       if (current === one) onEnded(errno);

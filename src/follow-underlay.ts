@@ -3,7 +3,7 @@
 // stayed the same for a moment. While nothing can be chosen, or the choice must not be followed, the last one stays in
 // force: a change never leads to less than there was.
 
-import { seconds } from "./base/brand.ts";
+import { type Millis, millis, seconds } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { createDoorbell, TIMER, waitAtMost } from "./base/doorbell.ts";
@@ -80,23 +80,22 @@ function concerns({ reason }: NetHint): boolean {
   return reason !== "neighbour";
 }
 
+const WORDS = {
+  raised: "the underlay interface is not as it was, and the last choice stays in force",
+  settled: "the underlay interface can be used again",
+} as const;
+
 function createState(first: Underlay, deps: FollowUnderlayDeps) {
   const { clock, log } = deps;
-  const complaint = createComplaint(
-    {
-      raised: "the underlay interface is not as it was, and the last choice stays in force",
-      settled: "the underlay interface can be used again",
-    },
-    deps,
-  );
+  const complaint = createComplaint(WORDS, deps);
   let underlay = first;
   let former: readonly LinkName[] = [];
   let trouble: string | null = null;
-  let candidate: { readonly underlay: Underlay; readonly since: number } | null = null;
+  const settling = createSettling(clock);
   const seenAt = createPlace(first, deps.onMove);
 
   const refuse = (reason: string | null) => {
-    candidate = null;
+    settling.forget();
     if (reason === null) complaint.settle();
     else complaint.raise(reason);
     if (reason === trouble) return INTERVAL;
@@ -106,15 +105,12 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
   };
   const follow = (next: Underlay) => {
     const changed = changesOfUnderlay(underlay, next).join(", ");
-    log.warn("the underlay interface has changed and is followed", {
-      dev: next.link,
-      mtu: next.mtu,
-      ...publicIpsOf(next),
-      changed,
-    });
+    const { link: dev, mtu } = next;
+    log.warn("the underlay interface has changed and is followed", { dev, mtu, ...publicIpsOf(next), changed });
     if (next.link !== underlay.link) former = [...new Set([...former, underlay.link])];
     former = former.filter((name) => name !== next.link);
-    [underlay, candidate, trouble] = [next, null, null];
+    settling.forget();
+    [underlay, trouble] = [next, null];
     complaint.settle();
     deps.onChange();
     return INTERVAL;
@@ -127,17 +123,35 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
       seenAt(choice);
       return refuse(null);
     }
-    const now = clock.monotonic();
-    if (!candidate || changesOfUnderlay(candidate.underlay, choice).length > 0)
-      candidate = { underlay: choice, since: now };
-    const settle = choice.link === underlay.link ? SETTLE : SETTLE_OTHER_LINK;
-    const left = candidate.since + settle - now;
-    if (left > 0) return seconds(left / 1000);
+    const left = settling.left(choice, choice.link === underlay.link ? SETTLE : SETTLE_OTHER_LINK);
+    if (left > 0) return left;
     seenAt(choice);
     const objection = lossOf(underlay, choice) ?? (await attempt(() => deps.objection(choice, signal)));
     return objection === null ? follow(choice) : refuse(objection);
   };
   return { look, underlay: () => underlay, former: () => former, trouble: () => trouble };
+}
+
+interface Settling {
+  /** For how long the choice must still stay the same before it may be followed; 0 once it has. */
+  left(choice: Underlay, limit: Millis): Millis;
+  forget(): void;
+}
+
+function createSettling(clock: Clock): Settling {
+  let candidate: { readonly underlay: Underlay; readonly since: number } | null = null;
+  return {
+    left(choice, limit) {
+      const now = clock.monotonic();
+      if (!candidate || changesOfUnderlay(candidate.underlay, choice).length > 0) {
+        candidate = { underlay: choice, since: now };
+      }
+      return millis(Math.max(0, candidate.since + limit - now));
+    },
+    forget() {
+      candidate = null;
+    },
+  };
 }
 
 /** Told from where the host sends, and tells when that is from elsewhere than last time. */

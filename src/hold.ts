@@ -67,19 +67,7 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = {
-    leases,
-    reconciler,
-    neighbours,
-    probes,
-    traffic,
-    forwarding,
-    host,
-    checksums,
-    firewall,
-    publisher,
-    plane,
-  };
+  const parts: Parts = { ...watches, leases, reconciler, forwarding, firewall, publisher };
   watchAll(parts, means);
   observer.attach({ ...parts, ...leases, device });
   using _report = reportOnRequest(parts, means);

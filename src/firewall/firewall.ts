@@ -62,17 +62,15 @@ const SWEEP = minutes(1);
 /** How often nothing is looked for where no rules are wanted. */
 const IDLE = minutes(60);
 
+const WORDS = { raised: "cannot keep the firewall rules", settled: "the firewall rules are kept again" } as const;
+
 export function createFirewall(view: FirewallView, tools: FirewallTools, resync: Millis, deps: FirewallDeps): Firewall {
   const bell = createDoorbell();
   const waiters = createWaiters();
   const log = createRuleLog(deps.log);
   let status: FirewallStatus = { checks: 0, written: 0, repaired: 0 };
-  const count = (outcome: "same" | "written" | "repaired") => {
-    status = {
-      checks: status.checks + 1,
-      written: status.written + (outcome === "same" ? 0 : 1),
-      repaired: status.repaired + (outcome === "repaired" ? 1 : 0),
-    };
+  const count = (outcome: Outcome) => {
+    status = counted(status, outcome);
   };
   let tried = false;
   let trouble: string | null = null;
@@ -88,10 +86,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     });
   const keep = async (signal: AbortSignal) => {
     const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
-    const complaint = createComplaint(
-      { raised: "cannot keep the firewall rules", settled: "the firewall rules are kept again" },
-      deps,
-    );
+    const complaint = createComplaint(WORDS, deps);
     let retry: Generator<Millis, never> | null = null;
     for (;;) {
       trouble = await firstTrouble(keepers, signal);
@@ -115,6 +110,16 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     tried: (signal) => waiters.until(() => tried, signal),
     trouble: () => trouble,
     status: () => status,
+  };
+}
+
+type Outcome = "same" | "written" | "repaired";
+
+function counted({ checks, written, repaired }: FirewallStatus, outcome: Outcome): FirewallStatus {
+  return {
+    checks: checks + 1,
+    written: written + (outcome === "same" ? 0 : 1),
+    repaired: repaired + (outcome === "repaired" ? 1 : 0),
   };
 }
 
@@ -150,12 +155,7 @@ async function listen(
 type Keeper = (signal: AbortSignal) => Promise<void>;
 
 /** Throws `firewall.failed`. */
-function createKeeper(
-  place: Place,
-  view: FirewallView,
-  count: (outcome: "same" | "written" | "repaired") => void,
-  log: RuleLog,
-): Keeper {
+function createKeeper(place: Place, view: FirewallView, count: (outcome: Outcome) => void, log: RuleLog): Keeper {
   let kept: RuleSet | null = null;
   return async (signal) => {
     const want = view.rules(place.family);

@@ -15,6 +15,7 @@ import {
   type WantedBackend,
 } from "../check/facts.ts";
 import { FORWARDING_SYSCTLS } from "../check/host-checks.ts";
+import type { HostProbe } from "../check/host-probe.ts";
 import { devicesOf, isFlannel } from "../check/interface-checks.ts";
 import { wantedBackend } from "../check/wanted-backend.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
@@ -78,22 +79,37 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),
     clocks: etcd.clocks,
     ...config,
+    ...(await lookAtHost(host, { underlay, links, ...config }, signal)),
+    underlay,
+    interfaces,
+    links,
+    subnetFile,
+    nodeId: await host.nodeId(await placeOf("state-dir"), root),
+    neighbours: withSomething(neighbours),
+    ...peers,
+  };
+}
+
+type HostFacts = Pick<
+  Facts,
+  "vxlan" | "tun" | "sysctls" | "reversePathDrops" | "routes" | "routes6" | "ports" | "rules" | "offload"
+>;
+
+async function lookAtHost(
+  host: HostProbe,
+  { underlay, links, backends }: Pick<Facts, "underlay" | "links" | "backends">,
+  signal: AbortSignal,
+): Promise<HostFacts> {
+  return {
     vxlan: host.vxlan(),
     tun: await host.tun(),
     sysctls: await host.sysctls(sysctlsOf(underlay, links)),
     reversePathDrops: await host.reversePathDrops(),
-    underlay,
-    interfaces,
-    links,
     routes: await host.routes(),
     routes6: await host.routes6(),
-    ports: config.backends.flatMap(({ port }) => (port === null ? [] : [{ port, holder: host.portHolder(port) }])),
+    ports: backends.flatMap(({ port }) => (port === null ? [] : [{ port, holder: host.portHolder(port) }])),
     rules: await host.rules(signal),
-    subnetFile,
-    nodeId: await host.nodeId(await placeOf("state-dir"), root),
-    neighbours: withSomething(neighbours),
     offload: underlay.known ? await host.offload(underlay.value.link, signal) : unknown("there is no interface"),
-    ...peers,
   };
 }
 
