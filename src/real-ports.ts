@@ -56,7 +56,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
     forgetEnds: forgetEndNotes,
-    runTool: createRunTool(native),
+    runTool: createRunTool(native.openMemoryFile),
     hasBridgeFilter,
     isForwarding,
     // Loaded with the first look.

@@ -54,6 +54,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
     allowed: [
       /^etcd\/tls/,
       /^netlink\//,
+      /^native\/native\.ts$/,
       /^facts\/(proc|other-root)\.ts$/,
       /^firewall\/bridge-filter\.ts$/,
       /^subnet\/subnet-file\.ts$/,

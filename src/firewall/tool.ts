@@ -2,9 +2,7 @@
 // (ip, ss, ethtool, journalctl). One that cannot be started is firewall.failed whatever it is; the sentence has its name.
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
-import { closeSync } from "node:fs";
 import { FlannelError, messageOf } from "../base/errors.ts";
-import type { NativeAddon } from "../native/native.ts";
 
 export type ToolResult =
   | { readonly kind: "ended"; readonly status: number; readonly stdout: string; readonly stderr: string }
@@ -20,22 +18,21 @@ export const runTool = createRunTool(null);
 /**
  * nft before 1.0 opens /dev/stdin by its name. Kernel: a socket, which is what Node makes, cannot be opened so; a file can.
  */
-export function createRunTool(native: Pick<NativeAddon, "memoryFile"> | null): RunTool {
+export function createRunTool(openFile: OpenFile | null): RunTool {
   return async (command, input, signal) => {
     signal.throwIfAborted();
-    if (native === null || input === "") return await execute(command, input, "pipe", signal);
-    const file = openInput(command, input, native);
-    try {
-      return await execute(command, "", file, signal);
-    } finally {
-      closeSync(file);
-    }
+    if (openFile === null || input === "") return await execute(command, input, "pipe", signal);
+    using file = openInput(command, input, openFile);
+    return await execute(command, "", file.descriptor, signal);
   };
 }
 
-function openInput([program = ""]: readonly string[], input: string, native: Pick<NativeAddon, "memoryFile">): number {
+/** A file with these bytes that has no name. */
+type OpenFile = (bytes: Buffer) => Disposable & { readonly descriptor: number };
+
+function openInput([program = ""]: readonly string[], input: string, openFile: OpenFile): ReturnType<OpenFile> {
   try {
-    return native.memoryFile(Buffer.from(input));
+    return openFile(Buffer.from(input));
   } catch (error) {
     throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(error) });
   }

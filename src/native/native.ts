@@ -1,6 +1,7 @@
 // The native addon, typed: what Node cannot do itself. The only file that touches the .node; the C beside it offers
 // handles and functions, this makes disposable objects of them. Errors carry the errno's name as their code.
 
+import { closeSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { OpenDatapath } from "../base/datapath.ts";
 import { FlannelError, messageOf } from "../base/errors.ts";
@@ -25,6 +26,10 @@ export type NetlinkListener = (messages: Buffer, overrun: boolean) => void;
 export interface LockHolder {
   readonly pid: number;
   readonly uid: number;
+}
+
+export interface MemoryFile extends Disposable {
+  readonly descriptor: number;
 }
 
 export interface NativeAddon {
@@ -54,8 +59,8 @@ export interface NativeAddon {
   sdNotify(path: string, message: string): void;
   /** Of an open descriptor: what is written to it has no reader any longer. False for a file. */
   isHungUp(descriptor: number): boolean;
-  /** A descriptor of a file in memory with these bytes, at its beginning; the caller closes it. */
-  memoryFile(bytes: Buffer): number;
+  /** A file in memory with these bytes, at its beginning. */
+  openMemoryFile(bytes: Buffer): MemoryFile;
 }
 
 interface Handle {
@@ -91,7 +96,10 @@ export function loadNative(path: string): NativeAddon {
   return {
     sdNotify: addon.sdNotify,
     isHungUp: addon.isHungUp,
-    memoryFile: addon.memoryFile,
+    openMemoryFile(bytes) {
+      const descriptor = addon.memoryFile(bytes);
+      return { descriptor, [Symbol.dispose]: () => closeSync(descriptor) };
+    },
     createTun: addon.tunCreate,
     takeLock(name) {
       const handle = addon.lockTake(name);

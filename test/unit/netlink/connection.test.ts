@@ -60,7 +60,7 @@ function connectionTo(...script: Script[]): { readonly connection: Connection; r
     lockHolder: () => assert.fail(),
     sdNotify: () => {},
     isHungUp: () => assert.fail(),
-    memoryFile: () => assert.fail(),
+    openMemoryFile: () => assert.fail(),
     createTun: unused,
     openDatapath: unused,
     openPacketSocket: unused,
