@@ -44,7 +44,9 @@ export async function runDaemon(options: Options, ports: Ports, signal: AbortSig
   const means: Means = { ...ports, store, kernel, board, state, status, pinger };
   const learned = await learn(options, means, signal);
   status.attach(sourcesOfStart(learned, options));
-  const { userspace } = learned.overlay.backend;
+  const { backend } = learned.overlay;
+  using _devices = await ports.lockDevices(backend.devices(learned.underlay, null).map(({ name }) => name));
+  const { userspace } = backend;
   using plane = userspace && openDataPlane(userspace, learned.underlay, ports);
   const acquired = await acquire(learned, options, means, signal);
   await hold(learned, acquired, plane, options, means, signal);

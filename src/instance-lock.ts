@@ -1,5 +1,5 @@
-// No second daemon for one network on one host: two would undo each other's work. The lock is a name in the network
-// namespace, so that it ends with its process however that ends, needs no directory, and does not keep another namespace
+// No second daemon for one network, or with one device, on one host: two would undo each other's work. Networks that have
+// different prefixes in etcd may have one VNI, and with it one device. The lock is a name in the network namespace, so that it ends with its process however that ends, needs no directory, and does not keep another namespace
 // or another network out.
 
 import { createHash } from "node:crypto";
@@ -29,11 +29,34 @@ export function lockName(prefix: string): string {
 }
 
 /** Throws `instance.running`, which names the process. */
-export async function lockInstance(
-  prefix: string,
+export async function lockInstance(prefix: string, deps: LockDeps): Promise<Disposable> {
+  const refuse = (pid: number) => new FlannelError("instance.running", { prefix, pid });
+  return await takeName(lockName(prefix), refuse, deps);
+}
+
+/** All of them or none. Throws `device.carried`, which names the process. */
+export async function lockDevices(devices: readonly string[], deps: LockDeps): Promise<Disposable> {
+  const locks: Disposable[] = [];
+  const release = () => {
+    for (const lock of locks) lock[Symbol.dispose]();
+  };
+  try {
+    for (const device of devices) {
+      const refuse = (pid: number) => new FlannelError("device.carried", { device, pid });
+      locks.push(await takeName(`flanneld device ${device}`, refuse, deps));
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { [Symbol.dispose]: release };
+}
+
+async function takeName(
+  name: string,
+  refuse: (pid: number) => FlannelError,
   { native, mayChangeNetwork, isTrusted, log }: LockDeps,
 ): Promise<Disposable> {
-  const name = lockName(prefix);
   let holder: LockHolder = { pid: 0, uid: 0 };
   let isDaemon: boolean | null = null;
   for (let attempt = 0; isDaemon === null && attempt < MOST_ATTEMPTS; attempt++) {
@@ -45,7 +68,7 @@ export async function lockInstance(
     isDaemon = holder.pid === 0 ? isTrusted(holder.uid) : await mayChangeNetwork(holder.pid);
   }
   const { pid, uid } = holder;
-  if (isDaemon ?? isTrusted(uid)) throw new FlannelError("instance.running", { prefix, pid: Math.max(pid, 0) });
+  if (isDaemon ?? isTrusted(uid)) throw refuse(Math.max(pid, 0));
   // Any user may take a name. One who cannot change the network is no flanneld, and must not keep ours from running.
   log.warn("another program has the name that tells a second flanneld; going on without it", {
     pid,

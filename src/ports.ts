@@ -43,6 +43,8 @@ export interface Ports {
   readonly hasCapability: (name: "CAP_NET_ADMIN") => Promise<boolean>;
   /** Until disposed of, no other daemon of this network runs on the host. Throws `instance.running`. */
   readonly lockInstance: (prefix: string) => Promise<Disposable>;
+  /** Until disposed of, no other daemon has these devices. Throws `device.carried`. */
+  readonly lockDevices: (devices: readonly string[]) => Promise<Disposable>;
   /** What daemons before this one have said of their end, beside this socket; null for none. Never rejects. */
   readonly forgetEnds: (socket: string | null) => Promise<void>;
   /** Runs iptables or nft. */

@@ -13,7 +13,7 @@ import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
 import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { createRunTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
-import { lockInstance } from "./instance-lock.ts";
+import { lockDevices, lockInstance } from "./instance-lock.ts";
 import { forgetEndNotes } from "./leave-note.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
@@ -55,6 +55,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     readDevice,
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
+    lockDevices: (devices) => lockDevices(devices, { native, mayChangeNetwork, isTrusted, log }),
     forgetEnds: forgetEndNotes,
     runTool: createRunTool(native.openMemoryFile),
     hasBridgeFilter,

@@ -15,6 +15,7 @@ export interface ErrorInfo {
   "privilege.missing": { readonly capability: "CAP_NET_ADMIN" | "CAP_NET_RAW" };
   /** `pid` is 0 when it cannot be told. */
   "instance.running": { readonly prefix: string; readonly pid: number };
+  "device.carried": { readonly device: string; readonly pid: number };
   "etcd.unavailable": { readonly op: string; readonly reason: string };
   /** No TLS connection: a certificate or the like, which is the cause; `endpoints` for people. */
   "etcd.handshake": { readonly op: string; readonly reason: string; readonly endpoints: string };
@@ -56,6 +57,7 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "firewall.failed": { disposition: "retry", exit: 75 },
   "privilege.missing": { disposition: "operator", exit: 77 },
   "instance.running": { disposition: "operator", exit: 78 },
+  "device.carried": { disposition: "operator", exit: 78 },
   "etcd.unavailable": { disposition: "retry", exit: 75 },
   "etcd.handshake": { disposition: "retry", exit: 75 },
   "etcd.denied": { disposition: "retry", exit: 75 },
@@ -93,7 +95,9 @@ const SENTENCES: Sentences = {
   "privilege.missing": ({ capability }) =>
     `flanneld needs the capability ${capability} to ${PURPOSES[capability]}: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
   "instance.running": ({ prefix, pid }) =>
-    `another flanneld (${pid > 0 ? `process ${pid}` : "a process of another container"}) already carries the network ${prefix} on this host: stop it, or give this one another --etcd-prefix`,
+    `another flanneld (${describeHolder(pid)}) already carries the network ${prefix} on this host: stop it, or give this one another --etcd-prefix`,
+  "device.carried": ({ device, pid }) =>
+    `another flanneld (${describeHolder(pid)}) already has the device ${device} on this host, for another network: stop it, or set another VNI in the Backend of this network's config (flanneld config set)`,
   "etcd.unavailable": ({ op, reason }) => `etcd did not answer (${op}): ${reason}`,
   "etcd.handshake": ({ op, reason, endpoints }) => `${reason} (${op}, ${endpoints})`,
   "etcd.denied": ({ op, reason }) => `etcd refused (${op}): ${reason}`,
@@ -113,6 +117,10 @@ const SENTENCES: Sentences = {
   "netlink.malformed": ({ what, offset }) => `malformed netlink message: ${what} at byte ${offset}`,
   "native.unavailable": ({ path, reason }) => `cannot load the native addon ${path}: ${reason}; run npm run build`,
 };
+
+function describeHolder(pid: number): string {
+  return pid > 0 ? `process ${pid}` : "a process of another container";
+}
 
 export class FlannelError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;

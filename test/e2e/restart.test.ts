@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -110,6 +111,33 @@ function suite(profile: BackendProfile): void {
     await again.ready(signal);
     await again.stop(signal);
   });
+
+  if (profile.type === "vxlan") {
+    it("refuses the daemon of another network that would have its device, and goes on", async () => {
+      const running = cluster.start(0);
+      await running.ready(signal);
+      const state = await host.state();
+      const config = (vni: number) => JSON.stringify({ Network: "10.71.0.0/16", Backend: { Type: "vxlan", VNI: vni } });
+      const network = ["--etcd-prefix=/red", `--subnet-file=${join(running.host.directory, "red.env")}`];
+      await cluster.etcdctl("put", "/red/config", config(1));
+      const second = cluster.start(0, { flags: network });
+      const line = await second.waitForLog(/has the device/, seconds(20), signal);
+      assert.match(
+        line,
+        new RegExp(`process ${running.pid}\\) already has the device flannel\\.1 .*another VNI in the Backend`),
+      );
+      assert.equal(await second.ended(signal), 78);
+      assert.equal(await host.state(), state);
+      assert.equal(await cluster.etcdctl("get", "--prefix", "/red/subnets/"), "");
+
+      await cluster.etcdctl("put", "/red/config", config(7));
+      const other = cluster.start(0, { flags: network });
+      await other.ready(signal);
+      await other.stop(signal);
+      await running.stop(signal);
+      await host.shell("ip link del flannel.7");
+    });
+  }
 
   const { goRoute } = profile;
   if (!goRoute) return;

@@ -206,6 +206,7 @@ function createHost(
     watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,
     lockInstance: async () => ({ [Symbol.dispose]: () => {} }),
+    lockDevices: async () => ({ [Symbol.dispose]: () => {} }),
     notify: () => {},
     openStateDirectory: () => state,
     readMachineId: async () => null,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isError } from "../../src/base/errors.ts";
-import { lockInstance, lockName } from "../../src/instance-lock.ts";
+import { lockDevices, lockInstance, lockName } from "../../src/instance-lock.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 
 const PREFIX = "/coreos.com/network";
@@ -62,6 +62,31 @@ describe("the lock against a second daemon", () => {
     const hidden = Array.from({ length: 20 }, () => 77);
     await assert.rejects(start(hidden, () => null).lock(), /process 77/);
     using _lock = await start(hidden, () => null, 1000).lock();
+  });
+
+  it("of a device is let go of when another device's cannot be had", async () => {
+    const held = new Set(["flanneld device flannel-v6.1"]);
+    const native = {
+      takeLock(name: string) {
+        if (held.has(name)) return null;
+        held.add(name);
+        return { [Symbol.dispose]: () => void held.delete(name) };
+      },
+      lockHolder: () => ({ pid: 77, uid: 0 }),
+    };
+    const deps = { native, mayChangeNetwork: async () => true, isTrusted: () => true, log: createCapturedLog() };
+    await assert.rejects(lockDevices(["flannel.1", "flannel-v6.1"], deps), (error) => {
+      assert.ok(isError(error, "device.carried"));
+      assert.match(
+        error.message,
+        /^another flanneld \(process 77\) already has the device flannel-v6\.1 .*another VNI/,
+      );
+      return true;
+    });
+    assert.deepEqual([...held], ["flanneld device flannel-v6.1"]);
+    held.clear();
+    using _locks = await lockDevices(["flannel.1", "flannel-v6.1"], deps);
+    assert.equal(held.size, 2);
   });
 
   it("has a name of its own for each network, however long its prefix", () => {

@@ -58,6 +58,7 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     openHealth: unused,
     hasCapability: unused,
     lockInstance: unused,
+    lockDevices: unused,
     forgetEnds: unused,
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,

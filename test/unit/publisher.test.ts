@@ -62,6 +62,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     onReloadRequest: unused,
     watchdog: null,
     lockInstance: unused,
+    lockDevices: unused,
     hasCapability: unused,
     forgetEnds: unused,
     runTool: unused,
