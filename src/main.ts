@@ -1,5 +1,6 @@
 // The process edge: argv, environment, signals, exit status. The only file that may end the process.
 
+import { setMaxListeners } from "node:events";
 import { realpathSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { systemClock } from "./base/clock.ts";
@@ -101,6 +102,8 @@ async function print(text: string): Promise<number> {
 /** A command writes in one transaction or not at all, so that it can be interrupted at any time. */
 async function runVerb({ verb, call }: Extract<CommandLine<Verb>, { kind: "verb" }>): Promise<number> {
   const controller = new AbortController();
+  // Node warns of more than ten, and there are some for each daemon or peer that is asked.
+  setMaxListeners(0, controller.signal);
   let status = 0;
   const interrupt = (name: NodeJS.Signals, number: number) => {
     if (controller.signal.aborted) process.exit(status);

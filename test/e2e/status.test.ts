@@ -228,22 +228,27 @@ describe("a daemon of vxlan", () => {
   });
 });
 
-describe("daemons of two networks on one host", () => {
+describe("daemons of several networks on one host", () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await openCluster(1, UDP.config, signal);
     await cluster.etcdctl("put", "/blue/config", '{"Network":"10.7.0.0/16","Backend":{"Type":"udp","Port":8286}}');
+    await cluster.etcdctl("put", "/green/config", '{"Network":"10.8.0.0/16","Backend":{"Type":"host-gw"}}');
   });
   after(async () => cluster?.[Symbol.asyncDispose]());
 
-  it("have sockets of their own, and status finds both", async () => {
+  it("have sockets of their own, and status finds all", async () => {
     const first = askedDaemon(cluster, 0, signal);
     const directory = socketDirectory(first);
     await cluster.start(0).ready(signal);
     const blue = cluster.start(0, { flags: ["--etcd-prefix=/blue", `--subnet-file=${join(directory, "blue.env")}`] });
     await blue.waitForLog(/flannel is ready subnet=10\.7\./, LIMIT, signal);
-    const { status, stdout } = await cluster.tryOn(0, PROGRAM, "status", `--socket=${directory}`);
-    assert.equal(status, 0, stdout);
+    const green = cluster.start(0, {
+      flags: ["--etcd-prefix=/green", `--subnet-file=${join(directory, "green.env")}`],
+    });
+    await green.waitForLog(/flannel is ready subnet=10\.8\./, LIMIT, signal);
+    const { status, stdout, stderr } = await cluster.tryOn(0, PROGRAM, "status", `--socket=${directory}`);
+    assert.deepEqual([status, stderr], [0, ""], stdout);
     assert.match(stdout, /flanneld-blue\.sock\nflanneld .*\n {2}network +10\.7\.0\.0\/16 at \/blue\/config/);
     assert.match(stdout, /flanneld\.sock\nflanneld .*\n {2}network +10\.5\.0\.0\/16 at /);
     assert.match(stdout, /^ {2}datapath +received \d+ packets/m);
