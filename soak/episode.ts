@@ -1,6 +1,6 @@
 // One fault, from its beginning until everything is as it was, and what was lost meanwhile.
 
-import { type Millis, millis } from "../src/base/brand.ts";
+import { type EpochMillis, type Millis, millis, seconds } from "../src/base/brand.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { type Condition, listTroubles, readCondition } from "./condition.ts";
@@ -47,8 +47,9 @@ export async function playEpisode(step: Step<Fault>, at: Millis, scene: Scene, s
   }
   const damage = await untilWell(fault.recovery, scene, signal);
   const well = systemClock.now();
-  const packets = judgeLosses(await world.listen(well, signal), excuseOf(fault, world.backend, host, timeline));
   const { began, undone } = timeline;
+  const heard = await world.listen(fault.kind === "underlay" ? later(well, undone + LINK_SETTLES) : well, signal);
+  const packets = judgeLosses(heard, excuseOf(fault, world.backend, host, timeline));
   const [lasted, recovery] = [millis(undone - began), millis(well - undone)];
   return {
     episode: { fault: fault.name, host, at, lasted, recovery, packets },
@@ -57,6 +58,13 @@ export async function playEpisode(step: Step<Fault>, at: Millis, scene: Scene, s
       (line) => `${fault.name} on ${host}: lost between pods: ${line}`,
     ),
   };
+}
+
+/** A link that is up again loses packets for a moment, which must not be counted against the next fault. */
+const LINK_SETTLES = seconds(1);
+
+function later(moment: EpochMillis, other: number): EpochMillis {
+  return Math.max(moment, other) as EpochMillis;
 }
 
 /** Why it could not be done, when it could not. */
