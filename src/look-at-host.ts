@@ -30,7 +30,6 @@ export async function lookAtHost(
   signal: AbortSignal,
 ): Promise<HostFacts> {
   const families = familiesOf(network);
-  const links = await orUnknown(() => kernel.links(signal));
   const seen = await orUnknown(() => kernel.underlayFacts(families, signal));
   const ways = await orUnknown(() =>
     mapInParallel(
@@ -40,6 +39,8 @@ export async function lookAtHost(
       signal,
     ),
   );
+  // What is judged by the links is judged by these ways as well: without either it is not known.
+  const links = ways.known ? await orUnknown(() => kernel.links(signal)) : ways;
   const own = (links.known ? links.value : []).map(({ name }) => name).filter(isFlannel);
   const devices = ["all", underlay.link, ...own];
   return {

@@ -10,12 +10,12 @@ import type { Logger } from "./base/log.ts";
 import { DeadlineExceeded, withDeadline } from "./base/signals.ts";
 import type { Task } from "./base/tasks.ts";
 import { createWaiters } from "./base/waiters.ts";
-import type { HostTopic, HostTrouble } from "./check/running-checks.ts";
+import type { HostJudgement, HostTopic, HostTrouble } from "./check/running-checks.ts";
 
-export type HostTroubles = ReadonlyMap<HostTopic, HostTrouble>;
+type HostTroubles = HostJudgement["troubles"];
 
 export interface HostWatch {
-  /** As of the last look; null when it is fine, or was not looked at. */
+  /** As of the last look that could tell; null when it is fine, or was never looked at. */
   trouble(topic: HostTopic): HostTrouble | null;
   /** Resolves when what is told is of now, or of a moment ago; also when a look takes long. Never rejects. */
   refresh(): Promise<void>;
@@ -23,8 +23,8 @@ export interface HostWatch {
 }
 
 export interface HostWatchDeps {
-  /** Those that there are now; null while there is nothing to judge by. */
-  readonly look: (signal: AbortSignal) => Promise<HostTroubles | null>;
+  /** How it is now; null while there is nothing to judge by. */
+  readonly look: (signal: AbortSignal) => Promise<HostJudgement | null>;
   /** There is another trouble, or one less. */
   readonly onChange: () => void;
   readonly clock: Clock;
@@ -57,10 +57,11 @@ export function createHostWatch({ look, onChange, clock, log }: HostWatchDeps): 
   const lookOnce = async (signal: AbortSignal): Promise<Millis> => {
     const started = clock.monotonic();
     const before = found;
-    found = (await look(signal)) ?? found;
+    const judged = await look(signal);
+    if (judged) found = withUnknown(judged, before);
     const pause = millis((clock.monotonic() - started) * SHARE);
     freshUntil = clock.monotonic() + Math.max(pause, FRESH);
-    tell(found, before);
+    if (judged) tell(judged, before);
     if (HOST_TOPICS.some((topic) => found.get(topic)?.sentence !== before.get(topic)?.sentence)) onChange();
     looks += 1;
     waiters.check();
@@ -89,6 +90,11 @@ export function createHostWatch({ look, onChange, clock, log }: HostWatchDeps): 
   };
 }
 
+/** What could not be looked at is as it was. */
+function withUnknown({ troubles, unknown }: HostJudgement, before: HostTroubles): HostTroubles {
+  return new Map([...[...before].filter(([topic]) => unknown.has(topic)), ...troubles]);
+}
+
 const TEXTS: Readonly<Record<HostTopic, { readonly raised: string; readonly settled: string }>> = {
   interface: {
     raised: "this host does not send to its peers by the interface that flanneld uses",
@@ -108,14 +114,19 @@ const TEXTS: Readonly<Record<HostTopic, { readonly raised: string; readonly sett
   },
 };
 
-/** Logged when two looks in a row have found it: whoever reloads a firewall is seen in the middle of it. */
-function createTeller(deps: Pick<HostWatchDeps, "clock" | "log">): (found: HostTroubles, before: HostTroubles) => void {
+/**
+ * Logged when two looks in a row that could tell have found it: whoever reloads a firewall is seen in the middle of it.
+ */
+function createTeller(
+  deps: Pick<HostWatchDeps, "clock" | "log">,
+): (judged: HostJudgement, before: HostTroubles) => void {
   const complaints = new Map<HostTopic, Complaint>(
     HOST_TOPICS.map((topic) => [topic, createComplaint(TEXTS[topic], deps)]),
   );
-  return (found, before) => {
+  return ({ troubles, unknown }, before) => {
     for (const [topic, complaint] of complaints) {
-      const trouble = found.get(topic);
+      if (unknown.has(topic)) continue;
+      const trouble = troubles.get(topic);
       if (!trouble) complaint.settle();
       else if (before.has(topic)) complaint.raise(trouble.sentence, { hint: trouble.remedy ?? "" });
     }

@@ -19,8 +19,19 @@ export type HostTopic = keyof typeof RUNNING_CHECKS;
 
 export type HostTrouble = Pick<Finding, "sentence" | "remedy">;
 
-/** Those that fail. */
-export function judgeHost(facts: HostFacts): ReadonlyMap<HostTopic, HostTrouble> {
+export interface HostJudgement {
+  /** What fails. */
+  readonly troubles: ReadonlyMap<HostTopic, HostTrouble>;
+  /** What could not be looked at: it says neither that something is wrong nor that it no longer is. */
+  readonly unknown: ReadonlySet<HostTopic>;
+}
+
+export function judgeHost(facts: HostFacts): HostJudgement {
   const found = Object.entries(RUNNING_CHECKS).map(([name, judge]) => [name as HostTopic, judge(facts)] as const);
-  return new Map(found.filter(([, { verdict }]) => verdict === "fail"));
+  // Without the links it is not known by which devices the overlay's packets pass: what is not seen to fail may.
+  const isUnknown = ({ verdict }: Finding) => verdict === "skip" || (verdict !== "fail" && !facts.links.known);
+  return {
+    troubles: new Map(found.filter(([, { verdict }]) => verdict === "fail")),
+    unknown: new Set(found.filter(([, finding]) => isUnknown(finding)).map(([topic]) => topic)),
+  };
 }

@@ -7,6 +7,7 @@ import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { type Known, known, type RuleFacts, unknown } from "../check/facts.ts";
 import { joinRulesets, type NftChain, readNftChains } from "../check/nft-rules.ts";
+import { isAbsent } from "../firewall/ask-tool.ts";
 import { runTool, type ToolResult } from "../firewall/tool.ts";
 
 /** The plain name stands for one of the two; what both print is kept once. */
@@ -74,10 +75,12 @@ async function readBaseChains(
   return joinRulesets(texts);
 }
 
-/** One that has gone since it was listed drops nothing. */
+/** One that has gone since it was listed drops nothing. Of one that cannot be read nobody knows. */
 async function readChain({ table, name }: NftChain, signal: AbortSignal): Promise<string> {
-  const result = await runBriefly(["nft", "-j", "list", "chain", ...table.split(" "), name], signal);
-  return result.kind === "ended" && result.status === 0 ? result.stdout : "{}";
+  const command = ["nft", "-j", "list", "chain", ...table.split(" "), name];
+  const result = await runBriefly(command, signal);
+  if (result.kind === "ended" && isAbsent(result)) return "{}";
+  return printed(command, result) ?? "{}";
 }
 
 /** What takes longer hangs. */
@@ -98,7 +101,11 @@ function withoutRemarks(text: string): string {
 }
 
 async function read(command: readonly string[], signal: AbortSignal): Promise<string | null> {
-  const result = await runBriefly(command, signal);
+  return printed(command, await runBriefly(command, signal));
+}
+
+/** Null when there is no such program. Throws `firewall.failed`. */
+function printed(command: readonly string[], result: ToolResult): string | null {
   if (result.kind === "missing") return null;
   if (result.status === 0) return result.stdout;
   throw new FlannelError("firewall.failed", { tool: command[0] ?? "", reason: firstLine(result.stderr) });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FlannelError } from "../../src/base/errors.ts";
-import { known } from "../../src/check/facts.ts";
+import { known, unknown as unknownRules } from "../../src/check/facts.ts";
 import { judgeHost } from "../../src/check/running-checks.ts";
 import { lookAtHost } from "../../src/look-at-host.ts";
 import type { LinkName } from "../../src/net/objects.ts";
 import { parseNetworkConfig } from "../../src/subnet/network-config.ts";
+import { HOST_TOPICS } from "../../src/watch-host.ts";
 import { createFakeHost } from "../fakes/fake-host.ts";
 import { peerNumber } from "../support/leases.ts";
 import { PEER, wellFacts } from "../support/well-facts.ts";
@@ -37,34 +38,36 @@ function place() {
     const deps = { kernel, sight: host, prefix: "/coreos.com/network" };
     return judgeHost(await lookAtHost({ ...view, ...more }, deps, signal));
   };
-  return { host, kernel, judge };
+  const troubles = async (more: Partial<typeof view> = {}) => (await judge(more)).troubles;
+  return { host, kernel, judge, troubles };
 }
 
 describe("what a running daemon finds on its host", () => {
   it("is nothing where all is well", async () => {
-    assert.deepEqual([...(await place().judge())], []);
+    const { troubles, unknown } = await place().judge();
+    assert.deepEqual([[...troubles], [...unknown]], [[], []]);
   });
 
   it("is the peers' addresses that leave by another interface, with what to do", async () => {
-    const { kernel, judge } = place();
+    const { kernel, troubles } = place();
     kernel.lookup = async () => ({ dev: ETH1, source: null, via: null });
-    const found = (await judge()).get("interface");
+    const found = (await troubles()).get("interface");
     assert.match(found?.sentence ?? "", /^packets to 192\.168\.77\.12 leave by eth1, and flanneld uses eth0/);
     assert.match(found?.remedy ?? "", /-iface=eth1/);
   });
 
   it("is rp_filter where the answer leaves by another interface", async () => {
-    const { kernel, host, judge } = place();
+    const { kernel, host, troubles } = place();
     kernel.lookup = async () => ({ dev: ETH1, source: null, via: null });
     host.answers.sysctls = async (names) => {
       assert.ok(names.includes("net.ipv4.conf.flannel.1.rp_filter"));
       return { "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.eth0.rp_filter": "1" };
     };
-    assert.match((await judge()).get("rp-filter")?.sentence ?? "", /strict on eth0, and answers .* leave by eth1/);
+    assert.match((await troubles()).get("rp-filter")?.sentence ?? "", /strict on eth0, and answers .* leave by eth1/);
   });
 
   it("is a policy of drop where our rule does not help, and a port that is dropped whole", async () => {
-    const { host, judge } = place();
+    const { host, troubles } = place();
     host.answers.rules = async () =>
       rulesOf(
         { chain: { ...DROP, policy: "drop" } },
@@ -79,7 +82,7 @@ describe("what a running daemon finds on its host", () => {
           },
         },
       );
-    const found = await judge();
+    const found = await troubles();
     assert.match(found.get("forward-rules")?.sentence ?? "", /^the nftables chain inet fw c drops/);
     assert.match(found.get("input-rules")?.sentence ?? "", /^UDP port 8472.* is dropped here: nftables inet fw i/);
     assert.equal(found.get("input-rules")?.remedy, "nft delete rule inet fw i handle 7");
@@ -90,8 +93,21 @@ describe("what a running daemon finds on its host", () => {
     const refuse = async () => {
       throw new FlannelError("netlink.errno", { op: "a dump", errno: "EBUSY", message: null });
     };
-    Object.assign(kernel, { links: refuse, underlayFacts: refuse, lookup: refuse });
-    assert.deepEqual([...(await judge())], []);
+    const answers = { ...kernel };
+    for (const refused of ["links", "lookup"]) {
+      Object.assign(kernel, answers, { [refused]: refuse });
+      const { troubles, unknown } = await judge();
+      assert.deepEqual([[...troubles], [...unknown]], [[], HOST_TOPICS], refused);
+    }
+    Object.assign(kernel, answers, { underlayFacts: refuse });
+    assert.deepEqual([...(await judge()).unknown], ["interface"]);
+  });
+
+  it("leaves open what nft does not tell", async () => {
+    const { host, judge } = place();
+    host.answers.rules = async () => unknownRules("nft: no answer within 20000 ms");
+    const { troubles, unknown } = await judge();
+    assert.deepEqual([[...troubles], [...unknown]], [[], ["forward-rules", "input-rules"]]);
   });
 
   it("costs a few questions, however many peers there are", async () => {

@@ -1,15 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createHostWatch, type HostTroubles } from "../../src/watch-host.ts";
+import type { HostJudgement, HostTopic } from "../../src/check/running-checks.ts";
+import { createHostWatch } from "../../src/watch-host.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-const DROPS: HostTroubles = new Map([["forward-rules", { sentence: "inet fw drops", remedy: "nft add rule" }]]);
-const FINE: HostTroubles = new Map();
+const NOTHING: ReadonlySet<HostTopic> = new Set();
+const DROPS: HostJudgement = {
+  troubles: new Map([["forward-rules", { sentence: "inet fw drops", remedy: "nft add rule" }]]),
+  unknown: NOTHING,
+};
+const FINE: HostJudgement = { troubles: new Map(), unknown: NOTHING };
+const UNKNOWN: HostJudgement = { troubles: new Map(), unknown: new Set(["forward-rules"]) };
 
-function start(first: HostTroubles | null, { lasts = 0 } = {}) {
+function start(first: HostJudgement | null, { lasts = 0 } = {}) {
   const clock = createFakeClock();
   const log = createCapturedLog();
   const stop = new AbortController();
@@ -120,6 +126,26 @@ describe("the watch over what others decide on this host", () => {
     place.host.found = null;
     await place.clock.advance(MINUTE);
     assert.equal(place.watch.trouble("forward-rules")?.sentence, "inet fw drops");
+  });
+
+  it("takes what could not be looked at neither for mended nor for found again", async () => {
+    await using place = start(DROPS);
+    await place.clock.advance(MINUTE);
+    place.host.found = UNKNOWN;
+    await place.clock.advance(20 * SECOND);
+    assert.equal(place.watch.trouble("forward-rules")?.sentence, "inet fw drops");
+    assert.deepEqual(place.log.lines, []);
+    place.host.found = DROPS;
+    await place.clock.advance(20 * SECOND);
+    assert.equal(place.log.messages("warn").length, 1);
+    place.host.found = UNKNOWN;
+    await place.clock.advance(MINUTE);
+    assert.equal(place.log.messages("info").length, 0);
+    assert.equal(place.host.changes, 1);
+    place.host.found = FINE;
+    await place.clock.advance(20 * SECOND);
+    assert.equal(place.watch.trouble("forward-rules"), null);
+    assert.equal(place.log.messages("info").length, 1);
   });
 
   it("does not keep waiting whoever asks when it does not run", async () => {
