@@ -64,6 +64,8 @@ export function createHostWatch({ look, onChange, clock, log }: HostWatchDeps): 
     if (judged) tell(judged, before);
     if (HOST_TOPICS.some((topic) => found.get(topic)?.sentence !== before.get(topic)?.sentence)) onChange();
     looks += 1;
+    // Whoever has asked during the look is answered by it.
+    bell.silence();
     waiters.check();
     return millis(Math.max(pause, found.size > 0 ? TROUBLED : INTERVAL));
   };

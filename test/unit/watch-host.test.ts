@@ -90,6 +90,16 @@ describe("the watch over what others decide on this host", () => {
     assert.equal(place.host.looks, 1);
   });
 
+  it("does not look again for whoever asks during a look", async () => {
+    await using place = start(DROPS, { lasts: 10 * SECOND });
+    assert.equal(await place.ask(), null);
+    await place.clock.advance(5 * SECOND);
+    assert.equal(await place.ask(), null);
+    await place.clock.advance(100 * SECOND);
+    assert.equal(place.watch.trouble("forward-rules")?.sentence, "inet fw drops");
+    assert.equal(place.host.looks, 1);
+  });
+
   it("keeps nobody waiting for a look that takes long, and then rests twenty times as long", async () => {
     await using place = start(DROPS, { lasts: 10 * SECOND });
     assert.equal(await place.ask(), null);
