@@ -19,10 +19,8 @@ import { storeSection } from "./status/sections.ts";
 import { LOG_LEVELS } from "./status/snapshot.ts";
 import { createStatusBoard, type StatusBoard } from "./status-board.ts";
 
-/** Runs until the signal aborts. Throws what a person or the supervisor must act on. */
+/** Under the instance lock. Runs until the signal aborts. Throws what a person or the supervisor must act on. */
 export async function runDaemon(options: Options, ports: Ports, signal: AbortSignal): Promise<void> {
-  using _lock = await ports.lockInstance(options.etcd.prefix);
-  await ports.forgetEnds(options.controlSocket);
   const board = createStatusBoard(ports.notify);
   const { readiness } = board;
   const status = createCollector({ ...ports, ...options.etcd, readiness, options: describeOptions(options) });

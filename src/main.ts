@@ -37,28 +37,27 @@ async function main(): Promise<number> {
 async function runDaemonWith(options: Options): Promise<number> {
   // Of all that a command does not need, the journal takes longest to load.
   const { createJournal } = await import("./journal.ts");
+  const [{ endNotesAt }, { runInstance }] = await Promise.all([import("./leave-note.ts"), import("./run-instance.ts")]);
   const journal = createJournal(options.log);
   const events = createEventRing({ clock: systemClock });
   const log = recordingLogger(journal, events);
   nameProcess();
   log.info("starting flanneld", { version: VERSION });
   const signal = stopOnSignals(log);
-  try {
-    // Loaded only now, so that the line above does not wait for the etcd client.
-    const [{ runDaemon }, { openPorts }] = await loadDaemon();
-    await runDaemon(options, openPorts({ log, logLevel: journal.level, events }, installDirectory()), signal);
-  } catch (error) {
-    if (signal.aborted) return stopped(log);
-    // It says the same as the log, so that a full or hanging disk costs no line there.
-    const status = await fail(error, log);
-    const { leaveEndNote } = await import("./leave-note.ts");
-    await leaveEndNote(options.controlSocket, error);
-    return status;
-  }
-  return stopped(log);
-}
-
-function stopped(log: Logger): number {
+  // Loaded only now, so that the line above does not wait for the etcd client.
+  const loading = loadDaemon().then(([{ runDaemon }, { openPorts }]) => {
+    const ports = openPorts({ log, logLevel: journal.level, events }, installDirectory());
+    return { lockInstance: ports.lockInstance, run: () => runDaemon(options, ports, signal) };
+  });
+  const { prefix } = options.etcd;
+  const instance = {
+    lock: async () => (await loading).lockInstance(prefix),
+    run: async () => (await loading).run(),
+    ends: endNotesAt({ socket: options.controlSocket, prefix }),
+    fail: (error: unknown) => fail(error, log),
+  };
+  const status = await runInstance(instance, signal);
+  if (status !== null) return status;
   log.info("stopped; the kernel's state stays as it is");
   return 0;
 }

@@ -45,8 +45,6 @@ export interface Ports {
   readonly lockInstance: (prefix: string) => Promise<Disposable>;
   /** Until disposed of, no other daemon has these devices. Throws `device.carried`. */
   readonly lockDevices: (devices: readonly string[]) => Promise<Disposable>;
-  /** What daemons before this one have said of their end, beside this socket; null for none. Never rejects. */
-  readonly forgetEnds: (socket: string | null) => Promise<void>;
   /** Runs iptables or nft. */
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;

@@ -14,7 +14,6 @@ import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { createRunTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { lockDevices, lockInstance } from "./instance-lock.ts";
-import { forgetEndNotes } from "./leave-note.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
 import { isForwarding } from "./netlink/forwarding.ts";
@@ -56,7 +55,6 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
     lockDevices: (devices) => lockDevices(devices, { native, mayChangeNetwork, isTrusted, log }),
-    forgetEnds: forgetEndNotes,
     runTool: createRunTool(native.openMemoryFile),
     hasBridgeFilter,
     isForwarding,

@@ -10,6 +10,8 @@ export interface EndNote {
   /** ISO 8601 in UTC. */
   readonly at: string;
   readonly pid: number;
+  /** Of its network; null when the note does not say. */
+  readonly prefix: string | null;
   /** The exit status. */
   readonly status: number;
   /** Of the error; "bug" for what is none of the program's own. */
@@ -40,12 +42,16 @@ export function readNoteName(name: string): { readonly socket: string; readonly 
   return stem && (kind === "ended" || kind === "refused") ? { socket: `${stem}.sock`, kind } : null;
 }
 
-export function endNoteOf(error: unknown, pid: number, at: string): EndNote & { readonly kind: EndKind } {
+export function endNoteOf(
+  error: unknown,
+  { prefix, pid, at }: { readonly prefix: string; readonly pid: number; readonly at: Date },
+): EndNote & { readonly kind: EndKind } {
   const isRefused = isError(error, "instance.running");
   return {
     kind: isRefused ? "refused" : "ended",
-    at,
+    at: at.toISOString(),
     pid,
+    prefix,
     status: exitStatusOf(error),
     code: error instanceof FlannelError ? error.code : "bug",
     message: error instanceof FlannelError ? error.message : `this is a bug: ${messageOf(error)}`,
@@ -53,17 +59,21 @@ export function endNoteOf(error: unknown, pid: number, at: string): EndNote & { 
   };
 }
 
-export function formatEndNote({ at, pid, status, code, message, holder }: EndNote): string {
-  return `${JSON.stringify({ schema: 1, at, pid, status, code, message, holder })}\n`;
+export function formatEndNote({ at, pid, prefix, status, code, message, holder }: EndNote): string {
+  return `${JSON.stringify({ schema: 1, at, pid, prefix, status, code, message, holder })}\n`;
 }
 
 /** Null for what no flanneld has written whole. */
 export function parseEndNote(text: string): EndNote | null {
-  const { schema, at, pid, status, code, message, holder } = parse(text);
+  const { schema, at, pid, prefix, status, code, message, holder } = parse(text);
   if (schema !== 1 || typeof at !== "string" || Number.isNaN(Date.parse(at))) return null;
   if (typeof pid !== "number" || typeof status !== "number") return null;
   if (typeof code !== "string" || typeof message !== "string") return null;
-  return { at, pid, status, code, message, holder: typeof holder === "number" ? holder : null };
+  return {
+    ...{ at, pid, status, code, message },
+    prefix: typeof prefix === "string" ? prefix : null,
+    holder: typeof holder === "number" ? holder : null,
+  };
 }
 
 function parse(text: string): { readonly [name: string]: unknown } {

@@ -72,7 +72,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     prefix: call.etcd.prefix,
     user: await host.user(),
     daemons,
-    lastEnd: await readLastEnd(path, ports),
+    lastEnd: await readLastEnd(path, call.etcd.prefix, ports),
     adopted,
     endpoints: call.etcd.endpoints,
     store,
@@ -137,10 +137,10 @@ function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
   return known.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
 }
 
-async function readLastEnd(subnetFile: string, { control }: OperatorPorts): Promise<Facts["lastEnd"]> {
+async function readLastEnd(subnetFile: string, prefix: string, { control }: OperatorPorts): Promise<Facts["lastEnd"]> {
   const socket = controlSocketPath(null, subnetFile);
   const notes = socket === null ? [] : await control.notes(socket);
-  const last = notes.find(({ kind }) => kind === "ended");
+  const last = notes.find((note) => note.kind === "ended" && (note.prefix ?? prefix) === prefix);
   return last ? { at: Date.parse(last.at) as EpochMillis, message: last.message } : null;
 }
 

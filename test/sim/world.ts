@@ -198,7 +198,6 @@ function createHost(
     openPacketSocket: createFakePackets(() => "refused").open,
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
-    forgetEnds: async () => {},
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
     isForwarding: async () => host.forwards,

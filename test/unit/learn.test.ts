@@ -59,7 +59,6 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     hasCapability: unused,
     lockInstance: unused,
     lockDevices: unused,
-    forgetEnds: unused,
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
     isForwarding: unused,

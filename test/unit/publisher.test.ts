@@ -64,7 +64,6 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     lockInstance: unused,
     lockDevices: unused,
     hasCapability: unused,
-    forgetEnds: unused,
     runTool: unused,
     hasBridgeFilter: unused,
     isForwarding: unused,

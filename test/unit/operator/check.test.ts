@@ -89,6 +89,17 @@ describe("check", () => {
     assert.match(out, /\nbroken: ip-forward: this host forwards no packets/);
   });
 
+  it("tells how the last daemon of its own network has ended, and not that of another", async () => {
+    withPeers();
+    desk.host.answers.daemons = async () => known([]);
+    const note = { kind: "ended", socket: "/run/flannel/flanneld.sock", at: new Date(desk.clock.now()).toISOString() };
+    const end = { ...note, pid: 7, status: 78, code: "backend.unsuitable", holder: null } as const;
+    desk.notes.push({ ...end, kind: "ended", prefix: "/blue", message: "no TUN" });
+    assert.doesNotMatch((await checks())["daemon"] ?? "", /ended/);
+    desk.notes.push({ ...end, kind: "ended", prefix: "/coreos.com/network", message: "no interface" });
+    assert.match((await checks())["daemon"] ?? "", /the last one ended .* ago: no interface$/);
+  });
+
   it("goes on with the rest when the kernel refuses a question", async () => {
     withPeers();
     const refuse = async () => {

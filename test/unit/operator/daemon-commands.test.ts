@@ -27,7 +27,17 @@ beforeEach(() => {
 /** Left so long ago. */
 function noteOf(kind: EndKind, millis: number, message: string): FoundNote {
   const at = new Date(desk.clock.now() - millis).toISOString();
-  return { kind, socket: SOCKET, at, pid: 7, status: 78, code: "backend.unsuitable", message, holder: null };
+  return {
+    kind,
+    socket: SOCKET,
+    at,
+    prefix: "/coreos.com/network",
+    pid: 7,
+    status: 78,
+    code: "backend.unsuitable",
+    message,
+    holder: null,
+  };
 }
 
 describe("status", () => {
