@@ -18,6 +18,7 @@ const { signal } = new AbortController();
 setMaxListeners(0, signal);
 const LIMIT = seconds(40);
 const { subnet, attrs } = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.3" });
+const OTHER = leaseOf({ subnet: "10.5.53.0/24", publicIp: "192.168.64.4" });
 const PLAIN: TlsOptions = { caFile: null, certFile: null, keyFile: null };
 
 function suite(scheme: "http" | "https", startServer: () => Promise<readonly [EtcdServer, TlsOptions]>): void {
@@ -63,14 +64,21 @@ function suite(scheme: "http" | "https", startServer: () => Promise<readonly [Et
   it("has its questions answered by new connections, and its watch goes on without a word and misses nothing", async () => {
     const { version } = await claim();
     const events = store.watch(version.modRevision, controller.signal)[Symbol.asyncIterator]();
+    const first = events.next();
+    // With an event of it the watch is known to be there.
+    assert.equal((await other.claim(OTHER.subnet, OTHER.attrs, minutes(10), signal)).kind, "claimed");
+    const { value: heard } = await first;
+    assert.ok(heard?.kind === "changes");
     const reading = events.next();
     const { called } = await loseConnections(() => store.list(signal));
     store.reconnect();
     const { leases } = await called;
-    assert.equal(leases.length, 1);
-    for (const lease of leases) await other.remove(lease, signal);
+    assert.equal(leases.length, 2);
+    const removed = leases.find((lease) => lease.subnet.v4 === subnet.v4);
+    assert.ok(removed);
+    await other.remove(removed, signal);
     const { value } = await reading;
-    assert.deepEqual(value?.kind === "changes" && value.changes, [{ kind: "removed", key: leases[0]?.key }]);
+    assert.deepEqual(value?.kind === "changes" && value.changes, [{ kind: "removed", key: removed.key }]);
     assert.equal(store.health().trouble, null);
   });
 
