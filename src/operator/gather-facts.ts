@@ -79,7 +79,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),
     clocks: etcd.clocks,
     ...config,
-    ...(await lookAtHost(host, { underlay, links, ...config }, signal)),
+    ...(await probeHost(host, { underlay, links, ...config }, signal)),
     underlay,
     interfaces,
     links,
@@ -90,16 +90,16 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   };
 }
 
-type HostFacts = Pick<
+type LocalFacts = Pick<
   Facts,
   "vxlan" | "tun" | "sysctls" | "reversePathDrops" | "routes" | "routes6" | "ports" | "rules" | "offload"
 >;
 
-async function lookAtHost(
+async function probeHost(
   host: HostProbe,
   { underlay, links, backends }: Pick<Facts, "underlay" | "links" | "backends">,
   signal: AbortSignal,
-): Promise<HostFacts> {
+): Promise<LocalFacts> {
   return {
     vxlan: host.vxlan(),
     tun: await host.tun(),
