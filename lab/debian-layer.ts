@@ -1,6 +1,8 @@
 // More of Debian's packages for machines of the lab than all of them have: a layer of files on their root, made once.
 
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { seconds } from "../src/base/brand.ts";
 import { run } from "./run.ts";
 
@@ -10,16 +12,25 @@ export interface DebianLayer {
   readonly services: readonly string[];
 }
 
+/** Another for other packages or services, and for a root that was made again: the layer has changed copies of its files. */
+export function layerName(base: string, { packages, services }: DebianLayer): string {
+  const { ino, birthtimeMs } = statSync(base);
+  const identity = JSON.stringify([base, ino, birthtimeMs, packages, services]);
+  return `debian-layer-${createHash("sha256").update(identity).digest("hex").slice(0, 16)}`;
+}
+
 /**
- * Makes the layer; nothing when it is there. Resolves to the root to give to `createDebian`. No service is started: apt
+ * Makes the layer in the cache; nothing when it is there. Resolves to the root to give to `createDebian`. No service is started: apt
  * runs where there is no init.
  */
 export async function prepareLayer(
   base: string,
-  { packages, services }: DebianLayer,
-  directory: string,
+  layer: DebianLayer,
+  cache: string,
   signal: AbortSignal,
 ): Promise<string> {
+  const { packages, services } = layer;
+  const directory = join(cache, layerName(base, layer));
   const layered = `${directory}:${base}`;
   if (existsSync(directory)) return layered;
   const temporary = `${directory}.${process.pid}`;

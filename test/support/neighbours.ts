@@ -51,7 +51,7 @@ export async function openNeighbourHosts(
   signal: AbortSignal,
 ): Promise<NeighbourHosts> {
   await prepareDebian(BASE, signal);
-  const root = await prepareLayer(BASE, LAYER, join(CACHE, `debian-bookworm-${LAYER.packages.join("-")}`), signal);
+  const root = await prepareLayer(BASE, LAYER, CACHE, signal);
   const { deb } = await builtPackages(signal);
   const cluster = await openCluster(count, config, signal);
   try {
