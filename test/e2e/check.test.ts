@@ -415,11 +415,11 @@ describe("check of an etcd with TLS", () => {
       `--etcd-certfile=${pair.certFile}`,
       `--etcd-keyfile=${pair.keyFile}`,
     ];
-    // One that is started with it, and one that it ends under.
+    // One that is started with it, and one that it ends under: a minute is enough to be ready on a busy machine.
     const late = secured.start(0, { flags: flagsOf(await authority.client(-0.001)) });
     await statusTells(0, /^ +config +the client certificate .* expired at \S+: replace it and its key/m, secured);
     assert.equal(await late.stop(signal), 0);
-    const daemon = secured.start(0, { flags: flagsOf(await authority.client(10 / 86_400)) });
+    const daemon = secured.start(0, { flags: flagsOf(await authority.client(60 / 86_400)) });
     await daemon.ready(signal);
     await statusTells(0, /^ +certificates +the client certificate .* expired at /m, secured);
     await secured.etcd.stop();
