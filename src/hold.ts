@@ -1,7 +1,7 @@
 // Holds everything together until stopped: the leases, the kernel, the subnet file and what is remembered. Here the parts
 // are made and told of each other; each part that waits has one task.
 
-import type { NetworkView } from "./backends/backend.ts";
+import type { Backend, NetworkView } from "./backends/backend.ts";
 import { type EpochMillis, minutes } from "./base/brand.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
@@ -20,7 +20,7 @@ import { type HostObserver, observeHost } from "./observe-host.ts";
 import { type ChecksumWatch, createChecksumWatch } from "./offload/checksum-watch.ts";
 import { createOwnBlackhole } from "./own-blackhole.ts";
 import { type PeerTraffic, trafficOf } from "./peer-traffic.ts";
-import { createPlanner } from "./planner.ts";
+import { createPlanner, type Planner } from "./planner.ts";
 import { type PeerProbes, probesOf } from "./probe-peers.ts";
 import { createPublisher, type Publisher } from "./publisher.ts";
 import { reportOnRequest } from "./report.ts";
@@ -120,36 +120,17 @@ interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "traff
 
 function reconcile(
   learned: Learned,
-  { holder, keeper, config, underlays }: Leases,
+  leases: Leases,
   device: LinkName | null,
-  { plane, neighbours, probes, traffic, checksums, host, observer }: Watches,
+  watches: Watches,
   { blackholeRoute }: Options,
   means: Means,
 ): Reconciler {
-  const onView = (view: NetworkView) => {
-    observer.viewed(view);
-    host.viewed(view);
-    probes?.follow(view);
-    traffic.viewed(view);
-    const { userspace, checksumDuty } = config.overlay().backend;
-    if (userspace) plane?.follow(view, userspace);
-    checksums.follow(checksumDuty(view));
-  };
+  const { holder, config } = leases;
+  const { plane, neighbours, traffic, checksums, observer } = watches;
   const { board } = means;
   board.describe(() => describeState(holder.lease(), config.overlay().backend, observer.peers(), checksums.note()));
-  const planner = createPlanner({
-    ...learned,
-    device,
-    overlay: config.overlay,
-    underlay: underlays.underlay,
-    formerUnderlays: underlays.former,
-    table: keeper.table,
-    self: holder.lease,
-    isHeld: holder.isHeld,
-    measuredOffload: checksums.offload,
-    onView,
-    log: means.log,
-  });
+  const planner = plannerOf(learned, leases, device, watches, means);
   board.degrade("ipv6-subnet", planner.ipv6Trouble);
   const own = () => ({ network: config.overlay().network, subnet: holder.lease().subnet });
   const withBlackhole = createOwnBlackhole(own, blackholeRoute);
@@ -162,12 +143,48 @@ function reconcile(
       traffic.planned(planned);
       observer.planned(planner.leftOut());
       // Once for all that has come since the last pass: each event of the store would be too often.
-      means.board.announce();
+      board.announce();
       neighbours.follow(plan);
       return plan;
     },
     pulse: observer.over(createPulse(means)),
   });
+}
+
+function plannerOf(
+  learned: Learned,
+  { holder, keeper, config, underlays }: Leases,
+  device: LinkName | null,
+  watches: Watches,
+  { log }: Means,
+): Planner {
+  return createPlanner({
+    ...learned,
+    device,
+    overlay: config.overlay,
+    underlay: underlays.underlay,
+    formerUnderlays: underlays.former,
+    table: keeper.table,
+    self: holder.lease,
+    isHeld: holder.isHeld,
+    measuredOffload: watches.checksums.offload,
+    onView: (view) => showView(view, config.overlay().backend, watches),
+    log,
+  });
+}
+
+/** Tells everybody who goes by the view that a plan is made of. */
+function showView(
+  view: NetworkView,
+  { userspace, checksumDuty }: Backend,
+  { plane, probes, traffic, checksums, host, observer }: Watches,
+): void {
+  observer.viewed(view);
+  host.viewed(view);
+  probes?.follow(view);
+  traffic.viewed(view);
+  if (userspace) plane?.follow(view, userspace);
+  checksums.follow(checksumDuty(view));
 }
 
 function guard(learned: Learned, { config, holder }: Leases, options: Options, means: Means): Firewall {

@@ -45,41 +45,32 @@ const SHARE = 20;
 /** How long whoever asks waits for a look. */
 const PATIENCE = seconds(1);
 
-export function createHostWatch({ look, onChange, clock, log }: HostWatchDeps): HostWatch {
+export function createHostWatch(deps: HostWatchDeps): HostWatch {
+  const { clock } = deps;
   const bell = createDoorbell();
   const waiters = createWaiters();
-  const never = new AbortController();
-  const tell = createTeller({ clock, log });
-  let found: HostTroubles = new Map();
+  const findings = createFindings(deps);
   let looks = 0;
   let running = false;
   let freshUntil = Number.NEGATIVE_INFINITY;
   const lookOnce = async (signal: AbortSignal): Promise<Millis> => {
     const started = clock.monotonic();
-    const before = found;
-    const judged = await look(signal);
-    if (judged) found = withUnknown(judged, before);
+    await findings.look(signal);
     const pause = millis((clock.monotonic() - started) * SHARE);
     freshUntil = clock.monotonic() + Math.max(pause, FRESH);
-    if (judged) tell(judged, before);
-    if (HOST_TOPICS.some((topic) => found.get(topic)?.sentence !== before.get(topic)?.sentence)) onChange();
     looks += 1;
     // Whoever has asked during the look is answered by it.
     bell.silence();
     waiters.check();
-    return millis(Math.max(pause, found.size > 0 ? TROUBLED : INTERVAL));
+    return millis(Math.max(pause, findings.troubles().size > 0 ? TROUBLED : INTERVAL));
   };
   return {
-    trouble: (topic) => found.get(topic) ?? null,
+    trouble: (topic) => findings.troubles().get(topic) ?? null,
     async refresh() {
       if (!running || clock.monotonic() < freshUntil) return;
       const before = looks;
       bell.ring("asked");
-      try {
-        await withDeadline(PATIENCE, clock, never.signal, (scope) => waiters.until(() => looks > before, scope));
-      } catch (error) {
-        if (!(error instanceof DeadlineExceeded)) throw error;
-      }
+      await patiently(clock, (scope) => waiters.until(() => looks > before, scope));
     },
     async run(signal) {
       running = true;
@@ -88,6 +79,38 @@ export function createHostWatch({ look, onChange, clock, log }: HostWatchDeps): 
       } finally {
         running = false;
       }
+    },
+  };
+}
+
+/** Resolves when it is done, or has taken too long. */
+async function patiently(clock: Clock, wait: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  try {
+    await withDeadline(PATIENCE, clock, new AbortController().signal, wait);
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded)) throw error;
+  }
+}
+
+interface Findings {
+  /** As of the last look that could tell. */
+  troubles(): HostTroubles;
+  /** Looks once, and tells what has changed. */
+  look(signal: AbortSignal): Promise<void>;
+}
+
+function createFindings({ look, onChange, clock, log }: HostWatchDeps): Findings {
+  const tell = createTeller({ clock, log });
+  let found: HostTroubles = new Map();
+  return {
+    troubles: () => found,
+    async look(signal) {
+      const judged = await look(signal);
+      if (!judged) return;
+      const before = found;
+      found = withUnknown(judged, before);
+      tell(judged, before);
+      if (HOST_TOPICS.some((topic) => found.get(topic)?.sentence !== before.get(topic)?.sentence)) onChange();
     },
   };
 }
