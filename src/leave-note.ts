@@ -24,7 +24,10 @@ export interface NotePlace {
 
 /** As of subnet.env. The sentence is one of the log's, which has no secrets. */
 const MODE = 0o644;
-/** A file system that hangs must not keep a daemon from starting, or from ending. */
+/**
+ * A file system that hangs must not keep a daemon from starting, or one that has ended from letting go of its lock. Node:
+ * the process itself waits at its exit for what still hangs in the kernel.
+ */
 const LIMIT = seconds(2);
 
 export function endNotesAt({ socket, prefix }: NotePlace, clock: Clock = systemClock): EndNotes {

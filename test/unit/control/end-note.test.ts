@@ -131,7 +131,7 @@ describe("the note of a daemon that has ended", () => {
     );
   });
 
-  it("keeps nobody from ending where the file system hangs", async () => {
+  it("is not waited for where the file system hangs", async () => {
     // Opened for reading, it waits for a writer.
     execFileSync("mkfifo", [endNotePath(socket, "ended")]);
     const clock = createFakeClock();
