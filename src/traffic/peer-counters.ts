@@ -42,7 +42,7 @@ export interface PeerCountersDeps {
 }
 
 const RETRY = { first: millis(1000), max: minutes(5) };
-/** Changes that come together are one: no more than two processes in this time. */
+/** Changes that come together are one: in this time there is one look at most, and nft runs three times at most. */
 const PAUSE = millis(500);
 /** Between two looks where changes are not announced; where they are, one might be missed. */
 const SWEEP = { deaf: minutes(1), hearing: minutes(60) };
@@ -57,33 +57,26 @@ export function createPeerCounters(table: string, nft: NftTable, deps: PeerCount
   let want: Counted | null = null;
   let sweep = SWEEP.deaf;
   let running: AbortSignal | null = null;
-  const keep = async (signal: AbortSignal) => {
-    let retry: Generator<Millis, never> | null = null;
-    for (;;) {
-      const rung = await waitAtMost(retry?.next().value ?? sweep, bell, deps.clock, signal);
-      await deps.clock.sleep(PAUSE, signal);
-      const counted = want;
-      if (counted === null) continue;
-      const isUnsure = rung.has("hint") || rung.has(TIMER);
-      const reason = await reasonOf(() => settle(counted, isUnsure, signal));
-      trouble.set(reason);
-      retry = reason === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
-    }
+  const look = async (isUnsure: boolean, signal: AbortSignal) => {
+    const counted = want;
+    if (counted !== null) trouble.set(await reasonOf(() => settle(counted, isUnsure, signal)));
+    return trouble.get() === null;
   };
+  const keep = (signal: AbortSignal) => keepLooking(look, () => sweep, bell, deps, signal);
   const hear = (signal: AbortSignal) =>
     listen(table, bell, deps, signal, () => {
       sweep = SWEEP.hearing;
     });
-  const look = async (signal: AbortSignal) => {
+  const read = shareReading(
+    async () => (running && want ? await withDeadline(READ_LIMIT, deps.clock, running, count) : new Map()),
+    deps.clock,
+  );
+  const count = async (signal: AbortSignal) => {
     const listed = await nft.read(signal);
     // Found by the way: a change that nobody has announced.
     if (want && (!listed?.isCounting || planTraffic(table, want, listed).script !== "")) bell.ring("hint");
     return listed?.traffic ?? new Map();
   };
-  const read = shareReading(
-    async () => (running && want ? await withDeadline(READ_LIMIT, deps.clock, running, look) : new Map()),
-    deps.clock,
-  );
   return {
     follow(counted) {
       want = counted;
@@ -96,6 +89,31 @@ export function createPeerCounters(table: string, nft: NftTable, deps: PeerCount
       return runTasks({ keep, hear }, signal);
     },
   };
+}
+
+/** Resolves with whether it is as it shall be now. `isUnsure`: somebody may have changed it. */
+type Look = (isUnsure: boolean, signal: AbortSignal) => Promise<boolean>;
+
+/**
+ * Looks when the bell rings, and at the latest after `sweep`. What failed is tried again at growing intervals, whatever
+ * rings. Kernel: what we change is announced, too, so that a hint would have us try for ever without a pause.
+ */
+async function keepLooking(
+  look: Look,
+  sweep: () => Millis,
+  bell: Doorbell,
+  { clock, random }: PeerCountersDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  let retry: Generator<Millis, never> | null = null;
+  for (;;) {
+    const rung: ReadonlySet<string> | null = retry ? null : await waitAtMost(sweep(), bell, clock, signal);
+    const isUnsure: boolean = rung === null || rung.has("hint") || rung.has(TIMER);
+    await clock.sleep(retry?.next().value ?? PAUSE, signal);
+    // Whatever has rung since: it is read now.
+    if (isUnsure) bell.silence();
+    retry = (await look(isUnsure, signal)) ? null : (retry ?? delays({ ...RETRY, random }));
+  }
 }
 
 function createTrouble({ onChange, ...deps }: PeerCountersDeps) {

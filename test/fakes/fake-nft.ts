@@ -1,6 +1,7 @@
-// nft as far as traffic is counted with it: tables with sets and rules, transactions, and JSON. What a rule does is not
-// here; the test says what was counted.
+// nft as far as traffic is counted with it: tables with sets and rules, transactions, what the kernel announces of them,
+// and JSON. What a rule does is not here; the test says what was counted.
 
+import type { RuleHint } from "../../src/firewall/hints.ts";
 import type { RunTool, ToolResult } from "../../src/firewall/tool.ts";
 
 interface Counter {
@@ -14,6 +15,8 @@ interface Table {
   readonly chains: Map<string, string[]>;
 }
 
+type Announce = (hint: RuleHint) => void;
+
 export interface FakeNft {
   readonly runTool: RunTool;
   /** What was run: "list", "change", "delete". */
@@ -23,6 +26,8 @@ export interface FakeNft {
   answer: ToolResult | Promise<ToolResult> | null;
   /** Whether the kernel gives elements counters. */
   isCounting: boolean;
+  /** What a version of nft makes of the JSON. */
+  print: (json: string) => string;
   count(table: string, set: string, address: string, packets: number, bytes: number): void;
 }
 
@@ -31,12 +36,14 @@ const HOOKS: Readonly<Record<string, { readonly hook: string; readonly prio: num
   sent: { hook: "postrouting", prio: 300 },
 };
 
-export function createFakeNft(): FakeNft {
+/** `announce`: what a transaction changes, as whoever listens to the kernel hears it. */
+export function createFakeNft(announce: Announce = () => {}): FakeNft {
   const fake: FakeNft = {
     calls: [],
     tables: new Map(),
     answer: null,
     isCounting: true,
+    print: (json) => json,
     count(table, set, address, packets, bytes) {
       fake.tables.get(table)?.sets.get(set)?.set(address, { packets, bytes });
     },
@@ -48,7 +55,7 @@ export function createFakeNft(): FakeNft {
       });
       if (fake.answer) return await Promise.race([fake.answer, aborted]);
       if (verb === "-j") return list(fake, command.at(-1) ?? "");
-      return commit(fake, verb === "-f" ? input : command.slice(1).join(" "));
+      return commit(fake, verb === "-f" ? input : command.slice(1).join(" "), announce);
     },
   };
   return fake;
@@ -63,33 +70,42 @@ function absent(what: string): ToolResult {
   return { kind: "ended", status: 1, stdout: "", stderr };
 }
 
-function list({ tables, isCounting }: FakeNft, name: string): ToolResult {
+function list({ tables, isCounting, print }: FakeNft, name: string): ToolResult {
   const table = tables.get(name);
   if (!table) return absent(name);
   const where = { family: "inet", table: name };
   const elements = (set: ReadonlyMap<string, Counter>) =>
     [...set].map(([val, counter]) => (isCounting ? { elem: { val, counter } } : val));
-  return ended(
-    JSON.stringify({
-      nftables: [
-        { metainfo: { version: "1.0.6", json_schema_version: 1 } },
-        { table: { family: "inet", name, handle: 1, comment: "flanneld --peer-traffic" } },
-        ...[...table.sets].map(([set, held]) => ({
-          set: { ...where, name: set, type: `${set.split("-")[1]}_addr`, elem: elements(held) },
-        })),
-        ...[...table.chains.keys()].map((chain) => ({
-          chain: { ...where, name: chain, type: "filter", ...HOOKS[chain], policy: "accept" },
-        })),
-        ...[...table.chains].flatMap(([chain, rules]) =>
-          rules.map((comment) => ({ rule: { ...where, chain, comment, expr: [] } })),
-        ),
-      ],
-    }),
-  );
+  const json = JSON.stringify({
+    nftables: [
+      { metainfo: { version: "1.0.6", json_schema_version: 1 } },
+      { table: { family: "inet", name, handle: 1, comment: "flanneld --peer-traffic" } },
+      ...[...table.sets].map(([set, held]) => ({
+        set: { ...where, name: set, type: `${set.split("-")[1]}_addr`, elem: elements(held) },
+      })),
+      ...[...table.chains.keys()].map((chain) => ({
+        chain: { ...where, name: chain, type: "filter", ...HOOKS[chain], policy: "accept" },
+      })),
+      ...[...table.chains].flatMap(([chain, rules]) =>
+        rules.map((comment) => ({ rule: { ...where, chain, comment, expr: [] } })),
+      ),
+    ],
+  });
+  return ended(print(json));
+}
+
+/** Kernel: every change is announced, but what comes to a set is no hint, and neither is the set. */
+function hintsOf(script: string): readonly RuleHint[] {
+  return script.split("\n").flatMap((line) => {
+    const [, verb, what, table = "", object = null] = /^(\w+) (\w+) inet (\S+)(?: (\S+))?/.exec(line) ?? [];
+    if (what === undefined) return [];
+    const isOfSet = what === "set" || what === "element";
+    return isOfSet && verb === "add" ? [] : [{ table, chain: isOfSet ? "" : object }];
+  });
 }
 
 /** All of it or nothing. */
-function commit(fake: FakeNft, script: string): ToolResult {
+function commit(fake: FakeNft, script: string, announce: Announce): ToolResult {
   const tables = structuredClone(fake.tables);
   let inTable: Table | null = null;
   for (const line of script.split("\n").filter((line) => line !== "")) {
@@ -103,6 +119,7 @@ function commit(fake: FakeNft, script: string): ToolResult {
   }
   fake.tables.clear();
   for (const [name, table] of tables) fake.tables.set(name, table);
+  hintsOf(script).forEach(announce);
   return ended("");
 }
 
