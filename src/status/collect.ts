@@ -62,10 +62,15 @@ export interface StatusSources {
 /** What is looked at anew for whoever asks, and waits. */
 export type Refresh = () => Promise<void>;
 
+export interface StatusRequest {
+  /** With what is counted of each peer, which takes a process to read. Without, their `traffic` is null. */
+  readonly peers: boolean;
+}
+
 export interface Collector {
   /** These parts are there from now on. */
   attach(sources: Partial<StatusSources>): void;
-  status(): Promise<DaemonStatus>;
+  status(request?: StatusRequest): Promise<DaemonStatus>;
   /** What is only looked at now and then: before the status is made for a person, and not for a scraper. */
   refreshBy(refresh: Refresh): void;
   refresh: Refresh;
@@ -78,7 +83,10 @@ export function createCollector(deps: CollectorDeps): Collector {
     attach(more) {
       sources = { ...sources, ...more };
     },
-    status: () => collect(sources, deps),
+    status({ peers } = { peers: true }) {
+      const { peerTraffic: _, ...others } = sources;
+      return collect(peers ? sources : others, deps);
+    },
     refreshBy(next) {
       refresh = next;
     },

@@ -77,6 +77,22 @@ describe("a snapshot", () => {
     assert.deepEqual((await collector.status()).peers[0]?.traffic, traffic);
   });
 
+  it("has what was counted of the peers not read when nobody asks for it", async () => {
+    const collector = collectorWith(null);
+    let reads = 0;
+    collector.attach({
+      peerTraffic: async () => {
+        reads += 1;
+        return new Map();
+      },
+    });
+    await collector.status({ peers: false });
+    assert.equal(reads, 0);
+    await collector.status({ peers: true });
+    await collector.status();
+    assert.equal(reads, 2);
+  });
+
   it("can be written as JSON and read again without a loss", () => {
     const status = snapshotOf();
     assert.deepEqual(JSON.parse(JSON.stringify(status)), status);
