@@ -9,6 +9,7 @@ import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbe
 import { isError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { shareAnswers } from "../base/share-answers.ts";
 import { withDeadline } from "../base/signals.ts";
 import { runTasks } from "../base/tasks.ts";
 import { createWaiters } from "../base/waiters.ts";
@@ -17,7 +18,6 @@ import type { Counted } from "./counted.ts";
 import type { NftTable } from "./nft-table.ts";
 import { planTraffic } from "./plan.ts";
 import { createSettler } from "./settle.ts";
-import { shareReading } from "./share-reading.ts";
 import type { TrafficBySubnet } from "./table.ts";
 
 export interface PeerCounters {
@@ -67,7 +67,7 @@ export function createPeerCounters(table: string, nft: NftTable, deps: PeerCount
     listen(table, bell, deps, signal, () => {
       sweep = SWEEP.hearing;
     });
-  const read = shareReading(
+  const read = shareAnswers<void, TrafficBySubnet>(
     async () => (running && want ? await withDeadline(READ_LIMIT, deps.clock, running, count) : new Map()),
     deps.clock,
   );
