@@ -19,8 +19,8 @@ export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
 }
 
 /**
- * Of nftables the chains alone that packets meet first, and can be dropped in. What is jumped to and not read may accept,
- * so that a drop behind it is left to `flanneld check`. nft: 20,000 rules as JSON are 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
+ * Of nftables the chains alone that packets meet first, and can be dropped in, and those that they jump to. What is jumped
+ * to and not read may accept, so that a drop behind it is left to `flanneld check`. nft: 20,000 rules as JSON are 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
  */
 export function readBaseRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
   return readWith(["list", "chains"], (listed, hasIptables) => readBaseChains(listed, hasIptables, signal), signal);
@@ -58,7 +58,11 @@ function withoutDoubles(saved: readonly (string | null)[]): RuleFacts["iptables"
 }
 
 /** More than these nobody has; each is a process. Those with a policy of drop come first. */
-const MOST_CHAINS = 8;
+const MOST_BASE_CHAINS = 12;
+/** Whoever jumps to more writes rules by a program, such as kube-proxy, and drops nothing of the overlay's in them. */
+const MOST_CHAINS = 24;
+/** Where most drop comes first. */
+const HOOKS = ["input", "forward", "prerouting", "output", "postrouting"];
 
 async function readBaseChains(
   listed: string | null,
@@ -66,13 +70,35 @@ async function readBaseChains(
   signal: AbortSignal,
 ): Promise<string | null> {
   if (listed === null) return null;
-  const chains = readNftChains(listed)
-    .filter(({ hook }) => hook === "forward" || hook === "input" || hook === "prerouting")
+  const chains = readNftChains(listed);
+  let next: readonly NftChain[] = chains
+    .filter(({ hook }) => hook !== null && HOOKS.includes(hook))
     .filter(({ isOfIptables }) => !(hasIptables && isOfIptables))
+    .toSorted((a, b) => HOOKS.indexOf(a.hook ?? "") - HOOKS.indexOf(b.hook ?? ""))
     .toSorted((a, b) => Number(b.dropsByPolicy) - Number(a.dropsByPolicy))
-    .slice(0, MOST_CHAINS);
-  const texts = await mapInParallel(chains, AT_ONCE, readChain, signal);
-  return joinRulesets(texts);
+    .slice(0, MOST_BASE_CHAINS);
+  const texts = new Map<string, string>();
+  while (next.length > 0) {
+    const found = await mapInParallel(next, AT_ONCE, readChain, signal);
+    for (const [index, chain] of next.entries()) texts.set(idOf(chain), found[index] ?? "{}");
+    const targets = new Set(found.flatMap((text) => readNftChains(text).flatMap(targetsOf)));
+    next = chains
+      .filter((chain) => targets.has(idOf(chain)) && !texts.has(idOf(chain)))
+      .slice(0, Math.max(0, MOST_CHAINS - texts.size));
+  }
+  // In the order of the whole ruleset, of which the first drop is told.
+  return joinRulesets(chains.map((chain) => texts.get(idOf(chain)) ?? "{}"));
+}
+
+function idOf({ table, name }: Pick<NftChain, "table" | "name">): string {
+  return `${table} ${name}`;
+}
+
+/** A jump does not leave its table. */
+function targetsOf({ table, rules }: NftChain): readonly string[] {
+  return rules.flatMap(({ verdict }) =>
+    verdict.kind === "jump" || verdict.kind === "goto" ? [idOf({ table, name: verdict.chain })] : [],
+  );
 }
 
 /** One that has gone since it was listed drops nothing. Of one that cannot be read nobody knows. */

@@ -44,11 +44,38 @@ describe("the firewall rules of a host", { skip: whyNotHere() }, () => {
       readNftChains(nftables)
         .map(({ table, name, rules }) => `${table} ${name} ${rules.length}`)
         .toSorted(),
-      ["inet fw forward 2", "inet fw input 1"],
+      ["inet fw forward 2", "inet fw input 1", "inet fw output 0"],
     );
     assert.ok(!nftables?.includes('"many", "handle"'));
     assert.deepEqual(Object.keys(iptables), Object.keys((await rulesOf(readRules)).iptables));
     assert.match(iptables["iptables"] ?? "", /--dport 53 -j DROP/);
+  });
+
+  it("are judged by chains that others jump to, too, and by what is sent", async () => {
+    const breaks = [
+      "chain sub { udp dport 8472 drop; }\n chain in { type filter hook input priority 0; policy accept; jump sub; }",
+      "chain out { type filter hook output priority 0; policy accept; udp dport 8472 drop; }",
+      `chain svc { tcp dport { 22, 2379 } accept; ip protocol icmp accept; return; }
+       chain in { type filter hook input priority 0; policy drop; ct state established,related accept; jump svc; }`,
+    ];
+    for (const broken of breaks) {
+      await run(["nft", "flush", "ruleset"], {}, signal);
+      await run(["nft", `table inet fw {\n${broken}\n}`], {}, signal);
+      const told = await sentences(readBaseRules);
+      assert.match(told[1] ?? "", /^fail: /, broken);
+      assert.deepEqual(told, await sentences(readRules), broken);
+    }
+  });
+
+  it("are read to an end where chains jump to very many", async () => {
+    await run(["nft", "flush", "ruleset"], {}, signal);
+    const services = Array.from({ length: 100 }, (_, index) => `svc${index}`);
+    const chains = services.map((name) => `chain ${name} { udp dport 53 accept; }`).join("\n");
+    const jumps = services.map((name) => `jump ${name};`).join(" ");
+    const base = `chain in { type filter hook input priority 0; policy accept; ${jumps} }`;
+    await run(["nft", `table inet fw {\n${chains}\n${base}\n}`], {}, signal);
+    assert.ok(readNftChains((await rulesOf(readBaseRules)).nftables).length <= 24);
+    for (const said of await sentences(readBaseRules)) assert.match(said, /^ok: /);
   });
 
   it("are let through when nobody drops", async () => {
