@@ -6,7 +6,7 @@ import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
 import { readIptablesChains } from "./iptables-rules.ts";
 import { readNftChains } from "./nft-rules.ts";
 import { forwardedPackets, networksOf, portPackets } from "./overlay-packets.ts";
-import { type Drop, findDrop, type Packet, type SeenChain, type SeenRule } from "./packet-fate.ts";
+import { type Drop, findDrop, hasPort, type Packet, type SeenChain, type SeenRule } from "./packet-fate.ts";
 
 /** All chains that one tool keeps. */
 interface Keeper {
@@ -79,7 +79,7 @@ export function checkInputRules(facts: HostFacts): Finding {
 }
 
 function namesPort({ rule }: Obstacle): boolean {
-  return rule?.matches.some(({ match }) => match.kind === "port") ?? false;
+  return rule?.matches.some(({ match, negated }) => match.kind === "port" && !negated) ?? false;
 }
 
 function closedPort(port: number, found: Obstacle): Finding {
@@ -126,9 +126,11 @@ function findPartialDrop(port: number, rules: RuleFacts, { families }: HostFacts
 }
 
 function isForPort(matches: SeenRule["matches"], port: number): boolean {
-  return matches.some(
-    ({ match, negated }) =>
-      !negated && match.kind === "port" && match.isUdp && match.ranges.some(([from, to]) => from <= port && port <= to),
+  const isUdp = matches.every(
+    ({ match, negated }) => match.kind !== "protocol" || match.names.includes("udp") !== negated,
+  );
+  return (
+    isUdp && matches.some(({ match, negated }) => match.kind === "port" && !negated && hasPort(match.ranges, port))
   );
 }
 

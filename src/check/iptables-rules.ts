@@ -1,6 +1,6 @@
 // What iptables-save prints, as far as a check has to understand it. Pure.
 
-import type { Match, PortRange, SeenChain, SeenRule, Verdict } from "./packet-fate.ts";
+import type { Match, PortRange, SeenChain, SeenMatch, SeenRule, Verdict } from "./packet-fate.ts";
 import { readPrefixes } from "./seen-prefixes.ts";
 
 /** Those of NAT are left out: an accept there is no leave to pass. */
@@ -47,12 +47,10 @@ function chainOf(line: string): string {
   return line.split(" ", 2)[1] ?? "";
 }
 
-type Read = SeenRule["matches"][number];
-
 function readRule(line: string, chains: ReadonlyMap<string, string>): SeenRule {
   // A word may be in quotes.
   const words = (line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []).slice(2);
-  const matches: Read[] = [];
+  const matches: SeenMatch[] = [];
   let negated = false;
   for (let at = 0; at < words.length; at += 1) {
     const [option = "", argument = ""] = words.slice(at);
@@ -86,10 +84,10 @@ function readOption(option: string, argument: string): Match | null {
       return prefixes && { kind: "address", end: option === "-s" ? "source" : "destination", prefixes };
     }
     case "-p":
-      return { kind: "protocol", isUdp: argument === "udp" };
+      return { kind: "protocol", names: [argument] };
     case "--dport":
     case "--dports":
-      return { kind: "port", isUdp: true, ranges: argument.split(",").map(rangeOf) };
+      return { kind: "port", ranges: argument.split(",").map(rangeOf) };
     case "--ctstate":
     case "--state":
       return { kind: "state", names: argument.toLowerCase().split(",") };

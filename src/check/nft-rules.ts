@@ -1,7 +1,7 @@
 // What `nft -j list ruleset` prints, as far as a check has to understand it. Pure. What is not understood is passed over.
 
 import type { Family } from "../base/ip.ts";
-import type { Match, PortRange, SeenChain, SeenRule, Verdict } from "./packet-fate.ts";
+import type { Match, PortRange, SeenChain, SeenMatch, SeenRule, Verdict } from "./packet-fate.ts";
 import { readPrefixes } from "./seen-prefixes.ts";
 
 export interface NftChain extends SeenChain {
@@ -92,13 +92,37 @@ const FOR_ALL = [
   "notrack",
 ];
 
-function readPart(part: Loose): SeenRule["matches"] {
+function readPart(part: Loose): readonly SeenMatch[] {
   const match = part["match"];
-  if (!isLoose(match)) return Object.keys(part).every((name) => FOR_ALL.includes(name)) ? [] : [UNKNOWN];
-  const negated = match["op"] === "!=";
-  if (!negated && match["op"] !== "==" && match["op"] !== "in") return [UNKNOWN];
-  const read = readMatch(match["left"], match["right"]);
-  return [{ match: read, negated }];
+  if (!isLoose(match)) return readStatement(part);
+  const { op, left, right } = match;
+  const isRead = op === "==" || op === "in" || op === "!=";
+  const value = isRead ? { match: readMatch(left, right), negated: op === "!=" } : UNKNOWN;
+  return isLoose(left) && isLoose(left["payload"]) ? [...impliedBy(left["payload"]["protocol"]), value] : [value];
+}
+
+function readStatement(part: Loose): readonly SeenMatch[] {
+  if (!Object.keys(part).every((name) => FOR_ALL.includes(name))) return [UNKNOWN];
+  const reject = part["reject"];
+  if (!isLoose(reject)) return [];
+  // By the protocol of its answer. That of "icmpx" has both families.
+  if (reject["type"] === "icmp") return impliedBy("ip");
+  if (reject["type"] === "icmpv6") return impliedBy("ip6");
+  return reject["type"] === "tcp reset" ? impliedBy("tcp") : [];
+}
+
+/** Those whose headers have fields to match. */
+const TRANSPORTS = ["ah", "comp", "dccp", "esp", "icmp", "icmpv6", "igmp", "sctp", "tcp", "udp", "udplite"];
+
+/**
+ * What a packet must be to have the header at all. nft does not print it beside a match of the header's fields, and a
+ * negation is not of it: "tcp dport != 22" is of TCP alone.
+ */
+function impliedBy(header: unknown): readonly SeenMatch[] {
+  if (header === "ip") return [{ match: { kind: "family", family: "ipv4" }, negated: false }];
+  if (header === "ip6") return [{ match: { kind: "family", family: "ipv6" }, negated: false }];
+  if (typeof header !== "string" || !TRANSPORTS.includes(header)) return [];
+  return [{ match: { kind: "protocol", names: [header] }, negated: false }];
 }
 
 const UNKNOWN = { match: { kind: "unknown" }, negated: false } as const;
@@ -120,7 +144,7 @@ function readMatch(left: unknown, right: unknown): Match {
 function readMeta(key: string, values: readonly unknown[]): Match {
   if (key === "iifname" || key === "iif") return { kind: "interface", end: "iif", names: values.map(String) };
   if (key === "oifname" || key === "oif") return { kind: "interface", end: "oif", names: values.map(String) };
-  if (key === "l4proto") return { kind: "protocol", isUdp: values.includes("udp") };
+  if (key === "l4proto") return readProtocols(values);
   const family = key === "nfproto" || key === "protocol" ? familyNamed(values) : null;
   return family === null ? UNKNOWN.match : { kind: "family", family };
 }
@@ -135,11 +159,16 @@ function readPayload(protocol: string, field: string, values: readonly unknown[]
   const isIp = protocol === "ip" || protocol === "ip6";
   if (isIp && field === "saddr") return readAddresses("source", values);
   if (isIp && field === "daddr") return readAddresses("destination", values);
-  if (isIp && field === "protocol") return { kind: "protocol", isUdp: values.includes("udp") };
-  if (field === "dport") return readPorts(protocol === "udp" || protocol === "th", values);
-  // Of a protocol that is not the overlay's.
-  if (protocol === "tcp" || protocol.startsWith("icmp")) return { kind: "protocol", isUdp: false };
-  return UNKNOWN.match;
+  if (isIp && field === "protocol") return readProtocols(values);
+  return field === "dport" ? readPorts(values) : UNKNOWN.match;
+}
+
+/** Without /etc/protocols, as in a small container, nft prints their numbers. */
+const NUMBERED: Readonly<Record<string, string>> = { "6": "tcp", "17": "udp" };
+
+function readProtocols(values: readonly unknown[]): Match {
+  if (values.some((value) => typeof value === "object")) return UNKNOWN.match;
+  return { kind: "protocol", names: values.map(String).map((name) => NUMBERED[name] ?? name) };
 }
 
 function readAddresses(end: "source" | "destination", values: readonly unknown[]): Match {
@@ -147,9 +176,9 @@ function readAddresses(end: "source" | "destination", values: readonly unknown[]
   return prefixes === null ? UNKNOWN.match : { kind: "address", end, prefixes };
 }
 
-function readPorts(isUdp: boolean, values: readonly unknown[]): Match {
+function readPorts(values: readonly unknown[]): Match {
   const ranges = values.map(rangeOf).filter((range) => range !== null);
-  return ranges.length === values.length ? { kind: "port", isUdp, ranges } : UNKNOWN.match;
+  return ranges.length === values.length ? { kind: "port", ranges } : UNKNOWN.match;
 }
 
 /** Null for those that are not written there: a set with a name. */

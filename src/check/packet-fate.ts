@@ -23,8 +23,10 @@ export type Match =
   | { readonly kind: "interface"; readonly end: "iif" | "oif"; readonly names: readonly string[] }
   | { readonly kind: "address"; readonly end: "source" | "destination"; readonly prefixes: readonly Prefix[] }
   | { readonly kind: "family"; readonly family: Family }
-  | { readonly kind: "protocol"; readonly isUdp: boolean }
-  | { readonly kind: "port"; readonly isUdp: boolean; readonly ranges: readonly PortRange[] }
+  /** One of these: "tcp", "udp". */
+  | { readonly kind: "protocol"; readonly names: readonly string[] }
+  /** The one that it goes to; of which protocol is another match. */
+  | { readonly kind: "port"; readonly ranges: readonly PortRange[] }
   /** Of the connection: "new", "established". */
   | { readonly kind: "state"; readonly names: readonly string[] }
   | { readonly kind: "unknown" };
@@ -35,8 +37,13 @@ export type Verdict =
   | { readonly kind: "accept" | "drop" | "return" | "continue" | "unknown" }
   | { readonly kind: "jump" | "goto"; readonly chain: string };
 
+export interface SeenMatch {
+  readonly match: Match;
+  readonly negated: boolean;
+}
+
 export interface SeenRule {
-  readonly matches: readonly { readonly match: Match; readonly negated: boolean }[];
+  readonly matches: readonly SeenMatch[];
   readonly verdict: Verdict;
   /** As its tool names it: "-A INPUT -j DROP", or the handle in nft. */
   readonly name: string;
@@ -156,16 +163,18 @@ function answerTo(match: Match, packet: Packet): Answer {
     case "family":
       return yesOrNo(match.family === packet.family);
     case "protocol":
-      return yesOrNo(match.isUdp && packet.udpPort !== null);
-    case "port": {
-      const { udpPort: port } = packet;
-      return yesOrNo(match.isUdp && port !== null && match.ranges.some(([from, to]) => from <= port && port <= to));
-    }
+      return yesOrNo(packet.udpPort !== null && match.names.includes("udp"));
+    case "port":
+      return yesOrNo(packet.udpPort !== null && hasPort(match.ranges, packet.udpPort));
     case "state":
       return yesOrNo(match.names.includes("new"));
     case "unknown":
       return "maybe";
   }
+}
+
+export function hasPort(ranges: readonly PortRange[], port: number): boolean {
+  return ranges.some(([from, to]) => from <= port && port <= to);
 }
 
 function yesOrNo(is: boolean): Answer {

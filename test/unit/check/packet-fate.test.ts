@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Prefix4 } from "../../../src/base/ip.ts";
+import type { Prefix6 } from "../../../src/base/ipv6.ts";
 import { readIptablesChains } from "../../../src/check/iptables-rules.ts";
 import { readNftChains } from "../../../src/check/nft-rules.ts";
 import { findDrop, type Packet, type SeenChain } from "../../../src/check/packet-fate.ts";
@@ -149,6 +150,63 @@ describe("a packet in the rules of nft", () => {
     assert.equal(passes(match({ payload: { protocol: "tcp", field: "dport" } }, 22)), false);
   });
 
+  it("is not dropped by a negated match of a header that it does not have", () => {
+    const drops = (packet: Packet, header: string, field: string, right: unknown) => {
+      const other = match({ payload: { protocol: header, field } }, right, "!=");
+      return nft(packet, "input", base("input"), rule("base", other, { drop: null })) !== null;
+    };
+    const datagram6: Packet = { ...DATAGRAM, family: "ipv6" };
+    for (const field of ["dport", "sport"]) {
+      assert.equal(drops(DATAGRAM, "tcp", field, 22), false);
+      assert.equal(drops(DATAGRAM, "sctp", field, 22), false);
+    }
+    assert.equal(drops(DATAGRAM, "icmp", "type", "echo-request"), false);
+    assert.equal(drops(datagram6, "icmpv6", "type", "echo-request"), false);
+    assert.equal(drops(FORWARDED, "tcp", "dport", 22), false);
+    assert.equal(drops(FORWARDED, "udp", "dport", 53), false);
+    assert.equal(drops(FORWARDED, "icmp", "type", "echo-request"), false);
+    const prefix = { prefix: { addr: "10.0.0.0", len: 8 } };
+    assert.equal(drops({ ...datagram6, source: "fd00::/8" as Prefix6 }, "ip", "saddr", prefix), false);
+    assert.equal(drops(datagram6, "ip", "protocol", "tcp"), false);
+    assert.equal(drops(DATAGRAM, "ip6", "saddr", { prefix: { addr: "fd00::", len: 8 } }), false);
+    // And is where it has it.
+    assert.equal(drops(DATAGRAM, "ip", "protocol", "tcp"), true);
+    assert.equal(drops(DATAGRAM, "udp", "dport", 53), true);
+    assert.equal(
+      drops({ ...DATAGRAM, source: NETWORK }, "ip", "saddr", { prefix: { addr: "192.0.2.0", len: 24 } }),
+      true,
+    );
+  });
+
+  it("may pass by a field that is not understood, if it is of the protocol that has it", () => {
+    const fate = (op: string, protocol: string) => {
+      const one = match({ payload: { protocol, field: "length" } }, 100, op);
+      return nft(DATAGRAM, "input", base("input"), rule("base", one, { drop: null }));
+    };
+    for (const op of ["==", "!=", ">"]) assert.equal(fate(op, "udp"), null);
+    const shutBy = (protocol: string) =>
+      nft(
+        DATAGRAM,
+        "input",
+        base("input", "drop"),
+        rule("base", match({ payload: { protocol, field: "sport" } }, "@ports", ">"), ACCEPT),
+      );
+    assert.equal(shutBy("udp"), null);
+    assert.equal(shutBy("tcp"), "base");
+  });
+
+  it("is rejected by an answer of its own protocol or family alone", () => {
+    const datagram6: Packet = { ...DATAGRAM, family: "ipv6" };
+    const rejected = (packet: Packet, reject: unknown) =>
+      nft(packet, "input", base("input"), rule("base", { reject })) !== null;
+    assert.equal(rejected(DATAGRAM, { type: "icmp", expr: "port-unreachable" }), true);
+    assert.equal(rejected(datagram6, { type: "icmp", expr: "port-unreachable" }), false);
+    assert.equal(rejected(DATAGRAM, { type: "icmpv6", expr: "no-route" }), false);
+    assert.equal(rejected(DATAGRAM, { type: "tcp reset" }), false);
+    assert.equal(rejected(datagram6, { type: "icmpx", expr: "port-unreachable" }), true);
+    assert.equal(rejected(DATAGRAM, null), true);
+  });
+
   it("to a port meets rules for UDP", () => {
     const passes = (...expr: readonly object[]) =>
       nft(DATAGRAM, "input", base("input", "drop"), rule("base", ...expr, ACCEPT)) === null;
@@ -158,6 +216,9 @@ describe("a packet in the rules of nft", () => {
     assert.equal(passes(dport("tcp", 8472)), false);
     assert.equal(passes(dport("udp", "@ports")), true);
     assert.equal(passes(meta("l4proto", "udp")), true);
+    assert.equal(passes(meta("l4proto", { set: [6, 17] })), true);
+    assert.equal(passes(meta("l4proto", 6)), false);
+    assert.equal(passes(meta("l4proto", { range: [1, 20] })), true);
     assert.equal(passes(match({ payload: { protocol: "icmp", field: "type" } }, "echo-request")), false);
   });
 
