@@ -157,10 +157,10 @@ function findObstacles(packets: readonly Packet[], hooks: readonly string[], rul
   );
 }
 
-/** iptables is of IPv4, and so is a table "ip" of nft. */
+/** iptables is of IPv4, and so is a table "ip" of nft. Those of "bridge" and "arp" see frames. */
 function meets({ family }: Pick<Packet, "family">, { table }: SeenChain, { tool }: Keeper): boolean {
   if (tool !== "nft") return family === "ipv4";
-  return !table.startsWith(family === "ipv4" ? "ip6 " : "ip ");
+  return table.startsWith("inet ") || table.startsWith(family === "ipv4" ? "ip " : "ip6 ");
 }
 
 function keepersOf({ iptables, nftables }: RuleFacts): readonly Keeper[] {

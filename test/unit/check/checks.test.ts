@@ -437,6 +437,17 @@ describe("a check of the firewall", () => {
     assert.equal(finding("input-rules", nft).remedy, "nft delete rule inet fw c handle 7");
   });
 
+  it("does not take frames for packets: tables of bridge and arp have hooks of the same names", () => {
+    for (const family of ["bridge", "arp"]) {
+      const shut = ["input", "forward", "prerouting", "output", "postrouting"].map((hook) => ({
+        chain: { ...chain(hook, "drop").chain, family, name: hook },
+      }));
+      const port = { rule: { ...rule(dport(8472), { drop: null }).rule, family, chain: "input" } };
+      for (const name of ["forward-rules", "input-rules"])
+        assert.equal(finding(name, rules({}, [...shut, port])).verdict, "ok", `${name} ${family}`);
+    }
+  });
+
   it("leaves a rule alone that does not name the port", () => {
     const tcp = (field: string) => ({ match: { op: "!=", left: { payload: { protocol: "tcp", field } }, right: 22 } });
     for (const field of ["dport", "sport"]) {
