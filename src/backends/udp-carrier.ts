@@ -1,7 +1,7 @@
 // Over which IP version the datagrams of udp go: IPv4 in a network that has it, and else IPv6. The config says that, so
 // all hosts choose alike; the underlay has addresses of the network's families and no others. Whatever is inside.
 
-import { type Ip, NO_IPV4 } from "../base/ip.ts";
+import { type Family, type Ip, NO_IPV4 } from "../base/ip.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { Lease } from "../subnet/lease.ts";
 
@@ -20,6 +20,11 @@ export interface Carrier {
 export const OVERHEAD = 28;
 /** The outer header of IPv6 has 40 bytes. */
 const OVERHEAD6 = 48;
+
+/** Of a network that has these. */
+export function carrierFamily(families: readonly Family[]): Family {
+  return families.includes("ipv4") ? "ipv4" : "ipv6";
+}
 
 export function carrierOf({ address, v6 }: Underlay): Carrier {
   if (address === NO_IPV4 && v6 !== null) {

@@ -1,11 +1,12 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
+import type { Family } from "../base/ip.ts";
 import type { HostFacts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
 import { readIptablesChains } from "./iptables-rules.ts";
 import { readNftChains } from "./nft-rules.ts";
-import { forwardedPackets, networksOf, portPackets } from "./overlay-packets.ts";
+import { forwardedPackets, networksOf, outerFamilies, portPackets } from "./overlay-packets.ts";
 import { type Drop, findDrop, hasPort, type Packet, type SeenChain, type SeenRule } from "./packet-fate.ts";
 
 /** All chains that one tool keeps. */
@@ -61,19 +62,20 @@ const PORT_HOOKS = ["prerouting", "input", "output", "postrouting"];
 export function checkInputRules(facts: HostFacts): Finding {
   const { rules, backends, isBackendKnown } = facts;
   if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
-  const ports = backends.flatMap(({ port }) => (port === null ? [] : [port]));
-  for (const port of ports) {
-    const all = findObstacles(portPackets(facts, port), PORT_HOOKS, rules.value);
+  for (const { backend, port } of backends) {
+    if (port === null) continue;
+    const all = findObstacles(portPackets(facts, backend, port), PORT_HOOKS, rules.value);
     // As long as the backend is not known, a port that nobody opens may not be needed.
     const found = all.find(namesPort) ?? (isBackendKnown ? all[0] : undefined);
     if (found) return closedPort(port, found);
-    const partial = findPartialDrop(port, rules.value, facts);
+    const partial = findPartialDrop(port, rules.value, outerFamilies(facts, backend));
     if (partial)
       return warn(
         `UDP port ${port}, by which the overlay's packets come, is dropped here for some packets: ${placeOf(partial)}`,
         removal(partial),
       );
   }
+  const ports = backends.flatMap(({ port }) => port ?? []);
   if (ports.length === 0) return ok("the backend needs no port");
   return ok(`no rule here drops UDP port ${ports.join(" or ")}`);
 }
@@ -114,7 +116,7 @@ function removal({ tool, chain, rule }: NamedRule): string {
 }
 
 /** Who lets the overlay's port be reached by its hosts alone has such a rule, and is right. */
-function findPartialDrop(port: number, rules: RuleFacts, { families }: HostFacts): NamedRule | null {
+function findPartialDrop(port: number, rules: RuleFacts, families: readonly Family[]): NamedRule | null {
   for (const keeper of keepersOf(rules)) {
     for (const chain of keeper.chains) {
       if (!families.some((family) => meets({ family }, chain, keeper))) continue;

@@ -1,5 +1,7 @@
 // The packets that a firewall must let pass for the overlay to work, as it sees them.
 
+import type { Backend } from "../backends/backend.ts";
+import { carrierFamily } from "../backends/udp-carrier.ts";
 import { type Family, type Prefix, prefix4Contains } from "../base/ip.ts";
 import type { HostFacts } from "./facts.ts";
 import { ownDevices } from "./interface-checks.ts";
@@ -24,13 +26,19 @@ export function forwardedPackets(facts: HostFacts): readonly Packet[] {
   });
 }
 
-/** Datagrams from another host to the port, and to its. */
-export function portPackets({ underlay, families }: HostFacts, port: number): readonly Packet[] {
+/** Datagrams of a backend's from another host to the port, and to its. */
+export function portPackets(facts: HostFacts, backend: Backend, port: number): readonly Packet[] {
+  const { underlay } = facts;
   const outside: Interface = underlay.known ? underlay.value.link : { otherThan: ["lo"] };
-  return families.map((family) => ({
+  return outerFamilies(facts, backend).map((family) => ({
     ...{ family, iif: outside, oif: outside },
     ...{ source: null, destination: null, udpPort: port },
   }));
+}
+
+/** vxlan has a device for each family, whose peers have addresses of that; udp has one socket for both. */
+export function outerFamilies({ families }: Pick<HostFacts, "families">, { userspace }: Backend): readonly Family[] {
+  return userspace === null ? families : [carrierFamily(families)];
 }
 
 /** By which interfaces the overlay's packets go to other hosts, and to the pods of this one. */

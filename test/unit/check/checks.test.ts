@@ -437,29 +437,6 @@ describe("a check of the firewall", () => {
     assert.equal(finding("input-rules", nft).remedy, "nft delete rule inet fw c handle 7");
   });
 
-  it("does not take frames for packets: tables of bridge and arp have hooks of the same names", () => {
-    for (const family of ["bridge", "arp"]) {
-      const shut = ["input", "forward", "prerouting", "output", "postrouting"].map((hook) => ({
-        chain: { ...chain(hook, "drop").chain, family, name: hook },
-      }));
-      const port = { rule: { ...rule(dport(8472), { drop: null }).rule, family, chain: "input" } };
-      for (const name of ["forward-rules", "input-rules"])
-        assert.equal(finding(name, rules({}, [...shut, port])).verdict, "ok", `${name} ${family}`);
-    }
-  });
-
-  it("leaves a rule alone that does not name the port", () => {
-    const tcp = (field: string) => ({ match: { op: "!=", left: { payload: { protocol: "tcp", field } }, right: 22 } });
-    for (const field of ["dport", "sport"]) {
-      const ssh = rules({}, [chain("input", "accept"), rule(tcp(field), { drop: null })]);
-      assert.equal(finding("input-rules", ssh).verdict, "ok");
-    }
-    assert.equal(finding("input-rules", filter("-A INPUT -i eth1 -p tcp -m tcp --dport 8472 -j DROP")).verdict, "ok");
-    const rest = finding("input-rules", rules({}, [chain("input", "accept"), rule(dport(53, "!="), { drop: null })]));
-    assert.match(rest.sentence, /is not let in: the nftables chain inet fw c drops all that it does not know/);
-    assert.equal(rest.remedy, "nft insert rule inet fw c udp dport 8472 accept");
-  });
-
   it("warns of a port that is dropped for some packets: whoever lets only its hosts in has such a rule", () => {
     const drop = "-p udp -m udp --dport 8472 -j DROP";
     const port = (...more: readonly object[]) => rule(...more, dport(8472), { drop: null });
