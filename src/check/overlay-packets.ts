@@ -12,13 +12,16 @@ export function networksOf({ network, network6 }: HostFacts): readonly Prefix[] 
   return [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])];
 }
 
+/** Who lets one of them through lets packets of pods pass. Pings are let through by many that drop the rest. */
+const OF_PODS = ["tcp", "udp"];
+
 /** From another host's pods to those of this one, and back, in each family that the network has. */
 export function forwardedPackets(facts: HostFacts): readonly Packet[] {
   const { network, network6, families } = facts;
   return families.flatMap((family) => {
     const overlay = family === "ipv4" ? (network.known ? network.value.network : null) : (network6?.network ?? null);
     const { tunnel, pods } = waysOf(facts, family);
-    const packet = { family, source: overlay, destination: overlay, udpPort: null };
+    const packet = { family, source: overlay, destination: overlay, protocols: OF_PODS, port: null };
     return [
       { ...packet, iif: tunnel, oif: pods },
       { ...packet, iif: pods, oif: tunnel },
@@ -32,7 +35,7 @@ export function portPackets(facts: HostFacts, backend: Backend, port: number): r
   const outside: Interface = underlay.known ? underlay.value.link : { otherThan: ["lo"] };
   return outerFamilies(facts, backend).map((family) => ({
     ...{ family, iif: outside, oif: outside },
-    ...{ source: null, destination: null, udpPort: port },
+    ...{ source: null, destination: null, protocols: ["udp"], port },
   }));
 }
 

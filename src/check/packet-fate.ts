@@ -12,8 +12,10 @@ export interface Packet {
   /** Where its address is from; null when that is not known. */
   readonly source: Prefix | null;
   readonly destination: Prefix | null;
-  /** To this UDP port; null for one of a protocol that no rule names. */
-  readonly udpPort: number | null;
+  /** It may be of any of these: "tcp", "udp". */
+  readonly protocols: readonly string[];
+  /** That it goes to; null for one that no rule names. */
+  readonly port: number | null;
 }
 
 /** A name, or one that is not known and is none of these. */
@@ -163,9 +165,9 @@ function answerTo(match: Match, packet: Packet): Answer {
     case "family":
       return yesOrNo(match.family === packet.family);
     case "protocol":
-      return yesOrNo(packet.udpPort !== null && match.names.includes("udp"));
+      return answerToProtocol(packet.protocols, match.names);
     case "port":
-      return yesOrNo(packet.udpPort !== null && hasPort(match.ranges, packet.udpPort));
+      return yesOrNo(packet.port !== null && hasPort(match.ranges, packet.port));
     case "state":
       return yesOrNo(match.names.includes("new"));
     case "unknown":
@@ -189,6 +191,12 @@ function answerToInterface(own: Interface, patterns: readonly string[]): Answer 
 /** "eth*" is any name that begins so. */
 function isNamed(name: string, pattern: string): boolean {
   return pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+function answerToProtocol(own: readonly string[], names: readonly string[]): Answer {
+  const meeting = own.filter((name) => names.includes(name));
+  if (meeting.length === 0) return "no";
+  return meeting.length === own.length ? "yes" : "maybe";
 }
 
 function answerToAddress(own: Prefix | null, prefixes: readonly Prefix[], family: Family): Answer {

@@ -55,6 +55,17 @@ describe("a check of the firewall", () => {
     assert.equal(rest.remedy, "nft insert rule inet fw input udp dport 8472 accept");
   });
 
+  it("takes it for the operator's wish that pods are forwarded where a rule accepts TCP or UDP as such", () => {
+    const verdict = (...protocols: readonly string[]) => {
+      const match = { op: "==", left: { meta: { key: "l4proto" } }, right: { set: protocols } };
+      const rule = { ...drop("forward", match).rule, expr: [{ match }, { accept: null }] };
+      return finding("forward-rules", nft(base("forward", "drop"), { rule })).verdict;
+    };
+    assert.equal(verdict("tcp", "udp", "icmp"), "ok");
+    assert.equal(verdict("tcp", "sctp"), "ok");
+    assert.equal(verdict("icmp", "ipv6-icmp"), "fail");
+  });
+
   it("goes by the datagrams that the backend sends: those of udp are of one family, whatever is in them", () => {
     const udp = { backends: [{ backend: createBackend({ type: "udp", options: {} }), port: 8285 }] };
     const verdict = (families: readonly Family[], table: string, backend: Partial<Facts> = {}) =>

@@ -15,9 +15,10 @@ const FORWARDED: Packet = {
   oif: { otherThan: ["lo", "eth0", "flannel.1"] },
   source: NETWORK,
   destination: NETWORK,
-  udpPort: null,
+  protocols: ["tcp", "udp"],
+  port: null,
 };
-const DATAGRAM: Packet = { ...FORWARDED, iif: "eth0", source: null, destination: null, udpPort: 8472 };
+const DATAGRAM: Packet = { ...FORWARDED, iif: "eth0", source: null, destination: null, protocols: ["udp"], port: 8472 };
 
 /** The chain in which it is dropped; null when it may pass. */
 function dropIn(chains: readonly SeenChain[], packet: Packet, hook: string): string | null {
@@ -46,13 +47,19 @@ describe("a packet in the rules of iptables", () => {
     assert.equal(forward(OPEN, "-A FORWARD -s 10.6.0.0/16 -j DROP"), null);
   });
 
-  it("takes the way of a new connection, of a protocol that no rule names", () => {
+  it("takes the way of a new connection, to a port that no rule names", () => {
     assert.equal(forward(SHUT, "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"), "FORWARD");
     assert.equal(forward(SHUT, "-A FORWARD -m state --state NEW -j ACCEPT"), null);
     assert.equal(forward(OPEN, "-A FORWARD -m conntrack --ctstate INVALID -j DROP"), null);
     assert.equal(forward(SHUT, "-A FORWARD -p tcp -m tcp --dport 22 -j ACCEPT"), "FORWARD");
     assert.equal(forward(OPEN, "-A FORWARD -p icmp -j DROP"), null);
     assert.equal(forward(SHUT, "-A FORWARD ! -p tcp -j ACCEPT"), null);
+    assert.equal(forward(SHUT, "-A FORWARD ! -p icmp -j ACCEPT"), null);
+    assert.equal(forward(SHUT, "-A FORWARD -p tcp -j ACCEPT"), null);
+    assert.equal(forward(SHUT, "-A FORWARD -p udp -j ACCEPT"), null);
+    assert.equal(forward(SHUT, "-A FORWARD -p icmp -j ACCEPT"), "FORWARD");
+    assert.equal(forward(OPEN, "-A FORWARD -p tcp -j DROP"), null);
+    assert.equal(forward(OPEN, "-A FORWARD ! -p icmp -j DROP"), "FORWARD");
   });
 
   it("may pass where nobody can tell", () => {
@@ -142,6 +149,9 @@ describe("a packet in the rules of nft", () => {
     assert.equal(passes(meta("nfproto", "ipv4")), true);
     assert.equal(passes(meta("nfproto", "ipv6")), false);
     assert.equal(passes(meta("l4proto", { set: ["icmp", "ipv6-icmp"] })), false);
+    assert.equal(passes(meta("l4proto", { set: ["tcp", "udp", "icmp"] })), true);
+    assert.equal(passes(match({ payload: { protocol: "ip", field: "protocol" } }, "udp")), true);
+    assert.equal(passes(meta("l4proto", { set: ["tcp", "udp"] }, "!=")), false);
     assert.equal(passes(match({ ct: { key: "state" } }, ["established", "related"], "in")), false);
     assert.equal(passes(match({ ct: { key: "state" } }, { set: ["new", "established"] }, "in")), true);
     assert.equal(passes(match({ ct: { key: "status" } }, "dnat", "in")), false);
