@@ -7,7 +7,15 @@ import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
 import { readIptablesChains } from "./iptables-rules.ts";
 import { readNftChains } from "./nft-rules.ts";
 import { forwardedPackets, networksOf, outerFamilies, portPackets } from "./overlay-packets.ts";
-import { type Drop, findDrop, hasPort, type Packet, type SeenChain, type SeenRule } from "./packet-fate.ts";
+import {
+  type Drop,
+  findDrop,
+  hasPort,
+  type Packet,
+  reachedFrom,
+  type SeenChain,
+  type SeenRule,
+} from "./packet-fate.ts";
 
 /** All chains that one tool keeps. */
 interface Keeper {
@@ -118,7 +126,7 @@ function removal({ tool, chain, rule }: NamedRule): string {
 /** Who lets the overlay's port be reached by its hosts alone has such a rule, and is right. */
 function findPartialDrop(port: number, rules: RuleFacts, families: readonly Family[]): NamedRule | null {
   for (const keeper of keepersOf(rules)) {
-    for (const chain of keeper.chains) {
+    for (const chain of reachedFrom(keeper.chains, PORT_HOOKS)) {
       if (!families.some((family) => meets({ family }, chain, keeper))) continue;
       const rule = chain.rules.find(({ verdict, matches }) => verdict.kind === "drop" && isForPort(matches, port));
       if (rule) return { tool: keeper.tool, chain, rule };

@@ -87,6 +87,21 @@ export function findDrop(chains: readonly SeenChain[], hooks: readonly string[],
   return null;
 }
 
+/** The base chains at the hooks, and those that their rules may lead to. */
+export function reachedFrom(chains: readonly SeenChain[], hooks: readonly string[]): readonly SeenChain[] {
+  const reached = new Set(chains.filter(({ hook }) => hook !== null && hooks.includes(hook)));
+  // A set gives what is added to it on the way, too.
+  for (const { table, rules } of reached) {
+    const led = new Set(rules.flatMap(({ verdict }) => ("chain" in verdict ? verdict.chain : [])));
+    // A verdict map may lead to any.
+    const isOpen = rules.some(({ verdict }) => verdict.kind === "unknown");
+    for (const chain of chains) {
+      if (chain.table === table && chain.hook === null && (isOpen || led.has(chain.name))) reached.add(chain);
+    }
+  }
+  return [...reached];
+}
+
 interface Walk {
   readonly chains: readonly SeenChain[];
   readonly packet: Packet;

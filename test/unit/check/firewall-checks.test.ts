@@ -20,6 +20,7 @@ const nft = (...items: readonly object[]) => ({
 const filter = (text: string) => ({
   rules: known({ iptables: { iptables: `*filter\n${text}\nCOMMIT\n` }, nftables: null }),
 });
+const FW = { family: "inet", table: "fw" };
 /** Its name is that of the hook. */
 const base = (hook: string, policy = "accept", family = "inet") => ({
   chain: { family, table: "fw", name: hook, handle: 1, type: "filter", hook, prio: 0, policy },
@@ -53,6 +54,28 @@ describe("a check of the firewall", () => {
     const rest = finding("input-rules", nft(base("input"), drop("input", port("udp", "dport", "!=", 53))));
     assert.match(rest.sentence, /is not let in: the nftables chain inet fw input drops all that it does not know/);
     assert.equal(rest.remedy, "nft insert rule inet fw input udp dport 8472 accept");
+  });
+
+  it("warns of a drop for some packets only in chains that a datagram of the port comes to", () => {
+    const toPort = drop("zone", port("udp", "dport", "==", 8472));
+    const verdict = (...items: readonly object[]) =>
+      finding("input-rules", nft(base("input"), base("forward"), { chain: { ...FW, name: "zone" } }, ...items)).verdict;
+    const lead = (chain: string, ...expr: readonly object[]) => ({ rule: { ...FW, chain, handle: 8, expr } });
+    const mark = { match: { op: "==", left: { meta: { key: "mark" } }, right: 1 } };
+    const jump = { jump: { target: "zone" } };
+    assert.equal(verdict(toPort), "ok");
+    assert.equal(verdict(toPort, lead("forward", mark, jump)), "ok");
+    assert.equal(verdict(toPort, lead("input", mark, jump)), "warn");
+    assert.equal(verdict(toPort, lead("input", mark, { vmap: { key: {}, data: "@zones" } })), "warn");
+    const between = [{ chain: { ...FW, name: "all" } }, lead("input", mark, { goto: { target: "all" } })];
+    assert.equal(verdict(toPort, ...between, lead("all", jump)), "warn");
+    assert.equal(verdict(toPort, ...between, lead("all", { jump: { target: "all" } })), "ok");
+    assert.equal(verdict(lead("forward", mark, ...toPort.rule.expr)), "ok");
+    assert.equal(verdict(lead("input", mark, ...toPort.rule.expr)), "warn");
+    const chains = ":INPUT ACCEPT [0:0]\n:USER - [0:0]";
+    const rule = "-A USER -i eth1 -p udp -m udp --dport 8472 -j DROP";
+    assert.equal(finding("input-rules", filter(`${chains}\n${rule}`)).verdict, "ok");
+    assert.equal(finding("input-rules", filter(`${chains}\n-A INPUT -j USER\n${rule}`)).verdict, "warn");
   });
 
   it("takes it for the operator's wish that pods are forwarded where a rule accepts TCP or UDP as such", () => {
