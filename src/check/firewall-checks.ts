@@ -4,8 +4,6 @@ import type { Family } from "../base/ip.ts";
 import type { HostFacts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
-import { readIptablesChains } from "./iptables-rules.ts";
-import { readNftChains } from "./nft-rules.ts";
 import { forwardedPackets, networksOf, outerFamilies, portPackets } from "./overlay-packets.ts";
 import {
   type Drop,
@@ -16,13 +14,7 @@ import {
   type SeenChain,
   type SeenRule,
 } from "./packet-fate.ts";
-
-/** All chains that one tool keeps. */
-interface Keeper {
-  /** "iptables-legacy", "nft" */
-  readonly tool: string;
-  readonly chains: readonly SeenChain[];
-}
+import { type Keeper, keepersOf, meets } from "./rule-keepers.ts";
 
 interface Obstacle extends Drop {
   readonly keeper: Keeper;
@@ -165,17 +157,4 @@ function findObstacles(packets: readonly Packet[], hooks: readonly string[], rul
       return drop === null ? [] : [{ ...drop, keeper, packet }];
     }),
   );
-}
-
-/** iptables is of IPv4, and so is a table "ip" of nft. Those of "bridge" and "arp" see frames. */
-function meets({ family }: Pick<Packet, "family">, { table }: SeenChain, { tool }: Keeper): boolean {
-  if (tool !== "nft") return family === "ipv4";
-  return table.startsWith("inet ") || table.startsWith(family === "ipv4" ? "ip " : "ip6 ");
-}
-
-function keepersOf({ iptables, nftables }: RuleFacts): readonly Keeper[] {
-  const saved = Object.entries(iptables).map(([tool, text]) => ({ tool, chains: readIptablesChains(text) }));
-  // Tables that iptables-nft has made are read with iptables-save.
-  const nft = readNftChains(nftables).filter(({ isOfIptables }) => saved.length === 0 || !isOfIptables);
-  return [...saved, { tool: "nft", chains: nft }];
 }

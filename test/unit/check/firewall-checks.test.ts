@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { createBackend } from "../../../src/backends/registry.ts";
 import type { Family } from "../../../src/base/ip.ts";
 import { runChecks } from "../../../src/check/checks.ts";
-import { type Facts, known } from "../../../src/check/facts.ts";
+import { type Facts, known, type RuleFacts } from "../../../src/check/facts.ts";
 import { wellFacts } from "../../support/well-facts.ts";
 
 function finding(name: string, change: Partial<Facts>) {
@@ -105,5 +105,23 @@ describe("a check of the firewall", () => {
       finding("input-rules", { families: dual, ...udp, ...nft(base("input", "accept", "ip6"), partial) }).verdict,
       "ok",
     );
+  });
+
+  it("reads each tool's rules once, whoever asks", () => {
+    const read: string[] = [];
+    const value: RuleFacts = {
+      get iptables() {
+        read.push("iptables");
+        return { iptables: "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n" };
+      },
+      get nftables() {
+        read.push("nft");
+        return "{}";
+      },
+    };
+    const facts = wellFacts({ rules: known(value) });
+    for (const name of ["forward-rules", "input-rules"])
+      assert.equal(runChecks(facts).find((one) => one.name === name)?.verdict, "ok");
+    assert.deepEqual(read, ["iptables", "nft"]);
   });
 });
