@@ -19,8 +19,9 @@ export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
 }
 
 /**
- * Of nftables the chains alone that packets meet first, and can be dropped in, and those that they jump to. What is jumped
- * to and not read may accept, so that a drop behind it is left to `flanneld check`. nft: 20,000 rules as JSON are 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
+ * Of nftables the chains alone that packets meet first, and can be dropped in, and those that they jump to. What is
+ * jumped to and not read may accept, so that a drop behind it is left to `flanneld check`. nft: 20,000 rules as JSON are
+ * 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
  */
 export function readBaseRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
   return readWith(["list", "chains"], (listed, hasIptables) => readBaseChains(listed, hasIptables, signal), signal);

@@ -1,6 +1,5 @@
-// The maps of addresses on the live page, of networks with IPv6, in a real browser. With WEB_SCREENSHOTS=docs it
-// also takes the picture for docs/web.md. What they show is made up: the model is
-// made of leases as etcd would have them.
+// The maps of addresses on the live page, of networks with IPv6, in a real browser. With WEB_SCREENSHOTS=docs it also
+// takes the picture for docs/web.md. What they show is made up: the model is made of leases as etcd would have them.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
