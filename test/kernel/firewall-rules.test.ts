@@ -20,6 +20,27 @@ table inet fw {
   chain output { type filter hook output priority 0; policy drop; }
 }`;
 
+/** Each for packets that are none of the overlay's, or that may be. */
+const OF_OTHERS = `
+flush ruleset
+table inet fw {
+  chain input {
+    type filter hook input priority 0; policy accept;
+    tcp dport != 22 drop; tcp sport != 22 drop;
+    icmp type != echo-request drop; icmpv6 type != echo-request drop;
+    ip6 saddr != fd00::/8 drop; ip6 nexthdr != tcp drop;
+    meta l4proto tcp reject with tcp reset; reject with icmpv6 no-route;
+  }
+  chain forward { type filter hook forward priority 0; policy drop; udp dport != 53 drop; meta l4proto { tcp, udp, icmp } accept; }
+  chain nobodys { udp dport 8472 drop; }
+}
+table ip fw {
+  chain input { type filter hook input priority 0; reject with tcp reset; }
+}
+table arp fw {
+  chain input { type filter hook input priority 0; policy drop; }
+}`;
+
 async function sentences(read: (signal: AbortSignal) => ReturnType<typeof readRules>): Promise<readonly string[]> {
   const facts = wellFacts({ rules: await read(signal) });
   return [checkForwardRules(facts), checkInputRules(facts)].map(({ verdict, sentence }) => `${verdict}: ${sentence}`);
@@ -76,6 +97,13 @@ describe("the firewall rules of a host", { skip: whyNotHere() }, () => {
     await run(["nft", `table inet fw {\n${chains}\n${base}\n}`], {}, signal);
     assert.ok(readNftChains((await rulesOf(readBaseRules)).nftables).length <= 24);
     for (const said of await sentences(readBaseRules)) assert.match(said, /^ok: /);
+  });
+
+  it("are not of the overlay where only their headers say so", async () => {
+    await run(["nft", OF_OTHERS], {}, signal);
+    for (const read of [readRules, readBaseRules]) {
+      for (const said of await sentences(read)) assert.match(said, /^ok: /);
+    }
   });
 
   it("are let through when nobody drops", async () => {
