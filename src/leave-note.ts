@@ -1,12 +1,12 @@
 // Says beside the control socket why this daemon has ended, for whoever asks when it is gone, and takes back what those
 // before it have said. Nothing depends on it: where it cannot be written, the log has the same sentence.
 
-import { connect } from "node:net";
 import { seconds } from "./base/brand.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
 import { removeFile, writeWholeFile } from "./base/whole-file.ts";
 import { END_KINDS, endNoteOf, endNotePath, formatEndNote } from "./control/end-note.ts";
+import { isAnswering } from "./control/listen.ts";
 
 /** Neither rejects, nor takes longer than two seconds. */
 export interface EndNotes {
@@ -41,19 +41,8 @@ export function endNotesAt({ socket, prefix }: NotePlace, clock: Clock = systemC
 async function writeNote(socket: string, prefix: string, error: unknown): Promise<void> {
   const { kind, ...note } = endNoteOf(error, { prefix, pid: process.pid, at: new Date(systemClock.now()) });
   // The daemon of another network, that was given the same socket, and runs: what is beside it is taken for its end.
-  if (kind === "ended" && (await isAnswering(socket))) return;
+  if (kind === "ended" && (await isAnswering(socket).catch(() => false))) return;
   await writeWholeFile(endNotePath(socket, kind), formatEndNote(note), MODE, { random: systemRandom });
-}
-
-function isAnswering(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = connect({ path: socket });
-    connection.on("error", () => resolve(false));
-    connection.on("connect", () => {
-      connection.destroy();
-      resolve(true);
-    });
-  });
 }
 
 /** Node: what asks the file system cannot be called off, so that it is left behind. */

@@ -77,8 +77,8 @@ async function removeStale(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** Kernel: a socket whose process has ended refuses connections. */
-async function isAnswering(path: string): Promise<boolean> {
+/** Kernel: a socket whose process has ended refuses connections. Throws the kernel's error where it cannot be told. */
+export async function isAnswering(path: string): Promise<boolean> {
   return await new Promise<boolean>((resolve, reject) => {
     const socket = connect(path);
     socket.on("connect", () => {
