@@ -26,16 +26,11 @@ export function checkInterface(facts: HostFacts): Finding {
   if (!underlay.known) return fail(underlay.reason, "name it with -iface=NAME or -public-ip=ADDRESS");
   const device = vxlanDevice(facts);
   const used = device?.lower ?? underlay.value.link;
-  const remedyFor = (dev: LinkName) => `flanneld -iface=${dev} (FLANNELD_IFACE=${dev} in its environment file)`;
   const { address, publicIp } = endOf(underlay.value);
   // An answer that leaves by another interface with this one's address is a matter of rp_filter.
   const own = device?.local ?? address;
   const astray = facts.peers.filter(({ way }) => leavesBy(way, used) && way?.source !== own);
-  const [first] = astray;
-  if (first?.way) {
-    const sentence = `packets to ${some(astray.map(({ lease }) => hostIp(lease.attrs)))} leave by ${first.way.dev}, and flanneld uses ${used}: the wrong interface`;
-    return fail(sentence, remedyFor(first.way.dev));
-  }
+  if (astray.length > 0) return leadsAstray(astray, used, facts);
   const unreachable = facts.peers.filter(({ way }) => way === null);
   if (unreachable.length > 0) {
     const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => hostIp(lease.attrs)))}`;
@@ -48,6 +43,23 @@ export function checkInterface(facts: HostFacts): Finding {
   if (link && !link.up) return fail(`the interface ${used} is down`, `ip link set ${used} up`);
   const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
   return ok(`${used} (${announced}) leads to the other hosts`);
+}
+
+/** The interface is wrong when most peers are reached by one other; else the routes to these few are. */
+function leadsAstray(astray: HostFacts["peers"], used: LinkName, { peers, routes }: HostFacts): Finding {
+  const by = (dev: LinkName | undefined) => astray.filter(({ way }) => way?.dev === dev);
+  const devices = [...new Set(astray.map(({ way }) => way?.dev))];
+  const [dev] = devices.toSorted((a, b) => by(b).length - by(a).length);
+  const ips = by(dev).map(({ lease }) => hostIp(lease.attrs));
+  if (ips.length * 2 > peers.filter(({ way }) => way !== null).length) {
+    const sentence = `packets to ${some(ips)} leave by ${dev}, and flanneld uses ${used}: the wrong interface`;
+    return fail(sentence, `start flanneld with -iface=${dev}, or with FLANNELD_IFACE=${dev} in its environment file`);
+  }
+  const own = routes.find((route) => route.dev === dev && ips.some((ip) => route.dst === `${ip}/32`));
+  const remedy = own
+    ? `ip route del ${own.dst} dev ${dev}`
+    : `see which route or rule that is, and take it away: ip route get ${ips[0]}`;
+  return fail(`the route to ${some(ips)} leaves by ${dev}, and flanneld uses ${used}`, remedy);
 }
 
 /** This host's end of the way to the others: that of IPv4, unless the network has none. */

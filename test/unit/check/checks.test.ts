@@ -289,6 +289,29 @@ describe("a check of the interface", () => {
     ]);
   });
 
+  it("tells the route where it is only some peers that are reached by another one", () => {
+    const others = ["192.168.77.13", "192.168.77.14"].map((ip, index) => recordOf(`10.5.${index + 3}.0/24`, ip));
+    const peers = [...astray.peers, ...others.map((lease) => peerOf(lease))];
+    const sentence = "the route to 192.168.77.12 leaves by eth1, and flanneld uses eth0";
+    const isSaid = { verdict: "fail", sentence } as const;
+    const look = (change: Partial<Facts>) => {
+      const { verdict, sentence, remedy } = finding("interface", change);
+      return { verdict, sentence, remedy };
+    };
+    const unnamed = "see which route or rule that is, and take it away: ip route get 192.168.77.12";
+    assert.deepEqual(look({ peers }), { ...isSaid, remedy: unnamed });
+    assert.deepEqual(look({ peers: peers.slice(0, 2) }), { ...isSaid, remedy: unnamed });
+    const routes = [...wellFacts().routes, { dst: "192.168.77.12/32" as Prefix4, dev: ETH1 }];
+    assert.deepEqual(look({ peers, routes }), { ...isSaid, remedy: "ip route del 192.168.77.12/32 dev eth1" });
+    const [, one, two] = peers.map(({ lease }) => peerOf(lease, { way: { dev: ETH1, source: null } }));
+    assert.ok(one && two);
+    assert.deepEqual(look({ peers: [peerOf(PEER), one, two] }), {
+      verdict: "fail",
+      sentence: "packets to 192.168.77.13, 192.168.77.14 leave by eth1, and flanneld uses eth0: the wrong interface",
+      remedy: "start flanneld with -iface=eth1, or with FLANNELD_IFACE=eth1 in its environment file",
+    });
+  });
+
   it("tells rp_filter only where it drops", () => {
     expectAll([
       ["rp-filter", "ok", /strict on eth0, and routes lead back/, { sysctls: strict }],
