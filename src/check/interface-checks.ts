@@ -110,7 +110,7 @@ export function isFlannel(dev: LinkName): boolean {
   return /^flannel(\.|-v6\.|-wg)?\d*$/.test(dev);
 }
 
-/** Kernel: the stricter of "all" and the interface's own counts; 1 is strict. */
+/** Kernel: the larger of "all" and the interface's own counts; 1 is strict, and 2, which is loose, is larger. */
 export function checkReversePath(facts: HostFacts): Finding {
   const { sysctls, peers, underlay, reversePathDrops, routes, links } = facts;
   if (!facts.families.includes("ipv4")) return ok("rp_filter is of IPv4 alone, which the network has not");
@@ -119,7 +119,7 @@ export function checkReversePath(facts: HostFacts): Finding {
   if (!links.known) return notLookedAt(links);
   const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[`net.ipv4.conf.${dev}.rp_filter`] ?? 0));
   const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
-  const remedy = (dev: LinkName) => `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${dev}.rp_filter=2`;
+  const remedy = (dev: LinkName) => `sysctl -w net.ipv4.conf.${dev}.rp_filter=2`;
   const dev = underlay.known ? underlay.value.link : null;
   const astray = dev === null ? [] : peers.filter(({ way }) => leavesBy(way, dev));
   if (dev !== null && modeOf(dev) === 1 && astray.length > 0) {

@@ -341,6 +341,16 @@ describe("a check of the interface", () => {
     ]);
   });
 
+  it("mends rp_filter on the one interface alone, also where all of them are strict", () => {
+    for (const name of ["all", "eth0"]) {
+      const change = { ...astray, sysctls: { ...strict, [`net.ipv4.conf.${name}.rp_filter`]: "1" } };
+      const { remedy } = finding("rp-filter", change);
+      assert.equal(remedy, "sysctl -w net.ipv4.conf.eth0.rp_filter=2");
+      const mended = { ...change.sysctls, "net.ipv4.conf.eth0.rp_filter": "2" };
+      assert.equal(finding("rp-filter", { ...change, sysctls: mended }).verdict, "ok");
+    }
+  });
+
   it("tells an MTU that does not fit", () => {
     const { links } = wellFacts();
     assert.ok(links.known);
