@@ -39,7 +39,9 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
   const said = dead.find(({ reason }) => reason !== null)?.reason;
   const because = said ? ` (${said})` : "";
   if (dead.length === ways.length) {
-    const remedy = "see whether the host is up, and whether a firewall on the way drops ICMP";
+    const remedy = dead.every(({ isUnsent }) => isUnsent)
+      ? lookHere(first)
+      : "see whether the host is up, and whether a firewall on the way drops ICMP";
     return { verdict: "broken", sentence: `${name} does not answer at all${because}`, remedy };
   }
   const lost = deadFamily(ways);
@@ -51,6 +53,11 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
       remedy: `see whether a firewall on the way or there drops ${silent}, and whether both hosts have a route and the right address of it`,
     };
   }
+  const unsent = dead.find(({ over, isUnsent }) => over === "overlay" && isUnsent);
+  if (unsent) {
+    const sentence = `${name} answers, but not through the overlay (${unsent.reason}): most likely a route, a rule or a firewall of this host forbids it`;
+    return { verdict: "broken", sentence, remedy: lookHere(unsent) };
+  }
   if (dead.some(({ over }) => over === "overlay")) {
     const by = carrier ?? "the overlay";
     return {
@@ -61,6 +68,11 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
   }
   const sentence = `${name} answers through the overlay, but not on the underlay${because}: most likely a firewall drops ICMP`;
   return { verdict: "degraded", sentence, remedy: "let ICMP echo and fragmentation-needed through" };
+}
+
+/** A route or a rule shows in ip route get, a firewall does not. */
+function lookHere({ to }: PeerWay): string {
+  return `see what forbids it here: ip route get ${to}, ip rule, nft list ruleset`;
 }
 
 /** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */

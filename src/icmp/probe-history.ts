@@ -15,6 +15,8 @@ export interface WayHistory {
   readonly unanswered: number;
   /** What was said last instead of an answer. */
   readonly reason: string | null;
+  /** It was this host that said so: it has not sent. */
+  readonly isUnsent: boolean;
   /** What the device sends when the path was last measured; null before. */
   readonly most: number | null;
   readonly path: PathMtu | null;
@@ -28,7 +30,7 @@ const TOLERATED_LOSS = 0.2;
 const FEWEST_FOR_LOSS = 10;
 
 export function startHistory({ over, ip }: { readonly over: WayHistory["over"]; readonly ip: Ip }): WayHistory {
-  return { over, to: ip, recent: [], unanswered: 0, reason: null, most: null, path: null };
+  return { over, to: ip, recent: [], unanswered: 0, reason: null, isUnsent: false, most: null, path: null };
 }
 
 export function withOutcome(history: WayHistory, outcome: PingOutcome): WayHistory {
@@ -36,8 +38,10 @@ export function withOutcome(history: WayHistory, outcome: PingOutcome): WayHisto
   // What was lost while nobody was there is no loss of the way as it is now.
   const isBack = rtt !== null && history.unanswered >= DEAD_AFTER;
   const recent = isBack ? [rtt] : [...history.recent, rtt].slice(-WINDOW);
-  if (rtt !== null) return { ...history, recent, unanswered: 0, reason: null };
-  return { ...history, recent, unanswered: history.unanswered + 1, reason: refusalOf(outcome) ?? history.reason };
+  if (rtt !== null) return { ...history, recent, unanswered: 0, reason: null, isUnsent: false };
+  const next = { ...history, recent, unanswered: history.unanswered + 1 };
+  const reason = refusalOf(outcome);
+  return reason === null ? next : { ...next, reason, isUnsent: outcome.kind === "unsent" };
 }
 
 export function withPath(history: WayHistory, most: number, path: PathMtu): WayHistory {
@@ -65,9 +69,9 @@ export function figuresOf({ recent, unanswered, path }: WayHistory): WayFigures 
 
 /** As a verdict is made of it: a few lost packets are none, and many in a row are all of them. */
 export function judgedWay(history: WayHistory): PeerWay {
-  const { over, to, most, reason, path, recent, unanswered } = history;
+  const { over, to, most, reason, isUnsent, path, recent, unanswered } = history;
   const { rtt, loss } = figuresOf(history);
-  const way = { over, to, most, rtt, reason, path };
+  const way = { over, to, most, rtt, reason, isUnsent, path };
   if (unanswered >= DEAD_AFTER) return { ...way, sent: unanswered, received: 0 };
   const sent = Math.max(recent.length, 1);
   const isLossy = recent.length >= FEWEST_FOR_LOSS && loss >= TOLERATED_LOSS;

@@ -18,6 +18,8 @@ export interface WayReport extends Way {
   readonly rtt: Millis | null;
   /** Why nothing came back, as far as somebody said; null when nobody did. */
   readonly reason: string | null;
+  /** It was this host that said so: it has not sent. */
+  readonly isUnsent: boolean;
   readonly path: PathMtu | null;
 }
 
@@ -40,12 +42,14 @@ export async function lookAtWay(
   for (let sent = 0; sent < count; sent++) outcomes.push(await pinger.ping(way.to, SMALL_PACKET, limit, signal));
   const times = outcomes.flatMap((outcome) => (outcome.kind === "reply" ? [outcome.rtt] : []));
   const rtt = medianOf(times);
+  const refusal = outcomes.findLast((outcome) => refusalOf(outcome) !== null);
   const report = {
     ...way,
     sent: count,
     received: times.length,
     rtt,
-    reason: outcomes.map(refusalOf).findLast((reason) => reason !== null) ?? null,
+    reason: refusal ? refusalOf(refusal) : null,
+    isUnsent: refusal?.kind === "unsent",
   };
   if (rtt === null || way.most === null) return { ...report, path: null };
   const patience = patienceFor(millis(Math.max(...times)), limit);

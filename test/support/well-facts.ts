@@ -28,7 +28,8 @@ export function recordsOf(leases: readonly Lease[]): Readonly<Record<string, str
 export function wayOf(over: "underlay" | "overlay", to: string, change: Partial<PeerWay> = {}): PeerWay {
   const most = over === "underlay" ? 1500 : 1450;
   const path = { mtu: most, isSilent: false };
-  return { over, to: to as Ipv4, most, sent: 2, received: 2, rtt: millis(1), reason: null, path, ...change };
+  const answered = { sent: 2, received: 2, rtt: millis(1), reason: null, isUnsent: false };
+  return { over, to: to as Ipv4, most, ...answered, path, ...change };
 }
 
 export const DEAD = { received: 0, rtt: null, path: null } as const;
