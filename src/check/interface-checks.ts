@@ -14,7 +14,7 @@ import { prefix6Contains, prefix6Overlaps } from "../base/ipv6.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
-import { hostIp } from "../subnet/lease.ts";
+import { hasIpv4, hostIp } from "../subnet/lease.ts";
 import type { Facts, HostFacts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
@@ -234,20 +234,31 @@ interface Overlap {
 }
 
 function overlapsOf({ name: dev, addresses, addresses6 }: InterfaceFacts, facts: Facts): readonly Overlap[] {
-  const { network, network6, subnetFile } = facts;
+  const { network, network6 } = facts;
+  const own = ownSubnets(facts);
   const found: Overlap[] = [];
   for (const { prefix } of addresses) {
-    if (!network.known || isOwn4(prefix, facts) || !prefix4Overlaps(prefix, network.value.network)) continue;
+    const isOwn = own.v4.some((subnet) => prefix4Contains(subnet, prefix));
+    if (!network.known || isOwn || !prefix4Overlaps(prefix, network.value.network)) continue;
     found.push({ ours: network.value.network, prefix, dev });
   }
   for (const { prefix } of addresses6) {
-    const isOwn = subnetFile.subnet6 !== null && prefix6Contains(subnetFile.subnet6, prefix);
+    const isOwn = own.v6.some((subnet) => prefix6Contains(subnet, prefix));
     if (network6 === null || isOwn || !prefix6Overlaps(prefix, network6.network)) continue;
     found.push({ ours: network6.network, prefix, dev });
   }
   return found;
 }
 
-function isOwn4(prefix: Prefix4, { subnetFile }: Facts): boolean {
-  return subnetFile.subnet !== null && prefix4Contains(subnetFile.subnet, prefix);
+/** By its subnet file, and, which is all where that is not the daemon's, by the records of its addresses. */
+function ownSubnets({ subnetFile, store, interfaces }: Facts) {
+  const here = interfaces.known
+    ? interfaces.value.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }): Ip => ip))
+    : [];
+  const leases = store.known ? store.value.list.leases.filter(({ attrs }) => here.includes(hostIp(attrs))) : [];
+  const subnets = leases.map(({ subnet }) => subnet);
+  return {
+    v4: [...(subnetFile.subnet ? [subnetFile.subnet] : []), ...subnets.filter(hasIpv4).map(({ v4 }) => v4)],
+    v6: [subnetFile.subnet6, ...subnets.map(({ v6 }) => v6)].filter((v6) => v6 !== null),
+  };
 }

@@ -374,9 +374,24 @@ describe("a check of the interface", () => {
 
   it("tells networks that overlap", () => {
     const own = { subnetFile: { path: "", subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: null } };
+    const fileless = { subnetFile: { path: "", subnet: null, subnet6: null, mtu: null } };
     const bridge = known([interfaceOf("eth0", "192.168.77.11/24"), interfaceOf("cni0", "10.5.1.1/24")]);
     expectAll([
       ["networks", "ok", /overlaps no network/, { ...own, interfaces: bridge }],
+      // Its daemon has a subnet file of its own, which an ordinary user cannot know.
+      ["networks", "ok", /overlaps no network/, { ...fileless, interfaces: bridge }],
+      [
+        "networks",
+        "fail",
+        /overlaps 10\.5\.1\.0\/24 of cni0/,
+        { ...fileless, interfaces: bridge, store: known(storeOf([PEER])) },
+      ],
+      [
+        "networks",
+        "fail",
+        /overlaps 10\.5\.2\.0\/24 of cni0/,
+        { interfaces: known([interfaceOf("eth0", "192.168.77.11/24"), interfaceOf("cni0", "10.5.2.1/24")]) },
+      ],
       [
         "networks",
         "fail",

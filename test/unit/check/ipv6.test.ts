@@ -102,6 +102,9 @@ describe("a check of a network without IPv4", () => {
       /^fail: the network fd00:5::\/48 overlaps fd00:5:0:7::\/64 of cni0/,
     );
     assert.match(says("networks", { interfaces: known(bridge("fd00:5:0:1::/64")) }), /^ok/);
+    const fileless = { subnetFile: { path: "", subnet: null, subnet6: null, mtu: null } };
+    assert.match(says("networks", { ...fileless, interfaces: known(bridge("fd00:5:0:1::/64")) }), /^ok/);
+    assert.match(says("networks", { ...fileless, interfaces: known(bridge("fd00:5:0:2::/64")) }), /^fail/);
     const routed = (dst: string, dev: string) =>
       says("networks", { routes6: [{ dst: dst as Prefix6, dev: dev as LinkName }] });
     assert.match(routed("fd00::/8", "eth1"), /^warn: the network fd00:5::\/48 is a part of fd00::\/8, .* by eth1$/);
