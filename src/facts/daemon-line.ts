@@ -4,7 +4,7 @@
 
 import type { DaemonSetting } from "../check/facts.ts";
 
-/** Without etcd-prefix, which tells whose daemon it is, those that `check` has itself. */
+/** Without etcd-prefix, which tells whose daemon it is, those that `check` has itself, and those that say where etcd is. */
 const NAMES: readonly string[] = [
   "etcd-prefix",
   "iface",
@@ -14,6 +14,10 @@ const NAMES: readonly string[] = [
   "public-ipv6",
   "subnet-file",
   "state-dir",
+  "etcd-endpoints",
+  "etcd-cafile",
+  "etcd-certfile",
+  "etcd-keyfile",
 ];
 
 /** Values as they are written. Compat: -name and --name are the same, an empty text is unset. */

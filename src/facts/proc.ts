@@ -75,7 +75,7 @@ async function withWholePaths(pid: number, settings: DaemonProcess["settings"]):
   return Object.fromEntries(Object.entries(settings).map(([name, setting]) => [name, whole(name, setting)]));
 }
 
-const PATHS: readonly string[] = ["subnet-file", "state-dir"];
+const PATHS: readonly string[] = ["subnet-file", "state-dir", "etcd-cafile", "etcd-certfile", "etcd-keyfile"];
 
 /** By opening the device that TUN devices are made with, which makes none. */
 export async function tryTun(): Promise<Known<string | null>> {

@@ -2,8 +2,8 @@
 // daemon sees it that is looked at. Pure.
 
 import type { DaemonProcess, Known } from "../check/facts.ts";
-import { readUnderlayOptions } from "../cli/options.ts";
-import type { Setting } from "../cli/program.ts";
+import { readEtcdOptions, readUnderlayOptions } from "../cli/options.ts";
+import { resolveSettings, type Setting } from "../cli/program.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 
 export interface Adoption {
@@ -35,8 +35,35 @@ export function adoptFlags(call: VerbCall, daemons: Known<readonly DaemonProcess
   };
   // A Go daemon may go by what this one would refuse.
   if (readUnderlayOptions(settings).problems.length > 0) return none;
-  return { call: { ...call, settings }, adopted: taken.map(([, { written }]) => written), root: daemon.root };
+  const etcd = adoptEtcd(call, daemon);
+  const adopted = [...taken.map(([, { written }]) => written), ...(etcd?.adopted ?? [])];
+  return { call: { ...call, ...etcd?.way, settings }, adopted, root: daemon.root };
 }
+
+interface EtcdAdoption {
+  readonly way: Pick<VerbCall, "etcd" | "namedBy">;
+  readonly adopted: readonly string[];
+}
+
+/** For a call that nothing else tells where etcd is. Its user and password go to no etcd that a process names. */
+function adoptEtcd(call: VerbCall, { pid, root, settings }: DaemonProcess): EtcdAdoption | null {
+  const { prefix, tls, auth } = call.etcd;
+  const isTold = [call.namedBy, call.unreadable, auth, ...Object.values(tls)].some((said) => said !== null);
+  const taken = Object.entries(settings).filter(([name]) => name === ENDPOINTS || TLS_FILES.includes(name));
+  if (isTold || taken.length === 0) return null;
+  const given = taken.map(([name, { values }]) => {
+    const value = values.at(-1) ?? "";
+    return { name, value: name === ENDPOINTS ? value : `${root}${value}` };
+  });
+  const { options, problems } = readEtcdOptions(resolveSettings(given, {}));
+  if (problems.length > 0) return null;
+  const endpoints = settings[ENDPOINTS];
+  const namedBy = endpoints ? `${endpoints.written} of process ${pid}` : null;
+  return { way: { etcd: { ...options, prefix }, namedBy }, adopted: taken.map(([, { written }]) => written) };
+}
+
+const ENDPOINTS = "etcd-endpoints";
+const TLS_FILES: readonly string[] = ["etcd-cafile", "etcd-certfile", "etcd-keyfile"];
 
 /** Of one that is no list the last counts. */
 function settingOf(name: string, { values, written }: DaemonProcess["settings"][string]): Setting {

@@ -59,6 +59,10 @@ describe("facts from the texts of the kernel and its tools", () => {
     assert.deepEqual(read(["--etcd-prefix=/a", "--etcd-password=secret", "--etcd-username", "me"]), [
       ["etcd-prefix", "/a", "--etcd-prefix"],
     ]);
+    assert.deepEqual(read(["--etcd-endpoints=http://e:2379", "-etcd-cafile", "ca.pem"]), [
+      ["etcd-endpoints", "http://e:2379", "--etcd-endpoints"],
+      ["etcd-cafile", "ca.pem", "--etcd-cafile"],
+    ]);
     assert.deepEqual(read(["-iface", "eth1", "--iface=eth2", "-public-ip="]), [["iface", "eth1 eth2", "--iface"]]);
     assert.deepEqual(
       read(["--state-dir=/s"], ["FLANNELD_STATE_DIR=/t", "FLANNELD_SUBNET_FILE=/e", "FLANNELD_ETCD_PASSWORD=secret"]),

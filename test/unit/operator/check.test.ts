@@ -198,6 +198,18 @@ describe("check", () => {
     assert.deepEqual(asked.slice(0, 2), ["/lab/state", "/mine"]);
   });
 
+  it("asks the etcd that the daemon was started with, where nothing names another", async () => {
+    withPeers();
+    const settings = { "etcd-endpoints": { values: ["http://10.0.0.1:2379"], written: "--etcd-endpoints" } };
+    desk.host.answers.daemons = async () => known([{ pid: 4711, prefix: "/coreos.com/network", settings, root: "" }]);
+    assert.equal((await checks())["etcd"], "ok: etcd answers at http://10.0.0.1:2379");
+    const told = await checks("--etcd-endpoints=http://10.0.0.9:2379");
+    assert.equal(told["etcd"], "ok: etcd answers at http://10.0.0.9:2379");
+    const away = new FlannelError("etcd.unavailable", { op: "reading", reason: "connection refused" });
+    desk.wrap = (store) => ({ ...store, config: async () => Promise.reject(away) });
+    assert.match((await checks())["etcd"] ?? "", /; the endpoints are those of --etcd-endpoints of process 4711$/);
+  });
+
   it("reads the files of a daemon in a container where they are, and what it is told itself here", async () => {
     withPeers();
     const settings = { "state-dir": { values: ["/state"], written: "--state-dir" } };
