@@ -3,7 +3,7 @@
 import type { EpochMillis } from "../base/brand.ts";
 import { minutes } from "../base/brand.ts";
 import type { PublicStatus } from "../status/report.ts";
-import { hasIpv4, hostIp } from "../subnet/lease.ts";
+import { hasIpv4, hostIp, isForLater } from "../subnet/lease.ts";
 import { mapAddresses } from "./address-map.ts";
 import type { Facts, HostAnswer, LookedLease, StoreLook } from "./facts.ts";
 import { heardStatus, nameOf, silenceOf } from "./heard.ts";
@@ -55,7 +55,6 @@ function networkFacts({ ipv4, ipv6, backend }: NonNullable<StoreLook["network"]>
 function hostState({ lease, term, problem }: LookedLease, answer: HostAnswer | undefined): HostState {
   const { subnet, attrs } = lease;
   const name = nameOf(subnet);
-  const silence = silenceOf(name, answer);
   const heard = heardStatus(name, answer);
   return {
     subnet: name,
@@ -68,12 +67,25 @@ function hostState({ lease, term, problem }: LookedLease, answer: HostAnswer | u
     kind: term.kind === "reserved" ? "reserved" : "leased",
     expires: term.kind === "reserved" ? null : (expiryByHost(name, heard) ?? expiryOf(term)),
     problem,
-    condition: heard?.state ?? "unknown",
-    reasons: heard ? reasonsOf(heard) : silence === null ? [] : [silence],
+    ...conditionOf(isForLater({ term, attrs }), name, answer),
     // As above: of a host that answers it is now.
     heard: answer?.heard && answer.trouble !== null ? moment(answer.heard) : null,
     daemon: answer?.status && (heard || answer.trouble !== null) ? daemonFacts(answer.status, answer.rates) : null,
   };
+}
+
+/** `isReserved`: for a host that had not come when the record was written. */
+function conditionOf(
+  isReserved: boolean,
+  name: string,
+  answer: HostAnswer | undefined,
+): Pick<HostState, "condition" | "reasons"> {
+  const isSilent = !answer?.status || answer.trouble !== null;
+  if (isReserved && isSilent) return { condition: "awaited", reasons: ["its host has not come yet"] };
+  const heard = heardStatus(name, answer);
+  if (heard) return { condition: heard.state, reasons: reasonsOf(heard) };
+  const silence = silenceOf(name, answer);
+  return { condition: "unknown", reasons: silence === null ? [] : [silence] };
 }
 
 /** To the second: it is reckoned anew with each answer. */

@@ -48,14 +48,15 @@ export interface OverlayCounts {
   /** Null without a valid network config. */
   readonly free: number | null;
   readonly total: number | null;
-  /** Hosts by what they say of themselves; `unknown` do not answer. */
+  /** Hosts by what they say of themselves; `unknown` do not answer. Those that are awaited are in none. */
   readonly ready: number;
   readonly degraded: number;
   readonly notReady: number;
   readonly unknown: number;
 }
 
-export type HostCondition = DaemonState | "unknown";
+/** `awaited`: reserved for a host that has not come yet. */
+export type HostCondition = DaemonState | "unknown" | "awaited";
 
 export interface HostState {
   /** The IPv4 subnet, or the IPv6 one of a host without IPv4; it is what tells hosts apart. */
@@ -130,8 +131,11 @@ export interface MapCell {
   readonly subnets: readonly string[];
 }
 
-/** How one host has another. `absent`: it knows of no such peer. `unknown`: it does not answer. */
-export type PairState = PeerState | "absent" | "unknown" | "self";
+/**
+ * How one host has another. `absent`: it knows of no such peer. `awaited`: the other, or itself, has not come yet.
+ * `unknown`: it does not answer.
+ */
+export type PairState = PeerState | "absent" | "awaited" | "unknown" | "self";
 
 export interface Reach {
   /** A row for each host, of all hosts in order; null when there are too many: then rows are asked for one by one. */

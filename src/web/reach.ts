@@ -28,12 +28,14 @@ export function describeReach(hosts: readonly HostState[], answers: ReadonlyMap<
 export function reachRow(
   subnet: string,
   status: Pick<PublicStatus, "peers"> | null,
-  hosts: readonly Pick<HostState, "subnet">[],
+  hosts: readonly Pick<HostState, "subnet" | "condition">[],
 ): ReachRow {
   const peers = new Map(status?.peers.map((peer) => [nameOfPeer(peer), peer]));
+  const awaited = new Set(hosts.filter(({ condition }) => condition === "awaited").map((host) => host.subnet));
   const stateOf = (other: string): PairState => {
     if (other === subnet) return "self";
-    return status === null ? "unknown" : (peers.get(other)?.state ?? "absent");
+    if (status === null) return awaited.has(subnet) ? "awaited" : "unknown";
+    return peers.get(other)?.state ?? (awaited.has(other) ? "awaited" : "absent");
   };
   const rtts = hosts.map((other) => peers.get(other.subnet)?.rttSeconds ?? null);
   const traffic = hosts.map((other) => pairTraffic(peers.get(other.subnet)));

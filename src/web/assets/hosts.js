@@ -6,8 +6,8 @@ import { bytes, clockTime, duration, plural, until } from "./words.js";
 /** More rows are slow to draw and not read; the filter finds the others. */
 const MOST_ROWS = 100;
 
-const SYMBOLS = { ready: "●", degraded: "▲", "not ready": "✖", unknown: "?" };
-const ORDER = ["not ready", "degraded", "unknown", "ready"];
+const SYMBOLS = { ready: "●", degraded: "▲", "not ready": "✖", unknown: "?", awaited: "–" };
+const ORDER = ["not ready", "degraded", "unknown", "ready", "awaited"];
 
 /** On a phone rows are drawn as blocks, and browsers then no longer take it for a table unless they are told. */
 export function openHosts() {

@@ -9,6 +9,7 @@ const STATES = [
   ["missing", "✖", "missing: they are not, or not all"],
   ["held", "▲", "held: sent, although the record is gone"],
   ["absent", "○", "absent: not known there yet, or left out"],
+  ["awaited", "–", "awaited: reserved for a host that has not come yet"],
   ["unknown", "?", "unknown: the host does not answer"],
   ["self", "·", "itself"],
 ];

@@ -193,6 +193,26 @@ describe("buildOverlay()", () => {
     assert.equal(reach.troubleCount, 4);
   });
 
+  it("awaits the host of a reservation, and takes neither it nor its pairs for trouble", () => {
+    const { lease } = lookedLease("10.5.77.0/24", "192.168.64.77");
+    const term = { kind: "reserved" } as const;
+    const attrs = { ...lease.attrs, backendData: null };
+    const look = lookOf({ leases: [...lookOf().leases, { lease: { ...lease, attrs, term }, term, problem: null }] });
+    const silent = answerOf(FIRST, { status: null, heard: null, trouble: "no answer within 2 s from port 8081" });
+    for (const answer of [[], [["192.168.64.77", silent] as const]]) {
+      const { hosts, reach, counts } = buildOverlay(
+        factsOf({ look, answers: new Map([...factsOf().answers, ...answer]) }),
+      );
+      assert.deepEqual([hosts[3]?.condition, hosts[3]?.reasons], ["awaited", ["its host has not come yet"]]);
+      assert.deepEqual([reach.troubleCount, counts.unknown, counts.reserved], [0, 0, 1]);
+      assert.deepEqual(reach.rows?.[0]?.states, ["self", "programmed", "programmed", "awaited"]);
+      assert.deepEqual(reach.rows?.[3]?.states, ["awaited", "awaited", "awaited", "self"]);
+    }
+    const come = new Map([...factsOf().answers, ["192.168.64.77", answerOf("10.5.77.0/24")] as const]);
+    const { hosts, reach } = buildOverlay(factsOf({ look, answers: come }));
+    assert.deepEqual([hosts[3]?.condition, reach.troubleCount], ["ready", 3]);
+  });
+
   it("tells round trips where somebody measures them", () => {
     const peers = [peerStatusOf(SECOND, SECOND_IP, { rttSeconds: 0.0004 })];
     const { reach } = buildOverlay(withAnswer(FIRST_IP, answerOf(FIRST, { status: statusOf(FIRST, { peers }) })));
