@@ -142,7 +142,10 @@ function describe({ details, shown, current, taken, hosts }) {
   const lines = cell ? cell.subnets.map((subnet) => subnetText(subnet, cell, hosts)) : ["free"];
   const more = cell && cell.count > cell.subnets.length ? [`and ${cell.count - cell.subnets.length} more`] : [];
   const all = [...lines, ...more];
-  setText(details, `${labelOf(shown, current)}:${all.length > 1 ? "\n" : " "}${all.join("\n")}`);
+  const label = labelOf(shown, current);
+  // A host's line begins with its subnet: it is not said twice.
+  const isSaid = all.length === 1 && all[0].startsWith(label);
+  setText(details, isSaid ? all[0] : `${label}:${all.length > 1 ? "\n" : " "}${all.join("\n")}`);
 }
 
 function labelOf(map, index) {
@@ -196,8 +199,8 @@ function targetOf(key, current, columns, { cells, taken }) {
 function subnetText(subnet, cell, hosts) {
   const host = hosts.get(subnet);
   if (!host) return `${subnet}: ${KINDS.find(([kind]) => kind === cell.kind)[2]}`;
-  const end = host.kind === "reserved" ? "reserved" : "leased";
+  const end = host.kind === "reserved" ? "reserved for" : "leased by";
   const both = host.subnet6 === null || host.subnet6 === subnet ? subnet : `${subnet} and ${host.subnet6}`;
   const left = host.expires === null ? "" : `, ends in ${duration(until(host.expires))}`;
-  return `${both} ${end} by ${host.publicIp} (${host.backend})${left}, host ${host.condition}`;
+  return `${both} ${end} ${host.publicIp} (${host.backend})${left}, host ${host.condition}`;
 }
