@@ -27,6 +27,8 @@ interface Answer {
   readonly body: string;
   /** Default text/plain. */
   readonly type?: string;
+  /** The methods, where another was asked with. */
+  readonly allow?: string;
 }
 
 /** A probe is one small request. Whatever is slower or more than this is not a probe. */
@@ -47,7 +49,7 @@ export async function openHealth(address: HttpAddress, deps: HealthDeps): Promis
   const server = createServer(limits, (request, response) => {
     limitAnswer(response);
     response.on("error", () => {});
-    answer(request.url ?? "", deps)
+    answer(request.method ?? "", request.url ?? "", deps)
       .then((answered) => send(answered, response))
       .catch(() => request.socket.destroy());
   });
@@ -56,10 +58,15 @@ export async function openHealth(address: HttpAddress, deps: HealthDeps): Promis
   return { port, [Symbol.asyncDispose]: () => closeHttp(server) };
 }
 
-async function answer(url: string, { readiness, metrics, report }: HealthDeps): Promise<Answer> {
+/** RFC 9110: an answer 405 names the methods that there are. */
+const ONLY_READ: Answer = { status: 405, body: "nothing can be changed here\n", allow: "GET, HEAD" };
+
+async function answer(method: string, url: string, { readiness, metrics, report }: HealthDeps): Promise<Answer> {
   const [path = "", query = ""] = url.split("?", 2);
-  if (path === "/metrics") return await answerMetrics(new URLSearchParams(query), metrics);
-  if (!isReportPath(path)) return answerTo(url, readiness);
+  const isMetrics = path === "/metrics";
+  if (!isMetrics && !isReportPath(path)) return answerTo(url, readiness);
+  if (method !== "GET" && method !== "HEAD") return ONLY_READ;
+  if (isMetrics) return await answerMetrics(new URLSearchParams(query), metrics);
   return { ...(await report(url)), type: "application/json; charset=utf-8" };
 }
 
@@ -72,7 +79,7 @@ async function answerMetrics(query: URLSearchParams, metrics: MetricsSource): Pr
   }
 }
 
-/** Compat: paths, statuses and the first words of the bodies are those of Go flanneld; any method will do. */
+/** Compat: paths, statuses and the first words of the bodies are those of Go flanneld, and any method will do. */
 export function answerTo(url: string, readiness: () => Readiness): Answer {
   const [path = "", query = ""] = url.split("?", 2);
   const verbose = new URLSearchParams(query).has("verbose");
@@ -105,11 +112,12 @@ function reasonsOf(checks: readonly CheckStatus[]): string {
   return checks.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
 }
 
-function send({ status, body, type = "text/plain; charset=utf-8" }: Answer, response: ServerResponse): void {
+function send({ status, body, type = "text/plain; charset=utf-8", allow }: Answer, response: ServerResponse): void {
   response.writeHead(status, {
     "content-type": type,
     "content-length": Buffer.byteLength(body),
     "cache-control": "no-store",
+    ...(allow && { allow }),
   });
   response.end(body);
 }

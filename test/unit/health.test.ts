@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Agent, get, type IncomingMessage } from "node:http";
+import { Agent, get, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
@@ -93,6 +93,26 @@ describe("openHealth()", () => {
     assert.deepEqual(JSON.parse(body), expected);
     assert.deepEqual(await ask(health.port, "/events?after=3"), { status: 200, body: '{"events":[]}\n' });
     assert.equal((await ask(health.port, "/events?after=x")).status, 400);
+  });
+
+  it("takes GET and HEAD alone for what it tells, and any method of a probe", async () => {
+    const metrics = async () => assert.fail("nobody asked for metrics");
+    await using health = await openHealth(LOOPBACK, { readiness: () => READY, metrics, report: REPORT });
+    const answerTo = async (method: string, path: string) => {
+      const asked = request({ host: "127.0.0.1", port: health.port, path, method, agent: false }).end();
+      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      response.resume();
+      return [response.statusCode, response.headers.allow];
+    };
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+      for (const path of ["/status", "/events", "/metrics"]) {
+        assert.deepEqual(await answerTo(method, path), [405, "GET, HEAD"], `${method} ${path}`);
+      }
+      for (const path of ["/healthz", "/readyz"]) {
+        assert.deepEqual(await answerTo(method, path), [200, undefined], `${method} ${path}`);
+      }
+    }
+    assert.deepEqual(await answerTo("HEAD", "/status"), [200, undefined]);
   });
 
   it("answers over HTTP and follows readiness both ways", async () => {
