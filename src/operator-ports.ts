@@ -2,7 +2,7 @@
 // the addons among it, is loaded when they do: a person waits for each of them.
 
 import { addAbortListener } from "node:events";
-import { link, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { seconds } from "./base/brand.ts";
@@ -11,6 +11,7 @@ import { FlannelError, isError } from "./base/errors.ts";
 import { describeFileError } from "./base/file-error.ts";
 import { SILENT } from "./base/log.ts";
 import { createStyle } from "./base/terminal-text.ts";
+import { writeNewFile } from "./base/whole-file.ts";
 import { controlClient } from "./control/client.ts";
 import type { OperatorPorts, Screen } from "./operator/verb.ts";
 
@@ -49,7 +50,7 @@ export function openOperatorPorts(installDirectory: string): OperatorPorts {
     readText,
     control: controlClient,
     runProgram: async (...call) => (await import("./firewall/tool.ts")).runTool(...call),
-    writeNew,
+    writeNew: writeNewFile,
     hostName: hostname(),
     out: createScreen(process.stdout, installDirectory),
     err: createScreen(process.stderr, installDirectory),
@@ -84,23 +85,6 @@ async function readStandardInput(signal: AbortSignal): Promise<Buffer> {
     if (size > LARGEST_TEXT) break;
   }
   return Buffer.concat(chunks);
-}
-
-/** All of it or nothing, also when it is interrupted. */
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
-  const unfinished = `${path}.${process.pid}.part`;
-  try {
-    await writeFile(unfinished, bytes, { mode: 0o600, flag: "wx" });
-    // Unlike a rename this takes nobody's place.
-    await link(unfinished, path);
-  } catch (error) {
-    throw new FlannelError("request.refused", {
-      reason: `cannot write ${path}: ${describeFileError(error)}`,
-      hint: null,
-    });
-  } finally {
-    await rm(unfinished, { force: true });
-  }
 }
 
 /** For whoever has piped to a program that ends, this is at once. */

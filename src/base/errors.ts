@@ -6,6 +6,7 @@ export interface ErrorInfo {
   "usage.invalid": { readonly problems: readonly string[] };
   "config.invalid": { readonly at: string; readonly reason: string };
   "file.unreadable": { readonly path: string; readonly purpose: string; readonly reason: string };
+  "file.unwritable": { readonly path: string; readonly reason: string };
   "address.invalid": { readonly text: string; readonly wanted: string };
   "interface.not-found": { readonly reason: string; readonly existing: readonly string[] };
   "backend.unsuitable": { readonly backend: string; readonly reason: string };
@@ -49,6 +50,7 @@ const FACTS: Readonly<Record<ErrorCode, CodeFacts>> = {
   "usage.invalid": { disposition: "operator", exit: 64 },
   "config.invalid": { disposition: "operator", exit: 78 },
   "file.unreadable": { disposition: "operator", exit: 78 },
+  "file.unwritable": { disposition: "operator", exit: 74 },
   "address.invalid": { disposition: "operator", exit: 78 },
   "interface.not-found": { disposition: "operator", exit: 78 },
   "backend.unsuitable": { disposition: "operator", exit: 78 },
@@ -85,6 +87,7 @@ const SENTENCES: Sentences = {
   "usage.invalid": ({ problems }) => problems.join("\n"),
   "config.invalid": ({ at, reason }) => `${at}: ${reason}`,
   "file.unreadable": ({ path, purpose, reason }) => `cannot read ${purpose} ${path}: ${reason}`,
+  "file.unwritable": ({ path, reason }) => `cannot write ${path}: ${reason}`,
   "address.invalid": ({ text, wanted }) => `${JSON.stringify(text)} is not ${wanted}`,
   "interface.not-found": ({ reason, existing }) =>
     `${reason}; the host has ${existing.length > 0 ? existing.join(", ") : "no interface with a usable address"}`,

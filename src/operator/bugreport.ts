@@ -3,7 +3,8 @@
 
 import { gzipSync } from "node:zlib";
 import { createTar } from "nanotar";
-import { FlannelError, messageOf } from "../base/errors.ts";
+import type { Millis } from "../base/brand.ts";
+import { FlannelError, isError, messageOf } from "../base/errors.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { PLAIN } from "../base/terminal-text.ts";
@@ -114,12 +115,7 @@ async function collect(
       return await withDeadline(timeout, ports.clock, signal, read);
     } catch (error) {
       signal.throwIfAborted();
-      const isSlow = error instanceof DeadlineExceeded;
-      return {
-        name: source.name,
-        text: null,
-        reason: isSlow ? `nothing within ${timeout / 1000} s` : messageOf(error),
-      };
+      return { name: source.name, text: null, reason: whyMissing(error, timeout) };
     }
   };
   const read = (source: Source) =>
@@ -127,6 +123,12 @@ async function collect(
       source.kind === "file" ? readSource(source, ports, scope) : runSource(source, ports, scope),
     );
   return await mapInParallel([...filesFor(daemons), ...commandsFor(daemons)], AT_ONCE, read, signal);
+}
+
+/** As a clause behind the name: the path of a file is in that. */
+function whyMissing(error: unknown, timeout: Millis): string {
+  if (error instanceof DeadlineExceeded) return `nothing within ${timeout / 1000} s`;
+  return isError(error, "file.unreadable") ? error.info.reason : messageOf(error);
 }
 
 async function readSource(

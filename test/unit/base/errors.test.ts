@@ -35,6 +35,7 @@ test("the exit status tells the supervisor whether a restart can help", () => {
   assert.equal(exitStatusOf(new FlannelError("netlink.malformed", { what: "", offset: 0 })), 75);
   assert.equal(exitStatusOf(new FlannelError("request.refused", { reason: "", hint: null })), 65);
   assert.equal(exitStatusOf(new FlannelError("output.failed", { reason: "" })), 74);
+  assert.equal(exitStatusOf(new FlannelError("file.unwritable", { path: "", reason: "" })), 74);
   assert.equal(exitStatusOf(new FlannelError("request.overtaken", { what: "" })), 75);
   assert.equal(exitStatusOf(new TypeError("bug")), 1);
 });

@@ -43,6 +43,7 @@ describe("bugreport", () => {
     const manifest = files.get("manifest.txt") ?? "";
     assert.match(manifest, /^flanneld bugreport of host-1, 2024-01-01T00:00:00\.000Z$/m);
     assert.match(manifest, /^kernel\/ip-rule\.txt$/m);
+    assert.match(manifest, /^files\/etc\/sysconfig\/flanneld: missing: no such file$/m);
     assert.match(manifest, /^firewall\/nft\.txt: missing: there is no nft in the PATH$/m);
   });
 
