@@ -21,7 +21,7 @@ export const EXIT_STATUS: readonly (readonly [string, string])[] = [
   ["2", "A command that asks the daemon got no answer. Of status and peers: not ready."],
   ["64", "Wrong command line or FLANNELD_* variable. Every problem is listed."],
   ["65", "A command was refused: it does not fit what is in etcd, and nothing was changed."],
-  ["74", "The result of a command could not be written to standard output."],
+  ["74", "The result of a command could not be written to standard output or to a file."],
   ["75", "The kernel or etcd refused for good; a command got no answer, or was overtaken. Trying again may help."],
   ["77", "CAP_NET_ADMIN is missing, or the daemon's socket is not for this user."],
   ["78", "Wrong configuration: network config, certificate file, interface, port. Restarting does not help."],
