@@ -9,7 +9,7 @@ import { type Options, readOptions } from "./cli/options.ts";
 import { type Environment, formatHelp, resolveSettings } from "./cli/program.ts";
 import type { ReadSettingsFiles } from "./cli/service-settings.ts";
 import { formatGroup, formatOverview, formatVerbHelp, listVerbs } from "./cli/verb-help.ts";
-import { asksForJson, matchVerb, parseVerbLine, type VerbCall, type VerbSyntax } from "./cli/verbs.ts";
+import { asksForJson, flagsOf, matchVerb, parseVerbLine, type VerbCall, type VerbSyntax } from "./cli/verbs.ts";
 import { VERSION } from "./version.ts";
 
 export type CommandLine<V extends VerbSyntax> =
@@ -68,9 +68,12 @@ function parseDaemonLine(
   env: Environment,
   { verbs, stray }: { readonly verbs: readonly VerbSyntax[]; readonly stray: readonly string[] },
 ): CommandLine<never> {
-  const { given, help, problems: misread } = readGoFlags(argv, FLAGS);
+  // Beside a word that is no command, a flag that only commands have is no second mistake.
+  const known = stray.length === 0 ? FLAGS : [...FLAGS, ...verbs.flatMap(flagsOf)];
+  const { given, help, problems: misread } = readGoFlags(argv, known);
   if (help) return { kind: "help", text: formatHelp(listVerbs(verbs)) };
-  const settings = resolveSettings(given, env);
+  const own = given.filter(({ name }) => FLAGS.some((flag) => flag.name === name));
+  const settings = resolveSettings(own, env);
   const unread = [...stray, ...misread];
   if (unread.length === 0 && parseGoBoolean(settings.version.values[0] ?? "") === true) {
     return { kind: "version", text: formatVersion(false) };

@@ -179,6 +179,17 @@ describe("parseCommandLine() refuses", () => {
   ];
   for (const [argv, problem] of cases) it(argv, () => assert.deepEqual(problems(argv), [problem]));
 
+  it("a word that is no command, and not the flags that commands have beside it", () => {
+    const bogus = 'unexpected word "bogus": flanneld takes flags, or a command that flanneld help lists';
+    for (const flags of ["--json", "--timeout=3", "--socket=/x --etcd-prefix=/y"]) {
+      assert.deepEqual(problems(`bogus ${flags}`), [bogus], flags);
+    }
+    assert.match(problems("config --json").join(), /^config alone is no command: config takes one of [^,]*(, [^,]*)*$/);
+    assert.equal(problems("config --json").length, 1);
+    assert.deepEqual(problems("bogus -jsn"), [bogus, "unknown flag -jsn (did you mean -json?)"]);
+    assert.match(problems("--json")[0] ?? "", /^unknown flag -json/);
+  });
+
   it("every problem at once", () => {
     assert.equal(problems("word -nope -v=x -log-format=y -public-ip=z", { FLANNELD_IP_MASQ: "si" }).length, 6);
   });
