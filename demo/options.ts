@@ -1,7 +1,7 @@
 // The demo's command line.
 
 import { parseArgs } from "node:util";
-import { BACKEND_TYPES } from "../src/backends/registry.ts";
+import { BACKEND_TYPES, whyNoBackend } from "../src/backends/registry.ts";
 import { DEMO_BACKENDS, type DemoBackend } from "./backends.ts";
 
 export interface DemoOptions {
@@ -60,7 +60,7 @@ export function parseDemoCommand(argv: readonly string[]): DemoCommand {
   const backend = BACKENDS.find(({ type }) => type === values.backend);
   if (!backend) {
     const known = BACKENDS.map(({ type }) => type).join(", ");
-    throw new Error(`--backend ${values.backend}: not built yet; what is there: ${known}`);
+    throw new Error(`--backend ${values.backend}: ${whyNoBackend(values.backend)}; what is there: ${known}`);
   }
   if (values.web && values.keep) {
     throw new Error("--web runs until Ctrl-C and then takes all down, --keep leaves it running: choose one");

@@ -1,7 +1,7 @@
 // The soak's command line. Pure.
 
 import { parseArgs } from "node:util";
-import { BACKEND_TYPES } from "../src/backends/registry.ts";
+import { BACKEND_TYPES, whyNoBackend } from "../src/backends/registry.ts";
 import { describeNeeds, FAULT_KINDS, type Fault, FIREWALLS, type FirewallMode, suits } from "./fault.ts";
 import { FAULTS } from "./faults.ts";
 
@@ -108,7 +108,7 @@ function defaultMinutes(rounds: number | null): number {
 
 function readBackend(name: string): string {
   if (BACKEND_TYPES.includes(name)) return name;
-  throw new Error(`--backend ${name}: not built yet; what is there: ${BACKEND_TYPES.join(", ")}`);
+  throw new Error(`--backend ${name}: ${whyNoBackend(name)}; what is there: ${BACKEND_TYPES.join(", ")}`);
 }
 
 function readFirewall(name: string): FirewallMode {

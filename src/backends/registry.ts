@@ -30,7 +30,12 @@ const BACKENDS: Readonly<Record<string, BackendKind>> = {
 export const BACKEND_TYPES: readonly string[] = Object.keys(BACKENDS);
 
 /** Backends of the Go daemon that have no implementation here. */
-const NOT_BUILT = ["alloc", "extension", "ipip", "ipsec", "tencent-vpc", "wireguard"];
+const NOT_BUILT: readonly string[] = ["alloc", "extension", "ipip", "ipsec", "tencent-vpc", "wireguard"];
+
+/** Why there is no such backend, for the command line: a name that is misspelt is not one that will come. */
+export function whyNoBackend(name: string): string {
+  return NOT_BUILT.includes(name) ? "not built yet" : "there is no such backend";
+}
 
 /** Throws `config.invalid` for an unknown type or for options that the backend does not accept. */
 export function createBackend({ type, options }: NetworkConfig["backend"]): Backend {

@@ -40,6 +40,10 @@ describe("parseDemoCommand", () => {
       assert.throws(() => parseDemoCommand([`--hosts=${hosts}`]), /give a number from 2 to 20/, hosts);
     }
     assert.throws(() => parseDemoCommand(["--backend=ipip"]), /--backend ipip: not built yet; what is there: vxlan/);
+    assert.throws(
+      () => parseDemoCommand(["--backend=vxlna"]),
+      /--backend vxlna: there is no such backend; what is there: vxlan/,
+    );
     assert.throws(() => parseDemoCommand(["--host=3"]), /--host/);
     for (const line of [["fl2s"], ["--down", "a", "b"]]) assert.throws(() => parseDemoCommand(line), /unexpected word/);
   });

@@ -79,6 +79,7 @@ describe("parseSoakCommand", () => {
     for (const seed of ["-1", "x", "", "4294967296"])
       assert.throws(() => parse(`--seed=${seed}`), /give a number/, seed);
     assert.throws(() => parse("--backend=ipip"), /--backend ipip: not built yet; what is there: vxlan/);
+    assert.throws(() => parse("--backend=vxlna"), /--backend vxlna: there is no such backend; what is there: vxlan/);
     assert.throws(
       () => parse("--only=etcd-frozen,rain"),
       /--only rain: there is no such fault, and no such kind of faults; see --list/,
