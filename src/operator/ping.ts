@@ -12,7 +12,7 @@ import { judgePeer, type PeerJudgement, type PeerView, VERDICTS, worst } from ".
 import { describeSubnet, hostIp, type Lease } from "../subnet/lease.ts";
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
-import { backendName } from "./lease-report.ts";
+import { backendName, byStart } from "./lease-report.ts";
 import { lookAtStore } from "./look.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
 import { chooseTargets } from "./ping-targets.ts";
@@ -37,7 +37,7 @@ export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: Ab
   });
   const { interfaces } = await kernel.underlayFacts(FAMILIES, signal);
   const own = interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => `${ip}`));
-  const targets = chooseTargets(leases, word, own);
+  const targets = chooseTargets(leases.toSorted(byStart), word, own);
   if (targets.kind === "self") {
     const problem = `${word} is this host itself: name another one, or --all for every peer`;
     throw new FlannelError("usage.invalid", { problems: [problem] });

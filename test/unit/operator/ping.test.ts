@@ -56,6 +56,16 @@ describe("ping", () => {
     assert.equal(desk.pinger.isOpen, false);
   });
 
+  it("shows them by address, as the lists of leases and peers do", async () => {
+    const far = [recordOf("10.5.108.0/24", "192.168.77.14"), recordOf("10.5.37.0/24", "192.168.77.15")];
+    desk.store.write(recordsOf([OWN, ...far, PEER, THIRD]));
+    for (const ip of ["192.168.77.14", "192.168.77.15"]) desk.pinger.paths.set(ip, { device: 1500 });
+    for (const ip of ["10.5.108.0", "10.5.37.0"]) desk.pinger.paths.set(ip, { device: 1450 });
+    const { out } = await ping("--all", "--json");
+    const subnets = JSON.parse(out).peers.map(({ subnet }: { subnet: string }) => subnet);
+    assert.deepEqual(subnets, ["10.5.2.0/24", "10.5.3.0/24", "10.5.37.0/24", "10.5.108.0/24"]);
+  });
+
   it("ends with 2 when a peer is broken and 1 when one is degraded, and says why", async () => {
     desk.pinger.paths.set("10.5.2.0", {}).delete("10.5.2.0");
     const broken = await ping("192.168.77.12");
