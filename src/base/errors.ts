@@ -96,7 +96,7 @@ const SENTENCES: Sentences = {
   "firewall.missing": ({ flag, tool, remedy }) => `${flag} needs ${tool}, which is not in the PATH: ${remedy}`,
   "firewall.failed": ({ tool, reason }) => `${tool} failed: ${reason}`,
   "privilege.missing": ({ capability }) =>
-    `flanneld needs the capability ${capability} to ${PURPOSES[capability]}: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
+    `needs the capability ${capability} to ${PURPOSES[capability]}: run it as root, or grant ${capability} (systemd: AmbientCapabilities=${capability})`,
   "instance.running": ({ prefix, pid }) =>
     `another flanneld (${describeHolder(pid)}) already carries the network ${prefix} on this host: stop it, or give this one another --etcd-prefix`,
   "device.carried": ({ device, pid }) =>

@@ -113,6 +113,6 @@ describe("the pinger", { skip: whyNotHere() }, () => {
       openRawPinger({ clock: null, random: { integer: () => 1 } })).catch((error) => console.log(error.code, error.message))`;
     const drop = ["--bounding-set=-net_raw", "--inh-caps=-net_raw", process.execPath, "-e", script];
     const { stdout, stderr } = spawnSync("setpriv", drop, { encoding: "utf8" });
-    assert.match(stdout, /^privilege\.missing flanneld needs the capability CAP_NET_RAW to send pings: /, stderr);
+    assert.match(stdout, /^privilege\.missing needs the capability CAP_NET_RAW to send pings: /, stderr);
   });
 });

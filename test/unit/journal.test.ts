@@ -148,6 +148,7 @@ describe("formatFailure()", () => {
     assert.match(formatFailure(new TypeError("oops")), /^flanneld: this is a bug: TypeError: oops\nflanneld: {5}at /);
     const error = new FlannelError("privilege.missing", { capability: "CAP_NET_ADMIN" });
     assert.doesNotMatch(formatFailure(error), /\n|\bat /);
+    assert.match(formatFailure(error), /^flanneld: needs the capability CAP_NET_ADMIN to /);
   });
 
   it("cannot steer a terminal by what it quotes", () => {
