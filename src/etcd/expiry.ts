@@ -38,7 +38,11 @@ export function createExpiryWarnings(deps: {
       if (stage === null || (last?.expires === expires && last.stage === stage)) continue;
       const fields = { certificate: name, expires: new Date(expires).toISOString(), hint: HINTS[whose] };
       if (stage === 0) deps.log.error("a certificate for the connection to etcd has expired", fields);
-      else deps.log.warn("a certificate for the connection to etcd expires soon", { ...fields, days: stage });
+      else {
+        // Those that have begun: a certificate that ends today has one.
+        const days = Math.ceil((expires - now) / DAY);
+        deps.log.warn("a certificate for the connection to etcd expires soon", { ...fields, days });
+      }
     }
     told = stages;
   };

@@ -87,7 +87,7 @@ describe("a daemon that speaks TLS to etcd", () => {
   }
 
   it("warns of the end of its certificate, and again after a restart", async () => {
-    const warning = /expires soon certificate="the client certificate \S+own\.crt \(--etcd-certfile\)".* days=30/;
+    const warning = /expires soon certificate="the client certificate \S+own\.crt \(--etcd-certfile\)".* days=20\b/;
     await daemon.waitForLog(warning, LONG, signal);
     await daemon.stop(signal);
     daemon = cluster.start(0, { flags: flagsOf() });

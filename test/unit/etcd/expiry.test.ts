@@ -60,11 +60,12 @@ describe("warnings about certificates", () => {
     const days = () => log.lines.map(({ level, fields }) => fields.days ?? level);
     warn([{ ...client, expires: at(3) }]);
     warn([{ ...client, expires: at(3) }]);
-    assert.deepEqual(days(), [7]);
+    assert.deepEqual(days(), [3]);
     warn([{ ...client, expires: at(365) }]);
-    assert.deepEqual(days(), [7]);
-    warn([{ ...client, expires: at(5) }]);
+    assert.deepEqual(days(), [3]);
+    warn([{ ...client, expires: at(19.5) }]);
+    warn([{ ...client, expires: at(0.1) }]);
     warn([{ ...client, expires: at(-1) }]);
-    assert.deepEqual(days(), [7, 7, "error"]);
+    assert.deepEqual(days(), [3, 20, 1, "error"]);
   });
 });
