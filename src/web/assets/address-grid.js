@@ -138,14 +138,24 @@ function select({ list }, index, isSelected) {
 
 /** @param {AddressGrid} grid */
 function describe({ details, shown, current, taken, hosts }) {
-  const cell = taken.get(current);
+  setText(details, detailsText(shown, current, taken.get(current) ?? null, hosts));
+}
+
+/**
+ * What a cell holds.
+ * @param {AddressMap} map
+ * @param {number} index
+ * @param {MapCell | null} cell null: free
+ * @param {HostsBySubnet} hosts
+ */
+export function detailsText(map, index, cell, hosts) {
   const lines = cell ? cell.subnets.map((subnet) => subnetText(subnet, cell, hosts)) : ["free"];
   const more = cell && cell.count > cell.subnets.length ? [`and ${cell.count - cell.subnets.length} more`] : [];
   const all = [...lines, ...more];
-  const label = labelOf(shown, current);
+  const label = labelOf(map, index);
   // A host's line begins with its subnet: it is not said twice.
-  const isSaid = all.length === 1 && all[0].startsWith(label);
-  setText(details, isSaid ? all[0] : `${label}:${all.length > 1 ? "\n" : " "}${all.join("\n")}`);
+  if (all.length === 1 && all[0].startsWith(label)) return all[0];
+  return `${label}:${all.length > 1 ? "\n" : " "}${all.join("\n")}`;
 }
 
 function labelOf(map, index) {
