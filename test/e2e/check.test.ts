@@ -346,7 +346,7 @@ describe("check tells the cause in one line", () => {
     assert.equal(ended.status, 78, ended.stderr);
     const cause = "with status 78: backend udp cannot run here: there is no /dev/net/tun";
     await statusTells(SPARE, new RegExp(`^flanneld: no flanneld answers at .*: it ended \\S+ ago ${cause}`, "m"));
-    const found = (await report(SPARE)).checks.find(({ name }) => name === "daemon");
+    const found = (await report(SPARE, "--etcd-prefix=/tunnel")).checks.find(({ name }) => name === "daemon");
     assert.match(found?.sentence ?? "", /^no flanneld runs here.*; the last one ended \S+ ago: backend udp cannot run/);
   });
 
