@@ -39,8 +39,8 @@ export function createExpiryWarnings(deps: {
       const fields = { certificate: name, expires: new Date(expires).toISOString(), hint: HINTS[whose] };
       if (stage === 0) deps.log.error("a certificate for the connection to etcd has expired", fields);
       else {
-        // Those that have begun: a certificate that ends today has one.
-        const days = Math.ceil((expires - now) / DAY);
+        // A certificate that ends today has one left.
+        const days = Math.max(1, Math.round((expires - now) / DAY));
         deps.log.warn("a certificate for the connection to etcd expires soon", { ...fields, days });
       }
     }
