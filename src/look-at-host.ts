@@ -2,11 +2,10 @@
 // does not tell is told as unknown, and nothing follows from it.
 
 import type { NetworkView } from "./backends/backend.ts";
-import { isError } from "./base/errors.ts";
 import { mapInParallel } from "./base/tasks.ts";
-import { type HostFacts, type Known, known, NO_IPV4_NETWORK, unknown } from "./check/facts.ts";
+import { type HostFacts, known, NO_IPV4_NETWORK, orUnknown, unknown } from "./check/facts.ts";
 import type { HostSight } from "./check/host-probe.ts";
-import { isFlannel } from "./check/interface-checks.ts";
+import { isFlannel, reversePathSysctls } from "./check/interface-checks.ts";
 import { samplePeers, wayAddress } from "./check/peer-sample.ts";
 import { wantedBackend } from "./check/wanted-backend.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
@@ -42,7 +41,6 @@ export async function lookAtHost(
   // What is judged by the links is judged by these ways as well: without either it is not known.
   const links = ways.known ? await orUnknown(() => kernel.links(signal)) : ways;
   const own = (links.known ? links.value : []).map(({ name }) => name).filter(isFlannel);
-  const devices = ["all", underlay.link, ...own];
   return {
     prefix,
     families,
@@ -50,7 +48,7 @@ export async function lookAtHost(
     network6: network.ipv6,
     backends: [wantedBackend(network.backend)],
     isBackendKnown: true,
-    sysctls: await sight.sysctls(devices.map((dev) => `net.ipv4.conf.${dev}.rp_filter`)),
+    sysctls: await sight.sysctls(reversePathSysctls([underlay.link, ...own])),
     reversePathDrops: await sight.reversePathDrops(),
     underlay: known(underlay),
     interfaces: seen.known ? known(seen.value.interfaces) : seen,
@@ -59,13 +57,4 @@ export async function lookAtHost(
     rules: await sight.rules(signal),
     peers: ways.known ? ways.value : [],
   };
-}
-
-async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
-  try {
-    return known(await ask());
-  } catch (error) {
-    if (!isError(error, "netlink.errno")) throw error;
-    return unknown(error.message);
-  }
 }

@@ -3,6 +3,7 @@
 
 import type { Backend } from "../backends/backend.ts";
 import type { EpochMillis, Millis } from "../base/brand.ts";
+import { isError } from "../base/errors.ts";
 import type { Family, Ip, Prefix, Prefix4 } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
 import type { PeerWay } from "../icmp/peer-report.ts";
@@ -167,4 +168,14 @@ export function known<T>(value: T): Known<T> {
 
 export function unknown(reason: string): { readonly known: false; readonly reason: string } {
   return { known: false, reason };
+}
+
+/** The kernel may refuse one question, as while a table changes faster than it can be read, and answer the others. */
+export async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
+  try {
+    return known(await ask());
+  } catch (error) {
+    if (!isError(error, "netlink.errno")) throw error;
+    return unknown(error.message);
+  }
 }

@@ -105,6 +105,15 @@ export function devicesOf(host: HostView, backends: readonly WantedBackend[]): r
   );
 }
 
+function reversePathSysctl(dev: string): string {
+  return `net.ipv4.conf.${dev}.rp_filter`;
+}
+
+/** All that decide what these devices let in; why `all` is among them is said below. */
+export function reversePathSysctls(devices: readonly LinkName[]): readonly string[] {
+  return ["all", ...devices].map(reversePathSysctl);
+}
+
 /** Names that flanneld gives to its devices. */
 export function isFlannel(dev: LinkName): boolean {
   return /^flannel(\.|-v6\.|-wg)?\d*$/.test(dev);
@@ -114,12 +123,12 @@ export function isFlannel(dev: LinkName): boolean {
 export function checkReversePath(facts: HostFacts): Finding {
   const { sysctls, peers, underlay, reversePathDrops, routes, links } = facts;
   if (!facts.families.includes("ipv4")) return ok("rp_filter is of IPv4 alone, which the network has not");
-  const all = Number(sysctls["net.ipv4.conf.all.rp_filter"] ?? Number.NaN);
-  if (Number.isNaN(all)) return skip("net.ipv4.conf.all.rp_filter cannot be read");
+  const all = Number(sysctls[reversePathSysctl("all")] ?? Number.NaN);
+  if (Number.isNaN(all)) return skip(`${reversePathSysctl("all")} cannot be read`);
   if (!links.known) return notLookedAt(links);
-  const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[`net.ipv4.conf.${dev}.rp_filter`] ?? 0));
+  const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[reversePathSysctl(dev)] ?? 0));
   const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
-  const remedy = (dev: LinkName) => `sysctl -w net.ipv4.conf.${dev}.rp_filter=2`;
+  const remedy = (dev: LinkName) => `sysctl -w ${reversePathSysctl(dev)}=2`;
   const dev = underlay.known ? underlay.value.link : null;
   const astray = dev === null ? [] : peers.filter(({ way }) => leavesBy(way, dev));
   if (dev !== null && modeOf(dev) === 1 && astray.length > 0) {

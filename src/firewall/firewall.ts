@@ -12,7 +12,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks, type Task } from "../base/tasks.ts";
 import { createWaiters } from "../base/waiters.ts";
-import { concernsOurRules, type WatchRules } from "./hints.ts";
+import { concernsOurRules, hearRules, type RuleListener, type WatchRules } from "./hints.ts";
 import type { FirewallTools } from "./open.ts";
 import type { Place } from "./place.ts";
 import { NO_RULES, type RuleSet } from "./rule.ts";
@@ -80,10 +80,14 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     const announced = listening && tools.places.every((place) => place.announced);
     return announced ? millis(Math.max(resync, SWEEP)) : resync;
   };
-  const hear = (signal: AbortSignal) =>
-    listen(bell, deps, signal, () => {
+  const ears: RuleListener = {
+    onListening() {
       listening = true;
-    });
+    },
+    onHint: (hint) => concernsOurRules(hint) && bell.ring("hint"),
+    onDeaf: (reason) => deps.log.info("changes of firewall rules are seen at the next check only", { reason }),
+  };
+  const hear = (signal: AbortSignal) => hearRules(deps.watchRules, ears, signal);
   const keep = async (signal: AbortSignal) => {
     const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
     const complaint = createComplaint(WORDS, deps);
@@ -129,26 +133,6 @@ async function settle(bell: Doorbell, clock: Clock, signal: AbortSignal): Promis
   for (let left: number = SETTLE_LATEST; left > 0; left = latest - clock.monotonic()) {
     const rung = await waitAtMost(millis(Math.min(SETTLE, left)), bell, clock, signal);
     if (rung.has("timer")) return;
-  }
-}
-
-/** Without hints everything works, a resync later. */
-async function listen(
-  bell: Doorbell,
-  { watchRules, log }: FirewallDeps,
-  signal: AbortSignal,
-  onListening: () => void,
-): Promise<void> {
-  try {
-    const hints = watchRules(signal);
-    onListening();
-    for await (const hint of hints) {
-      if (concernsOurRules(hint)) bell.ring("hint");
-    }
-  } catch (error) {
-    if (!isError(error, "netlink.errno")) throw error;
-    log.info("changes of firewall rules are seen at the next check only", { reason: error.message });
-    await createWaiters().until(() => false, signal);
   }
 }
 

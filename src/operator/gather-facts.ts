@@ -10,13 +10,14 @@ import {
   type Known,
   known,
   NO_IPV4_NETWORK,
+  orUnknown,
   type StoreFacts,
   unknown,
   type WantedBackend,
 } from "../check/facts.ts";
 import { FORWARDING_SYSCTLS } from "../check/host-checks.ts";
 import type { HostProbe } from "../check/host-probe.ts";
-import { devicesOf, isFlannel } from "../check/interface-checks.ts";
+import { devicesOf, isFlannel, reversePathSysctls } from "../check/interface-checks.ts";
 import { wantedBackend } from "../check/wanted-backend.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
 import { textOf, type VerbCall } from "../cli/verbs.ts";
@@ -129,7 +130,7 @@ function sysctlsOf(underlay: Facts["underlay"], links: Facts["links"]): readonly
     ...(underlay.known ? [underlay.value.link] : []),
     ...(links.known ? links.value : []).map(({ name }) => name).filter(isFlannel),
   ];
-  return [...FORWARDING_SYSCTLS, ...["all", ...devices].map((dev) => `net.ipv4.conf.${dev}.rp_filter`)];
+  return [...FORWARDING_SYSCTLS, ...reversePathSysctls(devices)];
 }
 
 function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
@@ -240,16 +241,6 @@ function findUnderlay(
     return known(chooseUnderlay(withoutOwnSubnet(facts, own), request, reach));
   } catch (error) {
     if (!isError(error, "interface.not-found")) throw error;
-    return unknown(error.message);
-  }
-}
-
-/** The kernel may refuse one question, as while a table changes faster than it can be read, and answer the others. */
-async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
-  try {
-    return known(await ask());
-  } catch (error) {
-    if (!isError(error, "netlink.errno")) throw error;
     return unknown(error.message);
   }
 }

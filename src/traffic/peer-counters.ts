@@ -12,8 +12,7 @@ import type { Random } from "../base/random.ts";
 import { shareAnswers } from "../base/share-answers.ts";
 import { withDeadline } from "../base/signals.ts";
 import { runTasks } from "../base/tasks.ts";
-import { createWaiters } from "../base/waiters.ts";
-import type { WatchRules } from "../firewall/hints.ts";
+import { hearRules, type RuleListener, type WatchRules } from "../firewall/hints.ts";
 import type { Counted } from "./counted.ts";
 import type { NftTable } from "./nft-table.ts";
 import { planTraffic } from "./plan.ts";
@@ -63,10 +62,14 @@ export function createPeerCounters(table: string, nft: NftTable, deps: PeerCount
     return trouble.get() === null;
   };
   const keep = (signal: AbortSignal) => keepLooking(look, () => sweep, bell, deps, signal);
-  const hear = (signal: AbortSignal) =>
-    listen(table, bell, deps, signal, () => {
+  const ears: RuleListener = {
+    onListening() {
       sweep = SWEEP.hearing;
-    });
+    },
+    onHint: (hint) => (hint.table === null || hint.table === table) && bell.ring("hint"),
+    onDeaf: (reason) => deps.log.debug("changes of what counts traffic are seen at the next look only", { reason }),
+  };
+  const hear = (signal: AbortSignal) => hearRules(deps.watchRules, ears, signal);
   const read = shareAnswers<void, TrafficBySubnet>(
     async () => (running && want ? await withDeadline(READ_LIMIT, deps.clock, running, count) : new Map()),
     deps.clock,
@@ -141,26 +144,5 @@ async function reasonOf(work: () => Promise<void>): Promise<string | null> {
   } catch (error) {
     if (isError(error, "firewall.failed") || isError(error, "firewall.missing")) return error.message;
     throw error;
-  }
-}
-
-/** Without hints it is looked at now and then, and whenever somebody asks. */
-async function listen(
-  table: string,
-  bell: Doorbell,
-  { watchRules, log }: PeerCountersDeps,
-  signal: AbortSignal,
-  onListening: () => void,
-): Promise<void> {
-  try {
-    const hints = watchRules(signal);
-    onListening();
-    for await (const hint of hints) {
-      if (hint.table === null || hint.table === table) bell.ring("hint");
-    }
-  } catch (error) {
-    if (!isError(error, "netlink.errno")) throw error;
-    log.debug("changes of what counts traffic are seen at the next look only", { reason: error.message });
-    await createWaiters().until(() => false, signal);
   }
 }
