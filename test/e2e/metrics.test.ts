@@ -6,12 +6,12 @@ import { type Prometheus, startPrometheus } from "../../lab/prometheus.ts";
 import { run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import { VXLAN } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(60);
 const MONITORING = join(import.meta.dirname, "../../../monitoring");
-const CONFIG = { Network: "10.5.0.0/16", Backend: { Type: "vxlan" } };
 
 interface Panel {
   readonly title: string;
@@ -30,7 +30,7 @@ describe("three hosts that a Prometheus asks", () => {
   let prometheus: Prometheus;
 
   before(async () => {
-    cluster = await openCluster(3, CONFIG, signal);
+    cluster = await openCluster(3, VXLAN.config, signal);
     await cluster.startAll({ flags: ["--healthz-port=8081"] });
     const targets = cluster.hosts.map(({ address }) => `${address}:8081`);
     const rules = [join(MONITORING, "alerts.yml")];

@@ -9,6 +9,7 @@ import { ping } from "../../lab/ping.ts";
 import { startPlainTunnel } from "../../lab/plain-tunnel.ts";
 import { waitFor } from "../../lab/wait.ts";
 import type { Json } from "../../src/base/json.ts";
+import { UDP } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { LIMIT } from "../support/overlay-host.ts";
 import { INTACT, transfer } from "../support/transfer.ts";
@@ -35,7 +36,7 @@ const STATE6 = [/^inet6 fd00:10:5:[0-9a-f]+::\/128 scope global/, /^fd00:10:5::\
 const PROFILES: readonly Profile[] = [
   {
     name: "dual-stack",
-    config: { Network: "10.5.0.0/16", ...IPV6, Backend: { Type: "udp" } },
+    config: { ...UDP.config, ...IPV6 },
     mtu: 1472,
     addresses: ({ address, address6 }) => [address, address6],
     socket: /192\.168\.77\.11:8285 /,

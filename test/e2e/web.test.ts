@@ -100,10 +100,15 @@ describe("the live page of three hosts", () => {
         BackendType: "vxlan",
         BackendData: { VNI: 1, VtepMAC: `02:00:00:00:00:${publicIp.slice(-2)}` },
       });
-    await cluster.etcdctl("put", `${PREFIX}/subnets/10.5.100.0-24`, record("192.168.77.100"));
+    const taken = await cluster.etcdctl("get", "--prefix", "--keys-only", `${PREFIX}/subnets/`);
+    const free = [100, 101, 102, 103, 104, 105]
+      .map((third) => `10.5.${third}.0-24`)
+      .filter((key) => !taken.includes(key));
+    const [reserved, expiring, bad = assert.fail()] = free.map((key) => `${PREFIX}/subnets/${key}`);
+    await cluster.etcdctl("put", `${reserved}`, record("192.168.77.100"));
     const lease = /lease (\w+) granted/.exec(await cluster.etcdctl("lease", "grant", "900"))?.[1] ?? "";
-    await cluster.etcdctl("put", `--lease=${lease}`, `${PREFIX}/subnets/10.5.101.0-24`, record("192.168.77.101"));
-    await cluster.etcdctl("put", `${PREFIX}/subnets/10.5.102.0-24`, "garbage");
+    await cluster.etcdctl("put", `--lease=${lease}`, `${expiring}`, record("192.168.77.101"));
+    await cluster.etcdctl("put", bad, "garbage");
     for (const [kind, sign] of [
       ["reserved", "R"],
       ["expiring", "!"],
@@ -114,7 +119,7 @@ describe("the live page of three hosts", () => {
       assert.equal(await cell.innerText(), sign);
     }
     await rowOf(page, "192.168.77.101").filter({ hasText: "unknown" }).waitFor();
-    await page.locator("#bad", { hasText: "10.5.102.0-24" }).waitFor();
+    await page.locator("#bad", { hasText: `${free[2]}` }).waitFor();
   });
 
   it("shows traffic as it flows", async () => {

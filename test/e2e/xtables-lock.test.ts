@@ -9,8 +9,9 @@ import type { Flanneld } from "../../lab/flanneld.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { VXLAN } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
-import { keepPinging, NET, pathWith, rulesOfFlannel, wholeSet } from "../support/firewall-host.ts";
+import { keepPinging, pathWith, rulesOfFlannel, wholeSet } from "../support/firewall-host.ts";
 import { LIMIT } from "../support/overlay-host.ts";
 
 const { signal } = new AbortController();
@@ -30,7 +31,7 @@ async function start(flags: readonly string[]): Promise<Flanneld> {
 }
 
 before(async () => {
-  cluster = await openCluster(1, { Network: NET, Backend: { Type: "vxlan" } }, signal);
+  cluster = await openCluster(1, VXLAN.config, signal);
   lock = join(cluster.topology.run.directory, "xtables.lock");
   environment = { PATH: pathWith(cluster, "legacy"), XTABLES_LOCKFILE: lock };
 });
