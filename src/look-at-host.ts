@@ -2,13 +2,16 @@
 // does not tell is told as unknown, and nothing follows from it.
 
 import type { NetworkView } from "./backends/backend.ts";
+import { prefix4Contains } from "./base/ip.ts";
 import { mapInParallel } from "./base/tasks.ts";
-import { type HostFacts, known, NO_IPV4_NETWORK, orUnknown, unknown } from "./check/facts.ts";
+import { type HostFacts, known, NO_IPV4_NETWORK, orUnknown, type RouteFact, unknown } from "./check/facts.ts";
 import type { HostSight } from "./check/host-probe.ts";
 import { isFlannel, reversePathSysctls } from "./check/interface-checks.ts";
 import { samplePeers, wayAddress } from "./check/peer-sample.ts";
 import { wantedBackend } from "./check/wanted-backend.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
+import type { Underlay } from "./net/underlay.ts";
+import { hasIpv4, type Lease } from "./subnet/lease.ts";
 import { familiesOf } from "./subnet/network-families.ts";
 
 export interface LookAtHostDeps {
@@ -30,9 +33,10 @@ export async function lookAtHost(
 ): Promise<HostFacts> {
   const families = familiesOf(network);
   const seen = await orUnknown(() => kernel.underlayFacts(families, signal));
+  const sample = samplePeers(peers);
   const ways = await orUnknown(() =>
     mapInParallel(
-      samplePeers(peers),
+      sample,
       AT_ONCE,
       async (lease, scope) => ({ lease, way: await kernel.lookup(wayAddress(lease, families), scope) }),
       signal,
@@ -53,8 +57,18 @@ export async function lookAtHost(
     underlay: known(underlay),
     interfaces: seen.known ? known(seen.value.interfaces) : seen,
     links,
-    routes: await sight.routes(),
+    routes: await sight.routes(isOfUse(underlay, sample)),
     rules: await sight.rules(signal),
     peers: ways.known ? ways.value : [],
   };
+}
+
+/**
+ * With thousands of peers most routes are flanneld's own: of those by its devices and by the underlay only the ones that
+ * hold a peer that is looked at can be of use.
+ */
+function isOfUse(underlay: Underlay, peers: readonly Lease[]): (route: RouteFact) => boolean {
+  const subnets = peers.flatMap(({ subnet }) => (hasIpv4(subnet) ? [subnet.v4] : []));
+  return ({ dst, dev }) =>
+    !(isFlannel(dev) || dev === underlay.link) || subnets.some((subnet) => prefix4Contains(dst, subnet));
 }

@@ -19,8 +19,8 @@ export interface HostProbe extends Disposable {
   /** By name; without those that there are not. */
   sysctls(names: readonly string[]): Promise<Readonly<Record<string, string>>>;
   reversePathDrops(): Promise<number | null>;
-  /** IPv4, of the main table. */
-  routes(): Promise<readonly RouteFact[]>;
+  /** IPv4, of the main table; those that `keeps` accepts, or all. */
+  routes(keeps?: (route: RouteFact) => boolean): Promise<readonly RouteFact[]>;
   /** IPv6, of all tables, without those that lead to this host itself or nowhere. */
   routes6(): Promise<readonly RouteFact<Prefix6>[]>;
   portHolder(port: number): string | null;

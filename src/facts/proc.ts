@@ -125,21 +125,23 @@ export function parseNetstat(text: string, name: string): number | null {
   return null;
 }
 
-export async function readRoutes(): Promise<readonly RouteFact[]> {
-  return parseRoutes((await textOf("/proc/net/route")) ?? "");
+/** Those that `keeps` accepts: of thousands only these are ever held together. */
+export async function readRoutes(keeps: (route: RouteFact) => boolean = () => true): Promise<readonly RouteFact[]> {
+  return parseRoutes((await textOf("/proc/net/route")) ?? "", keeps);
 }
 
+/** A line of /proc/net/route: Iface, Destination, Gateway, Flags, RefCnt, Use, Metric, Mask. */
+const ROUTE = /^(\S+)\t([\dA-F]{8})\t(?:\S+\t){5}([\dA-F]{8})\t/gm;
+
 /** /proc/net/route: addresses and masks as hexadecimal numbers in the machine's order, which is the little one. */
-export function parseRoutes(text: string): readonly RouteFact[] {
-  return text
-    .split("\n")
-    .slice(1)
-    .map((line) => line.split("\t"))
-    .flatMap(([dev, destination, , , , , , mask]) => {
-      if (!dev || !destination || !mask) return [];
-      const ones = hostOrder(mask).toString(2).replaceAll("0", "").length;
-      return [{ dev: dev as LinkName, dst: prefix4(ipv4FromNumber(hostOrder(destination)), ones) }];
-    });
+export function parseRoutes(text: string, keeps: (route: RouteFact) => boolean): readonly RouteFact[] {
+  const routes: RouteFact[] = [];
+  for (const [, dev = "", destination = "", mask = ""] of text.matchAll(ROUTE)) {
+    const ones = hostOrder(mask).toString(2).replaceAll("0", "").length;
+    const route = { dev: dev as LinkName, dst: prefix4(ipv4FromNumber(hostOrder(destination)), ones) };
+    if (keeps(route)) routes.push(route);
+  }
+  return routes;
 }
 
 export async function readRoutes6(): Promise<readonly RouteFact<Prefix6>[]> {

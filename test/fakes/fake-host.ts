@@ -42,7 +42,7 @@ export function createFakeHost(): FakeHost {
     tun: () => now().tun(),
     sysctls: (names) => now().sysctls(names),
     reversePathDrops: () => now().reversePathDrops(),
-    routes: () => now().routes(),
+    routes: async (keeps = () => true) => (await now().routes()).filter(keeps),
     routes6: () => now().routes6(),
     portHolder: (port) => now().portHolder(port),
     rules: (signal) => now().rules(signal),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FlannelError } from "../../src/base/errors.ts";
+import type { Prefix4 } from "../../src/base/ip.ts";
 import { known, unknown as unknownRules } from "../../src/check/facts.ts";
 import { judgeHost } from "../../src/check/running-checks.ts";
 import { lookAtHost } from "../../src/look-at-host.ts";
@@ -34,12 +35,11 @@ function place() {
   };
   const network = parseNetworkConfig('{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}');
   const view = { network, underlay, peers: [PEER] };
-  const judge = async (more: Partial<typeof view> = {}) => {
-    const deps = { kernel, sight: host, prefix: "/coreos.com/network" };
-    return judgeHost(await lookAtHost({ ...view, ...more }, deps, signal));
-  };
+  const look = (more: Partial<typeof view> = {}) =>
+    lookAtHost({ ...view, ...more }, { kernel, sight: host, prefix: "/coreos.com/network" }, signal);
+  const judge = async (more: Partial<typeof view> = {}) => judgeHost(await look(more));
   const troubles = async (more: Partial<typeof view> = {}) => (await judge(more)).troubles;
-  return { host, kernel, judge, troubles };
+  return { host, kernel, look, judge, troubles };
 }
 
 describe("what a running daemon finds on its host", () => {
@@ -108,6 +108,28 @@ describe("what a running daemon finds on its host", () => {
     host.answers.rules = async () => unknownRules("nft: no answer within 20000 ms");
     const { troubles, unknown } = await judge();
     assert.deepEqual([[...troubles], [...unknown]], [[], ["forward-rules", "input-rules"]]);
+  });
+
+  it("is a route of another length that takes a peer's subnet elsewhere, where rp_filter is strict", async () => {
+    const { host, troubles } = place();
+    host.answers.sysctls = async () => ({ "net.ipv4.conf.all.rp_filter": "1" });
+    const ours = { dst: "10.5.2.0/24" as Prefix4, dev: "flannel.1" as LinkName };
+    host.answers.routes = async () => [{ dst: "0.0.0.0/0" as Prefix4, dev: ETH0 }, ours];
+    assert.equal((await troubles()).get("rp-filter"), undefined);
+    host.answers.routes = async () => [{ dst: "0.0.0.0/0" as Prefix4, dev: ETH0 }];
+    assert.match(
+      (await troubles()).get("rp-filter")?.sentence ?? "",
+      /strict on flannel\.1, and the route to 10\.5\.2\.0\/24 does not/,
+    );
+  });
+
+  it("is judged by few routes, however many flanneld has made", async () => {
+    const { host, look } = place();
+    const route = (n: number, dev: string) => ({ dst: `10.5.${n}.0/24` as Prefix4, dev: dev as LinkName });
+    const [pods, wanted] = [route(1, "cni0"), route(2, "flannel.1")];
+    const others = [3, 4, 5].flatMap((n) => [route(n, "flannel.1"), route(n, "eth0")]);
+    host.answers.routes = async () => [...others, pods, wanted];
+    assert.deepEqual((await look()).routes, [pods, wanted]);
   });
 
   it("costs a few questions, however many peers there are", async () => {

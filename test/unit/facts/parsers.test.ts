@@ -13,12 +13,22 @@ describe("facts from the texts of the kernel and its tools", () => {
       "eth0\t004DA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0",
       "",
     ].join("\n");
-    assert.deepEqual(parseRoutes(text), [
-      { dev: "eth0", dst: "0.0.0.0/0" },
-      { dev: "flannel.1", dst: "10.5.2.0/24" },
-      { dev: "eth0", dst: "192.168.77.0/24" },
-    ]);
-    assert.deepEqual(parseRoutes(""), []);
+    assert.deepEqual(
+      parseRoutes(text, () => true),
+      [
+        { dev: "eth0", dst: "0.0.0.0/0" },
+        { dev: "flannel.1", dst: "10.5.2.0/24" },
+        { dev: "eth0", dst: "192.168.77.0/24" },
+      ],
+    );
+    assert.deepEqual(
+      parseRoutes(text, ({ dev }) => dev === "flannel.1"),
+      [{ dev: "flannel.1", dst: "10.5.2.0/24" }],
+    );
+    assert.deepEqual(
+      parseRoutes("", () => true),
+      [],
+    );
   });
 
   it("are the routes of /proc/net/ipv6_route that lead to others", () => {
