@@ -7,6 +7,7 @@ import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Firewall } from "./firewall/firewall.ts";
+import { releaseFreeMemory } from "./free-memory.ts";
 import { holdLeases, type Leases, worthRemembering } from "./hold-leases.ts";
 import { createHostFirewall } from "./host-firewall.ts";
 import type { Learned } from "./learn.ts";
@@ -92,8 +93,9 @@ interface Parts {
 function tasksOf(
   { leases, reconciler, neighbours, probes, traffic, forwarding, host, checksums, firewall, publisher, plane }: Parts,
   memory: Memory,
-  { clock }: Means,
+  means: Means,
 ): Record<string, Task> {
+  const { clock } = means;
   return {
     reconcile: reconciler.run,
     neighbours: neighbours.run,
@@ -110,6 +112,7 @@ function tasksOf(
     guard: firewall.run,
     publish: publisher.run,
     remember: (signal) => memory.run(() => worthRemembering(leases, clock.now()), signal),
+    release: releaseFreeMemory(means),
     ...(plane && { carry: (signal: AbortSignal) => plane.run(reconciler.ready, signal) }),
   };
 }

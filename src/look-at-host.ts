@@ -2,7 +2,7 @@
 // does not tell is told as unknown, and nothing follows from it.
 
 import type { NetworkView } from "./backends/backend.ts";
-import { prefix4Contains } from "./base/ip.ts";
+import { type Prefix4, prefix4Contains, prefixLength } from "./base/ip.ts";
 import { mapInParallel } from "./base/tasks.ts";
 import { type HostFacts, known, NO_IPV4_NETWORK, orUnknown, type RouteFact, unknown } from "./check/facts.ts";
 import type { HostSight } from "./check/host-probe.ts";
@@ -68,7 +68,9 @@ export async function lookAtHost(
  * hold a peer that is looked at can be of use.
  */
 function isOfUse(underlay: Underlay, peers: readonly Lease[]): (route: RouteFact) => boolean {
-  const subnets = peers.flatMap(({ subnet }) => (hasIpv4(subnet) ? [subnet.v4] : []));
-  return ({ dst, dev }) =>
-    !(isFlannel(dev) || dev === underlay.link) || subnets.some((subnet) => prefix4Contains(dst, subnet));
+  const subnets = new Set(peers.flatMap(({ subnet }) => (hasIpv4(subnet) ? [subnet.v4] : [])));
+  const longest = Math.max(0, ...[...subnets].map(prefixLength));
+  const holds = (dst: Prefix4) =>
+    subnets.has(dst) || (prefixLength(dst) < longest && [...subnets].some((subnet) => prefix4Contains(dst, subnet)));
+  return ({ dst, dev }) => !(isFlannel(dev) || dev === underlay.link) || holds(dst);
 }

@@ -37,6 +37,8 @@ export interface Ports {
   readonly openHealth: (options: HealthzOptions, deps: HealthDeps) => Promise<AsyncDisposable>;
   /** Throws `listen.failed`. */
   readonly openControl: (path: string, desk: ControlDesk) => Promise<ControlServer>;
+  /** Gives the kernel what the allocator keeps and nobody uses. */
+  readonly releaseFreeMemory: () => void;
   readonly readProcess: () => Promise<ProcessStatus>;
   /** What the kernel has counted; null when there is no such device. */
   readonly readDevice: (name: string) => Promise<DeviceStatus | null>;

@@ -50,6 +50,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     },
     openHealth,
     openControl,
+    releaseFreeMemory: native.releaseFreeMemory,
     readProcess: createProcessReader({ clock: systemClock, level: logLevel.get }),
     readDevice,
     hasCapability,

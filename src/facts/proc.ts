@@ -164,8 +164,10 @@ export function parseRoutes6(text: string): readonly RouteFact<Prefix6>[] {
     });
 }
 
+/** The bytes of the number in the other order. */
 function hostOrder(hex: string): number {
-  return Buffer.from(hex, "hex").readUInt32LE();
+  const number = Number.parseInt(hex, 16);
+  return ((number << 24) | ((number & 0xff00) << 8) | ((number >>> 8) & 0xff00) | (number >>> 24)) >>> 0;
 }
 
 async function textOf(path: string): Promise<string | null> {

@@ -59,6 +59,7 @@ static napi_value export_functions(napi_env env, napi_value exports) {
       {"sdNotify", sd_notify_send},
       {"isHungUp", is_hung_up},
       {"memoryFile", memory_file},
+      {"releaseFreeMemory", release_free_memory},
       {"lockTake", lock_take},
       {"lockRelease", lock_release},
       {"lockHolder", lock_holder},

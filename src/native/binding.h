@@ -60,4 +60,6 @@ napi_value sd_notify_send(napi_env env, napi_callback_info info);
 napi_value is_hung_up(napi_env env, napi_callback_info info);
 napi_value memory_file(napi_env env, napi_callback_info info);
 
+napi_value release_free_memory(napi_env env, napi_callback_info info);
+
 #endif

@@ -61,6 +61,8 @@ export interface NativeAddon {
   isHungUp(descriptor: number): boolean;
   /** A file in memory with these bytes, at its beginning. */
   openMemoryFile(bytes: Buffer): MemoryFile;
+  /** Gives the kernel what the allocator keeps and nobody uses. */
+  releaseFreeMemory(): void;
 }
 
 interface Handle {
@@ -76,6 +78,7 @@ interface Exports extends DatapathExports {
   sdNotify(path: string, message: string): void;
   isHungUp(descriptor: number): boolean;
   memoryFile(bytes: Buffer): number;
+  releaseFreeMemory(): void;
   lockTake(name: string): object | null;
   lockRelease(handle: object): void;
   lockHolder(name: string): readonly [number, number];
@@ -100,6 +103,7 @@ export function loadNative(path: string): NativeAddon {
       const descriptor = addon.memoryFile(bytes);
       return { descriptor, [Symbol.dispose]: () => closeSync(descriptor) };
     },
+    releaseFreeMemory: addon.releaseFreeMemory,
     createTun: addon.tunCreate,
     takeLock(name) {
       const handle = addon.lockTake(name);

@@ -196,6 +196,7 @@ function createHost(
     events: createEventRing({ clock }),
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     openPacketSocket: createFakePackets(() => "refused").open,
+    releaseFreeMemory: () => {},
     onReportRequest: () => ({ [Symbol.dispose]: () => {} }),
     onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
     runTool: async () => ({ kind: "missing" }),

@@ -70,6 +70,7 @@ function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> }
     logLevel: { get: unused, set: unused },
     events: createEventRing({ clock }),
     openControl: unused,
+    releaseFreeMemory: unused,
     readProcess: unused,
     readDevice: unused,
     onReportRequest: unused,

@@ -52,6 +52,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     openPinger: unused,
     openHealth: unused,
     openControl: unused,
+    releaseFreeMemory: unused,
     readProcess: unused,
     readDevice: unused,
     logLevel: { get: unused, set: unused },

@@ -61,6 +61,7 @@ function connectionTo(...script: Script[]): { readonly connection: Connection; r
     sdNotify: () => {},
     isHungUp: () => assert.fail(),
     openMemoryFile: () => assert.fail(),
+    releaseFreeMemory: () => assert.fail(),
     createTun: unused,
     openDatapath: unused,
     openPacketSocket: unused,
