@@ -28,7 +28,8 @@ const ROUNDS = 3;
 /** In a round a probe is sent at these times until it is answered. */
 const SENT_AT = [0, 300, 900] as const;
 const ROUND = 2000;
-const POLL = millis(20);
+/** Looks for answers begin so far from each other; most come at once. */
+const FIRST_POLL = 20;
 
 /** Throws an error whose code is the errno's name when no packets can be sent. */
 export async function measureChecksums(path: ChecksumPath, deps: MeasureDeps, signal: AbortSignal): Promise<Finding> {
@@ -65,15 +66,16 @@ async function playRound(
     for (const probe of waiting) socket.send(encodeProbe(path, probe), probe.isComplete ? null : LEFT_TO_DEVICE);
     const until = start + (SENT_AT[turn + 1] ?? ROUND);
     while (waiting.size > 0 && deps.clock.monotonic() < until) {
-      await deps.clock.sleep(pollTime(until - deps.clock.monotonic()), signal);
+      await deps.clock.sleep(pollTime(start, until, deps.clock.monotonic()), signal);
       strikeAnswered(waiting, socket);
     }
   }
   return probes.filter((probe) => !waiting.has(probe));
 }
 
-function pollTime(left: number): Millis {
-  return millis(Math.max(1, Math.min(POLL, left)));
+/** Half as long as was waited already: nobody waits for this, and a look every 20 ms is what an idle daemon would notice. */
+function pollTime(start: number, until: number, now: number): Millis {
+  return millis(Math.max(1, Math.min(until - now, Math.max(FIRST_POLL, (now - start) / 2))));
 }
 
 function strikeAnswered(waiting: Set<Probe>, socket: PacketSocket): void {

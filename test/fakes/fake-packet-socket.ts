@@ -13,6 +13,8 @@ export interface SentProbe {
 export interface FakePackets {
   readonly open: () => PacketSocket;
   readonly sent: readonly SentProbe[];
+  /** How often somebody has looked for an answer that was not there. */
+  readonly looks: () => number;
 }
 
 const RST_ACK = 0x14;
@@ -20,8 +22,10 @@ const SYN_ACK = 0x12;
 
 export function createFakePackets(fate: (probe: SentProbe) => Fate): FakePackets {
   const sent: SentProbe[] = [];
+  let looks = 0;
   return {
     sent,
+    looks: () => looks,
     open() {
       const answers: Buffer[] = [];
       return {
@@ -31,7 +35,10 @@ export function createFakePackets(fate: (probe: SentProbe) => Fate): FakePackets
           const answer = answerTo(Buffer.from(frame), fate(probe));
           if (answer) answers.push(answer);
         },
-        receive: () => answers.shift() ?? null,
+        receive() {
+          if (answers.length === 0) looks += 1;
+          return answers.shift() ?? null;
+        },
         [Symbol.dispose]: () => {},
       };
     },
