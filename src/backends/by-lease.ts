@@ -4,19 +4,19 @@
 import type { Underlay } from "../net/underlay.ts";
 import type { Lease } from "../subnet/lease.ts";
 
-export function rememberByLease<T>(compute: (lease: Lease) => T): (lease: Lease) => T {
-  const known = new WeakMap<Lease, { readonly value: T }>();
+export function rememberByLease<T extends object | string | null>(compute: (lease: Lease) => T): (lease: Lease) => T {
+  const known = new WeakMap<Lease, T>();
   return (lease) => {
     const hit = known.get(lease);
-    if (hit) return hit.value;
+    if (hit !== undefined) return hit;
     const value = compute(lease);
-    known.set(lease, { value });
+    known.set(lease, value);
     return value;
   };
 }
 
 /** The same for what also depends on the underlay, which is one object for as long as it is the same. */
-export function rememberByUnderlay<T>(
+export function rememberByUnderlay<T extends object | null>(
   compute: (lease: Lease, underlay: Underlay) => T,
 ): (lease: Lease, underlay: Underlay) => T {
   const known = new WeakMap<Underlay, (lease: Lease) => T>();

@@ -207,7 +207,7 @@ function checksumPath(
   if (mac === null || own === null || local(underlay) === null) return null;
   const peers = view.peers.flatMap((peer) => {
     const tunnel = directRoutes[family](peer, underlay) ? null : tunnelTo(peer);
-    return tunnel ? [{ mac: tunnel.fdb.mac, address: tunnel.neighbour.ip as Ipv4 }] : [];
+    return tunnel ? [tunnel.neighbour] : [];
   });
   return { device: dev, mac, address: baseOf(own) as Ipv4, port, underlay, peers };
 }

@@ -2,7 +2,7 @@
 
 import type { Ipv4 } from "../base/ip.ts";
 import type { Mac } from "../base/mac.ts";
-import type { LinkName } from "./objects.ts";
+import type { LinkName, Neighbour } from "./objects.ts";
 import type { Underlay } from "./underlay.ts";
 
 /** `off`: the config has the device leave none to the card, so there is nothing to measure. */
@@ -20,7 +20,5 @@ export interface ChecksumPath {
   readonly peers: readonly ChecksumPeer[];
 }
 
-export interface ChecksumPeer {
-  readonly mac: Mac;
-  readonly address: Ipv4;
-}
+/** Of a planned entry of the neighbour table, which is the same object: there are thousands. */
+export type ChecksumPeer = Pick<Neighbour, "mac" | "ip">;

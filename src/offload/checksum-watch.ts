@@ -196,8 +196,8 @@ function isSameWay(a: Underlay | undefined, b: Underlay | undefined): boolean {
 
 function hasNewPeers(before: ChecksumPath | null, next: ChecksumPath): boolean {
   if (!before || !isSameWay(before.underlay, next.underlay)) return next.peers.length > 0;
-  const known = new Set(before.peers.map(({ address }) => address));
-  return next.peers.some(({ address }) => !known.has(address));
+  const known = new Set(before.peers.map(({ ip }) => ip));
+  return next.peers.some(({ ip }) => !known.has(ip));
 }
 
 function newRetries({ random }: ChecksumWatchDeps): Generator<Millis, never> {
@@ -232,7 +232,7 @@ function createTeller(log: Logger): (path: ChecksumPath, verdict: Verdict) => vo
       case "corrupt":
         return log.warn("checksums left to the network card arrive wrong: the device leaves it none from now on", {
           ...fields,
-          peer: verdict.peers.map(({ address }) => address).join(","),
+          peer: verdict.peers.map(({ ip }) => ip).join(","),
           hint: HINT,
         });
     }

@@ -84,7 +84,7 @@ function strikeAnswered(waiting: Set<Probe>, socket: PacketSocket): void {
     if (!answer) continue;
     for (const probe of waiting) {
       const { peer, sourcePort, sequence } = probe;
-      const isIt = peer.address === answer.peer && sourcePort === answer.sourcePort && sequence === answer.sequence;
+      const isIt = peer.ip === answer.peer && sourcePort === answer.sourcePort && sequence === answer.sequence;
       if (isIt) waiting.delete(probe);
     }
   }

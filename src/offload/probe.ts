@@ -42,11 +42,13 @@ const UNREACHABLE = 3;
 
 /** An Ethernet frame. */
 export function encodeProbe({ mac, address, port }: ChecksumPath, probe: Probe): Buffer {
+  // A path has peers of IPv4 alone.
+  const peer = probe.peer.ip as Ipv4;
   const frame = Buffer.alloc(TCP_START + TCP);
   frame.set(macOctets(probe.peer.mac), 0);
   frame.set(macOctets(mac), 6);
   frame.writeUInt16BE(ETHERTYPE_IPV4, 12);
-  writeIpv4(frame.subarray(ETHERNET, TCP_START), address, probe.peer.address);
+  writeIpv4(frame.subarray(ETHERNET, TCP_START), address, peer);
   const tcp = frame.subarray(TCP_START);
   tcp.writeUInt16BE(probe.sourcePort, 0);
   tcp.writeUInt16BE(port, 2);
@@ -54,7 +56,7 @@ export function encodeProbe({ mac, address, port }: ChecksumPath, probe: Probe):
   tcp.writeUInt16BE(((TCP / 4) << 12) | SYN, 12);
   tcp.writeUInt16BE(64_240, 14);
   tcp.set([2, 4, 0x05, 0x78], 20);
-  const pseudo = sum(ipv4Octets(address)) + sum(ipv4Octets(probe.peer.address)) + PROTOCOL_TCP + TCP;
+  const pseudo = sum(ipv4Octets(address)) + sum(ipv4Octets(peer)) + PROTOCOL_TCP + TCP;
   // Kernel: where a device is to complete a checksum, it finds the pseudo header's sum, and adds the rest.
   const checksum = probe.isComplete ? ~fold(pseudo + sum(tcp)) & 0xffff : fold(pseudo);
   tcp.writeUInt16BE(checksum, LEFT_TO_DEVICE.offset);

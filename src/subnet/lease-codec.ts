@@ -6,7 +6,7 @@ import { FlannelError, isError } from "../base/errors.ts";
 import { type Ipv4, NO_IPV4, parseIpv4 } from "../base/ip.ts";
 import { type Ipv6, parseIpv6 } from "../base/ipv6.ts";
 import { excerpt, invalidMember, type Json, type JsonObject, jsonObject, member, string } from "../base/json.ts";
-import type { Lease, LeaseAttrs, NodeId, Revision, SubnetKey } from "./lease.ts";
+import type { Lease, LeaseAttrs, LeaseTerm, NodeId, Revision, SubnetKey } from "./lease.ts";
 import type { BadRecord } from "./lease-store.ts";
 import { parseSubnetKey } from "./subnet-key.ts";
 
@@ -134,6 +134,10 @@ export function shortKey(key: string): string {
   return key.slice(0, LONGEST_KEY);
 }
 
+/** One object for all of them. */
+const LEASED: LeaseTerm = { kind: "leased" };
+const RESERVED: LeaseTerm = { kind: "reserved" };
+
 /** Never throws, whatever the record holds. A peer's lease time is not known; see Lease.term. */
 export function decodeRecord({ key, value, modRevision, createRevision, leaseId }: RawRecord): DecodedRecord {
   const bad = (reason: string): DecodedRecord => ({ kind: "bad", record: { key: shortKey(key), reason } });
@@ -146,7 +150,7 @@ export function decodeRecord({ key, value, modRevision, createRevision, leaseId 
       key: key as SubnetKey,
       subnet,
       attrs,
-      term: { kind: leaseId === "0" ? "reserved" : "leased" },
+      term: leaseId === "0" ? RESERVED : LEASED,
       version: { modRevision, createRevision, leaseId },
     };
     return { kind: "lease", lease };

@@ -17,7 +17,7 @@ import { underlayAt } from "../support/vxlan-host.ts";
 const { signal } = new AbortController();
 const HOME = parseIpv4("127.0.0.1");
 const PORT = 9;
-const PEER = { mac: parseMac("00:00:00:00:00:00"), address: HOME };
+const PEER = { mac: parseMac("00:00:00:00:00:00"), ip: HOME };
 const PATH: ChecksumPath = {
   device: "lo" as LinkName,
   mac: PEER.mac,

@@ -14,7 +14,7 @@ export function checksumPathTo(...peers: readonly string[]): ChecksumPath {
     port: 8472,
     underlay: underlayAt("192.168.64.2"),
     peers: peers.map((address) => ({
-      address: parseIpv4(address),
+      ip: parseIpv4(address),
       mac: parseMac(`02:00:00:00:00:${address.split(".")[2]?.padStart(2, "0")}`),
     })),
   };

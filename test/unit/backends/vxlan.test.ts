@@ -118,10 +118,10 @@ describe("the vxlan plan", () => {
       address: "10.5.52.0",
       port: 4789,
       underlay: UNDERLAY,
-      peers: [{ address: "10.5.30.0", mac: "02:00:00:00:00:30" }],
+      peers: [{ kind: "neighbour", dev: "flannel.7", ip: "10.5.30.0", mac: "02:00:00:00:00:30" }],
     });
     const all = createVxlan({}).checksumDuty(view);
-    assert.deepEqual(typeof all === "object" && all?.peers.map(({ address }) => address), ["10.5.20.0", "10.5.30.0"]);
+    assert.deepEqual(typeof all === "object" && all?.peers.map(({ ip }) => ip), ["10.5.20.0", "10.5.30.0"]);
   });
 
   it("sends from the interface's own address when the public one is behind NAT", () => {

@@ -49,7 +49,7 @@ describe("the measurement of checksums", () => {
       peer === "10.5.40.0" || isLeft ? "lost" : "refused",
     );
     assert.equal(finding.kind, "corrupt");
-    const peers = finding.kind === "corrupt" ? finding.peers.map(({ address }) => address as string) : [];
+    const peers = finding.kind === "corrupt" ? finding.peers.map(({ ip }) => ip as string) : [];
     assert.deepEqual(peers.toSorted(), ["10.5.20.0", "10.5.30.0"]);
     assert.equal(sent.filter(({ peer, isLeft }) => peer === "10.5.20.0" && isLeft).length, 9);
     assert.equal(sent.filter(({ peer, isLeft }) => peer === "10.5.20.0" && !isLeft).length, 3);
