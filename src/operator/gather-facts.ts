@@ -24,12 +24,12 @@ import { textOf, type VerbCall } from "../cli/verbs.ts";
 import { controlSocketPath } from "../control/path.ts";
 import type { UnderlayFacts } from "../net/kernel-net.ts";
 import { markOf } from "../net/objects.ts";
-import { chooseUnderlay, type Underlay, type UnderlayRequest } from "../net/underlay.ts";
+import { chooseUnderlay, type UnderlayRequest } from "../net/underlay.ts";
 import { withoutOwnSubnet } from "../net/underlay-change.ts";
 import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
-import { adoptFlags } from "./daemon-flags.ts";
+import { type Adoption, adoptFlags } from "./daemon-flags.ts";
 import { gatherPeers } from "./gather-peers.ts";
 import { lookAtStore } from "./look.ts";
 import { configKey, withStore } from "./session.ts";
@@ -42,28 +42,16 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   using host = await ports.openHost();
   const daemons = await host.daemons();
   const { call, adopted, root } = adoptFlags(given, daemons);
-  const underlayOptions = readUnderlay(call);
-  const [store, etcd, seen, links, neighbours] = await Promise.all([
-    readStore(call, ports, signal),
-    ports.checkUpEtcd(call.etcd, signal),
-    orUnknown(() => lookAround(underlayOptions, kernel, signal)),
-    orUnknown(() => kernel.links(signal)),
-    orUnknown(() => kernel.neighbourTable(signal)),
-  ]);
-  // What the call names itself is named as it is seen from here.
-  const placeOf = (name: string) =>
-    host.placeOf(textOf(call, name) ?? "", given.settings[name]?.given === true ? "" : root);
-  const path = await placeOf("subnet-file");
-  const subnetFile = { path, ...(await host.subnetFile(path)) };
+  const answers = await askAtOnce(call, ports, kernel, signal);
+  const { store, etcd, links } = answers;
   const config = readConfig(store, wanted);
-  const own = { v4: subnetFile.subnet, v6: subnetFile.subnet6 };
-  const asked = { ...underlayOptions, families: config.families };
-  const underlay = seen.known ? findUnderlay(seen.value, own, asked) : seen;
-  const interfaces = seen.known ? known(seen.value.facts.interfaces) : seen;
+  const files = await readFiles(given, { call, root }, host);
+  const own = { v4: files.subnetFile.subnet, v6: files.subnetFile.subnet6 };
+  const request = { ...readUnderlay(call), families: config.families };
+  const { underlay, interfaces } = findInterface(answers.seen, own, request);
   const hasDevice = hasOwnDevice(underlay, links, config.backends, call.etcd.prefix);
-  const leases = store.known ? store.value.list.leases : [];
   const peers = await gatherPeers(
-    leases,
+    store.known ? store.value.list.leases : [],
     { own: addressesOf(interfaces), subnets: own, hasDevice, families: config.families },
     { call, ports, kernel },
     signal,
@@ -73,7 +61,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     prefix: call.etcd.prefix,
     user: await host.user(),
     daemons,
-    lastEnd: await readLastEnd(path, call.etcd.prefix, ports),
+    lastEnd: await readLastEnd(files.subnetFile.path, call.etcd.prefix, ports),
     adopted,
     endpoints: call.etcd.endpoints,
     store,
@@ -84,10 +72,36 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     underlay,
     interfaces,
     links,
-    subnetFile,
-    nodeId: await host.nodeId(await placeOf("state-dir"), root),
-    neighbours: withSomething(neighbours),
+    ...files,
+    neighbours: withSomething(answers.neighbours),
     ...peers,
+  };
+}
+
+/** What needs no other answer. Throws `usage.invalid`. */
+async function askAtOnce(call: VerbCall, ports: OperatorPorts, kernel: KernelLook, signal: AbortSignal) {
+  const options = readUnderlay(call);
+  const [store, etcd, seen, links, neighbours] = await Promise.all([
+    readStore(call, ports, signal),
+    ports.checkUpEtcd(call.etcd, signal),
+    orUnknown(() => lookAround(options, kernel, signal)),
+    orUnknown(() => kernel.links(signal)),
+    orUnknown(() => kernel.neighbourTable(signal)),
+  ]);
+  return { store, etcd, seen, links, neighbours };
+}
+
+/** What the call names itself is named as it is seen from here. */
+async function readFiles(
+  { settings }: VerbCall,
+  { call, root }: Pick<Adoption, "call" | "root">,
+  host: HostProbe,
+): Promise<Pick<Facts, "subnetFile" | "nodeId">> {
+  const placeOf = (name: string) => host.placeOf(textOf(call, name) ?? "", settings[name]?.given === true ? "" : root);
+  const path = await placeOf("subnet-file");
+  return {
+    subnetFile: { path, ...(await host.subnetFile(path)) },
+    nodeId: await host.nodeId(await placeOf("state-dir"), root),
   };
 }
 
@@ -232,16 +246,19 @@ async function lookAround(
   return { facts, reach: canReach && (await kernel.lookup(canReach, signal)) };
 }
 
-function findUnderlay(
-  { facts, reach }: Surroundings,
+function findInterface(
+  seen: Known<Surroundings>,
   own: Parameters<typeof withoutOwnSubnet>[1],
   request: UnderlayRequest,
-): Known<Underlay> {
+): Pick<Facts, "underlay" | "interfaces"> {
+  if (!seen.known) return { underlay: seen, interfaces: seen };
+  const { facts, reach } = seen.value;
+  const interfaces = known(facts.interfaces);
   try {
-    return known(chooseUnderlay(withoutOwnSubnet(facts, own), request, reach));
+    return { underlay: known(chooseUnderlay(withoutOwnSubnet(facts, own), request, reach)), interfaces };
   } catch (error) {
     if (!isError(error, "interface.not-found")) throw error;
-    return unknown(error.message);
+    return { underlay: unknown(error.message), interfaces };
   }
 }
 
