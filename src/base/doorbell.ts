@@ -2,7 +2,7 @@
 // the next wait.
 
 import { addAbortListener } from "node:events";
-import type { Millis } from "./brand.ts";
+import { type Millis, millis } from "./brand.ts";
 import type { Clock } from "./clock.ts";
 import { childSignal } from "./signals.ts";
 
@@ -69,5 +69,25 @@ export async function waitAtMost(
     return await bell.wait(signal);
   } finally {
     timer.abort();
+  }
+}
+
+/** When a burst of rings is over: after `quiet` without any, and at `latest` whatever rings. */
+export interface BurstEnd {
+  readonly quiet: Millis;
+  readonly latest: Millis;
+}
+
+/** Resolves when a burst is over; what has rung in it is answered by whatever comes next. */
+export async function waitOutBurst(
+  { quiet, latest }: BurstEnd,
+  bell: Doorbell,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const end = clock.monotonic() + latest;
+  for (let left: number = latest; left > 0; left = end - clock.monotonic()) {
+    const rung = await waitAtMost(millis(Math.min(quiet, left)), bell, clock, signal);
+    if (rung.has(TIMER)) return;
   }
 }

@@ -5,7 +5,7 @@ import { delays } from "../base/backoff.ts";
 import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
-import { createDoorbell, type Doorbell, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, type Doorbell, waitAtMost, waitOutBurst } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
 import type { Family } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
@@ -54,9 +54,8 @@ export interface FirewallDeps {
 const RETRY = { first: millis(500), max: millis(30_000) };
 /** The same for rules that an earlier config has left elsewhere: they are in nobody's way. */
 const CLEAN_RETRY = { first: millis(1000), max: minutes(10) };
-/** After a hint: what changes at once is looked at once, but not later than this. */
-const SETTLE = millis(200);
-const SETTLE_LATEST = millis(1000);
+/** Whoever reloads a firewall writes many rules; to put ours back in the middle of it would be in vain. */
+const BURST = { quiet: millis(200), latest: millis(1000) };
 /** How often rules are looked at whose changes are announced. Each look is a process, and one might be missed. */
 const SWEEP = minutes(1);
 /** How often nothing is looked for where no rules are wanted. */
@@ -75,11 +74,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
   let tried = false;
   let trouble: string | null = null;
   let listening = false;
-  const interval = (): Millis => {
-    if (tools.places.every(({ family }) => isEmpty(view.rules(family)))) return IDLE;
-    const announced = listening && tools.places.every((place) => place.announced);
-    return announced ? millis(Math.max(resync, SWEEP)) : resync;
-  };
+  const interval = () => intervalOf(view, tools, listening, resync);
   const ears: RuleListener = {
     onListening() {
       listening = true;
@@ -88,20 +83,14 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     onDeaf: (reason) => deps.log.info("changes of firewall rules are seen at the next check only", { reason }),
   };
   const hear = (signal: AbortSignal) => hearRules(deps.watchRules, ears, signal);
-  const keep = async (signal: AbortSignal) => {
+  const onTried = (reason: string | null) => {
+    trouble = reason;
+    tried = true;
+    waiters.check();
+  };
+  const keep = (signal: AbortSignal) => {
     const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
-    const complaint = createComplaint(WORDS, deps);
-    let retry: Generator<Millis, never> | null = null;
-    for (;;) {
-      trouble = await firstTrouble(keepers, signal);
-      if (trouble === null) complaint.settle();
-      else complaint.raise(trouble);
-      tried = true;
-      waiters.check();
-      retry = trouble === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
-      const rung = await waitAtMost(retry?.next().value ?? interval(), bell, deps.clock, signal);
-      if (rung.has("hint")) await settle(bell, deps.clock, signal);
-    }
+    return keepTrying(keepers, { interval, onTried }, bell, deps, signal);
   };
   const clean = async (signal: AbortSignal) => {
     await waiters.until(() => tried, signal);
@@ -117,6 +106,12 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
   };
 }
 
+function intervalOf(view: FirewallView, { places }: FirewallTools, isListening: boolean, resync: Millis): Millis {
+  if (places.every(({ family }) => isEmpty(view.rules(family)))) return IDLE;
+  const isAnnounced = isListening && places.every(({ announced }) => announced);
+  return isAnnounced ? millis(Math.max(resync, SWEEP)) : resync;
+}
+
 type Outcome = "same" | "written" | "repaired";
 
 function counted({ checks, written, repaired }: FirewallStatus, outcome: Outcome): FirewallStatus {
@@ -127,16 +122,34 @@ function counted({ checks, written, repaired }: FirewallStatus, outcome: Outcome
   };
 }
 
-/** Whoever reloads a firewall writes many rules; to put ours back in the middle of it would be in vain. */
-async function settle(bell: Doorbell, clock: Clock, signal: AbortSignal): Promise<void> {
-  const latest = clock.monotonic() + SETTLE_LATEST;
-  for (let left: number = SETTLE_LATEST; left > 0; left = latest - clock.monotonic()) {
-    const rung = await waitAtMost(millis(Math.min(SETTLE, left)), bell, clock, signal);
-    if (rung.has("timer")) return;
-  }
+type Keeper = (signal: AbortSignal) => Promise<void>;
+
+interface Round {
+  /** Until all are tried again when nothing happens and nothing is wrong. */
+  readonly interval: () => Millis;
+  /** All were tried; the reason why one has failed, null when none has. */
+  readonly onTried: (trouble: string | null) => void;
 }
 
-type Keeper = (signal: AbortSignal) => Promise<void>;
+async function keepTrying(
+  keepers: readonly Keeper[],
+  { interval, onTried }: Round,
+  bell: Doorbell,
+  deps: FirewallDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const complaint = createComplaint(WORDS, deps);
+  let retry: Generator<Millis, never> | null = null;
+  for (;;) {
+    const trouble = await firstTrouble(keepers, signal);
+    if (trouble === null) complaint.settle();
+    else complaint.raise(trouble);
+    onTried(trouble);
+    retry = trouble === null ? null : (retry ?? delays({ ...RETRY, random: deps.random }));
+    const rung = await waitAtMost(retry?.next().value ?? interval(), bell, deps.clock, signal);
+    if (rung.has("hint")) await waitOutBurst(BURST, bell, deps.clock, signal);
+  }
+}
 
 /** Throws `firewall.failed`. */
 function createKeeper(place: Place, view: FirewallView, count: (outcome: Outcome) => void, log: RuleLog): Keeper {

@@ -1,6 +1,7 @@
 // When the next pass is due and of which kind. Pure: the reconciler's loop asks, and acts.
 
 import type { Millis } from "../base/brand.ts";
+import type { BurstEnd } from "../base/doorbell.ts";
 import { keyOf, type NetKey } from "./objects.ts";
 import type { PassResult } from "./pass.ts";
 import type { Plan } from "./plan.ts";
@@ -8,10 +9,8 @@ import type { Plan } from "./plan.ts";
 export interface ReconcileOptions {
   /** The kernel is read at least this often, however quiet it is. */
   readonly resync: Millis;
-  /** After a wake-up a pass waits until nothing has happened for this long, so that a burst of changes is one pass, */
-  readonly settle: Millis;
-  /** but not longer than this. */
-  readonly settleLatest: Millis;
+  /** After a wake-up a pass waits for this, so that a burst of changes is one pass. */
+  readonly burst: BurstEnd;
   /** Changes applied without reading are verified by a reading this long after the last one, */
   readonly verify: Millis;
   /** and at the latest this long after the first one. */

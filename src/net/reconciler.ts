@@ -3,7 +3,7 @@
 
 import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
+import { createDoorbell, TIMER, waitAtMost, waitOutBurst } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -17,8 +17,7 @@ import { createProgress, type Progress, type ReconcileStatus } from "./progress.
 
 export const RECONCILE_DEFAULTS: ReconcileOptions = {
   resync: millis(55_000),
-  settle: millis(20),
-  settleLatest: millis(100),
+  burst: { quiet: millis(20), latest: millis(100) },
   verify: millis(300),
   verifyLatest: millis(900),
   retryFirst: millis(200),
@@ -76,7 +75,7 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
       deps.pulse?.beat();
       const limit = Math.min(plan ? progress.untilRead() : options.resync, deps.pulse?.interval ?? options.resync);
       const rung = await waitAtMost(millis(limit), bell, deps.clock, signal);
-      if (!rung.has(TIMER)) await settle(bell, deps.clock, options, signal);
+      if (!rung.has(TIMER)) await waitOutBurst(options.burst, bell, deps.clock, signal);
     }
   };
   const listen = async (signal: AbortSignal) => {
@@ -121,15 +120,6 @@ async function act(
 function isNews(hint: NetHint, progress: Progress): boolean {
   const plan = progress.knowledge().attempted;
   return plan !== null && (concerns(hint, plan) || mayClear(hint, progress.status().own));
-}
-
-/** Waits for a burst to end. */
-async function settle(bell: Doorbell, clock: Clock, options: ReconcileOptions, signal: AbortSignal): Promise<void> {
-  const latest = clock.monotonic() + options.settleLatest;
-  for (let left: number = options.settleLatest; left > 0; left = latest - clock.monotonic()) {
-    const rung = await waitAtMost(millis(Math.min(options.settle, left)), bell, clock, signal);
-    if (rung.has(TIMER)) return;
-  }
 }
 
 /** Another device may have kept ours from being made, by its name, its VNI or its port, and have gone. */

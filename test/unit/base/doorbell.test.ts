@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
 import { millis } from "../../../src/base/brand.ts";
-import { createDoorbell, waitAtMost } from "../../../src/base/doorbell.ts";
+import { createDoorbell, waitAtMost, waitOutBurst } from "../../../src/base/doorbell.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
 
 const never = new AbortController().signal;
@@ -74,5 +74,43 @@ describe("waitAtMost", () => {
     bell.ring("lease");
     assert.deepEqual([...(await wait)], ["lease"]);
     assert.equal(clock.sleepers(), 0);
+  });
+});
+
+describe("waitOutBurst", () => {
+  const start = () => {
+    const clock = createFakeClock();
+    const bell = createDoorbell();
+    const place = { clock, bell, isOver: false };
+    void waitOutBurst({ quiet: millis(20), latest: millis(100) }, bell, clock, never).then(() => {
+      place.isOver = true;
+    });
+    return place;
+  };
+
+  test("ends when nobody has rung for the quiet time", async () => {
+    const place = start();
+    await place.clock.advance(15);
+    place.bell.ring("hint");
+    await place.clock.advance(19);
+    assert.equal(place.isOver, false);
+    await place.clock.advance(1);
+    assert.equal(place.isOver, true);
+  });
+
+  test("ends at the latest however often somebody rings, and forgets it", async () => {
+    const place = start();
+    for (let time = 0; time < 90; time += 10) {
+      place.bell.ring("hint");
+      await place.clock.advance(10);
+    }
+    assert.equal(place.isOver, false);
+    place.bell.ring("hint");
+    await place.clock.advance(10);
+    assert.equal(place.isOver, true);
+    assert.equal(place.clock.sleepers(), 0);
+    const wait = waitAtMost(millis(5), place.bell, place.clock, never);
+    await place.clock.advance(5);
+    assert.deepEqual([...(await wait)], ["timer"]);
   });
 });
