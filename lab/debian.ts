@@ -65,24 +65,7 @@ export function createDebian(machine: Machine, base: string, options: DebianOpti
   for (const directory of [upper, work, root]) mkdirSync(directory, { recursive: true });
   let child: ChildProcess | null = null;
   let leader = 0;
-  const enter = (command: readonly string[]) => [
-    // In a session of its own: nothing inside can signal the process group of whoever looks.
-    ...[
-      "setsid",
-      "--wait",
-      "nsenter",
-      "-t",
-      String(leader),
-      "-a",
-      "--",
-      "env",
-      "-i",
-      "LC_ALL=C",
-      "SYSTEMD_PAGER=",
-      "HOME=/root",
-    ],
-    ...["DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...command],
-  ];
+  const enter = (command: readonly string[]) => enterMachine(leader, command);
   const isOff = () => child === null || child.exitCode !== null || child.signalCode !== null;
   const untilOff = (signal: AbortSignal) =>
     waitFor(`${machine.name} to be off`, () => isOff() || null, seconds(60), signal);
@@ -101,13 +84,7 @@ export function createDebian(machine: Machine, base: string, options: DebianOpti
       const started = launch(machine, { base, upper, work, root }, options);
       child = started;
       leader = await waitFor(`the init of ${machine.name}`, () => leaderOf(started), BOOT_LIMIT, signal);
-      const state = ["systemctl", "is-system-running", "--wait"];
-      await waitFor(
-        `the boot of ${machine.name}`,
-        async () => /^(running|degraded)$/m.test((await debian.attempt(state, signal, BOOT_LIMIT)).stdout) || null,
-        BOOT_LIMIT,
-        signal,
-      );
+      await waitFor(`the boot of ${machine.name}`, () => hasBooted(debian, signal), BOOT_LIMIT, signal);
     },
     async powerOff(signal: AbortSignal) {
       await debian.attempt(["systemctl", "poweroff"], signal);
@@ -120,6 +97,22 @@ export function createDebian(machine: Machine, base: string, options: DebianOpti
     },
   };
   return debian;
+}
+
+/** The command as it is run inside; `leader` is the machine's init. */
+function enterMachine(leader: number, command: readonly string[]): readonly string[] {
+  return [
+    // In a session of its own: nothing inside can signal the process group of whoever looks.
+    ...["setsid", "--wait", "nsenter", "-t", String(leader), "-a", "--"],
+    ...["env", "-i", "LC_ALL=C", "SYSTEMD_PAGER=", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"],
+    ...["PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...command],
+  ];
+}
+
+/** Null while systemd is still starting something. */
+async function hasBooted(debian: Debian, signal: AbortSignal): Promise<true | null> {
+  const { stdout } = await debian.attempt(["systemctl", "is-system-running", "--wait"], signal, BOOT_LIMIT);
+  return /^(running|degraded)$/m.test(stdout) || null;
 }
 
 interface Layers {

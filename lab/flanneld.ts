@@ -51,35 +51,12 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
   const subnetFile = join(host.directory, "subnet.env");
   const logFile = join(host.directory, "flanneld.log");
   const start = existsSync(logFile) ? statSync(logFile).size : 0;
-  const child = launch(
-    host,
-    logFile,
-    [
-      options.program ?? LAUNCHER,
-      `--etcd-endpoints=${options.etcdEndpoints.join(",")}`,
-      ...(options.choosesInterface ? [] : ["--iface=eth0"]),
-      `--subnet-file=${subnetFile}`,
-      // Another flanneld need not know the flag.
-      ...(options.program === undefined ? [`--state-dir=${join(host.directory, "state")}`] : []),
-      ...(options.flags ?? []),
-    ],
-    options.environment ?? {},
-  );
-
-  const running = () => child.exitCode === null && child.signalCode === null;
-  const status = () => shellStatus(child.exitCode ?? child.signalCode ?? 0);
+  const child = launch(host, logFile, commandOf(host, subnetFile, options), options.environment ?? {});
   const log = () => readFileSync(logFile).subarray(start).toString("utf8");
-  const ended = (limit: Millis, signal: AbortSignal) =>
-    waitFor(`the end of flanneld on ${host.name}`, () => (running() ? null : true), limit, signal);
-  const whileRunning = <T>(what: string, look: () => T | null, limit: Millis, signal: AbortSignal) => {
-    const lookOrGiveUp = () => {
-      const found = look();
-      if (found === null && !running()) {
-        throw new Error(`flanneld on ${host.name} ended with status ${status()}: ${lastWords(log())}`);
-      }
-      return found;
-    };
-    return waitFor(what, lookOrGiveUp, limit, signal);
+  const { running, ended, whileRunning } = watchProcess(child, host, log);
+  const end = (by: NodeJS.Signals, signal: AbortSignal) => {
+    child.kill(by);
+    return ended(signal);
   };
   const waitForLog = (pattern: RegExp, limit: Millis, signal: AbortSignal) => {
     const lines = () => log().split("\n");
@@ -99,22 +76,44 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
       await whileRunning(`the subnet file of flanneld on ${host.name}`, look, READY_LIMIT, signal);
     },
     running,
-    ended: async (signal) => {
-      await ended(STOP_LIMIT, signal);
+    ended,
+    stop: (signal) => end("SIGTERM", signal),
+    kill: async (signal) => void (await end("SIGKILL", signal)),
+    [Symbol.asyncDispose]: async () => void (await end("SIGKILL", new AbortController().signal)),
+  };
+}
+
+function commandOf(host: Machine, subnetFile: string, options: FlanneldOptions): readonly string[] {
+  return [
+    options.program ?? LAUNCHER,
+    `--etcd-endpoints=${options.etcdEndpoints.join(",")}`,
+    ...(options.choosesInterface ? [] : ["--iface=eth0"]),
+    `--subnet-file=${subnetFile}`,
+    // Another flanneld need not know the flag.
+    ...(options.program === undefined ? [`--state-dir=${join(host.directory, "state")}`] : []),
+    ...(options.flags ?? []),
+  ];
+}
+
+/** Waiting for a daemon's end, and for what it does as long as it has not ended. */
+function watchProcess(child: ChildProcess, host: Machine, log: () => string) {
+  const running = () => child.exitCode === null && child.signalCode === null;
+  const status = () => shellStatus(child.exitCode ?? child.signalCode ?? 0);
+  return {
+    running,
+    async ended(signal: AbortSignal): Promise<number> {
+      await waitFor(`the end of flanneld on ${host.name}`, () => !running() || null, STOP_LIMIT, signal);
       return status();
     },
-    stop: async (signal) => {
-      child.kill("SIGTERM");
-      await ended(STOP_LIMIT, signal);
-      return status();
-    },
-    kill: async (signal) => {
-      child.kill("SIGKILL");
-      await ended(STOP_LIMIT, signal);
-    },
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      await ended(STOP_LIMIT, new AbortController().signal);
+    whileRunning<T>(what: string, look: () => T | null, limit: Millis, signal: AbortSignal): Promise<T> {
+      const lookOrGiveUp = () => {
+        const found = look();
+        if (found === null && !running()) {
+          throw new Error(`flanneld on ${host.name} ended with status ${status()}: ${lastWords(log())}`);
+        }
+        return found;
+      };
+      return waitFor(what, lookOrGiveUp, limit, signal);
     },
   };
 }

@@ -77,6 +77,40 @@ function flagSections(flags: readonly Flag[]): readonly string[] {
   });
 }
 
+const DAEMON_DESCRIPTION = section(
+  "DESCRIPTION",
+  "\\fBflanneld\\fR leases a subnet for this host in etcd, keeps the kernel's routes to the subnets of all other hosts,",
+  "and writes \\fI/run/flannel/subnet.env\\fR for container runtimes. Every container gets an address of its own.",
+  ".PP",
+  "It runs as \\fBflanneld.service\\fR, whose settings are described in \\fBflanneld.conf\\fR(5). The service starts",
+  "\\fBflanneld\\-start\\fR, which makes flags of FLANNEL_ETCD_ENDPOINTS and FLANNEL_ETCD_PREFIX and runs \\fBflanneld\\fR.",
+  "The network config is JSON in etcd at \\fI<etcd\\-prefix>/config\\fR.",
+);
+
+const DAEMON_SIGNALS = section(
+  "SIGNALS",
+  term(
+    "SIGTERM, SIGINT",
+    "End in order. Devices, routes and the lease stay, so that pods go on. A second one ends at once.",
+  ),
+  term("SIGHUP", "Read the certificates for etcd again."),
+  term("SIGUSR1", "Log the counters."),
+);
+
+const DAEMON_FILES = section(
+  "FILES",
+  term(
+    "\\fI/run/flannel/subnet.env\\fR",
+    "The subnet and the MTU for container runtimes. Stays when the daemon stops.",
+  ),
+  term(
+    "\\fI/run/flannel/flanneld.sock\\fR",
+    "What \\fBflanneld status\\fR and other commands ask. For root and the group flannel.",
+  ),
+  term("\\fI/run/flannel/docker\\fR", "Options for Docker, made by \\fBmk\\-docker\\-opts\\fR(8)."),
+  term("\\fI/etc/default/flanneld\\fR, \\fI/etc/sysconfig/flanneld\\fR", "See \\fBflanneld.conf\\fR(5)."),
+);
+
 function daemonPage({ flags, commands }: Surface, edition: Edition): string {
   const listed = commands.map(({ name, summary, flags }) =>
     [term(`\\fBflanneld ${escapeRoff(name)}\\fR`, escapeRoff(summary)), ".RS", ...flags.map(flagItem), ".RE"].join(
@@ -90,15 +124,7 @@ function daemonPage({ flags, commands }: Surface, edition: Edition): string {
       "\\fBflanneld\\fR [\\fIflags\\fR]",
       ...(commands.length > 0 ? [".br", "\\fBflanneld\\fR \\fIcommand\\fR [\\fIflags\\fR]"] : []),
     ),
-    section(
-      "DESCRIPTION",
-      "\\fBflanneld\\fR leases a subnet for this host in etcd, keeps the kernel's routes to the subnets of all other hosts,",
-      "and writes \\fI/run/flannel/subnet.env\\fR for container runtimes. Every container gets an address of its own.",
-      ".PP",
-      "It runs as \\fBflanneld.service\\fR, whose settings are described in \\fBflanneld.conf\\fR(5). The service starts",
-      "\\fBflanneld\\-start\\fR, which makes flags of FLANNEL_ETCD_ENDPOINTS and FLANNEL_ETCD_PREFIX and runs \\fBflanneld\\fR.",
-      "The network config is JSON in etcd at \\fI<etcd\\-prefix>/config\\fR.",
-    ),
+    DAEMON_DESCRIPTION,
     ...(listed.length > 0 ? [section("COMMANDS", ...listed)] : []),
     section(
       "OPTIONS",
@@ -106,29 +132,9 @@ function daemonPage({ flags, commands }: Surface, edition: Edition): string {
       "The command line wins over the variable; an empty text counts as unset in both.",
       ...flagSections(flags),
     ),
-    section(
-      "SIGNALS",
-      term(
-        "SIGTERM, SIGINT",
-        "End in order. Devices, routes and the lease stay, so that pods go on. A second one ends at once.",
-      ),
-      term("SIGHUP", "Read the certificates for etcd again."),
-      term("SIGUSR1", "Log the counters."),
-    ),
+    DAEMON_SIGNALS,
     section("EXIT STATUS", ...EXIT_STATUS.map(([status, text]) => term(status, text))),
-    section(
-      "FILES",
-      term(
-        "\\fI/run/flannel/subnet.env\\fR",
-        "The subnet and the MTU for container runtimes. Stays when the daemon stops.",
-      ),
-      term(
-        "\\fI/run/flannel/flanneld.sock\\fR",
-        "What \\fBflanneld status\\fR and other commands ask. For root and the group flannel.",
-      ),
-      term("\\fI/run/flannel/docker\\fR", "Options for Docker, made by \\fBmk\\-docker\\-opts\\fR(8)."),
-      term("\\fI/etc/default/flanneld\\fR, \\fI/etc/sysconfig/flanneld\\fR", "See \\fBflanneld.conf\\fR(5)."),
-    ),
+    DAEMON_FILES,
     section(
       "SEE ALSO",
       "\\fBflanneld.conf\\fR(5), \\fBmk\\-docker\\-opts\\fR(8), \\fBip\\-route\\fR(8), \\fBsystemctl\\fR(1)",

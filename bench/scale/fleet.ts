@@ -68,36 +68,9 @@ export async function openFleet(namespace: string, options: FleetOptions, signal
   });
   const end = () => void child.kill("SIGKILL");
   process.on("exit", end);
-  const acquired: Acquired[] = [];
-  const delivered = new Map<string, number>();
-  let carried: number | null = null;
-  let ready = false;
-  let following = false;
-  let failure: string | null = null;
-  child.on("message", (message: FleetMessage) => {
-    switch (message.kind) {
-      case "ready":
-        ready = true;
-        break;
-      case "acquired":
-        acquired.push(message);
-        break;
-      case "delivered":
-        delivered.set(message.revision, message.at);
-        break;
-      case "following":
-        following = true;
-        break;
-      case "carried":
-        carried = message.bytes;
-        break;
-      case "failed":
-        failure ??= message.reason;
-        break;
-    }
-  });
+  const heard = listen(child);
   const alive = <T>(found: T | null): T | null => {
-    if (failure !== null) throw new Error(`a daemon of the fleet has failed: ${failure}`);
+    if (heard.failure !== null) throw new Error(`a daemon of the fleet has failed: ${heard.failure}`);
     if (found === null && hasEnded(child)) throw new Error("the fleet has ended by itself");
     return found;
   };
@@ -105,20 +78,20 @@ export async function openFleet(namespace: string, options: FleetOptions, signal
   const fleet: Fleet = {
     async join(limit, until) {
       send({ kind: "go" });
-      const all = () => alive(acquired.length === options.daemons ? acquired : null);
+      const all = () => alive(heard.acquired.length === options.daemons ? heard.acquired : null);
       return await waitFor(`the subnets of ${options.daemons} daemons`, all, limit, until);
     },
     following: async (limit, until) => {
-      await waitFor("the watches of the fleet", () => alive(following || null), limit, until);
+      await waitFor("the watches of the fleet", () => alive(heard.isFollowing || null), limit, until);
     },
     delivered: (revision, limit, until) => {
-      const look = () => alive(delivered.get(revision) ?? null);
+      const look = () => alive(heard.delivered.get(revision) ?? null);
       return waitFor(`revision ${revision} at all ${options.daemons} daemons`, look, limit, until);
     },
     carried: (until) => {
-      carried = null;
+      heard.carried = null;
       send({ kind: "count" });
-      return waitFor("the count of bytes", () => alive(carried), seconds(60), until);
+      return waitFor("the count of bytes", () => alive(heard.carried), seconds(60), until);
     },
     [Symbol.asyncDispose]: async () => {
       end();
@@ -128,12 +101,57 @@ export async function openFleet(namespace: string, options: FleetOptions, signal
   };
   try {
     send({ kind: "open", options });
-    await waitFor("the connections of the fleet", () => alive(ready || null), seconds(300), signal);
+    await waitFor("the connections of the fleet", () => alive(heard.isReady || null), seconds(300), signal);
     return fleet;
   } catch (error) {
     await fleet[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** What the process has said until now. */
+interface Heard {
+  isReady: boolean;
+  isFollowing: boolean;
+  readonly acquired: Acquired[];
+  /** When, by revision. */
+  readonly delivered: Map<string, number>;
+  carried: number | null;
+  failure: string | null;
+}
+
+function listen(child: ChildProcess): Heard {
+  const heard: Heard = {
+    isReady: false,
+    isFollowing: false,
+    acquired: [],
+    delivered: new Map(),
+    carried: null,
+    failure: null,
+  };
+  child.on("message", (message: FleetMessage) => {
+    switch (message.kind) {
+      case "ready":
+        heard.isReady = true;
+        break;
+      case "acquired":
+        heard.acquired.push(message);
+        break;
+      case "delivered":
+        heard.delivered.set(message.revision, message.at);
+        break;
+      case "following":
+        heard.isFollowing = true;
+        break;
+      case "carried":
+        heard.carried = message.bytes;
+        break;
+      case "failed":
+        heard.failure ??= message.reason;
+        break;
+    }
+  });
+  return heard;
 }
 
 function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
