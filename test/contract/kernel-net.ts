@@ -24,6 +24,7 @@ import {
 import { hintsContract } from "./kernel-net-hints.ts";
 import { ipv6Contract } from "./kernel-net-ipv6.ts";
 import { offloadContract } from "./kernel-net-offload.ts";
+import { routesContract } from "./kernel-net-routes.ts";
 import { tunContract } from "./kernel-net-tun.ts";
 
 export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
@@ -207,67 +208,6 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
       });
     });
 
-    describe("replacing a route", () => {
-      const wrong: Route = { ...tunnelRoute(2), via: "10.5.3.0" as Ip };
-
-      it("leaves exactly the wanted one", async () => {
-        await apply(...create(device(fixture.underlay), wrong));
-        await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
-        assertSame(await objects(), [device(fixture.underlay), tunnelRoute(2)]);
-      });
-
-      it("changes its device", async () => {
-        const { underlay } = fixture;
-        const direct: Route = { ...tunnelRoute(2), dev: underlay, via: "192.168.77.2" as Ip, onlink: false };
-        await apply(...create(device(underlay), tunnelRoute(2)));
-        await apply({ op: "replace", object: direct, previous: tunnelRoute(2) });
-        assertSame(await objects(), [device(underlay), direct]);
-      });
-
-      it("touches no other route of the same destination and metric", async () => {
-        const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
-        await apply(...create(device(fixture.underlay), foreign));
-        await fixture.appendRoute(wrong);
-        await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
-        assertSame(await objects(), [device(fixture.underlay), foreign, tunnelRoute(2)]);
-      });
-
-      it("is not made in the place of somebody else's, which stays and is named", async () => {
-        const { underlay } = fixture;
-        const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
-        await apply(...create(device(underlay)));
-        await fixture.appendRoute(foreign);
-        const [failure] = await fixture.kernel.apply(create(tunnelRoute(2)), signal);
-        assert.equal(failure?.error.info.errno, "EEXIST");
-        assert.match(failure?.error.message ?? "", /10\.5\.2\.0\/24 via 10\.5\.9\.0/);
-        assertSame(await objects(), [device(underlay), foreign]);
-      });
-
-      it("is made in the place of one that is ours from an earlier config", async () => {
-        const { underlay } = fixture;
-        const earlier: Route = { ...tunnelRoute(2), dev: underlay, via: "192.168.77.2" as Ip, onlink: false };
-        await apply(...create(device(underlay), earlier));
-        await apply(...create(tunnelRoute(2)));
-        assertSame(await objects(), [device(underlay), tunnelRoute(2)]);
-      });
-
-      it("keeps the old one when the new one is refused", async () => {
-        await apply(...create(device(fixture.underlay), wrong));
-        const refused: Route = { ...tunnelRoute(2), onlink: false };
-        const ops: NetOp[] = [{ op: "replace", object: refused, previous: wrong }];
-        assert.equal((await fixture.kernel.apply(ops, signal)).length, 1);
-        assertSame(await objects(), [device(fixture.underlay), wrong]);
-      });
-
-      it("deletes just the one that is named of several", async () => {
-        const other: Route = { ...wrong, metric: 100 };
-        await apply(...create(device(fixture.underlay), wrong, other));
-        await fixture.appendRoute(tunnelRoute(2));
-        await apply(...remove(wrong));
-        assertSame(await objects(), [device(fixture.underlay), other, tunnelRoute(2)]);
-      });
-    });
-
     describe("a device", () => {
       it("that goes down loses routes and neighbours and keeps forwarding entries and addresses", async () => {
         await apply(...create(...tunnel(2)));
@@ -308,6 +248,7 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
     });
   });
 
+  describe(`KernelNet: ${name}: replacing a route`, () => routesContract(open));
   describe(`KernelNet: ${name}: others`, () => hintsContract(open));
   describe(`KernelNet: ${name}: blackhole routes`, () => blackholeContract(open));
   describe(`KernelNet: ${name}: IPv6`, () => ipv6Contract(open));

@@ -3,37 +3,18 @@
 import assert from "node:assert/strict";
 import { setMaxListeners } from "node:events";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { type Millis, minutes, seconds } from "../../src/base/brand.ts";
-import type { Clock } from "../../src/base/clock.ts";
+import { minutes, seconds } from "../../src/base/brand.ts";
 import { parsePrefix4 } from "../../src/base/ip.ts";
 import type { Lease, LeaseAttrs, Revision, Subnet, SubnetKey } from "../../src/subnet/lease.ts";
 import type { LeaseChange, StoreEvent } from "../../src/subnet/lease-store.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import { leaseOf } from "../support/leases.ts";
+import { changesOf, describeChange, KEY, OTHER_TEXT, type StoreFixture, TEXT } from "./lease-store-fixture.ts";
 import { rekeyContract } from "./lease-store-rekey.ts";
+import { watchContract } from "./lease-store-watch.ts";
 
 /** A store without any records, and the world around it. */
-export interface StoreFixture extends AsyncDisposable {
-  readonly store: OperatorStore;
-  readonly clock: Clock;
-  /** Null deletes. */
-  writeConfig(text: string | null): Promise<void>;
-  /** In one transaction; null deletes. Without `ttl` the records do not expire. */
-  write(records: Readonly<Record<string, string | null>>, ttl?: Millis): Promise<void>;
-  /** The record's text, or null. */
-  read(key: string): Promise<string | null>;
-  /** Ends the etcd lease of this record before its time. */
-  endLease(key: string): Promise<void>;
-  /** How many etcd leases there are. */
-  leaseCount(): Promise<number>;
-  /** Forgets the history. */
-  compact(): Promise<void>;
-}
-
 const TTL = minutes(10);
-const KEY = "10.5.52.0-24" as SubnetKey;
-const TEXT =
-  '{"PublicIP":"192.168.64.3","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}';
 const SUBNET: Subnet = { v4: parsePrefix4("10.5.52.0/24"), v6: null };
 const ATTRS: LeaseAttrs = leaseOf({
   subnet: "10.5.52.0/24",
@@ -41,7 +22,6 @@ const ATTRS: LeaseAttrs = leaseOf({
   mac: "c6:d2:32:6f:8f:44",
 }).attrs;
 const OTHER_ATTRS: LeaseAttrs = { ...ATTRS, backendData: { VNI: 1, VtepMAC: "02:00:00:00:00:02" } };
-const OTHER_TEXT = TEXT.replace("192.168.64.3", "192.168.64.99");
 
 export function testLeaseStore(name: string, open: () => Promise<StoreFixture>): void {
   describe(name, () => {
@@ -264,52 +244,7 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       assert.equal(await fixture.read(KEY), OTHER_TEXT);
     });
 
-    it("tells everything that happened after a revision, in order", async () => {
-      const from = await revision();
-      await fixture.write({ "10.5.1.0-24": TEXT, "10.5.2.0-24": OTHER_TEXT });
-      await fixture.write({ "10.5.2.0-24": "no lease" });
-      await fixture.write({ "10.5.1.0-24": null });
-      await fixture.write({ "10.5.2.0-24": null });
-      assert.deepEqual((await untilMarker(follow(from))).map(describeChange), [
-        "put 10.5.1.0-24",
-        "put 10.5.2.0-24",
-        "bad 10.5.2.0-24",
-        "removed 10.5.1.0-24",
-        "removed 10.5.2.0-24",
-      ]);
-    });
-
-    it("tells a transaction as one event, of its revision", async () => {
-      const events = follow(await revision());
-      await untilMarker(events);
-      await fixture.write({ "10.5.1.0-24": TEXT, "10.5.2.0-24": OTHER_TEXT });
-      const { value } = await events.next();
-      assert.deepEqual(changesOf(value).map(describeChange), ["put 10.5.1.0-24", "put 10.5.2.0-24"]);
-      assert.equal(value.revision, await revision());
-    });
-
-    it("tells of a record that its etcd lease takes with it", async () => {
-      await claim();
-      const events = follow(await revision());
-      await fixture.endLease(KEY);
-      const { value } = await events.next();
-      assert.deepEqual(value.changes, [{ kind: "removed", key: KEY }]);
-    });
-
-    it("gives everything afresh when the history after the revision is gone, and goes on from there", async () => {
-      const from = await revision();
-      await fixture.write({ "10.5.1.0-24": TEXT });
-      await fixture.write({ "10.5.1.0-24": null });
-      await fixture.write({ "10.5.2.0-24": TEXT });
-      await fixture.compact();
-      const events = follow(from);
-      const { value: reset } = await events.next();
-      assert.equal(reset.kind, "reset");
-      assert.deepEqual(reset.list, await store.list(signal));
-      await fixture.write({ "10.5.2.0-24": null });
-      const { value: change } = await events.next();
-      assert.deepEqual(change.changes, [{ kind: "removed", key: "10.5.2.0-24" }]);
-    });
+    watchContract(() => ({ fixture, signal, claim, follow, untilMarker }));
 
     it("ends a watch quietly, and a call with the reason, when the signal aborts", async () => {
       const events = follow(await revision());
@@ -319,20 +254,4 @@ export function testLeaseStore(name: string, open: () => Promise<StoreFixture>):
       await assert.rejects(store.list(signal), /enough/);
     });
   });
-}
-
-function changesOf(event: StoreEvent): readonly LeaseChange[] {
-  assert.equal(event.kind, "changes");
-  return event.changes;
-}
-
-function describeChange(change: LeaseChange): string {
-  switch (change.kind) {
-    case "put":
-      return `put ${change.lease.key}`;
-    case "bad":
-      return `bad ${change.record.key}`;
-    case "removed":
-      return `removed ${change.key}`;
-  }
 }

@@ -6,7 +6,7 @@ import { minutes, seconds } from "../../src/base/brand.ts";
 import type { Lease, SubnetKey } from "../../src/subnet/lease.ts";
 import type { OperatorStore, StoreView } from "../../src/subnet/operator-store.ts";
 import { leaseOf } from "../support/leases.ts";
-import type { StoreFixture } from "./lease-store.ts";
+import type { StoreFixture } from "./lease-store-fixture.ts";
 
 const TTL = minutes(10);
 const { key: KEY, subnet: SUBNET, attrs: ATTRS } = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.3" });

@@ -10,7 +10,7 @@ import type { EtcdOptions } from "../../src/cli/options.ts";
 import { openEtcdLeaseStore } from "../../src/etcd/lease-store.ts";
 import type { OpenLeaseStore } from "../../src/subnet/lease-store.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
-import type { StoreFixture } from "../contract/lease-store.ts";
+import type { StoreFixture } from "../contract/lease-store-fixture.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 
 export interface EtcdFixture extends StoreFixture {

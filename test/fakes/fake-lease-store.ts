@@ -2,24 +2,35 @@
 // with revisions, etcd leases that expire by the given clock, a history that can be compacted, and faults on demand.
 // test/contract/lease-store.ts holds it to what the real one does.
 
-import { type EpochMillis, type Millis, millis } from "../../src/base/brand.ts";
+import type { EpochMillis, Millis } from "../../src/base/brand.ts";
 import type { Clock } from "../../src/base/clock.ts";
-import { createDoorbell, type Doorbell, waitAtMost } from "../../src/base/doorbell.ts";
 import { FlannelError } from "../../src/base/errors.ts";
-import {
-  hasIpv4,
-  type Lease,
-  type LeaseAttrs,
-  type LeaseTerm,
-  type Revision,
-  type Subnet,
-  type SubnetKey,
-} from "../../src/subnet/lease.ts";
-import { type DecodedRecord, decodeRecord, encodeLeaseAttrs } from "../../src/subnet/lease-codec.ts";
-import type { LeaseCensus, LeaseChange, LeaseList, LeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
-import type { ConfigRecord, OperatorStore, StoreView } from "../../src/subnet/operator-store.ts";
+import type { Revision } from "../../src/subnet/lease.ts";
+import type { LeaseStore } from "../../src/subnet/lease-store.ts";
+import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import { formatSubnetKey } from "../../src/subnet/subnet-key.ts";
-import { createFollowedValue, type FollowedValue } from "./followed-value.ts";
+import {
+  after,
+  censusOf,
+  commit,
+  configRecord,
+  expireDue,
+  grant,
+  holds,
+  isStill,
+  isTaken,
+  leaseAt,
+  listOf,
+  putConfig,
+  revoke,
+  type State,
+  termOf,
+  textOf,
+  type WrittenEntry,
+  writeLease,
+} from "./fake-store-state.ts";
+import { cutWatchers, watch } from "./fake-store-watch.ts";
+import { createFollowedValue } from "./followed-value.ts";
 
 export interface FakeLeaseStore extends OperatorStore {
   /** Null: there is none. */
@@ -43,52 +54,6 @@ export interface FakeLeaseStore extends OperatorStore {
   leaseCount(): number;
   /** The calls so far. */
   calls(): readonly (keyof OperatorStore)[];
-}
-
-interface Entry {
-  readonly value: string;
-  readonly createRevision: number;
-  readonly modRevision: number;
-  readonly leaseId: string;
-}
-
-type WrittenEntry = Pick<Entry, "value" | "leaseId">;
-
-interface Transaction {
-  readonly revision: number;
-  /** Null: deleted. */
-  readonly changes: ReadonlyMap<string, Entry | null>;
-}
-
-interface Watcher {
-  readonly bell: Doorbell;
-  /** Null while it is not connected, or has yet to catch up. */
-  queue: Transaction[] | null;
-  connected: boolean;
-  /** What has been delivered, and of which store. */
-  position: number;
-  identity: number;
-}
-
-interface State {
-  readonly clock: Clock;
-  readonly config: FollowedValue<string | null>;
-  /** At which the config was written last. */
-  configRevision: number;
-  v2Config: string | null;
-  /** Counts the stores that have been here. */
-  identity: number;
-  revision: number;
-  compacted: number;
-  history: Transaction[];
-  readonly entries: Map<string, Entry>;
-  /** Until when each etcd lease lasts. */
-  readonly leases: Map<string, EpochMillis>;
-  lastLeaseId: number;
-  outage: string | null;
-  readonly failures: Map<keyof OperatorStore, FlannelError>;
-  readonly calls: (keyof OperatorStore)[];
-  readonly watchers: Set<Watcher>;
 }
 
 export function createFakeLeaseStore({ clock }: { readonly clock: Clock }): FakeLeaseStore {
@@ -260,25 +225,6 @@ function operatorCallsOf(state: State): Omit<OperatorStore, keyof LeaseStore> {
   };
 }
 
-function putConfig(state: State, text: string | null): ConfigRecord | null {
-  state.revision += 1;
-  state.configRevision = state.revision;
-  state.config.set(text);
-  return configRecord(state);
-}
-
-function configRecord({ config, configRevision }: State): ConfigRecord | null {
-  const text = config.get();
-  return text === null ? null : { text, modRevision: String(configRevision) as Revision };
-}
-
-function holds(state: State, view: StoreView): boolean {
-  const unchanged = configRecord(state)?.modRevision === view.config?.modRevision;
-  return (
-    unchanged && [...state.entries.values()].every(({ createRevision }) => createRevision <= Number(view.revision))
-  );
-}
-
 /** What every call begins with: others get their turn, time has passed, and etcd may be away. */
 async function enter(state: State, call: keyof OperatorStore, signal: AbortSignal): Promise<void> {
   state.calls.push(call);
@@ -289,196 +235,4 @@ async function enter(state: State, call: keyof OperatorStore, signal: AbortSigna
   if (failure) throw failure;
   if (state.outage !== null) throw new FlannelError("etcd.unavailable", { op: call, reason: state.outage });
   expireDue(state);
-}
-
-function listOf(state: State): LeaseList {
-  const records = [...state.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, entry]) => decode(key, entry));
-  return {
-    revision: String(state.revision) as Revision,
-    leases: records.flatMap((record) => (record.kind === "lease" ? record.lease : [])),
-    bad: records.flatMap((record) => (record.kind === "bad" ? record.record : [])),
-  };
-}
-
-function censusOf({ entries, revision }: State, since: number): LeaseCensus {
-  const newer = [...entries].filter(([, { modRevision }]) => modRevision > since);
-  return {
-    revision: String(revision) as Revision,
-    count: entries.size,
-    newer: newer.map(([key, { modRevision }]) => ({
-      key: key as SubnetKey,
-      modRevision: String(modRevision) as Revision,
-    })),
-  };
-}
-
-function decode(key: string, { value, modRevision, createRevision, leaseId }: Entry): DecodedRecord {
-  const bytes = new TextEncoder().encode(value);
-  return decodeRecord({
-    key,
-    value: bytes,
-    modRevision: String(modRevision) as Revision,
-    createRevision: String(createRevision) as Revision,
-    leaseId,
-  });
-}
-
-function leaseAt(state: State, key: string): Lease | null {
-  const entry = state.entries.get(key);
-  const record = entry && decode(key, entry);
-  return record?.kind === "lease" ? record.lease : null;
-}
-
-function isStill({ entries }: State, { key, version }: Lease): boolean {
-  const entry = entries.get(key);
-  return String(entry?.modRevision) === version.modRevision && entry?.leaseId === version.leaseId;
-}
-
-function textOf(attrs: LeaseAttrs): string {
-  return new TextDecoder().decode(encodeLeaseAttrs(attrs));
-}
-
-/** Under its key, or the same IPv4 subnet under another. */
-function isTaken({ entries }: State, subnet: Subnet, former: SubnetKey | null = null): boolean {
-  const key = formatSubnetKey(subnet);
-  if (!hasIpv4(subnet)) return entries.has(key);
-  const [v4] = key.split("&");
-  const isSame = (other: string) => other === key || other === v4 || other.startsWith(`${v4}&`);
-  return [...entries.keys()].some((other) => other !== former && isSame(other));
-}
-
-/** In the place of `former`, if that is given. */
-function writeLease(
-  state: State,
-  key: SubnetKey,
-  attrs: LeaseAttrs,
-  leaseId: string,
-  former: SubnetKey | null = null,
-): Lease {
-  const gone: [string, null][] = former === null ? [] : [[former, null]];
-  commit(state, new Map<string, WrittenEntry | null>([...gone, [key, { value: textOf(attrs), leaseId }]]));
-  const written = leaseAt(state, key);
-  if (!written) throw new Error(`${key} is no lease`);
-  return { ...written, term: termOf(state, leaseId) };
-}
-
-function termOf(state: State, leaseId: string): LeaseTerm {
-  const end = state.leases.get(leaseId);
-  return end === undefined ? { kind: "reserved" } : { kind: "until", at: end };
-}
-
-function after({ clock }: State, ttl: Millis): EpochMillis {
-  return (clock.now() + ttl) as EpochMillis;
-}
-
-function grant(state: State, ttl: Millis): string {
-  const id = String(++state.lastLeaseId);
-  state.leases.set(id, after(state, ttl));
-  return id;
-}
-
-function revoke(state: State, leaseId: string): void {
-  if (!state.leases.delete(leaseId)) return;
-  const keys = [...state.entries].filter(([, entry]) => entry.leaseId === leaseId).map(([key]) => key);
-  if (keys.length > 0) commit(state, new Map(keys.map((key) => [key, null])));
-}
-
-function expireDue(state: State): void {
-  for (const [id, end] of [...state.leases]) {
-    if (end <= state.clock.now()) revoke(state, id);
-  }
-}
-
-function commit(state: State, changes: ReadonlyMap<string, WrittenEntry | null>): void {
-  state.revision += 1;
-  const stamped = new Map<string, Entry | null>();
-  for (const [key, change] of changes) {
-    const createRevision = state.entries.get(key)?.createRevision ?? state.revision;
-    const entry = change && { ...change, createRevision, modRevision: state.revision };
-    if (entry) state.entries.set(key, entry);
-    else if (!state.entries.delete(key)) continue;
-    stamped.set(key, entry);
-  }
-  const transaction = { revision: state.revision, changes: stamped };
-  state.history.push(transaction);
-  for (const watcher of state.watchers) {
-    watcher.queue?.push(transaction);
-    watcher.bell.ring("changed");
-  }
-}
-
-function cutWatchers({ watchers }: State): void {
-  for (const watcher of watchers) {
-    watcher.queue = null;
-    watcher.bell.ring("cut");
-  }
-}
-
-async function* watch(state: State, from: number, signal: AbortSignal): AsyncGenerator<StoreEvent> {
-  state.calls.push("watch");
-  const { identity } = state;
-  const watcher: Watcher = { bell: createDoorbell(), queue: null, connected: true, position: from, identity };
-  state.watchers.add(watcher);
-  try {
-    while (!signal.aborted) {
-      expireDue(state);
-      if (state.outage !== null) yield* loseConnection(watcher, state.outage);
-      else if (watcher.queue === null) yield* connect(state, watcher);
-      yield* deliver(watcher);
-      await nextNews(state, watcher, signal);
-    }
-  } finally {
-    state.watchers.delete(watcher);
-  }
-}
-
-function* loseConnection(watcher: Watcher, reason: string): Generator<StoreEvent> {
-  if (watcher.connected) yield { kind: "disconnected", reason };
-  watcher.connected = false;
-}
-
-/** etcd: from the revision that it was compacted to, the history can still be had. */
-function* connect(state: State, watcher: Watcher): Generator<StoreEvent> {
-  if (!watcher.connected) yield { kind: "connected" };
-  watcher.connected = true;
-  const { position, identity } = watcher;
-  watcher.identity = state.identity;
-  if (position + 1 >= state.compacted && position <= state.revision && identity === state.identity) {
-    watcher.queue = state.history.filter(({ revision }) => revision > position);
-    return;
-  }
-  watcher.queue = [];
-  watcher.position = state.revision;
-  yield { kind: "reset", list: listOf(state) };
-}
-
-function* deliver(watcher: Watcher): Generator<StoreEvent> {
-  for (let next = watcher.queue?.shift(); next; next = watcher.queue?.shift()) {
-    yield eventOf(next);
-    watcher.position = next.revision;
-  }
-}
-
-/** Waits until something is written, the connection changes, or an etcd lease expires. */
-async function nextNews(state: State, { bell }: Watcher, signal: AbortSignal): Promise<void> {
-  const ends = [...state.leases.values()];
-  const waiting =
-    ends.length === 0
-      ? bell.wait(signal)
-      : waitAtMost(millis(Math.max(0, Math.min(...ends) - state.clock.now())), bell, state.clock, signal);
-  await waiting.catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
-}
-
-function eventOf({ revision, changes }: Transaction): StoreEvent {
-  return {
-    kind: "changes",
-    revision: String(revision) as Revision,
-    changes: [...changes].map(([key, entry]): LeaseChange => {
-      if (entry === null) return { kind: "removed", key: key as SubnetKey };
-      const record = decode(key, entry);
-      return record.kind === "lease" ? { kind: "put", lease: record.lease } : record;
-    }),
-  };
 }

@@ -1,26 +1,17 @@
 // A cluster in one process: whole daemons on fake kernels, one store, one clock that only the test moves. What goes wrong
 // in it is in mischief.ts.
 
-import { isDeepStrictEqual } from "node:util";
-import { flannelDevices } from "../../src/backends/earlier-routes.ts";
-import { createBackend } from "../../src/backends/registry.ts";
 import { seconds } from "../../src/base/brand.ts";
-import type { Datapath, ForwardRoute } from "../../src/base/datapath.ts";
 import { runDaemon } from "../../src/daemon.ts";
-import { type Difference, diff } from "../../src/net/diff.ts";
-import type { KernelNet } from "../../src/net/kernel-net.ts";
-import { describeObject, FLANNEL_PROTOCOL, type NetObject, type Route, sameObject } from "../../src/net/objects.ts";
-import { createPlanner } from "../../src/planner.ts";
+import { describeObject, type Route } from "../../src/net/objects.ts";
 import type { Ports } from "../../src/ports.ts";
 import { createEventRing } from "../../src/status/events.ts";
 import type { Readiness } from "../../src/status/readiness.ts";
 import type { DaemonStatus } from "../../src/status/snapshot.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
-import type { LeaseStore } from "../../src/subnet/lease-store.ts";
-import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
-import { createFakeDatapath, type FakeDatapath } from "../fakes/fake-datapath.ts";
+import { createFakeDatapath } from "../fakes/fake-datapath.ts";
 import { createFakeHost, type FakeHost } from "../fakes/fake-host.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakePackets } from "../fakes/fake-packet-socket.ts";
@@ -31,8 +22,10 @@ import { createSeededRandom } from "../fakes/seeded-random.ts";
 import { OPTIONS } from "../support/options.ts";
 import { createScriptedStore, type ScriptedStore } from "../support/scripted-store.ts";
 import { NO_CALLS, PROCESS } from "../support/snapshots.ts";
-import { bareHost, MARK, NETWORK, underlayAt } from "../support/vxlan-host.ts";
+import { bareHost } from "../support/vxlan-host.ts";
 import { createWay, type Way } from "./cut-off.ts";
+import { differences, holds } from "./differences.ts";
+import { attachable, blindfolded, deafened, endWithDevice } from "./impaired.ts";
 import { untruths } from "./told.ts";
 
 export interface Host {
@@ -281,111 +274,4 @@ function createHost(
     },
   };
   return host;
-}
-
-/** What separates the kernel from the plan that follows from the store as it is now. */
-async function differences(
-  self: Lease,
-  type: BackendType,
-  store: ScriptedStore,
-  { kernel, foreign }: Pick<Host, "kernel" | "foreign">,
-  datapath: FakeDatapath,
-): Promise<readonly string[]> {
-  const { signal } = new AbortController();
-  const list = await store.list(signal);
-  const table = foldTable(EMPTY_TABLE, { kind: "reset", list });
-  const backend = createBackend({ type, options: {} });
-  const underlay = underlayAt(self.attrs.publicIp);
-  const links = await kernel.links(signal);
-  let forwarding: readonly ForwardRoute[] = [];
-  const planner = createPlanner({
-    overlay: () => ({ backend, network: NETWORK }),
-    underlay: () => underlay,
-    formerUnderlays: () => [],
-    mark: MARK,
-    device: backend.device({ underlay, links, mark: MARK }),
-    flannelDevices: flannelDevices(links),
-    onView: (view) => {
-      forwarding = backend.userspace?.routes(view) ?? [];
-    },
-    table: () => table,
-    self: () => self,
-    isHeld: () => true,
-    measuredOffload: () => null,
-    log: createCapturedLog(),
-  });
-  const plan = planner.plan();
-  const isForeign = (object: NetObject) => [...foreign].some((route) => sameObject(route, object));
-  const { ops, blocked } = diff(plan, kernel.objects());
-  // A foreign route in the way is left there, and ours is not made; one of another protocol is not even claimed.
-  const left = ops.filter(({ op, object }) => !(op === "create" && isTaken(object, foreign)));
-  // Whatever the claims say: a route of our protocol that no backend wants leads nowhere.
-  const stale = kernel
-    .objects()
-    .filter((object) => object.kind === "route" && object.protocol === FLANNEL_PROTOCOL)
-    .filter((object) => !plan.want.some((want) => sameObject(want, object)));
-  return [
-    ...describe({ ops: left, blocked: blocked.filter(({ by }) => !isForeign(by)) }),
-    ...stale.map((object) => `stale: ${describeObject(object)}`),
-    ...(backend.userspace && !isDeepStrictEqual(forwarding, datapath.routes()) ? ["packets go to other peers"] : []),
-  ];
-}
-
-function isTaken(object: NetObject, foreign: ReadonlySet<Route>): boolean {
-  return (
-    object.kind === "route" && [...foreign].some(({ dst, metric }) => dst === object.dst && metric === object.metric)
-  );
-}
-
-function describe({ ops, blocked }: Difference): readonly string[] {
-  return [
-    ...ops.map(({ op, object }) => `left to do: ${op} ${describeObject(object)}`),
-    ...blocked.map(({ by }) => `in the way: ${describeObject(by)}`),
-  ];
-}
-
-function holds(kernel: FakeKernel, wanted: NetObject): boolean {
-  return kernel.objects().some((object) => sameObject(object, wanted));
-}
-
-/** A data path that can be attached only to a TUN device that is there, and that ends when it is taken away. */
-function attachable(datapath: Datapath, kernel: FakeKernel): Datapath {
-  return {
-    ...datapath,
-    attach(tunnel) {
-      if (!hasTun(kernel, tunnel.device)) throw Object.assign(new Error("ENODEV"), { code: "ENODEV" });
-      datapath.attach(tunnel);
-    },
-  };
-}
-
-function hasTun(kernel: FakeKernel, name: string): boolean {
-  return kernel.objects().some((object) => object.kind === "link" && object.type === "tun" && object.name === name);
-}
-
-async function endWithDevice(datapath: FakeDatapath, kernel: FakeKernel, signal: AbortSignal): Promise<void> {
-  for await (const { reason } of kernel.hints(signal)) {
-    const tunnel = datapath.tunnel();
-    if (reason === "link" && tunnel && !hasTun(kernel, tunnel.device)) datapath.end("EBADFD");
-  }
-}
-
-/** A kernel whose hints are lost for as long as the condition holds. */
-function deafened(kernel: FakeKernel, isDeaf: () => boolean): KernelNet {
-  return {
-    ...kernel,
-    async *hints(signal) {
-      for await (const hint of kernel.hints(signal)) if (!isDeaf()) yield hint;
-    },
-  };
-}
-
-/** A store whose watch loses changes for as long as the condition holds. */
-function blindfolded(store: LeaseStore, isBlind: () => boolean): LeaseStore {
-  return {
-    ...store,
-    async *watch(from, signal) {
-      for await (const event of store.watch(from, signal)) if (event.kind !== "changes" || !isBlind()) yield event;
-    },
-  };
 }
