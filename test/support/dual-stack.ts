@@ -1,5 +1,6 @@
 // Leases, networks and an underlay of both families, for tests.
 
+import type { NetworkView } from "../../src/backends/backend.ts";
 import { NO_IPV4, parseIpv4, parsePrefix4 } from "../../src/base/ip.ts";
 import { parseIpv6, parsePrefix6 } from "../../src/base/ipv6.ts";
 import type { LinkName } from "../../src/net/objects.ts";
@@ -86,3 +87,23 @@ export const DUAL_UNDERLAY: Underlay = {
 };
 
 export const IPV6_UNDERLAY: Underlay = { ...DUAL_UNDERLAY, address: NO_IPV4, publicIp: NO_IPV4, onLink: [] };
+
+export const DUAL_SELF = dualLease(hostNumber(52));
+export const DUAL_PEER = dualLease(hostNumber(4));
+
+/** What DUAL_SELF knows when there is one peer. */
+export function dualView(changes: Partial<NetworkView> = {}): NetworkView {
+  return {
+    network: DUAL_NETWORK,
+    underlay: DUAL_UNDERLAY,
+    mark: "flanneld /coreos.com/network",
+    device: null,
+    flannelDevices: [],
+    formerUnderlays: [],
+    self: DUAL_SELF,
+    peers: [DUAL_PEER],
+    complete: true,
+    measuredOffload: null,
+    ...changes,
+  };
+}

@@ -1,5 +1,6 @@
 // A host of a vxlan network on the fake kernel: its underlay, its own lease, and the plans that the backend makes for it.
 
+import type { NetworkView } from "../../src/backends/backend.ts";
 import { createVxlan } from "../../src/backends/vxlan.ts";
 import { type IfAddr, type Ip, type Prefix4, parseIpv4, parsePrefix4 } from "../../src/base/ip.ts";
 import { BOOT_PROTOCOL, type LinkName, type NetObject, type Route } from "../../src/net/objects.ts";
@@ -46,21 +47,29 @@ export function routeVia(via: string, dst: string): Route {
   };
 }
 
-const backend = createVxlan({});
+/** One object, as an underlay is that has not changed. */
+export const UNDERLAY = underlayAt(SELF.attrs.publicIp);
 
-/** What SELF wants its kernel to look like, given these peers. */
-export function planFor(peers: readonly Lease[], { complete = true }: { readonly complete?: boolean } = {}): Plan {
-  const underlay = underlayAt(SELF.attrs.publicIp);
-  return backend.plan({
+/** What SELF knows when there is one peer. */
+export function vxlanView(changes: Partial<NetworkView> = {}): NetworkView {
+  return {
     network: NETWORK,
-    underlay,
+    underlay: UNDERLAY,
     mark: MARK,
     device: FLANNEL1,
     flannelDevices: [],
     formerUnderlays: [],
     self: SELF,
-    peers,
-    complete,
+    peers: [PEER_A],
+    complete: true,
     measuredOffload: null,
-  });
+    ...changes,
+  };
+}
+
+const backend = createVxlan({});
+
+/** What SELF wants its kernel to look like, given these peers. */
+export function planFor(peers: readonly Lease[], { complete = true }: { readonly complete?: boolean } = {}): Plan {
+  return backend.plan(vxlanView({ peers, complete }));
 }

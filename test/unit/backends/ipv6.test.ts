@@ -27,8 +27,11 @@ import { EMPTY_TABLE, foldTable } from "../../../src/subnet/lease-table.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import {
   DUAL_NETWORK,
+  DUAL_PEER,
+  DUAL_SELF,
   DUAL_UNDERLAY,
   dualLease,
+  dualView,
   hostNumber,
   IPV6_NETWORK,
   IPV6_UNDERLAY,
@@ -38,26 +41,8 @@ import {
 import { MARK } from "../../support/vxlan-host.ts";
 
 const DEV6 = "flannel-v6.1" as LinkName;
-const SELF = dualLease(hostNumber(52));
-const PEER = dualLease(hostNumber(4));
 
-function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
-  return {
-    network: DUAL_NETWORK,
-    underlay: DUAL_UNDERLAY,
-    mark: MARK,
-    device: null,
-    flannelDevices: [],
-    formerUnderlays: [],
-    self: SELF,
-    peers: [PEER],
-    complete: true,
-    measuredOffload: null,
-    ...changes,
-  };
-}
-
-const IPV6_VIEW = viewOf({
+const IPV6_VIEW = dualView({
   network: IPV6_NETWORK,
   underlay: IPV6_UNDERLAY,
   self: dualLease(ipv6Only(hostNumber(52))),
@@ -103,7 +88,7 @@ describe("the vxlan plan with IPv6", () => {
   const vxlan = createVxlan({});
 
   it("has a second device, and on it for each peer what the first one has", () => {
-    const { want, scope } = vxlan.plan(viewOf());
+    const { want, scope } = vxlan.plan(dualView());
     assert.deepEqual(scope.families, ["ipv4", "ipv6"]);
     assert.deepEqual(scope.devices, ["flannel.1", DEV6]);
     assert.deepEqual(want.slice(-5), VXLAN6);
@@ -124,13 +109,13 @@ describe("the vxlan plan with IPv6", () => {
 
   it("wants of a peer the family that it has", () => {
     const of = (peer: Lease) =>
-      vxlan.plan(viewOf({ peers: [peer] })).want.flatMap((object) => (object.kind === "route" ? object.dst : []));
+      vxlan.plan(dualView({ peers: [peer] })).want.flatMap((object) => (object.kind === "route" ? object.dst : []));
     assert.deepEqual(of(dualLease(ipv4Only(hostNumber(4)))), ["10.5.4.0/24"]);
     assert.deepEqual(of(dualLease(ipv6Only(hostNumber(4)))), ["fd00:5:0:4::/64"]);
   });
 
   it("claims what it wants, and on each device the device's own family, but not what the kernel put there", () => {
-    const plan = vxlan.plan(viewOf());
+    const plan = vxlan.plan(dualView());
     assert.ok(plan.want.every(plan.claims));
     const address = (dev: string, text: string): NetObject => ({
       kind: "address",
@@ -169,17 +154,17 @@ describe("the vxlan plan with IPv6", () => {
     );
     assert.equal(vxlan.mtu(IPV6_UNDERLAY), 1430);
     assert.equal(vxlan.mtu({ ...DUAL_UNDERLAY, v6: null }), 1450);
-    const [first] = vxlan.plan(viewOf()).want;
+    const [first] = vxlan.plan(dualView()).want;
     assert.equal(first?.kind === "link" && first.mtu, 1450);
   });
 
   it("routes directly in each family in which the peer is on the link", () => {
     const direct = createVxlan({ DirectRouting: true });
     const routesTo = (peer: Lease) =>
-      direct.plan(viewOf({ peers: [peer] })).want.flatMap((object) => (object.kind === "route" ? [object.dev] : []));
-    assert.deepEqual(routesTo(PEER), ["eth0", "eth0"]);
+      direct.plan(dualView({ peers: [peer] })).want.flatMap((object) => (object.kind === "route" ? [object.dev] : []));
+    assert.deepEqual(routesTo(DUAL_PEER), ["eth0", "eth0"]);
     assert.deepEqual(routesTo(dualLease(hostNumber(4, { publicIpv6: "fd99::4" }))), ["eth0", DEV6]);
-    assert.ok(direct.plan(viewOf()).want.some((object) => keyOf(object) === keyOf(DIRECT6)));
+    assert.ok(direct.plan(dualView()).want.some((object) => keyOf(object) === keyOf(DIRECT6)));
   });
 
   it("announces both addresses and a MAC of its own for each device, and keeps them", () => {
@@ -187,11 +172,11 @@ describe("the vxlan plan with IPv6", () => {
     const fresh = vxlan.advertise({ ...host, own: null });
     assert.deepEqual([fresh.publicIp, fresh.publicIpv6], ["192.168.64.52", "fd77::52"]);
     assert.notDeepEqual(fresh.backendData, fresh.backendV6Data);
-    const { backendData, backendV6Data } = vxlan.advertise({ ...host, own: SELF });
-    assert.deepEqual([backendData, backendV6Data], [SELF.attrs.backendData, SELF.attrs.backendV6Data]);
+    const { backendData, backendV6Data } = vxlan.advertise({ ...host, own: DUAL_SELF });
+    assert.deepEqual([backendData, backendV6Data], [DUAL_SELF.attrs.backendData, DUAL_SELF.attrs.backendV6Data]);
     const kept = vxlan.advertise({ ...host, links: [DEVICE6], own: dualLease(ipv4Only(hostNumber(52))) });
     assert.deepEqual(kept.backendV6Data, { VNI: 1, VtepMAC: "02:00:00:00:06:52" });
-    assert.deepEqual(kept.backendData, SELF.attrs.backendData);
+    assert.deepEqual(kept.backendData, DUAL_SELF.attrs.backendData);
     const alone = vxlan.advertise({ ...host, underlay: IPV6_UNDERLAY, own: null });
     assert.deepEqual([alone.publicIp, alone.publicIpv6, alone.backendData], ["0.0.0.0", "fd77::52", null]);
   });
@@ -225,7 +210,7 @@ describe("the host-gw plan with IPv6", () => {
   const routes = (view: NetworkView) => createHostGw({}).plan(view);
 
   it("has a plain route for each family of a peer", () => {
-    const { want, scope } = routes(viewOf());
+    const { want, scope } = routes(dualView());
     assert.deepEqual(want.map(keyOf), ["route 10.5.4.0/24 0", "route fd00:5:0:4::/64 1024"]);
     assert.deepEqual(want[1], DIRECT6);
     assert.deepEqual(scope.families, ["ipv4", "ipv6"]);
@@ -233,7 +218,7 @@ describe("the host-gw plan with IPv6", () => {
   });
 
   it("takes the place of a Go daemon's routes, and lets those of hosts that have left go", () => {
-    const plan = routes(viewOf());
+    const plan = routes(dualView());
     const ofGo: Route = { ...DIRECT6, protocol: BOOT_PROTOCOL };
     const left: Route = { ...ofGo, dst: parsePrefix6("fd00:5:0:9::/64") };
     const byHand: Route = { ...ofGo, dst: parsePrefix6("fd00:5:0:8::/61") };
@@ -249,15 +234,15 @@ describe("the host-gw plan with IPv6", () => {
 describe("a peer that can be reached in one family only", () => {
   const planned = (backend: Backend, ...peers: readonly Lease[]) => {
     const log = createCapturedLog();
-    const list = { revision: "9" as Revision, leases: [SELF, ...peers], bad: [] };
+    const list = { revision: "9" as Revision, leases: [DUAL_SELF, ...peers], bad: [] };
     const planner = createPlanner({
-      ...viewOf(),
+      ...dualView(),
       overlay: () => ({ backend, network: DUAL_NETWORK }),
       underlay: () => DUAL_UNDERLAY,
       formerUnderlays: () => [],
       onView: () => {},
       table: () => foldTable(EMPTY_TABLE, { kind: "reset", list }),
-      self: () => SELF,
+      self: () => DUAL_SELF,
       isHeld: () => true,
       measuredOffload: () => null,
       log,
@@ -280,7 +265,7 @@ describe("a peer that can be reached in one family only", () => {
 
 describe("what an earlier config has left of IPv6", () => {
   it("is ours like that of IPv4: on devices of flannel, and through the underlay", () => {
-    const claims = claimEarlierRoutes(viewOf({ flannelDevices: [DEV6] }));
+    const claims = claimEarlierRoutes(dualView({ flannelDevices: [DEV6] }));
     assert.ok(claims({ ...ROUTE6, protocol: BOOT_PROTOCOL }));
     assert.ok(claims(DIRECT6));
     assert.ok(!claims({ ...DIRECT6, dst: parsePrefix6("fd09::/64") }));
@@ -296,9 +281,9 @@ describe("what an earlier config has left of IPv6", () => {
 
   it("is a blackhole route as well, one for each family of the subnet", () => {
     const plan = createOwnBlackhole(
-      () => ({ network: DUAL_NETWORK, subnet: SELF.subnet }),
+      () => ({ network: DUAL_NETWORK, subnet: DUAL_SELF.subnet }),
       true,
-    )(createHostGw({}).plan(viewOf({ peers: [] })));
+    )(createHostGw({}).plan(dualView({ peers: [] })));
     assert.deepEqual(plan.want.map(keyOf), ["blackhole 10.5.52.0/24 65535", "blackhole fd00:5:0:52::/64 65535"]);
     assert.ok(plan.want.every(plan.claims));
     const of = (dst: string, protocol = FLANNEL_PROTOCOL): NetObject => ({

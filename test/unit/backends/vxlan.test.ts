@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { NetworkView } from "../../../src/backends/backend.ts";
 import { createVxlan } from "../../../src/backends/vxlan.ts";
-import { parseIpv4, parsePrefix4 } from "../../../src/base/ip.ts";
+import { parseIpv4 } from "../../../src/base/ip.ts";
 import type { Json } from "../../../src/base/json.ts";
 import { systemRandom as random } from "../../../src/base/random.ts";
 import {
@@ -15,36 +15,8 @@ import {
   type NetObject,
   type VxlanLink,
 } from "../../../src/net/objects.ts";
-import type { Underlay } from "../../../src/net/underlay.ts";
 import { leaseOf, networkOf, peerNumber } from "../../support/leases.ts";
-import { MARK } from "../../support/vxlan-host.ts";
-
-const UNDERLAY: Underlay = {
-  link: "eth0" as LinkName,
-  mtu: 1500,
-  address: parseIpv4("192.168.64.2"),
-  publicIp: parseIpv4("192.168.64.2"),
-  onLink: [parsePrefix4("192.168.64.0/24")],
-  v6: null,
-};
-const SELF = leaseOf({ subnet: "10.5.52.0/24", publicIp: "192.168.64.2", mac: "02:00:00:00:00:52" });
-const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", mac: "02:00:00:00:00:20", revision: 7 });
-
-function viewOf(changes: Partial<NetworkView> = {}): NetworkView {
-  return {
-    network: networkOf({ Network: "10.5.0.0/16", Backend: { Type: "vxlan" } }),
-    underlay: UNDERLAY,
-    mark: MARK,
-    device: "flannel.1" as LinkName,
-    flannelDevices: [],
-    formerUnderlays: [],
-    self: SELF,
-    peers: [PEER],
-    complete: true,
-    measuredOffload: null,
-    ...changes,
-  };
-}
+import { MARK, PEER_A, SELF, UNDERLAY, vxlanView } from "../../support/vxlan-host.ts";
 
 function device(changes: Partial<VxlanLink> = {}): VxlanLink {
   return {
@@ -72,7 +44,7 @@ function wanted(options: { readonly [key: string]: Json }, view: NetworkView): r
 
 describe("the vxlan plan", () => {
   it("wants the device, its address, and neighbour, FDB entry and onlink route of each peer", () => {
-    assert.deepEqual(wanted({}, viewOf()), [
+    assert.deepEqual(wanted({}, vxlanView()), [
       device(),
       { kind: "address", dev: "flannel.1", address: "10.5.52.0/32" },
       { kind: "neighbour", dev: "flannel.1", ip: "10.5.20.0", mac: "02:00:00:00:00:20" },
@@ -90,14 +62,14 @@ describe("the vxlan plan", () => {
   });
 
   it("follows VNI, Port, MTU, GBP and Learning of the config", () => {
-    const [link] = wanted({ VNI: 7, Port: 4789, MTU: 1300, GBP: true, Learning: true }, viewOf());
+    const [link] = wanted({ VNI: 7, Port: 4789, MTU: 1300, GBP: true, Learning: true }, vxlanView());
     const changes = { name: "flannel.7" as LinkName, vni: 7, port: 4789, mtu: 1250, gbp: true, learning: true };
     assert.deepEqual(link, device(changes));
   });
 
   it("wants the checksum offload as Offload says; with auto, and without it, as it was measured", () => {
     const offload = (options: { readonly [key: string]: Json }, measuredOffload: boolean | null) =>
-      (wanted(options, viewOf({ measuredOffload }))[0] as VxlanLink).checksumOffload;
+      (wanted(options, vxlanView({ measuredOffload }))[0] as VxlanLink).checksumOffload;
     for (const measured of [null, false, true]) {
       assert.equal(offload({ Offload: "on" }, measured), true);
       assert.equal(offload({ Offload: "off" }, measured), false);
@@ -109,7 +81,7 @@ describe("the vxlan plan", () => {
 
   it("names for a measurement the peers behind the tunnel, and only where Offload is auto", () => {
     const far = leaseOf({ subnet: "10.5.30.0/24", publicIp: "172.31.0.4", mac: "02:00:00:00:00:30" });
-    const view = viewOf({ peers: [PEER, far] });
+    const view = vxlanView({ peers: [PEER_A, far] });
     assert.equal(createVxlan({ Offload: "on" }).checksumDuty(view), null);
     assert.equal(createVxlan({ Offload: "off" }).checksumDuty(view), "off");
     assert.deepEqual(createVxlan({ VNI: 7, Port: 4789, DirectRouting: true }).checksumDuty(view), {
@@ -125,18 +97,18 @@ describe("the vxlan plan", () => {
   });
 
   it("sends from the interface's own address when the public one is behind NAT", () => {
-    const [link] = wanted({}, viewOf({ underlay: { ...UNDERLAY, publicIp: parseIpv4("203.0.113.9") } }));
+    const [link] = wanted({}, vxlanView({ underlay: { ...UNDERLAY, publicIp: parseIpv4("203.0.113.9") } }));
     assert.equal((link as VxlanLink).local, UNDERLAY.address);
   });
 
   it("cuts an MTU above the underlay's as the kernel does, so that subnet.env tells the truth", () => {
     assert.equal(createVxlan({ MTU: 9000 }).mtu(UNDERLAY), 1450);
-    assert.equal((wanted({ MTU: 9000 }, viewOf())[0] as VxlanLink).mtu, 1450);
+    assert.equal((wanted({ MTU: 9000 }, vxlanView())[0] as VxlanLink).mtu, 1450);
   });
 
   it("routes directly to peers on the same link with DirectRouting, and through the tunnel to others", () => {
     const far = leaseOf({ subnet: "10.5.30.0/24", publicIp: "172.31.0.4", mac: "02:00:00:00:00:30" });
-    const objects = wanted({ DirectRouting: true }, viewOf({ peers: [PEER, far] }));
+    const objects = wanted({ DirectRouting: true }, vxlanView({ peers: [PEER_A, far] }));
     const routes = objects.filter((object) => object.kind === "route").map(({ dst, via, dev }) => [dst, via, dev]);
     assert.deepEqual(routes, [
       ["10.5.20.0/24", "192.168.64.4", "eth0"],
@@ -151,10 +123,10 @@ describe("the vxlan plan", () => {
       revision: 10,
     });
     for (const peers of [
-      [PEER, moved],
-      [moved, PEER],
+      [PEER_A, moved],
+      [moved, PEER_A],
     ]) {
-      const fdb = wanted({}, viewOf({ peers })).filter((object) => object.kind === "fdb");
+      const fdb = wanted({}, vxlanView({ peers })).filter((object) => object.kind === "fdb");
       assert.deepEqual(fdb, [{ kind: "fdb", dev: "flannel.1", mac: "02:00:00:00:00:20", dst: "192.168.64.5" }]);
     }
   });
@@ -166,7 +138,9 @@ describe("the vxlan plan", () => {
         fc.boolean(),
         (numbers, direct) => {
           const network = networkOf({ Network: "10.0.0.0/8" });
-          const plan = createVxlan({ DirectRouting: direct }).plan(viewOf({ network, peers: numbers.map(peerNumber) }));
+          const plan = createVxlan({ DirectRouting: direct }).plan(
+            vxlanView({ network, peers: numbers.map(peerNumber) }),
+          );
           assert.ok(plan.want.every(plan.claims));
           assert.equal(new Set(plan.want.map(keyOf)).size, plan.want.length);
         },
@@ -180,8 +154,8 @@ describe("the vxlan plan", () => {
       [{ DirectRouting: true }, 1],
     ] as const) {
       const backend = createVxlan(options);
-      const before = new Set(backend.plan(viewOf()).want);
-      const after = backend.plan(viewOf({ peers: [PEER, peerNumber(9)] })).want;
+      const before = new Set(backend.plan(vxlanView()).want);
+      const after = backend.plan(vxlanView({ peers: [PEER_A, peerNumber(9)] })).want;
       assert.equal(after.filter((object) => before.has(object)).length, shared);
     }
   });
@@ -200,7 +174,7 @@ describe("the claims of vxlan", () => {
     }) as NetObject;
 
   it("are everything on its device but what the kernel put there", () => {
-    const { claims } = createVxlan({}).plan(viewOf());
+    const { claims } = createVxlan({}).plan(vxlanView());
     assert.ok(claims(route({ dev: "flannel.1", protocol: BOOT_PROTOCOL })));
     assert.ok(!claims(route({ dev: "flannel.1", protocol: KERNEL_PROTOCOL })));
     assert.ok(!claims(device({ name: "flannel.2" as LinkName })));
@@ -208,7 +182,7 @@ describe("the claims of vxlan", () => {
 
   it("are what an earlier config has left, whether or not it makes direct routes itself", () => {
     for (const options of [{}, { DirectRouting: true }]) {
-      const { claims, scope } = createVxlan(options).plan(viewOf({ flannelDevices: ["flannel0" as LinkName] }));
+      const { claims, scope } = createVxlan(options).plan(vxlanView({ flannelDevices: ["flannel0" as LinkName] }));
       assert.ok(claims(route({ protocol: BOOT_PROTOCOL })));
       assert.ok(claims(route({ dev: "flannel0", protocol: FLANNEL_PROTOCOL })));
       assert.ok(!claims(route({ protocol: BOOT_PROTOCOL, dst: "10.6.9.0/24" })));

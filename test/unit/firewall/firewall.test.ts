@@ -4,47 +4,15 @@ import { seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
 import { createFirewall } from "../../../src/firewall/firewall.ts";
 import type { WatchRules } from "../../../src/firewall/hints.ts";
-import type { Place, Settled } from "../../../src/firewall/place.ts";
 import { NO_RULES, type RuleSet } from "../../../src/firewall/rule.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
 import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { FakePlace } from "../../fakes/fake-place.ts";
 import { createFakeRuleHints } from "../../fakes/fake-rule-hints.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
 import { BOTH, rulesOf } from "../../support/firewall.ts";
 
 const RESYNC = seconds(5);
-
-/** A place that holds a set of rules, and may be out of order. */
-class FakePlace implements Place {
-  readonly name: string;
-  readonly family = "ipv4";
-  holds: RuleSet | null = null;
-  broken: string | null = null;
-  missing = false;
-  shadow: string | null = null;
-  announced = false;
-  /** Settling waits for it. */
-  gate: Promise<void> = Promise.resolve();
-  checks = 0;
-  /** Every place appends its name when it is settled. */
-  readonly order: string[];
-
-  constructor(name: string, order: string[] = []) {
-    this.name = name;
-    this.order = order;
-  }
-
-  async settle(want: RuleSet): Promise<Settled | null> {
-    this.checks += 1;
-    this.order.push(this.name);
-    await this.gate;
-    if (this.missing) return null;
-    if (this.broken) throw new FlannelError("firewall.failed", { tool: this.name, reason: this.broken });
-    const changed = this.holds !== want;
-    this.holds = want;
-    return { changed, shadow: this.shadow };
-  }
-}
 
 interface StartOptions {
   readonly want?: RuleSet;

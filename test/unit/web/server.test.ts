@@ -1,20 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { describe, it } from "node:test";
-import { millis } from "../../../src/base/brand.ts";
-import { systemClock } from "../../../src/base/clock.ts";
 import { isError } from "../../../src/base/errors.ts";
 import { answerWeb, isOwnHost } from "../../../src/web/answer.ts";
-import { createAskHost } from "../../../src/web/ask-host.ts";
 import { ASSETS } from "../../../src/web/assets.ts";
 import { isLoopback, parseListenAddress } from "../../../src/web/listen-address.ts";
 import { buildOverlay } from "../../../src/web/model.ts";
 import { openWeb, type WebServerDesk } from "../../../src/web/server.ts";
-import { createStreams, type StreamSink } from "../../../src/web/streams.ts";
+import { createStreams } from "../../../src/web/streams.ts";
 import { factsOf } from "../../support/overlay-facts.ts";
 
-const { signal } = new AbortController();
 const LOOPBACK = parseListenAddress("127.0.0.1:0");
 const OVERLAY = buildOverlay(factsOf());
 const OWN = "127.0.0.1:8470";
@@ -212,92 +208,6 @@ describe("the page's server", () => {
       assert.match(error.message, /cannot listen for the page on 127\.0\.0\.1:\d+: another process .* --listen/);
       return true;
     });
-  });
-});
-
-describe("streams", () => {
-  it("send a page that is slow the newest and nothing in between", () => {
-    const streams = createStreams();
-    const written: string[] = [];
-    let drain = () => {};
-    const sink: StreamSink = {
-      write: (text) => {
-        written.push(text);
-        return false;
-      },
-      on: (event, listener) => {
-        if (event === "drain") drain = listener;
-      },
-      destroy: () => {},
-    };
-    streams.send("1");
-    streams.add(sink);
-    streams.send("2");
-    streams.send("3");
-    streams.beat();
-    assert.equal(written.length, 1);
-    drain();
-    assert.deepEqual(
-      written.map((text) => /data: (.*)/.exec(text)?.[1]),
-      ["1", "3"],
-    );
-    drain();
-    assert.equal(written.length, 2);
-  });
-
-  it("let a page go that takes nothing for a minute, and none that takes its time", () => {
-    const streams = createStreams();
-    const drains: (() => void)[] = [];
-    const ended: string[] = [];
-    const add = (name: string) => {
-      const closing: (() => void)[] = [];
-      streams.add({
-        write: () => false,
-        on: (event, listener) => (event === "drain" ? drains : closing).push(listener),
-        destroy: () => {
-          ended.push(name);
-          for (const close of closing) close();
-        },
-      });
-    };
-    streams.send("1");
-    add("slow");
-    add("stuck");
-    for (let beats = 0; beats < 5; beats += 1) streams.beat();
-    streams.send("2");
-    drains[0]?.();
-    streams.beat();
-    assert.deepEqual([ended, streams.count()], [["stuck"], 1]);
-    for (let beats = 0; beats < 5; beats += 1) streams.beat();
-    assert.deepEqual([ended, streams.count()], [["stuck", "slow"], 0]);
-  });
-});
-
-describe("asking a host", () => {
-  it("has a deadline, also when a host answers and does not end", { timeout: 20_000 }, async () => {
-    const server = createServer((_, response) => void response.write("{"));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as { readonly port: number };
-    const askHost = createAskHost(port, systemClock, millis(50));
-    await assert.rejects(askHost("127.0.0.1", "/status", signal), /no answer within 0.05 s from port/);
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-    await assert.rejects(createAskHost(port, systemClock)("127.0.0.1", "/status", signal), /nothing listens on port/);
-  });
-
-  it("says why an answer is none", async () => {
-    const server = createServer(({ url }, response) => {
-      response.writeHead(url === "/old" ? 404 : url === "/broken" ? 500 : 200).end(url === "/good" ? '{"a":1}' : "x");
-    });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const askHost = createAskHost((server.address() as { readonly port: number }).port, systemClock);
-    assert.deepEqual(await askHost("127.0.0.1", "/good", signal), { a: 1 });
-    await assert.rejects(askHost("127.0.0.1", "/old", signal), /is older/);
-    await assert.rejects(askHost("127.0.0.1", "/broken", signal), /HTTP status 500/);
-    await assert.rejects(askHost("127.0.0.1", "/text", signal), /no JSON/);
-    await new Promise((resolve) => server.close(resolve));
   });
 });
 
