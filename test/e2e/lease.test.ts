@@ -1,132 +1,29 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { startEtcd } from "../../lab/etcd.ts";
-import type { Flanneld } from "../../lab/flanneld.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { type BackendProfile, PROFILES, VXLAN } from "../support/backend-profiles.ts";
-import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
-import { createOverlayHost, LIMIT, type OverlayHost } from "../support/overlay-host.ts";
+import { VXLAN } from "../support/backend-profiles.ts";
+import { type Cluster, PREFIX } from "../support/cluster.ts";
+import { FLAGS, openScene, remembered, type Scene } from "../support/lease-scene.ts";
+import { LIMIT } from "../support/overlay-host.ts";
 
 const { signal } = new AbortController();
 
 /** A challenge takes 20 s. */
 const CHALLENGE_LIMIT = seconds(60);
-const FLAGS = ["--healthz-port=8081"];
-
-interface Scene extends AsyncDisposable {
-  readonly cluster: Cluster;
-  readonly host: OverlayHost;
-  /** The daemon of the first host; tests replace it. */
-  daemon: Flanneld;
-  readonly other: Flanneld;
-  readiness(): Promise<string>;
-  /** The etcd lease of the first host's record in hexadecimal, "0" for none. */
-  leaseId(): Promise<string>;
-  /** The first host has remembered all this. */
-  remembers(text: string): Promise<void>;
-}
-
-/** Two hosts that have found each other. */
-async function openScene(profile: BackendProfile): Promise<Scene> {
-  const cluster = await openCluster(2, profile.config, signal);
-  const daemons = await cluster.startAll({ flags: FLAGS });
-  const host = createOverlayHost(cluster, profile, signal);
-  await host.shows([...profile.ownLines(await host.peer(0)), ...profile.peerLines(await host.peer(1))]);
-  const directory = cluster.hosts[0]?.directory ?? "";
-  return {
-    cluster,
-    host,
-    daemon: daemons[0] as Flanneld,
-    other: daemons[1] as Flanneld,
-    readiness: () => {
-      const script = `fetch("http://127.0.0.1:8081/readyz").then(async (r) => console.log(r.status, await r.text()))`;
-      return cluster.on(0, "node", "-e", script);
-    },
-    async leaseId() {
-      const record = await cluster.etcdctl("get", "-w", "json", host.ownKey());
-      return BigInt(/"lease":(\d+)/.exec(record)?.[1] ?? 0).toString(16);
-    },
-    remembers: async (text) => {
-      const look = async () => ((await remembered(cluster, directory)).includes(text) ? true : null);
-      await waitFor(`${text} to be remembered`, look, seconds(90), signal);
-    },
-    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
-  };
-}
-
-function remembered(cluster: Cluster, directory: string): Promise<string> {
-  return cluster.on(0, "sh", "-c", `cat ${join(directory, "state")}/*.lease || true`);
-}
 
 async function owners(cluster: Cluster): Promise<string> {
   const all = await cluster.etcdctl("get", "--prefix", `${PREFIX}/subnets/`);
   return all.replaceAll(/\n\{"PublicIP":"([^"]+)".*/g, " $1");
 }
 
-function bootWithoutEtcd(profile: BackendProfile): void {
-  let scene: Scene;
-  before(async () => {
-    scene = await openScene(profile);
-  });
-  after(async () => scene?.[Symbol.asyncDispose]());
-
-  it("comes up from what it remembers after a reboot, says so, and follows etcd when that is back", async () => {
-    const { cluster, host } = scene;
-    const expected = await host.state();
-    const file = readFileSync(scene.daemon.subnetFile, "utf8");
-    await scene.remembers((await host.peer(1)).ip);
-    await scene.daemon.kill(signal);
-    await cluster.etcd.stop();
-    await host.shell(profile.reboot);
-    rmSync(scene.daemon.subnetFile);
-
-    scene.daemon = cluster.start(0, { flags: FLAGS });
-    await scene.daemon.ready(signal);
-    await host.becomes(expected);
-    assert.equal(readFileSync(scene.daemon.subnetFile, "utf8"), file);
-    assert.match(await scene.readiness(), /^200 flanneld is ready, but degraded: etcd: /);
-    assert.match(scene.daemon.log(), /going on with what was remembered/);
-
-    await cluster.etcd.start();
-    const look = async () => (/^200 flanneld is ready$/m.test(await scene.readiness()) ? true : null);
-    await waitFor("etcd to be followed again", look, seconds(30), signal);
-    assert.equal(await host.state(), expected);
-  });
-}
-
-for (const profile of PROFILES) {
-  describe(`a host with ${profile.type} that starts while etcd is away`, () => bootWithoutEtcd(profile));
-}
-
-describe("a host that starts while etcd is away", () => {
-  let scene: Scene;
-  before(async () => {
-    scene = await openScene(VXLAN);
-  });
-  after(async () => scene?.[Symbol.asyncDispose]());
-
-  it("waits when what it remembers is damaged, and says why", async () => {
-    const { cluster } = scene;
-    await scene.remembers("PublicIP");
-    await scene.daemon.stop(signal);
-    await cluster.etcd.stop();
-    const directory = join(cluster.hosts[0]?.directory ?? "", "state");
-    await cluster.on(0, "sh", "-c", `sed -i s/10.5.0.0/10.6.0.0/ ${directory}/*.lease`);
-    const daemon = cluster.start(0, { flags: FLAGS });
-    await daemon.waitForLog(/what was remembered of the last run is of no use.*its checksum is wrong/, LIMIT, signal);
-    await daemon.waitForLog(/waiting for the network config/, LIMIT, signal);
-    await cluster.etcd.start();
-    await daemon.ready(signal);
-  });
-});
-
 describe("a lease", () => {
   let scene: Scene;
   before(async () => {
-    scene = await openScene(VXLAN);
+    scene = await openScene(VXLAN, signal);
   });
   after(async () => scene?.[Symbol.asyncDispose]());
 
@@ -242,7 +139,7 @@ describe("a lease", () => {
 describe("two hosts with one public IP", () => {
   let scene: Scene;
   before(async () => {
-    scene = await openScene(VXLAN);
+    scene = await openScene(VXLAN, signal);
   });
   after(async () => scene?.[Symbol.asyncDispose]());
 

@@ -5,8 +5,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { waitFor } from "../../lab/wait.ts";
-import { seconds } from "../../src/base/brand.ts";
 import type { Json } from "../../src/base/json.ts";
 import { ASSETS } from "../../src/web/assets.ts";
 import type { LookedLease } from "../../src/web/facts.ts";
@@ -15,12 +13,10 @@ import { buildOverlay } from "../../src/web/model.ts";
 import type { Overlay } from "../../src/web/overlay.ts";
 import { openWeb } from "../../src/web/server.ts";
 import { createStreams } from "../../src/web/streams.ts";
-import { openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
+import { becomes, openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
 import { type DualSketch, dualLease, hostNumber, ipv6Only } from "../support/dual-stack.ts";
 import { factsOf, lookOf } from "../support/overlay-facts.ts";
 
-const { signal } = new AbortController();
-const LIMIT = seconds(60);
 const DUAL = { Network: "10.5.0.0/16", EnableIPv6: true, IPv6Network: "fd00:5::/48" };
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 const ROOT = join(import.meta.dirname, "../../..");
@@ -61,10 +57,6 @@ describe("the maps of addresses", () => {
     await watched.page.locator(".map [data-kind=leased]").first().waitFor();
     await work(watched.page, show, watched);
     assert.deepEqual(watched.complaints, []);
-  }
-
-  async function becomes(page: Page, what: string, expression: string): Promise<void> {
-    await waitFor(what, async () => ((await page.evaluate<boolean>(expression)) ? true : null), LIMIT, signal);
   }
 
   const textOf = (page: Page, place: string) => page.locator(place).innerText();

@@ -5,22 +5,11 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { startWebPage, type WebPage } from "../../lab/web-page.ts";
-import { seconds } from "../../src/base/brand.ts";
-import { ASSETS } from "../../src/web/assets.ts";
-import { parseListenAddress } from "../../src/web/listen-address.ts";
-import { buildOverlay } from "../../src/web/model.ts";
-import { reachRow } from "../../src/web/reach.ts";
-import { openWeb } from "../../src/web/server.ts";
-import { createStreams } from "../../src/web/streams.ts";
-import { openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
+import { becomes, openBrowser, openPage, type WatchedPage } from "../support/browser.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
-import { answerOf, factsOf, lookedLease, lookOf, statusOf } from "../support/overlay-facts.ts";
-import { peerStatusOf } from "../support/snapshots.ts";
 
 const { signal } = new AbortController();
-const LIMIT = seconds(60);
 const CONFIG = { Network: "10.5.0.0/16", Backend: { Type: "vxlan" } };
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 const ROOT = join(import.meta.dirname, "../../..");
@@ -29,14 +18,6 @@ const pictures = process.env["WEB_SCREENSHOTS"];
 /** Of what fits on the screen. */
 async function takePicture(page: Page, name: string): Promise<void> {
   if (pictures) await page.screenshot({ path: join(ROOT, pictures, name), caret: "initial" });
-}
-
-/** The page as text that a person sees, once this is so. */
-async function becomes(page: Page, what: string, expression: string): Promise<void> {
-  const look = async () => ((await page.evaluate<boolean>(expression)) ? true : null);
-  await waitFor(what, look, LIMIT, signal).catch(async (error: unknown) => {
-    throw new Error(`${error}; the page says: ${await page.locator("body").innerText()}`);
-  });
 }
 
 function rowOf(page: Page, publicIp: string) {
@@ -246,57 +227,5 @@ describe("the live page of three hosts", () => {
     assert.equal(await web.interrupt(signal), 0);
     await page.locator("#live", { hasText: "connection lost" }).waitFor();
     await rowOf(page, address(0)).waitFor();
-  });
-});
-
-describe("the live page of a thousand hosts", () => {
-  const hosts = Array.from(
-    { length: 1000 },
-    (_, n) => [`10.${n >> 8}.${n & 255}.0/24`, `172.16.${n >> 8}.${n & 255}`] as const,
-  );
-  const facts = (troubled: string) => {
-    const missing = hosts
-      .slice(1, 4)
-      .map(([subnet, ip]) => peerStatusOf(subnet, ip, { state: "missing", reason: "x" }));
-    return factsOf({
-      look: lookOf({ leases: hosts.map(([subnet, ip]) => lookedLease(subnet, ip)) }, { Network: "10.0.0.0/8" }),
-      answers: new Map(
-        hosts.map(([subnet, ip]) => {
-          const changes = ip === troubled ? ({ state: "degraded", peers: missing } as const) : { peers: [] };
-          return [ip, answerOf(subnet, { status: statusOf(subnet, changes) })];
-        }),
-      ),
-    });
-  };
-
-  it("draws no more than can be seen, the worst first, and takes no second for a change", async () => {
-    const address = parseListenAddress("127.0.0.1:0");
-    assert.ok(address);
-    const streams = createStreams();
-    const overlay = buildOverlay(facts("172.16.3.1"));
-    const row = async (subnet: string) => ({ ...reachRow(subnet, { peers: [] }, overlay.hosts), hosts: overlay.hosts });
-    const desk = { assets: ASSETS, overlay: async () => overlay, row, onOpen: () => {} };
-    await using server = await openWeb(address, desk, streams);
-    const browser = await openBrowser();
-    try {
-      const watched = await openPage(browser, `http://127.0.0.1:${server.port}/`);
-      const { page } = watched;
-      streams.send(JSON.stringify(overlay));
-      await becomes(page, "a hundred rows", `document.querySelectorAll('#hosts tbody tr').length === 100`);
-      assert.match(await page.locator("#hosts tbody tr").first().innerText(), /degraded[\s\S]*172\.16\.3\.1/);
-      assert.match(await page.locator("#hosts-note").innerText(), /100 of 1000 hosts/);
-      assert.equal(await page.locator(".map [role=option]").count(), 1024);
-      assert.equal(await page.locator("#troubles li").count(), 3);
-      await page.locator("#reach-host").selectOption("10.0.7.0/24");
-      await page.locator("#matrix", { hasText: "999 absent" }).waitFor();
-      const before = await page.evaluate<number>("performance.now()");
-      streams.send(JSON.stringify(buildOverlay(facts("172.16.2.2"))));
-      await page.locator("#hosts tbody tr").first().filter({ hasText: "172.16.2.2" }).waitFor();
-      const took = (await page.evaluate<number>("performance.now()")) - before;
-      assert.ok(took < 10_000, `${took} ms`);
-      assert.deepEqual(watched.complaints, []);
-    } finally {
-      await browser.close();
-    }
   });
 });

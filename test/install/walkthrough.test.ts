@@ -5,71 +5,28 @@ import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
-import { createDebian, prepareDebian } from "../../lab/debian.ts";
+import { createDebian, type Debian, prepareDebian } from "../../lab/debian.ts";
 import { ping } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace, openTopology, type Topology } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { commandsOf, configureEtcd, makeCertificates, readKernelState, SSL, sysconfig } from "../support/guide.ts";
+import { commandsOf, configureEtcd, makeCertificates, SSL } from "../support/guide.ts";
+import { ENV, handsOn, LONG } from "../support/guide-machines.ts";
 import { builtPackages, CACHE, makeRepository, type Packages, ROOT, withVersion } from "../support/packages.ts";
 
 const { signal } = new AbortController();
-const LONG = seconds(300);
 const BASE = join(CACHE, "debian-bookworm");
-const ENV = "/run/flannel/subnet.env";
 
 describe("the guide to three machines", () => {
   let topology: Topology;
-  let machines: readonly ReturnType<typeof createDebian>[];
+  let machines: readonly Debian[];
   let packages: Packages;
   let work = "";
   const pods: Pod[] = [];
 
-  const machine = (index: number) => {
-    const found = machines[index];
-    if (!found) throw new Error(`there is no machine ${index}`);
-    return found;
-  };
-  const on = (index: number, ...command: string[]) => machine(index).run(command, signal, LONG);
-  const endpoints = () => topology.hosts.map(({ address }) => `https://${address}:2379`).join(",");
-  const settings = (more?: string) => sysconfig(endpoints(), more);
-  const property = async (index: number, name: string) =>
-    (await on(index, "systemctl", "show", "--value", "-p", name, "flanneld.service")).trim();
-  const becomes = (index: number, name: string, pattern: RegExp) =>
-    waitFor(
-      `${name} of flanneld on ${machine(index).machine.name} like ${pattern}`,
-      async () => (pattern.test(await property(index, name)) ? true : null),
-      seconds(60),
-      signal,
-    );
-  const subnetFile = (index: number) => readFileSync(machine(index).path(ENV), "utf8");
-  /** Pings from the first machine's pod to that of another, while something is done; nothing is lost. */
-  const underTraffic = async (action: () => Promise<unknown>, index = 1) => {
-    const [from, to] = [pods[0], pods[index]] as [Pod, Pod];
-    let done = false;
-    const acting = action().finally(() => {
-      done = true;
-    });
-    do {
-      const { sent, received } = await ping(from.namespace, to.address, { count: 40, intervalMillis: 25 }, signal);
-      assert.equal(received, sent);
-    } while (!done);
-    await acting;
-  };
-
-  const leftOn = (index: number) => readKernelState((...command) => on(index, ...command));
-  const putConfig = (type: string) => {
-    const config = `{"Network":"172.30.0.0/16","SubnetLen":24,"Backend":{"Type":"${type}"}}`;
-    const flags = [`--cacert=${SSL}/ca.pem`, `--cert=${SSL}/flanneld.pem`, `--key=${SSL}/flanneld-key.pem`];
-    const put = ["etcdctl", `--endpoints=${endpoints()}`, ...flags, "put", "/kube-centos/network/config", config];
-    return machine(0).attempt(["env", "ETCDCTL_API=3", ...put], signal);
-  };
-  const changeTo = async (type: string) => {
-    assert.equal((await putConfig(type)).status, 0);
-    for (const index of machines.keys()) await on(index, "systemctl", "restart", "flanneld.service");
-    for (const index of machines.keys()) await becomes(index, "StatusText", new RegExp(`by ${type}, 2 peers$`));
-  };
+  const { machine, on, endpoints, settings, property, becomes, subnetFile, underTraffic, leftOn, putConfig, changeTo } =
+    handsOn(() => machines, pods, signal);
 
   before(async () => {
     await prepareDebian(BASE, signal);

@@ -2,6 +2,8 @@
 
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
 
 const PROGRAMS = ["/usr/bin/chromium", "/snap/bin/chromium"];
 
@@ -39,4 +41,12 @@ export async function openPage(
   });
   await page.goto(url);
   return { page, origins, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Resolves once this is so of the page. Throws with what a person sees on it. */
+export async function becomes(page: Page, what: string, expression: string): Promise<void> {
+  const look = async () => ((await page.evaluate<boolean>(expression)) ? true : null);
+  await waitFor(what, look, seconds(60), new AbortController().signal).catch(async (error: unknown) => {
+    throw new Error(`${error}; the page says: ${await page.locator("body").innerText()}`);
+  });
 }
