@@ -2,114 +2,26 @@
 // `flanneld status` in a line of its own. All is fine again when it is mended.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { attempt, type Output } from "../../lab/run.ts";
+import { attempt } from "../../lab/run.ts";
 import { inNamespace, ipBatch } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
-import { seconds } from "../../src/base/brand.ts";
 import { VXLAN } from "../support/backend-profiles.ts";
-import { openOffice } from "../support/certificates.ts";
+import { checksOn, LIMIT, PROGRAM, putConfig, putRecord, retire } from "../support/checked-hosts.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 
 const { signal } = new AbortController();
-const PROGRAM = join(import.meta.dirname, "../../../bin/flanneld");
-const LIMIT = seconds(60);
 /** Two hosts on which flanneld runs, and one on which it does not yet. */
 const [FIRST, SECOND, SPARE] = [0, 1, 2];
 let cluster: Cluster;
 let daemons: Flanneld[];
 
-function lineOf(host: number, words: readonly string[], wrapper: readonly string[] = []): readonly string[] {
-  const machine = cluster.hosts[host];
-  assert.ok(machine);
-  const places = [
-    `--subnet-file=${join(machine.directory, "subnet.env")}`,
-    `--state-dir=${join(machine.directory, "state")}`,
-  ];
-  const line = [PROGRAM, "check", `--etcd-endpoints=${cluster.endpoint}`, "--timeout=5", ...places, ...words];
-  return inNamespace(machine.namespace, [...wrapper, ...line]);
-}
-
-const check = (host: number, ...words: string[]): Promise<Output> =>
-  attempt(lineOf(host, words), { limit: LIMIT }, signal);
-
-interface Report {
-  readonly outcome: string;
-  readonly cause: string | null;
-  readonly checks: readonly { readonly name: string; readonly verdict: string; readonly sentence: string }[];
-}
-
-async function report(host: number, ...words: string[]): Promise<Report> {
-  return JSON.parse((await check(host, ...words, "--json")).stdout) as Report;
-}
-
-/** The last line of the text, where the status says broken; what it says is for a person alone. */
-async function causeOf(host: number, ...words: string[]): Promise<string> {
-  const { status, stdout, stderr } = await check(host, ...words);
-  assert.equal(stderr, "");
-  const last = stdout.trimEnd().split("\n").at(-1) ?? "";
-  assert.match(last, status === 2 ? /^broken: / : status === 1 ? /^degraded: / : /^fine/, stdout);
-  return last;
-}
-
-async function isFine(host: number, ...words: string[]): Promise<void> {
-  const found = await report(host, ...words);
-  assert.deepEqual([found.outcome, found.cause], ["fine", null], JSON.stringify(found.checks, null, 1));
-}
-
-/** What the daemon knows of it by itself, or has known when it ended, in one line of the status. */
-async function statusTells(host: number, line: RegExp, place = cluster): Promise<void> {
-  const socket = `--socket=${place.hosts[host]?.directory}`;
-  let last = "";
-  const look = async () => {
-    const { stdout, stderr } = await place.tryOn(host, PROGRAM, "status", socket);
-    last = `${stdout}${stderr}`;
-    return line.exec(last);
-  };
-  await waitFor(`${line} in the status`, look, LIMIT, signal).catch((error: unknown) => {
-    throw new Error(`${error}: ${last}`);
-  });
-}
-
-/** It was mended. */
-async function statusForgets(host: number, line: RegExp): Promise<void> {
-  const look = async () => {
-    const { stdout } = await cluster.tryOn(host, PROGRAM, "status", `--socket=${cluster.hosts[host]?.directory}`);
-    return stdout !== "" && !line.test(stdout) ? true : null;
-  };
-  await waitFor(`a status without ${line}`, look, LIMIT, signal);
-}
-
-/** Stops it, and leaves nothing of it, neither here nor in etcd. */
-async function retire(host: number, daemon: Flanneld): Promise<void> {
-  const [, subnet = ""] = /^FLANNEL_SUBNET=(\S+)$/m.exec(readFileSync(daemon.subnetFile, "utf8")) ?? [];
-  assert.equal(await daemon.stop(signal), 0);
-  await ipBatch(cluster.hosts[host]?.namespace ?? "", ["link del flannel.1"], signal);
-  const [address, length] = subnet.split("/");
-  const key = `${address?.replace(/1$/, "0")}-${length}`;
-  await cluster.etcdctl("del", `${PREFIX}/subnets/${key}`);
-}
+const { lineOf, check, report, causeOf, isFine, statusTells, statusForgets } = checksOn(() => cluster, signal);
 
 const nft = (host: number, rules: string) => cluster.on(host, "nft", rules);
-
-async function putConfig(prefix: string, config: object): Promise<void> {
-  await cluster.etcdctl("put", `${prefix}/config`, JSON.stringify(config));
-}
-
-/** A record as a daemon would write it, with this many seconds left. */
-async function putRecord(prefix: string, subnet: string, publicIp: string, left = 86_400): Promise<void> {
-  const [, id = ""] = (await cluster.etcdctl("lease", "grant", String(left))).split(" ");
-  const value = JSON.stringify({
-    PublicIP: publicIp,
-    PublicIPv6: null,
-    BackendType: "vxlan",
-    BackendData: { VNI: 1, VtepMAC: "02:00:00:00:09:09" },
-  });
-  await cluster.etcdctl("put", `--lease=${id}`, `${prefix}/subnets/${subnet.replace("/", "-")}`, value);
-}
 
 before(async () => {
   cluster = await openCluster(3, VXLAN.config, signal);
@@ -223,7 +135,7 @@ describe("check tells the cause in one line", () => {
     const unprobed = cluster.start(SPARE);
     await unprobed.ready(signal);
     await statusTells(SPARE, /^ +paths +not probed: flanneld check measures now what gets through/m);
-    await retire(SPARE, unprobed);
+    await retire(cluster, SPARE, unprobed, signal);
     await isFine(SPARE);
   });
 
@@ -231,7 +143,7 @@ describe("check tells the cause in one line", () => {
     const taken = await cluster.etcdctl("get", "--keys-only", "--prefix", `${PREFIX}/subnets/`);
     const third = ["199", "198", "197"].find((byte) => !taken.includes(`10.5.${byte}.0-24`));
     const subnet = `10.5.${third}.0/24`;
-    await putRecord(PREFIX, subnet, "192.168.77.99", 900);
+    await putRecord(cluster, PREFIX, subnet, "192.168.77.99", 900);
     assert.match(
       await causeOf(FIRST),
       /^degraded: peers: stale peer: 192\.168\.77\.99 does not answer.* 10\.5\.19\d\.0\/24 was last renewed 23 h 4\d min ago/,
@@ -324,13 +236,13 @@ describe("check tells the cause in one line", () => {
     );
     await sysctl(0);
     await statusForgets(SPARE, /rp-filter/);
-    await retire(SPARE, daemon);
+    await retire(cluster, SPARE, daemon, signal);
     await ipBatch(namespace, ["link del eth1"], signal);
     await isFine(SPARE);
   });
 
   it("of a module that is missing", async () => {
-    await putConfig("/tunnel", { Network: "10.6.0.0/16", Backend: { Type: "udp" } });
+    await putConfig(cluster, "/tunnel", { Network: "10.6.0.0/16", Backend: { Type: "udp" } });
     const settings = ["--etcd-prefix=/tunnel", "--subnet-file=/nonexistent"];
     await isFine(SPARE, ...settings);
     // Without the module there is no such device.
@@ -351,8 +263,8 @@ describe("check tells the cause in one line", () => {
   });
 
   it("of a network without a free subnet", async () => {
-    await putConfig("/small", { Network: "10.7.0.0/22", SubnetLen: 24, Backend: { Type: "vxlan" } });
-    for (const third of [1, 2, 3]) await putRecord("/small", `10.7.${third}.0/24`, `192.168.77.${third + 10}`);
+    await putConfig(cluster, "/small", { Network: "10.7.0.0/22", SubnetLen: 24, Backend: { Type: "vxlan" } });
+    for (const third of [1, 2, 3]) await putRecord(cluster, "/small", `10.7.${third}.0/24`, `192.168.77.${third + 10}`);
     assert.match(
       await causeOf(SPARE, "--etcd-prefix=/small", "--public-ip=192.168.77.99"),
       /subnets: all 3 subnets of 10\.7\.0\.0\/22 are leased, and this host has none/,
@@ -382,49 +294,5 @@ describe("check tells the cause in one line", () => {
     );
     const told = `another flanneld \\(process ${daemons[0]?.pid}\\) already carries the network ${PREFIX}`;
     await statusTells(FIRST, new RegExp(`^ +\\S+ ago +${told}`, "m"));
-  });
-});
-
-describe("check of an etcd with TLS", () => {
-  it("tells the cause in one line of a certificate that has expired", async () => {
-    using office = openOffice(signal);
-    const authority = await office.authority("etcd-ca");
-    const server = await authority.server(["192.168.77.2"], 400);
-    const admin = await authority.client();
-    const tls = { ...server, clientCaFile: authority.caFile };
-    const etcdctl = [`--cacert=${authority.caFile}`, `--cert=${admin.certFile}`, `--key=${admin.keyFile}`];
-    await using secured = await openCluster(1, VXLAN.config, signal, { tls, etcdctl });
-    const { namespace = "" } = secured.hosts[0] ?? {};
-    const look = async (pair: { readonly certFile: string; readonly keyFile: string }) => {
-      const flags = [
-        `--etcd-cafile=${authority.caFile}`,
-        `--etcd-certfile=${pair.certFile}`,
-        `--etcd-keyfile=${pair.keyFile}`,
-      ];
-      const line = [PROGRAM, "check", `--etcd-endpoints=${secured.endpoint}`, ...flags];
-      return await attempt(inNamespace(namespace, line), { limit: LIMIT }, signal);
-    };
-    const fine = await look(admin);
-    assert.equal(fine.status, 0, fine.stdout);
-    assert.match(fine.stdout, /^ok +clock +this clock and etcd's agree$/m);
-    const expired = await look(await authority.client(-0.001));
-    assert.equal(expired.status, 2, expired.stdout);
-    assert.match(expired.stdout, /\nbroken: certificates: the client certificate .* expired at /);
-    const flagsOf = (pair: typeof admin) => [
-      `--etcd-cafile=${authority.caFile}`,
-      `--etcd-certfile=${pair.certFile}`,
-      `--etcd-keyfile=${pair.keyFile}`,
-    ];
-    // One that is started with it, and one that it ends under: a minute is enough to be ready on a busy machine.
-    const late = secured.start(0, { flags: flagsOf(await authority.client(-0.001)) });
-    await statusTells(0, /^ +config +the client certificate .* expired at \S+: replace it and its key/m, secured);
-    assert.equal(await late.stop(signal), 0);
-    const daemon = secured.start(0, { flags: flagsOf(await authority.client(60 / 86_400)) });
-    await daemon.ready(signal);
-    await statusTells(0, /^ +certificates +the client certificate .* expired at /m, secured);
-    await secured.etcd.stop();
-    await secured.etcd.start();
-    await statusTells(0, /^ +etcd +.*the client certificate .* expired at \S+: replace it and its key/m, secured);
-    assert.equal(await daemon.stop(signal), 0);
   });
 });

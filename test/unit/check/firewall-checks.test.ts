@@ -6,13 +6,8 @@ import { createBackend } from "../../../src/backends/registry.ts";
 import type { Family } from "../../../src/base/ip.ts";
 import { runChecks } from "../../../src/check/checks.ts";
 import { type Facts, known, type RuleFacts } from "../../../src/check/facts.ts";
+import { finding } from "../../support/findings.ts";
 import { wellFacts } from "../../support/well-facts.ts";
-
-function finding(name: string, change: Partial<Facts>) {
-  const found = runChecks(wellFacts(change)).find((one) => one.name === name);
-  assert.ok(found, name);
-  return found;
-}
 
 const nft = (...items: readonly object[]) => ({
   rules: known({ iptables: {}, nftables: JSON.stringify({ nftables: items }) }),

@@ -1,0 +1,140 @@
+// What the checks of the firewall say of rules that drop what the overlay needs.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { known, unknown } from "../../../src/check/facts.ts";
+import { expectAll, finding } from "../../support/findings.ts";
+
+const rules = (iptables: Readonly<Record<string, string>>, items: readonly object[] = []) => ({
+  rules: known({ iptables, nftables: JSON.stringify({ nftables: items }) }),
+});
+const filter = (text: string) => rules({ iptables: `*filter\n${text}\nCOMMIT\n` });
+const chain = (hook: string, policy: string) => ({
+  chain: { family: "inet", table: "fw", name: "c", handle: 1, type: "filter", hook, prio: 0, policy },
+});
+const rule = (...expr: readonly object[]) => ({ rule: { family: "inet", table: "fw", chain: "c", handle: 7, expr } });
+const dport = (right: unknown, op = "==") => ({
+  match: { op, left: { payload: { protocol: "udp", field: "dport" } }, right },
+});
+
+describe("a check of the firewall", () => {
+  it("tells a policy that drops what is forwarded, unless a rule accepts it", () => {
+    const shut = ":FORWARD DROP [0:0]";
+    expectAll([
+      ["forward-rules", "fail", /policy of FORWARD is DROP in iptables, and no rule accepts/, filter(shut)],
+      [
+        "forward-rules",
+        "ok",
+        /not dropped/,
+        filter(`${shut}\n-A FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD`),
+      ],
+      ["forward-rules", "ok", /not dropped/, filter(`${shut}\n-A FORWARD -s 10.5.0.0/16 -j ACCEPT`)],
+      ["forward-rules", "fail", /no rule accepts/, filter(`${shut}\n-A FORWARD -s 10.6.0.0/16 -j ACCEPT`)],
+      ["forward-rules", "ok", /not dropped/, filter(":FORWARD ACCEPT [0:0]")],
+      [
+        "forward-rules",
+        "fail",
+        /nftables chain inet fw c drops what is forwarded/,
+        rules({}, [chain("forward", "drop")]),
+      ],
+      ["forward-rules", "ok", /not dropped/, rules({}, [chain("forward", "drop"), rule({ accept: null })])],
+      ["forward-rules", "skip", /only root/, { rules: unknown("only root") }],
+    ]);
+  });
+
+  it("tells a rule or a policy that drops the port, and how to take it away", () => {
+    const drop = "-A INPUT -p udp -m udp --dport 8472 -j DROP";
+    expectAll([
+      [
+        "input-rules",
+        "fail",
+        /UDP port 8472.*is dropped here: iptables -t filter -A INPUT/,
+        filter(`:INPUT ACCEPT [0:0]\n${drop}`),
+      ],
+      ["input-rules", "ok", /no rule here/, filter(":INPUT ACCEPT [0:0]\n-A INPUT -p udp -m udp --dport 53 -j DROP")],
+      [
+        "input-rules",
+        "fail",
+        /not let in: the policy of INPUT is DROP/,
+        filter(":INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"),
+      ],
+      [
+        "input-rules",
+        "ok",
+        /no rule here/,
+        filter(":INPUT DROP [0:0]\n-A INPUT -p udp -m udp --dport 8000:9000 -j ACCEPT"),
+      ],
+      [
+        "input-rules",
+        "fail",
+        /dropped here: nftables inet fw c/,
+        rules({}, [chain("input", "accept"), rule(dport(8472), { drop: null })]),
+      ],
+      [
+        "input-rules",
+        "fail",
+        /dropped here/,
+        rules({}, [chain("prerouting", "accept"), rule(dport({ set: [53, { range: [8000, 9000] }] }), { drop: null })]),
+      ],
+      [
+        "input-rules",
+        "ok",
+        /no rule here/,
+        rules({}, [chain("input", "accept"), rule(dport(8472, "!="), { drop: null })]),
+      ],
+      ["input-rules", "fail", /policy of the nftables chain inet fw c is drop/, rules({}, [chain("input", "drop")])],
+      ["input-rules", "ok", /no rule here/, rules({}, [chain("input", "drop"), rule(dport(8472), { accept: null })])],
+    ]);
+    assert.equal(
+      finding("input-rules", filter(`:INPUT ACCEPT [0:0]\n${drop}`)).remedy,
+      `iptables -t filter ${drop.replace("-A", "-D")}`,
+    );
+    const nft = rules({}, [chain("input", "accept"), rule(dport(8472), { drop: null })]);
+    assert.equal(finding("input-rules", nft).remedy, "nft delete rule inet fw c handle 7");
+  });
+
+  it("warns of a port that is dropped for some packets: whoever lets only its hosts in has such a rule", () => {
+    const drop = "-p udp -m udp --dport 8472 -j DROP";
+    const port = (...more: readonly object[]) => rule(...more, dport(8472), { drop: null });
+    const eth1 = { match: { op: "==", left: { meta: { key: "iifname" } }, right: "eth1" } };
+    const saddr = {
+      match: { op: "==", left: { payload: { protocol: "ip", field: "saddr" } }, right: "192.168.77.12" },
+    };
+    const some = /is dropped here for some packets: /;
+    expectAll([
+      ["input-rules", "warn", some, filter(`-A INPUT ! -s 10.0.0.0/8 ${drop}`)],
+      ["input-rules", "warn", some, filter(`-A INPUT -i eth1 ${drop}`)],
+      [
+        "input-rules",
+        "warn",
+        some,
+        filter(`-A INPUT -s 10.0.0.0/8 -p udp -m udp --dport 8472 -j ACCEPT\n-A INPUT ${drop}`),
+      ],
+      [
+        "input-rules",
+        "fail",
+        /is dropped here: .*-A PREROUTING/,
+        filter(`-A INPUT -i eth1 ${drop}\n-A PREROUTING ${drop}`),
+      ],
+      [
+        "input-rules",
+        "fail",
+        /is dropped here: /,
+        filter(`-A INPUT -p udp -m multiport --dports 53,8472 -m comment --comment "no overlay" -j DROP`),
+      ],
+      ["input-rules", "warn", some, rules({}, [chain("input", "accept"), port(eth1)])],
+      [
+        "input-rules",
+        "warn",
+        some,
+        rules({}, [chain("input", "accept"), rule(saddr, dport(8472), { accept: null }), port()]),
+      ],
+    ]);
+  });
+
+  it("reads what is no ruleset as none", () => {
+    for (const text of ["", "{", "[]", '{"nftables": 1}', '{"nftables": [null, {"chain": null}]}']) {
+      assert.equal(finding("input-rules", { rules: known({ iptables: {}, nftables: text }) }).verdict, "ok", text);
+    }
+  });
+});

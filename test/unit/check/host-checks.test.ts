@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createBackend } from "../../../src/backends/registry.ts";
+import type { EpochMillis } from "../../../src/base/brand.ts";
+import { causeOf, outcomeOf, runChecks } from "../../../src/check/checks.ts";
+import { known, unknown } from "../../../src/check/facts.ts";
+import { expectAll, finding } from "../../support/findings.ts";
+import { NOW, wellFacts } from "../../support/well-facts.ts";
+
+const udp = { backends: [{ backend: createBackend({ type: "udp", options: {} }), port: 8285 }] };
+describe("a check of the host", () => {
+  it("tells what is missing, and what it cannot see", () => {
+    const IPV6 = "net.ipv6.conf.all.forwarding";
+    const on = { "net.ipv4.ip_forward": "1" };
+    const dual = { families: ["ipv4", "ipv6"] } as const;
+    const user = { isRoot: false, netAdmin: false, netRaw: false };
+    expectAll([
+      ["privileges", "skip", /lacks CAP_NET_ADMIN and CAP_NET_RAW.*sudo flanneld check/, { user }],
+      ["privileges", "fail", /root lacks CAP_NET_ADMIN here/, { user: { ...user, isRoot: true, netRaw: true } }],
+      ["privileges", "warn", /nothing can be pinged/, { user: { isRoot: true, netAdmin: true, netRaw: false } }],
+      ["kernel", "fail", /no vxlan devices: its module vxlan is missing/, { vxlan: known(false) }],
+      ["kernel", "warn", /no vxlan devices/, { vxlan: known(false), isBackendKnown: false }],
+      ["kernel", "ok", /what udp needs/, { ...udp, vxlan: known(false) }],
+      ["kernel", "fail", /no TUN devices.*module tun is missing/, { ...udp, tun: known("the module tun is missing") }],
+      ["kernel", "skip", /not known: only root/, { vxlan: unknown("only root may ask the kernel") }],
+      ["ip-forward", "fail", /forwards no packets/, { sysctls: { "net.ipv4.ip_forward": "0" } }],
+      ["ip-forward", "skip", /cannot be read/, { sysctls: {} }],
+      ["ip-forward", "fail", /forwards no IPv6 packets/, { ...dual, sysctls: { ...on, [IPV6]: "0" } }],
+      [
+        "ip-forward",
+        "fail",
+        /forwards no IPv4 packets/,
+        { ...dual, sysctls: { "net.ipv4.ip_forward": "0", [IPV6]: "1" } },
+      ],
+      ["ip-forward", "ok", /^net\.ipv4\.ip_forward and .* are on$/, { ...dual, sysctls: { ...on, [IPV6]: "1" } }],
+      ["ip-forward", "ok", /^net\.ipv6.* is on$/, { families: ["ipv6"], sysctls: { [IPV6]: "1" } }],
+      ["daemon", "ok", /no flanneld runs here/, { daemons: known([]) }],
+      ["daemon", "ok", /process 4711 runs here; a second one/, {}],
+      ["neighbours", "warn", /900 of 1024 entries/, { neighbours: known({ entries: 900, limit: 1024 }) }],
+      ["offload", "skip", /there is no ethtool/, { offload: unknown("there is no ethtool here") }],
+      [
+        "offload",
+        "ok",
+        /fills in checksums itself \(tx-checksum-ip-generic\)/,
+        { offload: known({ "tx-checksum-ip-generic": true }) },
+      ],
+    ]);
+  });
+
+  it("skips what the kernel does not say, and calls nothing wrong for it", () => {
+    const refused = unknown("the kernel refused reading links: EINTR");
+    const facts = { links: refused, interfaces: refused, underlay: refused, neighbours: refused };
+    const checked = runChecks(wellFacts(facts));
+    assert.deepEqual([outcomeOf(checked), causeOf(checked)], ["fine", null]);
+    const skipped = ["interface", "networks", "port", "rp-filter", "mtu", "neighbours"];
+    assert.deepEqual(
+      checked.filter(({ verdict }) => verdict === "skip").map(({ name }) => name),
+      skipped,
+    );
+    for (const name of skipped.filter((one) => one !== "mtu")) assert.match(finding(name, facts).sentence, /EINTR$/);
+  });
+
+  it("lets each network have a flanneld, and none two", () => {
+    const ours = "/coreos.com/network";
+    const running = (...prefixes: readonly (string | null)[]) => ({
+      daemons: known(prefixes.map((prefix, index) => ({ pid: 4711 + index, prefix, settings: {}, root: "" }))),
+    });
+    const doubled = finding("daemon", running(ours, "/other", ours));
+    assert.match(
+      doubled.sentence,
+      /more than one flanneld runs here for \/coreos\.com\/network.*process 4711 \(.*4713/,
+    );
+    assert.deepEqual([doubled.verdict, doubled.remedy], ["fail", "kill 4713"]);
+    expectAll([
+      ["daemon", "ok", /^process 4711 runs here;.*beside it: process 4712 \(for \/other\)$/, running(ours, "/other")],
+      ["daemon", "ok", /beside it: process 4712 \(for a network that is not known\)$/, running(ours, null)],
+      [
+        "daemon",
+        "ok",
+        /^no flanneld runs here for \/coreos\.com\/network; others do: process/,
+        running("/other", "/x"),
+      ],
+      ["daemon", "ok", /^process 4711 runs here, and is looked at with its --iface;/, { adopted: ["--iface"] }],
+    ]);
+  });
+
+  it("says how the last daemon has ended where none runs", () => {
+    const lastEnd = { at: (NOW - 125_000) as EpochMillis, message: "backend udp cannot run here" };
+    expectAll([
+      ["daemon", "ok", /^no flanneld runs here$/, { daemons: known([]) }],
+      [
+        "daemon",
+        "ok",
+        /^no flanneld runs here; the last one ended 2m05s ago: backend udp cannot run here$/,
+        { daemons: known([]), lastEnd },
+      ],
+      ["daemon", "ok", /^process 4711 runs here;/, { lastEnd }],
+    ]);
+  });
+
+  it("tells who has the port, unless that is flanneld itself", () => {
+    const held = (holder: string) => ({ ...udp, ports: [{ port: 8285, holder }] });
+    expectAll([
+      ["port", "fail", /UDP port 8285, which flanneld needs, is taken by process 99 \(nc\)/, held("process 99 (nc)")],
+      ["port", "ok", /nobody else has UDP port 8285/, held("process 4711 (flanneld)")],
+      ["port", "fail", /8472.*taken by the kernel itself/, { links: known([]) }],
+    ]);
+    assert.equal(finding("port", held("process 99 (nc)")).remedy, "kill 99");
+  });
+});
