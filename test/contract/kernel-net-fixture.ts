@@ -1,6 +1,7 @@
 // What the contract suite of KernelNet talks about: a fixture to run it on, and a tunnel device with its peers.
 
 import assert from "node:assert/strict";
+import { afterEach, beforeEach } from "node:test";
 import type { IfAddr, Ip, Ipv4, Prefix4 } from "../../src/base/ip.ts";
 import type { Mac } from "../../src/base/mac.ts";
 import type { NetOp } from "../../src/net/diff.ts";
@@ -99,4 +100,38 @@ export function assertSame(actual: readonly NetObject[], expected: readonly NetO
   const text = (objects: readonly NetObject[]) =>
     objects.map((object) => JSON.stringify(Object.entries(object).toSorted())).toSorted();
   assert.deepEqual(text(actual), text(expected));
+}
+
+/** A fixture that is opened before each test and closed after it, and what is done on it. */
+export function openEach(open: () => Promise<KernelFixture>) {
+  let fixture: KernelFixture;
+  let stop: AbortController;
+  beforeEach(async () => {
+    fixture = await open();
+    stop = new AbortController();
+  });
+  afterEach(async () => {
+    stop.abort();
+    await fixture[Symbol.asyncDispose]();
+  });
+  const read = (scope: NetScope = scopeOf(fixture.underlay)) => fixture.kernel.read(scope, stop.signal);
+  return {
+    get fixture() {
+      return fixture;
+    },
+    /** Ends what is still awaited on the fixture. */
+    get stop() {
+      return stop;
+    },
+    get signal() {
+      return stop.signal;
+    },
+    read,
+    /** Without the fixture's own default route. */
+    objects: async (scope?: NetScope) =>
+      (await read(scope)).objects().filter((object) => object.kind !== "route" || object.dst !== "0.0.0.0/0"),
+    apply: async (...ops: readonly NetOp[]) => {
+      assert.deepEqual(await fixture.kernel.apply(ops, stop.signal), []);
+    },
+  };
 }

@@ -1,8 +1,8 @@
 // What every KernelNet does with the checksum offload of vxlan devices. Part of the suite in kernel-net.ts.
 
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
-import { diff, type NetOp } from "../../src/net/diff.ts";
+import { describe, it } from "node:test";
+import { diff } from "../../src/net/diff.ts";
 import type { NetObject } from "../../src/net/objects.ts";
 import type { Plan } from "../../src/net/plan.ts";
 import {
@@ -14,31 +14,18 @@ import {
   type KernelFixture,
   neighbour,
   OWN,
+  openEach,
   scopeOf,
   tunnelRoute,
 } from "./kernel-net-fixture.ts";
 
 export function offloadContract(open: () => Promise<KernelFixture>): void {
-  let fixture: KernelFixture;
-  let stop: AbortController;
-  let signal: AbortSignal;
-  beforeEach(async () => {
-    fixture = await open();
-    stop = new AbortController();
-    signal = stop.signal;
-  });
-  afterEach(async () => {
-    stop.abort();
-    await fixture[Symbol.asyncDispose]();
-  });
-
+  const on = openEach(open);
+  const { apply } = on;
   const onIt: readonly NetObject[] = [OWN, neighbour(2), fdb(2), tunnelRoute(2)];
-  const deviceWith = (checksumOffload: boolean | null) => ({ ...device(fixture.underlay), checksumOffload });
-  const scope = () => ({ ...scopeOf(fixture.underlay), routeDevices: [] });
-  const objects = async () => (await fixture.kernel.read(scope(), signal)).objects();
-  const apply = async (...ops: readonly NetOp[]) => {
-    assert.deepEqual(await fixture.kernel.apply(ops, signal), []);
-  };
+  const deviceWith = (checksumOffload: boolean | null) => ({ ...device(on.fixture.underlay), checksumOffload });
+  const scope = () => ({ ...scopeOf(on.fixture.underlay), routeDevices: [] });
+  const objects = async () => (await on.fixture.kernel.read(scope(), on.signal)).objects();
   const planOf = (checksumOffload: boolean | null): Plan => ({
     scope: scope(),
     want: [deviceWith(checksumOffload), ...onIt],
@@ -66,12 +53,12 @@ export function offloadContract(open: () => Promise<KernelFixture>): void {
 
     it("is changed in place, and what is on the device stays", async () => {
       await apply(...create(deviceWith(null), ...onIt));
-      const { interfaces } = await fixture.kernel.underlayFacts(["ipv4"], signal);
+      const { interfaces } = await on.fixture.kernel.underlayFacts(["ipv4"], on.signal);
       for (const wanted of [false, true]) {
         assert.equal((await converge(wanted)).length, 1);
         assertSame(await objects(), [deviceWith(wanted), ...onIt]);
       }
-      assert.deepEqual((await fixture.kernel.underlayFacts(["ipv4"], signal)).interfaces, interfaces);
+      assert.deepEqual((await on.fixture.kernel.underlayFacts(["ipv4"], on.signal)).interfaces, interfaces);
     });
 
     it("is left as it is where the plan does not say", async () => {
@@ -84,11 +71,11 @@ export function offloadContract(open: () => Promise<KernelFixture>): void {
 
     it("gives another digest, and a hint, when somebody changes it", async () => {
       await apply(...create(deviceWith(true)));
-      const { digest } = await fixture.kernel.read(scope(), signal);
-      const hints = fixture.kernel.hints(signal);
-      await fixture.externally([{ op: "replace", object: deviceWith(false), previous: deviceWith(true) }]);
+      const { digest } = await on.fixture.kernel.read(scope(), on.signal);
+      const hints = on.fixture.kernel.hints(on.signal);
+      await on.fixture.externally([{ op: "replace", object: deviceWith(false), previous: deviceWith(true) }]);
       for await (const { reason, dev } of hints) if (reason === "link" && dev === DEV) break;
-      assert.notEqual((await fixture.kernel.read(scope(), signal)).digest, digest);
+      assert.notEqual((await on.fixture.kernel.read(scope(), on.signal)).digest, digest);
     });
   });
 }

@@ -1,44 +1,25 @@
 // What every KernelNet does with a route that is replaced.
 
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, it } from "node:test";
+import { it } from "node:test";
 import type { Ip } from "../../src/base/ip.ts";
 import type { NetOp } from "../../src/net/diff.ts";
 import type { Route } from "../../src/net/objects.ts";
-import type { NetScope } from "../../src/net/plan.ts";
-import { assertSame, create, device, type KernelFixture, remove, scopeOf, tunnelRoute } from "./kernel-net-fixture.ts";
+import { assertSame, create, device, type KernelFixture, openEach, remove, tunnelRoute } from "./kernel-net-fixture.ts";
 
 export function routesContract(open: () => Promise<KernelFixture>): void {
-  let fixture: KernelFixture;
-  let stop: AbortController;
-  let signal: AbortSignal;
-  beforeEach(async () => {
-    fixture = await open();
-    stop = new AbortController();
-    signal = stop.signal;
-  });
-  afterEach(async () => {
-    stop.abort();
-    await fixture[Symbol.asyncDispose]();
-  });
-
-  const read = (scope: NetScope = scopeOf(fixture.underlay)) => fixture.kernel.read(scope, signal);
-  /** Without the fixture's own default route. */
-  const objects = async (scope?: NetScope) =>
-    (await read(scope)).objects().filter((object) => object.kind !== "route" || object.dst !== "0.0.0.0/0");
-  const apply = async (...ops: readonly NetOp[]) => {
-    assert.deepEqual(await fixture.kernel.apply(ops, signal), []);
-  };
+  const on = openEach(open);
+  const { apply, objects } = on;
   const wrong: Route = { ...tunnelRoute(2), via: "10.5.3.0" as Ip };
 
   it("leaves exactly the wanted one", async () => {
-    await apply(...create(device(fixture.underlay), wrong));
+    await apply(...create(device(on.fixture.underlay), wrong));
     await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
-    assertSame(await objects(), [device(fixture.underlay), tunnelRoute(2)]);
+    assertSame(await objects(), [device(on.fixture.underlay), tunnelRoute(2)]);
   });
 
   it("changes its device", async () => {
-    const { underlay } = fixture;
+    const { underlay } = on.fixture;
     const direct: Route = { ...tunnelRoute(2), dev: underlay, via: "192.168.77.2" as Ip, onlink: false };
     await apply(...create(device(underlay), tunnelRoute(2)));
     await apply({ op: "replace", object: direct, previous: tunnelRoute(2) });
@@ -47,25 +28,25 @@ export function routesContract(open: () => Promise<KernelFixture>): void {
 
   it("touches no other route of the same destination and metric", async () => {
     const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
-    await apply(...create(device(fixture.underlay), foreign));
-    await fixture.appendRoute(wrong);
+    await apply(...create(device(on.fixture.underlay), foreign));
+    await on.fixture.appendRoute(wrong);
     await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
-    assertSame(await objects(), [device(fixture.underlay), foreign, tunnelRoute(2)]);
+    assertSame(await objects(), [device(on.fixture.underlay), foreign, tunnelRoute(2)]);
   });
 
   it("is not made in the place of somebody else's, which stays and is named", async () => {
-    const { underlay } = fixture;
+    const { underlay } = on.fixture;
     const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
     await apply(...create(device(underlay)));
-    await fixture.appendRoute(foreign);
-    const [failure] = await fixture.kernel.apply(create(tunnelRoute(2)), signal);
+    await on.fixture.appendRoute(foreign);
+    const [failure] = await on.fixture.kernel.apply(create(tunnelRoute(2)), on.signal);
     assert.equal(failure?.error.info.errno, "EEXIST");
     assert.match(failure?.error.message ?? "", /10\.5\.2\.0\/24 via 10\.5\.9\.0/);
     assertSame(await objects(), [device(underlay), foreign]);
   });
 
   it("is made in the place of one that is ours from an earlier config", async () => {
-    const { underlay } = fixture;
+    const { underlay } = on.fixture;
     const earlier: Route = { ...tunnelRoute(2), dev: underlay, via: "192.168.77.2" as Ip, onlink: false };
     await apply(...create(device(underlay), earlier));
     await apply(...create(tunnelRoute(2)));
@@ -73,18 +54,18 @@ export function routesContract(open: () => Promise<KernelFixture>): void {
   });
 
   it("keeps the old one when the new one is refused", async () => {
-    await apply(...create(device(fixture.underlay), wrong));
+    await apply(...create(device(on.fixture.underlay), wrong));
     const refused: Route = { ...tunnelRoute(2), onlink: false };
     const ops: NetOp[] = [{ op: "replace", object: refused, previous: wrong }];
-    assert.equal((await fixture.kernel.apply(ops, signal)).length, 1);
-    assertSame(await objects(), [device(fixture.underlay), wrong]);
+    assert.equal((await on.fixture.kernel.apply(ops, on.signal)).length, 1);
+    assertSame(await objects(), [device(on.fixture.underlay), wrong]);
   });
 
   it("deletes just the one that is named of several", async () => {
     const other: Route = { ...wrong, metric: 100 };
-    await apply(...create(device(fixture.underlay), wrong, other));
-    await fixture.appendRoute(tunnelRoute(2));
+    await apply(...create(device(on.fixture.underlay), wrong, other));
+    await on.fixture.appendRoute(tunnelRoute(2));
     await apply(...remove(wrong));
-    assertSame(await objects(), [device(fixture.underlay), other, tunnelRoute(2)]);
+    assertSame(await objects(), [device(on.fixture.underlay), other, tunnelRoute(2)]);
   });
 }

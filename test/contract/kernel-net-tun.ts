@@ -1,12 +1,12 @@
 // What every KernelNet does with TUN devices, which are not made as other links are. Part of the suite in kernel-net.ts.
 
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { IfAddr, Prefix4 } from "../../src/base/ip.ts";
 import { diff, type NetOp } from "../../src/net/diff.ts";
 import { FLANNEL_PROTOCOL, type NetObject, type TunLink } from "../../src/net/objects.ts";
 import type { NetScope, Plan } from "../../src/net/plan.ts";
-import { ALL_KINDS, assertSame, create, type KernelFixture, remove, TUN } from "./kernel-net-fixture.ts";
+import { ALL_KINDS, assertSame, create, type KernelFixture, openEach, remove, TUN } from "./kernel-net-fixture.ts";
 
 const DEVICE: TunLink = {
   kind: "link",
@@ -36,27 +36,13 @@ const SCOPE: NetScope = { families: ["ipv4"], devices: [TUN], routeDevices: [], 
 const PLAN: Plan = { scope: SCOPE, want: [DEVICE, ...ON_IT], claims: ({ kind }) => kind !== "fdb", complete: true };
 
 export function tunContract(open: () => Promise<KernelFixture>): void {
-  let fixture: KernelFixture;
-  let stop: AbortController;
-  let signal: AbortSignal;
-  beforeEach(async () => {
-    fixture = await open();
-    stop = new AbortController();
-    signal = stop.signal;
-  });
-  afterEach(async () => {
-    stop.abort();
-    await fixture[Symbol.asyncDispose]();
-  });
-
-  const objects = async () => (await fixture.kernel.read(SCOPE, signal)).objects();
-  const apply = async (...ops: readonly NetOp[]) => {
-    assert.deepEqual(await fixture.kernel.apply(ops, signal), []);
-  };
+  const on = openEach(open);
+  const { apply } = on;
+  const objects = async () => (await on.fixture.kernel.read(SCOPE, on.signal)).objects();
   const replace = (previous: TunLink, object: TunLink): NetOp => ({ op: "replace", object, previous });
   const converge = async () => apply(...diff(PLAN, await objects()).ops);
   const indexOf = async () => {
-    const { interfaces } = await fixture.kernel.underlayFacts(["ipv4"], signal);
+    const { interfaces } = await on.fixture.kernel.underlayFacts(["ipv4"], on.signal);
     return interfaces.find(({ name }) => name === TUN)?.index;
   };
 
@@ -65,7 +51,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
       await apply(...create(DEVICE, ...ON_IT));
       assertSame(await objects(), [DEVICE, ...ON_IT]);
       assertSame(
-        (await fixture.kernel.links(signal)).filter(({ name }) => name === TUN),
+        (await on.fixture.kernel.links(on.signal)).filter(({ name }) => name === TUN),
         [DEVICE],
       );
     });
@@ -103,7 +89,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
 
     it("that goes down loses its route and keeps its address", async () => {
       await apply(...create(DEVICE, ...ON_IT));
-      await fixture.setUp(TUN, false);
+      await on.fixture.setUp(TUN, false);
       assertSame(await objects(), [{ ...DEVICE, up: false }, ...ON_IT.filter(({ kind }) => kind === "address")]);
       await converge();
       assertSame(await objects(), PLAN.want);
@@ -117,7 +103,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
     });
 
     it("made by hand under its name is taken over in place: marked, set up, with our MTU", async () => {
-      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false });
+      await on.fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false });
       const before = await indexOf();
       await converge();
       assertSame(await objects(), PLAN.want);
@@ -126,7 +112,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
 
     it("made by hand between reading and making is taken over, too", async () => {
       const { ops } = diff(PLAN, await objects());
-      await fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false });
+      await on.fixture.addTun({ ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false });
       await apply(...ops);
       assertSame(await objects(), PLAN.want);
     });
@@ -138,7 +124,7 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
       const stranger: TunLink = { ...DEVICE, mtu: 1500, up: false, alias: null, acceptLocal: false, ...other };
 
       it(`that ${what} reads back so, and is made anew where it is ours to make`, async () => {
-        await fixture.addTun(stranger);
+        await on.fixture.addTun(stranger);
         assertSame(await objects(), [stranger]);
         await converge();
         assertSame(await objects(), PLAN.want);
@@ -146,8 +132,8 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
 
       it(`that ${what} and came between reading and making is not taken for ours`, async () => {
         const { ops } = diff(PLAN, await objects());
-        await fixture.addTun(stranger);
-        const [failure] = await fixture.kernel.apply(ops.slice(0, 1), signal);
+        await on.fixture.addTun(stranger);
+        const [failure] = await on.fixture.kernel.apply(ops.slice(0, 1), on.signal);
         assert.equal(failure?.error.info.errno, "EEXIST");
         assertSame(await objects(), [stranger]);
       });
@@ -156,17 +142,17 @@ export function tunContract(open: () => Promise<KernelFixture>): void {
     it("marked by another network's daemon between reading and making is not taken for ours", async () => {
       const theirs: TunLink = { ...DEVICE, mtu: 1500, up: false, acceptLocal: false, alias: "flanneld /other/network" };
       const { ops } = diff(PLAN, await objects());
-      await fixture.addTun(theirs);
-      const [failure] = await fixture.kernel.apply(ops.slice(0, 1), signal);
+      await on.fixture.addTun(theirs);
+      const [failure] = await on.fixture.kernel.apply(ops.slice(0, 1), on.signal);
       assert.equal(failure?.error.info.errno, "EEXIST");
       assertSame(await objects(), [theirs]);
     });
 
     it("is not made where a link of another kind stands", async () => {
-      const name = fixture.underlay;
-      const [failure] = await fixture.kernel.apply(create({ ...DEVICE, name }), signal);
+      const name = on.fixture.underlay;
+      const [failure] = await on.fixture.kernel.apply(create({ ...DEVICE, name }), on.signal);
       assert.equal(failure?.error.info.errno, "EEXIST");
-      const links = await fixture.kernel.links(signal);
+      const links = await on.fixture.kernel.links(on.signal);
       assert.ok(links.some((link) => link.name === name && link.type === "other"));
     });
   });

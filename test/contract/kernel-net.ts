@@ -1,12 +1,12 @@
 // What every KernelNet does. Run on the in-memory fake and on a real kernel, so that tests on the fake mean something.
 
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { IfAddr, Ip, Prefix4 } from "../../src/base/ip.ts";
 import type { Mac } from "../../src/base/mac.ts";
-import { diff, type NetOp } from "../../src/net/diff.ts";
+import { diff } from "../../src/net/diff.ts";
 import { BOOT_PROTOCOL, KERNEL_PROTOCOL, type LinkName, type NetObject, type Route } from "../../src/net/objects.ts";
-import type { NetScope, Plan } from "../../src/net/plan.ts";
+import type { Plan } from "../../src/net/plan.ts";
 import { blackholeContract } from "./kernel-net-blackhole.ts";
 import {
   assertSame,
@@ -17,6 +17,7 @@ import {
   type KernelFixture,
   neighbour,
   OWN,
+  openEach,
   remove,
   scopeOf,
   tunnelRoute,
@@ -29,29 +30,11 @@ import { tunContract } from "./kernel-net-tun.ts";
 
 export function kernelNetContract(name: string, open: () => Promise<KernelFixture>): void {
   describe(`KernelNet: ${name}`, () => {
-    let fixture: KernelFixture;
-    let stop: AbortController;
-    let signal: AbortSignal;
-    beforeEach(async () => {
-      fixture = await open();
-      stop = new AbortController();
-      signal = stop.signal;
-    });
-    afterEach(async () => {
-      stop.abort();
-      await fixture[Symbol.asyncDispose]();
-    });
-
-    const read = (scope: NetScope = scopeOf(fixture.underlay)) => fixture.kernel.read(scope, signal);
-    /** Without the fixture's own default route. */
-    const objects = async (scope?: NetScope) =>
-      (await read(scope)).objects().filter((object) => object.kind !== "route" || object.dst !== "0.0.0.0/0");
-    const apply = async (...ops: readonly NetOp[]) => {
-      assert.deepEqual(await fixture.kernel.apply(ops, signal), []);
-    };
+    const on = openEach(open);
+    const { apply, objects, read } = on;
     /** Our device with everything for these peers. */
     const tunnel = (...peers: readonly number[]): readonly NetObject[] => [
-      device(fixture.underlay),
+      device(on.fixture.underlay),
       OWN,
       ...peers.flatMap((peer) => [neighbour(peer), fdb(peer), tunnelRoute(peer)]),
     ];
@@ -70,12 +53,12 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
 
       it("reads the kinds that are asked for and no others", async () => {
         await apply(...create(...tunnel(2)));
-        const scope = { ...scopeOf(fixture.underlay), kinds: ["neighbour", "fdb"] as const };
+        const scope = { ...scopeOf(on.fixture.underlay), kinds: ["neighbour", "fdb"] as const };
         assertSame(await objects(scope), [neighbour(2), fdb(2)]);
       });
 
       it("reads all routes of a device, and only inheritable ones of a route device", async () => {
-        const { underlay } = fixture;
+        const { underlay } = on.fixture;
         const via = "192.168.77.9" as Ip;
         const ours: Route = { ...tunnelRoute(2), dev: underlay, via, onlink: false };
         const inherited: Route = { ...tunnelRoute(3), dev: underlay, via, onlink: false, protocol: BOOT_PROTOCOL };
@@ -114,13 +97,13 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
       });
 
       it("lists all links", async () => {
-        await apply(...create(device(fixture.underlay)));
-        const links = await fixture.kernel.links(signal);
+        await apply(...create(device(on.fixture.underlay)));
+        const links = await on.fixture.kernel.links(on.signal);
         assertSame(
           links.filter((link) => link.type === "vxlan"),
-          [device(fixture.underlay)],
+          [device(on.fixture.underlay)],
         );
-        assert.ok(links.some((link) => link.name === fixture.underlay && link.type === "other"));
+        assert.ok(links.some((link) => link.name === on.fixture.underlay && link.type === "other"));
       });
     });
 
@@ -133,8 +116,8 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
       });
 
       it("succeeds in deleting what is not there, also on a device that is not there", async () => {
-        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN, device(fixture.underlay)));
-        await apply(...create(device(fixture.underlay)));
+        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN, device(on.fixture.underlay)));
+        await apply(...create(device(on.fixture.underlay)));
         await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN));
       });
 
@@ -142,7 +125,7 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
         const unreachable: Route = { ...tunnelRoute(4), onlink: false };
         const missing = { ...neighbour(5), dev: "flannel.9" as LinkName };
         const ops = create(...tunnel(2), unreachable, missing, neighbour(3));
-        const failures = await fixture.kernel.apply(ops, signal);
+        const failures = await on.fixture.kernel.apply(ops, on.signal);
         const refusalOf = (object: NetObject) => failures.find(({ op }) => op.object === object)?.error.info;
         assert.equal(failures.length, 2);
         assert.equal(refusalOf(unreachable)?.errno, "ENETUNREACH");
@@ -153,7 +136,7 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
 
       it("keeps the order: a device and what is on it can be made in one go, and deleted in one go", async () => {
         await apply(...create(...tunnel(2)));
-        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN, device(fixture.underlay)));
+        await apply(...remove(tunnelRoute(2), neighbour(2), fdb(2), OWN, device(on.fixture.underlay)));
         assertSame(await objects(), []);
       });
 
@@ -165,76 +148,79 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
           { op: "replace", object: moved, previous: fdb(2) },
           { op: "replace", object: remade, previous: neighbour(2) },
         );
-        assertSame(await objects(), [device(fixture.underlay), OWN, moved, remade, tunnelRoute(2)]);
+        assertSame(await objects(), [device(on.fixture.underlay), OWN, moved, remade, tunnelRoute(2)]);
       });
 
       it("changes the mtu of a link in place, and what is on it stays", async () => {
         await apply(...create(...tunnel(2)));
-        const changed = { ...device(fixture.underlay), mtu: 1400 };
-        await apply({ op: "replace", object: changed, previous: device(fixture.underlay) });
+        const changed = { ...device(on.fixture.underlay), mtu: 1400 };
+        await apply({ op: "replace", object: changed, previous: device(on.fixture.underlay) });
         assertSame(await objects(), [changed, ...tunnel(2).slice(1)]);
       });
 
       it("changes the MAC of a link in place, which takes its neighbours away", async () => {
         await apply(...create(...tunnel(2)));
-        const changed = { ...device(fixture.underlay), mac: "02:00:00:00:0a:0a" as Mac };
-        await apply({ op: "replace", object: changed, previous: device(fixture.underlay) });
+        const changed = { ...device(on.fixture.underlay), mac: "02:00:00:00:0a:0a" as Mac };
+        await apply({ op: "replace", object: changed, previous: device(on.fixture.underlay) });
         assertSame(await objects(), [changed, OWN, fdb(2), tunnelRoute(2)]);
       });
 
       it("sets a link that is down up", async () => {
-        const down = { ...device(fixture.underlay), up: false };
+        const down = { ...device(on.fixture.underlay), up: false };
         await apply(...create(down));
         assertSame(await objects(), [down]);
-        await apply({ op: "replace", object: device(fixture.underlay), previous: down });
-        assertSame(await objects(), [device(fixture.underlay)]);
+        await apply({ op: "replace", object: device(on.fixture.underlay), previous: down });
+        assertSame(await objects(), [device(on.fixture.underlay)]);
       });
 
       it("makes a link anew when what differs is fixed at creation", async () => {
         await apply(...create(...tunnel(2)));
-        const changed = { ...device(fixture.underlay), port: 4789 };
-        await apply({ op: "replace", object: changed, previous: device(fixture.underlay) }, ...create(OWN));
+        const changed = { ...device(on.fixture.underlay), port: 4789 };
+        await apply({ op: "replace", object: changed, previous: device(on.fixture.underlay) }, ...create(OWN));
         assertSame(await objects(), [changed, OWN]);
       });
 
       it("refuses to make a link where another one stands, and accepts an equal one", async () => {
-        await apply(...create(device(fixture.underlay)));
-        const failures = await fixture.kernel.apply(create({ ...device(fixture.underlay), port: 4789 }), signal);
+        await apply(...create(device(on.fixture.underlay)));
+        const failures = await on.fixture.kernel.apply(
+          create({ ...device(on.fixture.underlay), port: 4789 }),
+          on.signal,
+        );
         assert.deepEqual(
           failures.map(({ error }) => error.info.errno),
           ["EEXIST"],
         );
-        await apply(...create(device(fixture.underlay)));
+        await apply(...create(device(on.fixture.underlay)));
       });
     });
 
     describe("a device", () => {
       it("that goes down loses routes and neighbours and keeps forwarding entries and addresses", async () => {
         await apply(...create(...tunnel(2)));
-        await fixture.setUp(DEV, false);
-        assertSame(await objects(), [{ ...device(fixture.underlay), up: false }, OWN, fdb(2)]);
+        await on.fixture.setUp(DEV, false);
+        assertSame(await objects(), [{ ...device(on.fixture.underlay), up: false }, OWN, fdb(2)]);
       });
 
       it("that is deleted takes everything on it", async () => {
         await apply(...create(...tunnel(2)));
-        await fixture.externally(remove(device(fixture.underlay)));
-        await apply(...create(device(fixture.underlay)));
-        assertSame(await objects(), [device(fixture.underlay)]);
+        await on.fixture.externally(remove(device(on.fixture.underlay)));
+        await apply(...create(device(on.fixture.underlay)));
+        assertSame(await objects(), [device(on.fixture.underlay)]);
       });
 
       it("goes with the underlay", async () => {
         await apply(...create(...tunnel(2)));
-        const links = await fixture.kernel.links(signal);
-        await fixture.externally(remove(...links.filter(({ name }) => name === fixture.underlay)));
+        const links = await on.fixture.kernel.links(on.signal);
+        await on.fixture.externally(remove(...links.filter(({ name }) => name === on.fixture.underlay)));
         assertSame(await objects(), []);
       });
     });
 
     it("reaches the plan in one pass of diff and apply, from whatever it finds, and leaves the unclaimed alone", async () => {
-      const { underlay } = fixture;
+      const { underlay } = on.fixture;
       const foreign: Route = { ...tunnelRoute(200), protocol: KERNEL_PROTOCOL };
       await apply(...create(...tunnel(2, 3), { ...fdb(4), dst: "192.168.77.250" as Ip }, foreign));
-      await fixture.appendRoute({ ...tunnelRoute(2), via: "10.5.3.0" as Ip });
+      await on.fixture.appendRoute({ ...tunnelRoute(2), via: "10.5.3.0" as Ip });
       const plan: Plan = {
         scope: scopeOf(underlay),
         want: tunnel(2, 4),
