@@ -2,29 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Family } from "../../src/base/ip.ts";
 import { createForwardingWatch } from "../../src/watch-forwarding.ts";
-import { createCapturedLog } from "../fakes/captured-log.ts";
-import { createFakeClock } from "../fakes/fake-clock.ts";
+import { startWatch } from "../support/running-watch.ts";
 
 const MINUTE = 60_000;
 
 function start(first: boolean | null, families: readonly Family[] = ["ipv4"]) {
-  const clock = createFakeClock();
-  const log = createCapturedLog();
-  const stop = new AbortController();
   const host = { forwards: first };
   const isForwarding = async (family: Family) => (family === families.at(-1) ? host.forwards : true);
-  const watch = createForwardingWatch({ isForwarding, families: () => families, clock, log });
-  const running = watch.run(stop.signal).catch(() => {});
-  return {
-    clock,
-    log,
-    watch,
-    host,
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await running;
-    },
-  };
+  return startWatch(host, (means) => createForwardingWatch({ isForwarding, families: () => families, ...means }));
 }
 
 describe("a host that does not forward", () => {

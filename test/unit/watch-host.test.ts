@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { HostJudgement, HostTopic } from "../../src/check/running-checks.ts";
 import { createHostWatch } from "../../src/watch-host.ts";
-import { createCapturedLog } from "../fakes/captured-log.ts";
-import { createFakeClock } from "../fakes/fake-clock.ts";
+import { startWatch } from "../support/running-watch.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -16,42 +15,32 @@ const FINE: HostJudgement = { troubles: new Map(), unknown: NOTHING };
 const UNKNOWN: HostJudgement = { troubles: new Map(), unknown: new Set(["forward-rules"]) };
 
 function start(first: HostJudgement | null, { lasts = 0 } = {}) {
-  const clock = createFakeClock();
-  const log = createCapturedLog();
-  const stop = new AbortController();
   const host = { found: first, looks: 0, changes: 0, lasts };
-  const watch = createHostWatch({
-    async look(signal) {
-      host.looks += 1;
-      if (host.lasts > 0) await clock.sleep(host.lasts as never, signal);
-      return host.found;
-    },
-    onChange: () => {
-      host.changes += 1;
-    },
-    clock,
-    log,
-  });
-  const running = watch.run(stop.signal).catch(() => {});
+  const place = startWatch(host, (means) =>
+    createHostWatch({
+      async look(signal) {
+        host.looks += 1;
+        if (host.lasts > 0) await means.clock.sleep(host.lasts as never, signal);
+        return host.found;
+      },
+      onChange: () => {
+        host.changes += 1;
+      },
+      ...means,
+    }),
+  );
   return {
-    clock,
-    log,
-    watch,
-    host,
+    ...place,
     /** Asks, and lets time pass until there is an answer. */
     async ask() {
       let isDone = false;
-      const asked = watch.refresh().finally(() => {
+      const asked = place.watch.refresh().finally(() => {
         isDone = true;
       });
-      for (let waited = 0; !isDone && waited < 100; waited++) await clock.advance(50);
+      for (let waited = 0; !isDone && waited < 100; waited++) await place.clock.advance(50);
       assert.ok(isDone);
       await asked;
-      return watch.trouble("forward-rules")?.sentence ?? null;
-    },
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await running;
+      return place.watch.trouble("forward-rules")?.sentence ?? null;
     },
   };
 }
