@@ -88,17 +88,15 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     tried = true;
     waiters.check();
   };
-  const keep = (signal: AbortSignal) => {
-    const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
-    return keepTrying(keepers, { interval, onTried }, bell, deps, signal);
-  };
+  const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
+  const keep = (signal: AbortSignal) => keepTrying(keepers, { interval, onTried }, bell, deps, signal);
   const clean = async (signal: AbortSignal) => {
     await waiters.until(() => tried, signal);
     await cleanFormer(view, tools, log, deps, signal);
     await waiters.until(() => false, signal);
   };
   return {
-    poke: () => bell.ring("poke"),
+    poke: () => keepers.some(({ isOvertaken }) => isOvertaken()) && bell.ring("poke"),
     run: (signal) => runTasks({ keep, clean, hear }, signal),
     tried: (signal) => waiters.until(() => tried, signal),
     trouble: () => trouble,
@@ -122,7 +120,12 @@ function counted({ checks, written, repaired }: FirewallStatus, outcome: Outcome
   };
 }
 
-type Keeper = (signal: AbortSignal) => Promise<void>;
+interface Keeper {
+  /** Throws `firewall.failed`. */
+  keep(signal: AbortSignal): Promise<void>;
+  /** Other rules are wanted than those that were tried last. With thousands of peers each change of one asks this. */
+  isOvertaken(): boolean;
+}
 
 interface Round {
   /** Until all are tried again when nothing happens and nothing is wrong. */
@@ -151,25 +154,29 @@ async function keepTrying(
   }
 }
 
-/** Throws `firewall.failed`. */
 function createKeeper(place: Place, view: FirewallView, count: (outcome: Outcome) => void, log: RuleLog): Keeper {
+  let tried: RuleSet | null = null;
   let kept: RuleSet | null = null;
-  return async (signal) => {
-    const want = view.rules(place.family);
-    const settled = await place.settle(want, view.isOurs, signal);
-    if (settled === null) return;
-    const repair = settled.changed && kept === want;
-    count(repair ? "repaired" : settled.changed ? "written" : "same");
-    log.settled(place.name, want, { ...settled, repair, first: kept === null });
-    kept = want;
+  return {
+    isOvertaken: () => view.rules(place.family) !== tried,
+    async keep(signal) {
+      const want = view.rules(place.family);
+      tried = want;
+      const settled = await place.settle(want, view.isOurs, signal);
+      if (settled === null) return;
+      const repair = settled.changed && kept === want;
+      count(repair ? "repaired" : settled.changed ? "written" : "same");
+      log.settled(place.name, want, { ...settled, repair, first: kept === null });
+      kept = want;
+    },
   };
 }
 
 /** Why one of the places is not as it shall be; the others are tried all the same. */
 async function firstTrouble(keepers: readonly Keeper[], signal: AbortSignal): Promise<string | null> {
   let trouble: string | null = null;
-  for (const keep of keepers) {
-    const reason = await failureOf(() => keep(signal));
+  for (const keeper of keepers) {
+    const reason = await failureOf(() => keeper.keep(signal));
     trouble ??= reason;
   }
   return trouble;

@@ -154,6 +154,17 @@ describe("the firewall", () => {
     ]);
   });
 
+  it("looks at nothing when it is poked and the rules are the same", async () => {
+    await using host = start();
+    await host.clock.advance(0);
+    const { checks } = host.place;
+    for (let change = 0; change < 100; change += 1) {
+      host.firewall.poke();
+      await host.clock.advance(1);
+    }
+    assert.equal(host.place.checks, checks);
+  });
+
   it("follows other rules at once when it is poked, and does not take that for a repair", async () => {
     await using host = start();
     await host.clock.advance(1000);
