@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { attempt } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
+import { seconds } from "../../src/base/brand.ts";
 import { VXLAN } from "../support/backend-profiles.ts";
 import { openOffice, type Pair } from "../support/certificates.ts";
 import { checksOn, LIMIT, PROGRAM } from "../support/checked-hosts.ts";
@@ -37,13 +38,14 @@ describe("check of an etcd with TLS", () => {
     const expired = await look(await authority.client(-0.001));
     assert.equal(expired.status, 2, expired.stdout);
     assert.match(expired.stdout, /\nbroken: certificates: the client certificate .* expired at /);
-    // One that is started with it, and one that it ends under: a minute is enough to be ready on a busy machine.
+    // One that is started with it, and one that it ends under: a minute is enough to be ready on a busy machine. cfssl
+    // rounds it to whole minutes.
     const late = secured.start(0, { flags: flagsOf(await authority.client(-0.001)) });
     await statusTells(0, /^ +config +the client certificate .* expired at \S+: replace it and its key/m);
     assert.equal(await late.stop(signal), 0);
     const daemon = secured.start(0, { flags: flagsOf(await authority.client(60 / 86_400)) });
     await daemon.ready(signal);
-    await statusTells(0, /^ +certificates +the client certificate .* expired at /m);
+    await statusTells(0, /^ +certificates +the client certificate .* expired at /m, seconds(180));
     await secured.etcd.stop();
     await secured.etcd.start();
     await statusTells(0, /^ +etcd +.*the client certificate .* expired at \S+: replace it and its key/m);

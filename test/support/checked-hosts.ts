@@ -7,7 +7,7 @@ import type { Flanneld } from "../../lab/flanneld.ts";
 import { attempt, type Output } from "../../lab/run.ts";
 import { inNamespace, ipBatch } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
-import { seconds } from "../../src/base/brand.ts";
+import { type Millis, seconds } from "../../src/base/brand.ts";
 import { type Cluster, PREFIX } from "./cluster.ts";
 
 /** This file runs from dist/test/support. */
@@ -49,7 +49,7 @@ export function checksOn(cluster: () => Cluster, signal: AbortSignal) {
     assert.deepEqual([found.outcome, found.cause], ["fine", null], JSON.stringify(found.checks, null, 1));
   };
   /** What the daemon knows of it by itself, or has known when it ended, in one line of the status. */
-  const statusTells = async (host: number, line: RegExp): Promise<void> => {
+  const statusTells = async (host: number, line: RegExp, limit: Millis = LIMIT): Promise<void> => {
     const socket = `--socket=${cluster().hosts[host]?.directory}`;
     let last = "";
     const look = async () => {
@@ -57,7 +57,7 @@ export function checksOn(cluster: () => Cluster, signal: AbortSignal) {
       last = `${stdout}${stderr}`;
       return line.exec(last);
     };
-    await waitFor(`${line} in the status`, look, LIMIT, signal).catch((error: unknown) => {
+    await waitFor(`${line} in the status`, look, limit, signal).catch((error: unknown) => {
       throw new Error(`${error}: ${last}`);
     });
   };

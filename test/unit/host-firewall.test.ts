@@ -88,7 +88,7 @@ describe("the firewall of a host", () => {
     await moved.clock.advance(0);
     assert.deepEqual(
       moved.firewall.status(),
-      { checks: 2, written: 2, repaired: 1 },
+      { checks: 1, written: 1, repaired: 0 },
       "the rules are the same as before",
     );
     moved.state.subnet = { ...SUBNET, v4: parsePrefix4("10.5.8.0/24") };
@@ -99,7 +99,7 @@ describe("the firewall of a host", () => {
     moved.firewall.poke();
     await moved.clock.advance(0);
     assert.match(moved.scripts.at(-1) ?? "", /-s 10\.5\.8\.0\/24 -d 10\.4\.0\.0\/15/);
-    assert.deepEqual(moved.firewall.status(), { checks: 4, written: 4, repaired: 1 });
+    assert.deepEqual(moved.firewall.status(), { checks: 3, written: 3, repaired: 0 });
   });
 
   it("takes the rules of the network before it grew for ours", async () => {
