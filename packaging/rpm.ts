@@ -77,6 +77,7 @@ systemd-sysusers flanneld.conf >/dev/null 2>&1 || :
 if [ $1 -eq 1 ]; then
   systemctl --no-reload preset flanneld.service >/dev/null 2>&1 || :
 fi
+timeout 10 nmcli general reload conf >/dev/null 2>&1 || :
 
 %preun
 if [ $1 -eq 0 ]; then

@@ -79,6 +79,7 @@ export function packageEntries(sources: Sources, places: Places): readonly Entry
     file("/usr/lib/systemd/network/00-flannel.link", systemd("00-flannel.link")),
     file("/usr/lib/systemd/network/00-flannel.network", systemd("00-flannel.network")),
     file("/usr/lib/systemd/networkd.conf.d/50-flannel.conf", systemd("networkd-flannel.conf")),
+    file("/usr/lib/NetworkManager/conf.d/50-flannel.conf", systemd("NetworkManager-flannel.conf")),
     // Not below /usr/share/iproute2, where only iproute2 6.7 and newer looks.
     { ...file("/etc/iproute2/rt_protos.d/flannel.conf", join(root, "packaging/rt_protos.conf")), config: true },
     // A password may be put there.

@@ -5,43 +5,24 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { addPod, type Pod } from "../../lab/cni.ts";
-import { ping } from "../../lab/ping.ts";
-import { waitFor } from "../../lab/wait.ts";
-import { seconds } from "../../src/base/brand.ts";
+import { addPod } from "../../lab/cni.ts";
 import { commandsOf } from "../support/guide.ts";
 import { type NeighbourHost, type NeighbourHosts, openNeighbourHosts } from "../support/neighbours.ts";
+import { type OverlayDevice, overlayDevice } from "../support/overlay-device.ts";
 import { ROOT } from "../support/packages.ts";
 
 const { signal } = new AbortController();
-const LIMIT = seconds(60);
 const CONFIG = { Network: "10.5.0.0/16", Backend: { Type: "vxlan" } };
 const ENVIRONMENT = "FLANNELD_IFACE=eth0\nFLANNELD_IP_BLACKHOLE_ROUTE=true\n";
 const NETWORK = "/etc/systemd/network";
 const PACKAGED = ["/usr/lib/systemd/network/00-flannel.link", "/usr/lib/systemd/network/00-flannel.network"];
 const FOREIGN = "/usr/lib/systemd/networkd.conf.d/50-flannel.conf";
-const REPAIR = /kernel state was changed by somebody else and is repaired/g;
 
 let open: NeighbourHosts;
 let host: NeighbourHost;
-let pods: readonly [Pod, Pod];
+let overlay: OverlayDevice;
 
 const systemctl = (...words: readonly string[]) => host.on("systemctl", ...words);
-/** What a unit has logged since it was started last. */
-async function logOf(unit: string): Promise<string> {
-  const id = (await systemctl("show", "--value", "-p", "InvocationID", unit)).trim();
-  return await host.on("journalctl", "-o", "cat", `_SYSTEMD_INVOCATION_ID=${id}`);
-}
-const repairs = async () => (await logOf("flanneld.service")).match(REPAIR)?.length ?? 0;
-
-interface Device {
-  readonly mtu: number;
-  readonly address: string;
-}
-async function device(name: string): Promise<Device> {
-  const [{ mtu, address }] = JSON.parse(await host.on("ip", "-j", "link", "show", name)) as [Device];
-  return { mtu, address };
-}
 /** "unmanaged", "configuring": what networkd makes of it. */
 const stateOf = async (name: string) =>
   /State: .*\((\w+)\)/.exec(await host.on("networkctl", "status", "--no-pager", name))?.[1];
@@ -50,35 +31,27 @@ async function linkFileOf(name: string): Promise<string | undefined> {
   const info = await host.attempt("udevadm", "info", "--query=property", `/sys/class/net/${name}`);
   return /^ID_NET_LINK_FILE=(.*)$/m.exec(info.stdout)?.[1];
 }
-const waitUntil = (what: string, holds: () => Promise<boolean>) =>
-  waitFor(what, async () => ((await holds()) ? true : null), LIMIT, signal);
 
 /** flanneld makes its device and all that goes by it; then both programs have seen it. */
 async function makeDevice(state: string): Promise<void> {
-  await systemctl("stop", "flanneld.service");
-  await host.on("ip", "link", "del", "flannel.1");
-  await systemctl("start", "flanneld.service");
+  await overlay.remake();
   await host.on("udevadm", "settle");
-  await waitUntil("udev to have seen the device", async () => (await linkFileOf("flannel.1")) !== undefined);
-  await waitUntil(`networkd to find it ${state}`, async () => (await stateOf("flannel.1")) === state);
-}
-
-async function isWhole(mac: string): Promise<boolean> {
-  const { mtu, address } = await device("flannel.1");
-  const { received } = await ping(pods[0].namespace, pods[1].address, { count: 1 }, signal);
-  const blackhole = await host.on("ip", "route", "show", "type", "blackhole");
-  return mtu === 1450 && address === mac && received === 1 && blackhole !== "";
+  await overlay.waitUntil("udev to have seen the device", async () => (await linkFileOf("flannel.1")) !== undefined);
+  await overlay.waitUntil(`networkd to find it ${state}`, async () => (await stateOf("flannel.1")) === state);
 }
 
 /** networkd is told to configure the interface towards the other hosts anew; which of our routes it says it removes. */
 async function reconfigure(): Promise<readonly string[]> {
   await systemctl("restart", "systemd-networkd.service");
-  const configured = () => waitUntil("eth0 to be configured", async () => (await stateOf("eth0")) === "configured");
+  const configured = () =>
+    overlay.waitUntil("eth0 to be configured", async () => (await stateOf("eth0")) === "configured");
   await configured();
   await host.on("networkctl", "reconfigure", "eth0");
   const again = /eth0: State changed: configuring -> configured[\s\S]*eth0: State changed: configuring -> configured/;
-  await waitUntil("eth0 to be configured again", async () => again.test(await logOf("systemd-networkd.service")));
-  const log = await logOf("systemd-networkd.service");
+  await overlay.waitUntil("eth0 to be configured again", async () =>
+    again.test(await overlay.logOf("systemd-networkd.service")),
+  );
+  const log = await overlay.logOf("systemd-networkd.service");
   return log.match(/^.*Removing foreign route .*proto: 70.*$/gm) ?? [];
 }
 
@@ -90,8 +63,8 @@ describe("systemd-networkd and udev, with files for all interfaces", () => {
     const [near, far] = open.hosts as [NeighbourHost, NeighbourHost];
     host = near;
     const add = ({ debian, subnetFile }: NeighbourHost) => addPod(debian.machine, "pod", subnetFile(), signal);
-    pods = [await add(near), await add(far)];
-    mac = (await device("flannel.1")).address;
+    overlay = overlayDevice(near, [await add(near), await add(far)], signal);
+    mac = (await overlay.link("flannel.1")).address;
     const { address } = near.debian.machine;
     // What is there already, so that the host keeps it; the rest is the administrator's.
     const eth0 = `[Match]\nName=eth0\n[Network]\nLinkLocalAddressing=no\n[Address]\nAddress=${address}/24\nBroadcast=no\n`;
@@ -109,25 +82,25 @@ describe("systemd-networkd and udev, with files for all interfaces", () => {
     await systemctl("start", "systemd-udevd.service");
     await near.on("udevadm", "trigger", "--action=add", "/sys/class/net/eth0");
     await systemctl("start", "systemd-networkd.service");
-    await waitUntil("eth0 to be configured", async () => (await stateOf("eth0")) === "configured");
+    await overlay.waitUntil("eth0 to be configured", async () => (await stateOf("eth0")) === "configured");
   });
   after(async () => open?.[Symbol.asyncDispose]());
 
   it("leave flanneld's device alone by the package's files, and pods by the guide's", async () => {
     await makeDevice("unmanaged");
     assert.equal(await linkFileOf("flannel.1"), PACKAGED[0]);
-    assert.equal(await isWhole(mac), true);
-    assert.equal(await repairs(), 0);
+    assert.equal(await overlay.isWhole(mac), true);
+    assert.equal(await overlay.repairs(), 0);
     // Another device of the kind is not left alone.
     await host.on("ip", "link", "add", "other", "type", "vxlan", "id", "99", "dstport", "9999", "dev", "eth0");
-    await waitUntil("another device to be changed", async () => (await device("other")).mtu === 1300);
-    await waitUntil("another device to be taken", async () => (await stateOf("other")) === "configuring");
+    await overlay.waitUntil("another device to be changed", async () => (await overlay.link("other")).mtu === 1300);
+    await overlay.waitUntil("another device to be taken", async () => (await stateOf("other")) === "configuring");
     await host.on("ip", "link", "del", "other");
   });
 
   it("remove no route of flanneld's by the package's setting", async () => {
     assert.deepEqual(await reconfigure(), []);
-    await waitUntil("all to be there", () => isWhole(mac));
+    await overlay.waitUntil("all to be there", () => overlay.isWhole(mac));
   });
 
   it("are made good by flanneld where the package's files are missing", async () => {
@@ -136,12 +109,12 @@ describe("systemd-networkd and udev, with files for all interfaces", () => {
     await host.on("udevadm", "control", "--reload");
     await makeDevice("configuring");
     assert.equal(await linkFileOf("flannel.1"), `${NETWORK}/10-all.link`);
-    await waitUntil("all to be there", () => isWhole(mac));
+    await overlay.waitUntil("all to be there", () => overlay.isWhole(mac));
     await host.on("networkctl", "reconfigure", "flannel.1");
-    await waitUntil("flanneld to have repaired something", async () => (await repairs()) > 0);
-    await waitUntil("all to be there again", () => isWhole(mac));
+    await overlay.waitUntil("flanneld to have repaired something", async () => (await overlay.repairs()) > 0);
+    await overlay.waitUntil("all to be there again", () => overlay.isWhole(mac));
     const removed = await reconfigure();
     assert.match(removed.join("\n"), /dst: 10\.5\.\d+\.0\/24.* type: blackhole/);
-    await waitUntil("all to be there at last", () => isWhole(mac));
+    await overlay.waitUntil("all to be there at last", () => overlay.isWhole(mac));
   });
 });

@@ -10,6 +10,12 @@ import { builtPackages, makePackages, type Packages, ROOT } from "../support/pac
 
 const { signal } = new AbortController();
 const SOURCES = ["src", "lab", "packaging", "scripts", "bin", "systemd", "monitoring", "docs", "README.md"];
+const KEEP_OFF = [
+  "/usr/lib/systemd/network/00-flannel.link",
+  "/usr/lib/systemd/network/00-flannel.network",
+  "/usr/lib/systemd/networkd.conf.d/50-flannel.conf",
+  "/usr/lib/NetworkManager/conf.d/50-flannel.conf",
+];
 const SETTINGS = ["package.json", "package-lock.json", "tsconfig.json"];
 
 describe("the packages", () => {
@@ -34,6 +40,17 @@ describe("the packages", () => {
     const rules = join(ROOT, "packaging/rpm/rpmlintrc");
     const rpmlint = await attempt(["rpmlint", "-r", rules, packages.rpm], { limit }, signal);
     assert.match(rpmlint.stdout, / 0 errors, /, rpmlint.stdout + rpmlint.stderr);
+  });
+
+  it("keep udev, systemd-networkd and NetworkManager off flanneld's devices, and have the last read its files again", async () => {
+    const lines = async (...command: string[]) => (await run(command, { limit: seconds(120) }, signal)).stdout;
+    const files = [await lines("dpkg-deb", "--contents", packages.deb), await lines("rpm", "-qlp", packages.rpm)];
+    for (const path of KEEP_OFF) for (const text of files) assert.match(text, new RegExp(`${path}$`, "m"));
+    const scripts = [
+      await lines("dpkg-deb", "--info", packages.deb, "postinst"),
+      await lines("rpm", "-qp", "--scripts", packages.rpm),
+    ];
+    for (const script of scripts) assert.match(script, /timeout 10 nmcli general reload conf/);
   });
 
   it("have a unit that systemd understands, with an exposure of at most 2.5", async () => {

@@ -1,5 +1,5 @@
 // Hosts with flanneld from its package beside programs that also want to rule the host's network: firewalld, Docker,
-// systemd-networkd. Each host is a Debian that systemd-nspawn boots.
+// systemd-networkd, NetworkManager. Each host is a Debian that systemd-nspawn boots.
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,8 +15,8 @@ import { builtPackages, CACHE } from "./packages.ts";
 const BASE = join(CACHE, "debian-bookworm");
 /** In the name, so that another list is another layer. */
 const LAYER = {
-  packages: ["firewalld", "docker.io", "podman", "udev", "busybox-static"],
-  services: ["firewalld", "docker.service", "docker.socket", "containerd"],
+  packages: ["firewalld", "docker.io", "podman", "udev", "busybox-static", "network-manager"],
+  services: ["firewalld", "docker.service", "docker.socket", "containerd", "NetworkManager"],
 };
 /** What containers in a container need beyond what systemd-nspawn allows by itself. */
 const CONTAINERS = ["--system-call-filter=@keyring bpf"];
