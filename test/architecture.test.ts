@@ -55,7 +55,7 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly R
       /^etcd\/tls/,
       /^netlink\//,
       /^native\/native\.ts$/,
-      /^facts\/(proc|other-root)\.ts$/,
+      /^facts\/(proc|sysctls|other-root)\.ts$/,
       /^firewall\/bridge-filter\.ts$/,
       /^subnet\/subnet-file\.ts$/,
       /^base\/whole-file\.ts$/,

@@ -17,6 +17,7 @@ import type { Underlay } from "../net/underlay.ts";
 import { hasIpv4, hostIp } from "../subnet/lease.ts";
 import type { Facts, HostFacts, PeerFacts, WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
+import { interfaceSysctl } from "./interface-sysctl.ts";
 
 /** By what flanneld would choose now, and by what its device goes by already. */
 export function checkInterface(facts: HostFacts): Finding {
@@ -106,7 +107,7 @@ export function devicesOf(host: HostView, backends: readonly WantedBackend[]): r
 }
 
 function reversePathSysctl(dev: string): string {
-  return `net.ipv4.conf.${dev}.rp_filter`;
+  return interfaceSysctl("ipv4", dev, "rp_filter");
 }
 
 /** All that decide what these devices let in; why `all` is among them is said below. */
@@ -260,7 +261,7 @@ function overlapsOf({ name: dev, addresses, addresses6 }: InterfaceFacts, facts:
 }
 
 /** By its subnet file, and, which is all where that is not the daemon's, by the records of its addresses. */
-function ownSubnets({ subnetFile, store, interfaces }: Facts) {
+export function ownSubnets({ subnetFile, store, interfaces }: Pick<Facts, "subnetFile" | "store" | "interfaces">) {
   const here = interfaces.known
     ? interfaces.value.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }): Ip => ip))
     : [];

@@ -13,7 +13,8 @@ import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnet
 import { parseFeatures } from "./ethtool.ts";
 import { firstLine, readRules, runBriefly } from "./firewall-rules.ts";
 import { placeOf } from "./other-root.ts";
-import { readDaemons, readReversePathDrops, readRoutes, readRoutes6, readSysctls, readUser, tryTun } from "./proc.ts";
+import { readDaemons, readReversePathDrops, readRoutes, readRoutes6, readUser, tryTun } from "./proc.ts";
+import { readSysctls } from "./sysctls.ts";
 
 export function openHostProbe(native: NativeAddon): HostProbe {
   const connection = openConnection(native);

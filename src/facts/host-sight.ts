@@ -2,7 +2,8 @@
 
 import type { HostSight } from "../check/host-probe.ts";
 import { readBaseRules } from "./firewall-rules.ts";
-import { readReversePathDrops, readRoutes, readSysctls } from "./proc.ts";
+import { readReversePathDrops, readRoutes } from "./proc.ts";
+import { readSysctls } from "./sysctls.ts";
 
 export const hostSight: HostSight = {
   sysctls: readSysctls,

@@ -97,18 +97,6 @@ const TUN_FAILURES: Readonly<Record<string, string>> = {
   EPERM: "/dev/net/tun may not be opened in this container or unit (DeviceAllow=/dev/net/tun)",
 };
 
-export async function readSysctls(names: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  const read = names.map(async (name) => [name, (await textOf(pathOf(name)))?.trim() ?? null] as const);
-  return Object.fromEntries((await Promise.all(read)).filter((pair): pair is [string, string] => pair[1] !== null));
-}
-
-/** sysctl(8): dots in the name of an interface are slashes, and the other way round. */
-function pathOf(name: string): string {
-  const [, head = name, dev, tail] = /^(net\.ipv4\.conf\.)(.+)\.([^.]+)$/.exec(name) ?? [];
-  const path = (text: string) => text.replaceAll(".", "/");
-  return `/proc/sys/${dev === undefined ? path(name) : `${path(head)}${dev}/${tail}`}`;
-}
-
 /** Kernel: TcpExt IPReversePathFilter, of the network namespace. */
 export async function readReversePathDrops(): Promise<number | null> {
   return parseNetstat((await textOf("/proc/net/netstat")) ?? "", "IPReversePathFilter");

@@ -60,7 +60,7 @@ describe("what a running daemon finds on its host", () => {
     const { kernel, host, troubles } = place();
     kernel.lookup = async () => ({ dev: ETH1, source: null, via: null });
     host.answers.sysctls = async (names) => {
-      assert.ok(names.includes("net.ipv4.conf.flannel.1.rp_filter"));
+      assert.ok(names.includes("net.ipv4.conf.flannel/1.rp_filter"));
       return { "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.eth0.rp_filter": "1" };
     };
     assert.match((await troubles()).get("rp-filter")?.sentence ?? "", /strict on eth0, and answers .* leave by eth1/);

@@ -69,7 +69,7 @@ describe("the devices of other networks", () => {
   it("are not what the interface and rp_filter are judged by", () => {
     const foreign = { ...vxlan("flannel.7", 7, 1450), lower: "eth9" as LinkName };
     const links = known([foreign, ...plainLinks]);
-    const sysctls = { "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.flannel.7.rp_filter": "1" };
+    const sysctls = { "net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.flannel/7.rp_filter": "1" };
     assert.match(said("interface", { links }), /^ok: eth0 \(192\.168\.77\.11\)/);
     assert.match(said("rp-filter", { links, sysctls }), /^ok: rp_filter is not strict/);
   });

@@ -93,6 +93,8 @@ describe("a check of the interface", () => {
       const mended = { ...change.sysctls, "net.ipv4.conf.eth0.rp_filter": "2" };
       assert.equal(finding("rp-filter", { ...change, sysctls: mended }).verdict, "ok");
     }
+    const tunnel = finding("rp-filter", { sysctls: { "net.ipv4.conf.all.rp_filter": "1" }, routes: [] });
+    assert.equal(tunnel.remedy, "sysctl -w net.ipv4.conf.flannel/1.rp_filter=2", "as sysctl(8) takes it");
   });
 
   it("tells an MTU that does not fit", () => {
