@@ -54,12 +54,12 @@ export async function hold(
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
   const neighbours = createNeighbourWatch(means);
-  const forwarding = createForwardingWatch({ ...means, families: () => familiesOf(leases.config.overlay().network) });
+  const forwarding = watchForwarding(leases, means);
   const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
   const probes = probesOf(options, means);
   const host = observeHost(options, means);
   const traffic = trafficOf(options, means);
-  const watches = { plane, neighbours, probes, traffic, checksums, host, observer };
+  const watches = { plane, neighbours, forwarding, probes, traffic, checksums, host, observer };
   const reconciler = reconcile(learned, leases, device, watches, options, means);
   const firewall = guard(learned, leases, options, means);
   const ready = async (until: AbortSignal) => {
@@ -68,7 +68,7 @@ export async function hold(
     await firewall.tried(until);
   };
   const publisher = publish(leases, options, { ...means, ready });
-  const parts: Parts = { ...watches, leases, reconciler, forwarding, firewall, publisher };
+  const parts: Parts = { ...watches, leases, reconciler, firewall, publisher };
   watchAll(parts, means);
   observer.attach({ ...parts, ...leases, device });
   using _report = reportOnRequest(parts, means);
@@ -117,7 +117,8 @@ function tasksOf(
   };
 }
 
-interface Watches extends Pick<Parts, "plane" | "neighbours" | "probes" | "traffic" | "checksums" | "host"> {
+interface Watches
+  extends Pick<Parts, "plane" | "neighbours" | "forwarding" | "probes" | "traffic" | "checksums" | "host"> {
   readonly observer: Observer;
 }
 
@@ -130,7 +131,7 @@ function reconcile(
   means: Means,
 ): Reconciler {
   const { holder, config } = leases;
-  const { plane, neighbours, traffic, checksums, observer } = watches;
+  const { plane, neighbours, forwarding, traffic, checksums, observer } = watches;
   const { board } = means;
   board.describe(() => describeState(holder.lease(), config.overlay().backend, observer.peers(), checksums.note()));
   const planner = plannerOf(learned, leases, device, watches, means);
@@ -148,6 +149,7 @@ function reconcile(
       // Once for all that has come since the last pass: each event of the store would be too often.
       board.announce();
       neighbours.follow(plan);
+      forwarding.follow(plan);
       return plan;
     },
     pulse: observer.over(createPulse(means)),
@@ -190,6 +192,17 @@ function showView(
   checksums.follow(checksumDuty(view));
 }
 
+function watchForwarding({ config, holder }: Leases, means: Means): ForwardingWatch {
+  const watch = createForwardingWatch({
+    ...means,
+    families: () => familiesOf(config.overlay().network),
+    subnet: () => holder.lease().subnet,
+    onChange: () => means.board.announce(),
+  });
+  means.status.refreshBy(watch.refresh);
+  return watch;
+}
+
 function guard(learned: Learned, { config, holder }: Leases, options: Options, means: Means): Firewall {
   const state = () => ({ network: config.overlay().network, subnet: holder.lease().subnet });
   return createHostFirewall(learned.firewall, options, state, means);
@@ -221,7 +234,11 @@ function watchAll(
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
   board.degrade("kernel", () => contest(reconciler.status()));
   board.degrade("neighbours", neighbours.trouble);
-  board.degrade("forwarding", forwarding.trouble, forwarding.remedy);
+  board.degrade(
+    "forwarding",
+    () => forwarding.trouble()?.sentence ?? null,
+    () => forwarding.trouble()?.remedy ?? null,
+  );
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);
   board.degrade("network-config", leases.config.trouble);

@@ -3,7 +3,6 @@
 import type { Millis } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
-import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import type { OpenPacketSocket } from "./base/packet-socket.ts";
 import type { Random } from "./base/random.ts";
@@ -15,6 +14,7 @@ import type { WatchRules } from "./firewall/hints.ts";
 import type { RunTool } from "./firewall/tool.ts";
 import type { HealthDeps } from "./health.ts";
 import type { Pinger } from "./icmp/pinger.ts";
+import type { WatchForwarding } from "./net/forwarding-hint.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
 import type { StateDirectory } from "./state-directory.ts";
 import type { EventRing } from "./status/events.ts";
@@ -50,8 +50,9 @@ export interface Ports {
   /** Runs iptables or nft. */
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;
-  /** Packets of this family; null when it cannot be told. */
-  readonly isForwarding: (family: Family) => Promise<boolean | null>;
+  /** By their names in sysctl(8); without those that there are not. */
+  readonly sysctls: (names: readonly string[]) => Promise<Readonly<Record<string, string>>>;
+  readonly watchForwarding: WatchForwarding;
   /** What there is of the host to look at beside the kernel's network state. */
   readonly openHostSight: () => Promise<HostSight>;
   /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */

@@ -10,13 +10,14 @@ import { systemRandom } from "./base/random.ts";
 import { openControl } from "./control/server.ts";
 import { readDevice } from "./device-counters.ts";
 import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
+import { readSysctls } from "./facts/sysctls.ts";
 import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { createRunTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { lockDevices, lockInstance } from "./instance-lock.ts";
 import { loadNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
-import { isForwarding } from "./netlink/forwarding.ts";
+import { watchForwarding } from "./netlink/forwarding-hints.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
 import { udpPortHolder } from "./netlink/udp-port-holder.ts";
@@ -58,7 +59,8 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     lockDevices: (devices) => lockDevices(devices, { native, mayChangeNetwork, isTrusted, log }),
     runTool: createRunTool(native.openMemoryFile),
     hasBridgeFilter,
-    isForwarding,
+    sysctls: readSysctls,
+    watchForwarding: (signal) => watchForwarding(native, signal),
     // Loaded with the first look.
     openHostSight: async () => (await import("./facts/host-sight.ts")).hostSight,
     watchRules: (signal) => watchRules(native, signal),

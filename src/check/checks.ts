@@ -4,7 +4,8 @@
 import type { Facts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { checkForwardRules, checkInputRules } from "./firewall-checks.ts";
-import { checkDaemon, checkForwarding, checkKernel, checkPort, checkPrivileges } from "./host-checks.ts";
+import { checkForwarding } from "./forwarding.ts";
+import { checkDaemon, checkKernel, checkPort, checkPrivileges } from "./host-checks.ts";
 import { checkInterface, checkMtu, checkNetworks, checkReversePath } from "./interface-checks.ts";
 import { checkNeighbours, checkOffload } from "./link-checks.ts";
 import { checkOverlay, checkPathMtu, checkPeers } from "./peer-checks.ts";

@@ -2,7 +2,6 @@
 
 import { millis } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
-import type { Family } from "../base/ip.ts";
 import type { DaemonProcess, Facts } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
 
@@ -97,23 +96,4 @@ export function checkPort({ ports, backends, links, daemons }: Facts): Finding {
     `UDP port ${taken}, which flanneld needs, is taken by ${holder}`,
     pid === undefined ? 'set another "Port" in the Backend of the network config' : `kill ${pid}`,
   );
-}
-
-const FORWARDING: Readonly<Record<Family, string>> = {
-  ipv4: "net.ipv4.ip_forward",
-  ipv6: "net.ipv6.conf.all.forwarding",
-};
-export const FORWARDING_SYSCTLS: readonly string[] = Object.values(FORWARDING);
-
-/** Of the families that the network has. */
-export function checkForwarding({ sysctls, families }: Facts): Finding {
-  const names = families.map((family) => FORWARDING[family]);
-  const off = names.find((name) => sysctls[name] === "0");
-  if (off !== undefined) {
-    const packets = families.length === 1 ? "packets" : `${off === FORWARDING.ipv4 ? "IPv4" : "IPv6"} packets`;
-    return fail(`this host forwards no ${packets}, so that containers reach nobody`, `sysctl -w ${off}=1`);
-  }
-  const unread = names.find((name) => sysctls[name] === undefined);
-  if (unread !== undefined) return skip(`${unread} cannot be read`);
-  return ok(`${names.join(" and ")} ${names.length === 1 ? "is" : "are"} on`);
 }

@@ -38,12 +38,19 @@ export const RTM_GETNEIGHTBL = 66;
 export const NDTA_THRESH3 = 4;
 export const NDTA_CONFIG = 5;
 
+/** linux/netconf.h: settings of IPv4 and IPv6 on an interface, or on all. */
+export const RTM_NEWNETCONF = 80;
+export const RTM_DELNETCONF = 81;
+export const NETCONFA_FORWARDING = 2;
+
 export const RTNLGRP_LINK = 1;
 export const RTNLGRP_NEIGH = 3;
 export const RTNLGRP_IPV4_IFADDR = 5;
 export const RTNLGRP_IPV4_ROUTE = 7;
 export const RTNLGRP_IPV6_IFADDR = 9;
 export const RTNLGRP_IPV6_ROUTE = 11;
+export const RTNLGRP_IPV4_NETCONF = 24;
+export const RTNLGRP_IPV6_NETCONF = 25;
 
 export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;

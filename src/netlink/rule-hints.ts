@@ -1,12 +1,8 @@
 // Notifications of nf_tables, reduced to hints: that something changed in a chain, or was taken out of a set. nft and
 // iptables-nft cause them; what iptables-legacy changes is announced to nobody.
 
-import { addAbortListener } from "node:events";
-import { createDoorbell } from "../base/doorbell.ts";
-import { isError } from "../base/errors.ts";
 import type { NativeAddon } from "../native/native.ts";
 import { attributesOf, type Message, messagesOf, textAttribute } from "./codec.ts";
-import { refusedToTalk } from "./connection.ts";
 import {
   NETLINK_NETFILTER,
   NFNL_SUBSYS_NFTABLES,
@@ -27,6 +23,7 @@ import {
   NFTA_SET_TABLE,
   NFTA_TABLE_NAME,
 } from "./constants.ts";
+import { type Multicast, readHints, watchMulticast } from "./multicast.ts";
 
 export interface RuleHint {
   /** Null: nobody knows which; any may have changed. */
@@ -45,63 +42,24 @@ const RECEIVE_BUFFER = 2 * 1024 * 1024;
 
 const EVERYTHING: RuleHint = { table: null, chain: null };
 
+const SOURCE: Multicast<RuleHint> = {
+  protocol: NETLINK_NETFILTER,
+  groups: [NFNLGRP_NFTABLES],
+  receiveBuffer: RECEIVE_BUFFER,
+  read: (messages) =>
+    [...messagesOf(messages)].map((message) => hintOf(messages, message)).filter((hint) => hint !== null),
+  anything: EVERYTHING,
+  keyOf: ({ table, chain }) => `${table} ${chain}`,
+};
+
 /** Listens from this call on, until the signal aborts. Throws `netlink.errno` when the kernel has no nf_tables to listen to. */
 export function watchRules(native: NativeAddon, signal: AbortSignal): AsyncIterable<RuleHint> {
-  const bell = createDoorbell();
-  const pending = new Map<string, RuleHint>();
-  const listener = (messages: Buffer, overrun: boolean) => {
-    const hints = overrun ? [EVERYTHING] : ruleHintsOf(messages);
-    for (const hint of hints) pending.set(`${hint.table} ${hint.chain}`, hint);
-    if (hints.length > 0) bell.ring("hint");
-  };
-  const monitor = openMonitor(native, listener);
-  const abort = addAbortListener(signal, () => monitor[Symbol.dispose]());
-  const take = () => {
-    const hints = [...pending.values()];
-    pending.clear();
-    return hints;
-  };
-  const close = () => {
-    abort[Symbol.dispose]();
-    monitor[Symbol.dispose]();
-  };
-  return hintsUntilAborted(bell.wait, take, close, signal);
-}
-
-function openMonitor(native: NativeAddon, listener: (messages: Buffer, overrun: boolean) => void): Disposable {
-  try {
-    return native.openNetlinkMonitor([NFNLGRP_NFTABLES], RECEIVE_BUFFER, listener, NETLINK_NETFILTER);
-  } catch (error) {
-    throw refusedToTalk(error);
-  }
-}
-
-async function* hintsUntilAborted(
-  wait: (signal: AbortSignal) => Promise<unknown>,
-  take: () => readonly RuleHint[],
-  close: () => void,
-  signal: AbortSignal,
-): AsyncGenerator<RuleHint, void> {
-  try {
-    while (!signal.aborted) {
-      await wait(signal);
-      yield* take();
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    close();
-  }
+  return watchMulticast(SOURCE, native, signal);
 }
 
 /** What a datagram is about; what cannot be read may be about anything. */
 export function ruleHintsOf(messages: Buffer): readonly RuleHint[] {
-  try {
-    return [...messagesOf(messages)].map((message) => hintOf(messages, message)).filter((hint) => hint !== null);
-  } catch (error) {
-    if (isError(error, "netlink.malformed")) return [EVERYTHING];
-    throw error;
-  }
+  return readHints(SOURCE, messages);
 }
 
 function hintOf(buffer: Buffer, message: Message): RuleHint | null {

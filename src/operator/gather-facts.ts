@@ -15,9 +15,9 @@ import {
   unknown,
   type WantedBackend,
 } from "../check/facts.ts";
-import { FORWARDING_SYSCTLS } from "../check/host-checks.ts";
+import { forwardingSysctls, podDevices } from "../check/forwarding.ts";
 import type { HostProbe } from "../check/host-probe.ts";
-import { devicesOf, isFlannel, reversePathSysctls } from "../check/interface-checks.ts";
+import { devicesOf, isFlannel, ownSubnets, reversePathSysctls } from "../check/interface-checks.ts";
 import { wantedBackend } from "../check/wanted-backend.ts";
 import { readUnderlayOptions, type UnderlayOptions } from "../cli/options.ts";
 import { textOf, type VerbCall } from "../cli/verbs.ts";
@@ -68,7 +68,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),
     clocks: etcd.clocks,
     ...config,
-    ...(await probeHost(host, { underlay, links, ...config }, signal)),
+    ...(await probeHost(host, { ...answers, ...config, ...files, underlay, interfaces }, signal)),
     underlay,
     interfaces,
     links,
@@ -112,13 +112,14 @@ type LocalFacts = Pick<
 
 async function probeHost(
   host: HostProbe,
-  { underlay, links, backends }: Pick<Facts, "underlay" | "links" | "backends">,
+  found: SysctlFacts & Pick<Facts, "backends">,
   signal: AbortSignal,
 ): Promise<LocalFacts> {
+  const { underlay, backends } = found;
   return {
     vxlan: host.vxlan(),
     tun: await host.tun(),
-    sysctls: await host.sysctls(sysctlsOf(underlay, links)),
+    sysctls: await host.sysctls(sysctlsOf(found)),
     reversePathDrops: await host.reversePathDrops(),
     routes: await host.routes(),
     routes6: await host.routes6(),
@@ -138,13 +139,17 @@ function hasOwnDevice(
   return devicesOf({ underlay: underlay.value, links: links.value, mark: markOf(prefix) }, backends).length > 0;
 }
 
+type SysctlFacts = Pick<Facts, "underlay" | "links" | "interfaces" | "subnetFile" | "store" | "families">;
+
 /** Those that something is judged by. */
-function sysctlsOf(underlay: Facts["underlay"], links: Facts["links"]): readonly string[] {
+function sysctlsOf(found: SysctlFacts): readonly string[] {
+  const { underlay, links, interfaces, families } = found;
   const devices = [
     ...(underlay.known ? [underlay.value.link] : []),
     ...(links.known ? links.value : []).map(({ name }) => name).filter(isFlannel),
   ];
-  return [...FORWARDING_SYSCTLS, ...reversePathSysctls(devices)];
+  const pods = interfaces.known ? podDevices(interfaces.value, ownSubnets(found)) : [];
+  return [...forwardingSysctls({ families, devices: [...devices, ...pods] }), ...reversePathSysctls(devices)];
 }
 
 function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {

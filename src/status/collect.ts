@@ -78,7 +78,7 @@ export interface Collector {
 
 export function createCollector(deps: CollectorDeps): Collector {
   let sources: Partial<StatusSources> = {};
-  let refresh: Refresh = async () => {};
+  const refreshes: Refresh[] = [];
   return {
     attach(more) {
       sources = { ...sources, ...more };
@@ -87,10 +87,12 @@ export function createCollector(deps: CollectorDeps): Collector {
       const { peerTraffic: _, ...others } = sources;
       return collect(peers ? sources : others, deps);
     },
-    refreshBy(next) {
-      refresh = next;
+    refreshBy(refresh) {
+      refreshes.push(refresh);
     },
-    refresh: () => refresh(),
+    async refresh() {
+      await Promise.all(refreshes.map((refresh) => refresh()));
+    },
   };
 }
 

@@ -1,16 +1,85 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { describe, it } from "node:test";
-import { isForwarding } from "../../src/netlink/forwarding.ts";
-import { whyNotHere } from "../support/namespace.ts";
+import { after, before, describe, it } from "node:test";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
+import { readSysctls } from "../../src/facts/sysctls.ts";
+import type { ForwardingHint } from "../../src/net/forwarding-hint.ts";
+import { forwardingHintsOf, watchForwarding } from "../../src/netlink/forwarding-hints.ts";
+import { ip, whyNotHere } from "../support/namespace.ts";
+import { openNative } from "../support/native.ts";
+
+const { signal } = new AbortController();
+const DEVICE = "flannel.1";
+
+const write = (path: string, value: string) => writeFileSync(`/proc/sys/net/${path}`, value);
 
 describe("forwarding", { skip: whyNotHere() }, () => {
-  it("is what the setting of this network namespace says", async () => {
-    for (const value of ["1", "0", "1"]) {
-      writeFileSync("/proc/sys/net/ipv4/ip_forward", value);
-      assert.equal(await isForwarding("ipv4"), value === "1");
-      writeFileSync("/proc/sys/net/ipv6/conf/all/forwarding", value === "1" ? "0" : "1");
-      assert.equal(await isForwarding("ipv6"), value !== "1");
+  const stop = new AbortController();
+  let seen: ForwardingHint[] = [];
+  let ended: Promise<void>;
+  // Waiting for hints does not keep a process alive, on purpose.
+  const alive = setInterval(() => {}, 1000);
+
+  before(() => {
+    ip(`link add ${DEVICE} type vxlan id 1 dstport 8472`);
+    for (const path of ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]) write(path, "1");
+    const hints = watchForwarding(openNative(), stop.signal);
+    const read = async () => {
+      for await (const hint of hints) seen.push(hint);
+    };
+    ended = read();
+  });
+  after(async () => {
+    clearInterval(alive);
+    stop.abort();
+    await ended;
+  });
+
+  const says = (mayBeOff: boolean) =>
+    waitFor(
+      `a hint that it ${mayBeOff ? "may be off" : "was changed"}`,
+      () => (seen.some((hint) => hint.mayBeOff === mayBeOff) ? true : null),
+      seconds(10),
+      signal,
+    );
+
+  it("is what the settings of this network namespace say, by the names that sysctl(8) has for them", async () => {
+    const names = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.flannel/1.forwarding"];
+    for (const values of ["101", "010", "111"]) {
+      const paths = ["ipv4/ip_forward", "ipv6/conf/all/forwarding", `ipv4/conf/${DEVICE}/forwarding`];
+      for (const [index, path] of paths.entries()) write(path, values[index] ?? "");
+      const read = await readSysctls([...names, "net.ipv4.conf.nothing.forwarding"]);
+      assert.deepEqual(read, Object.fromEntries(names.map((name, index) => [name, values[index]])));
     }
+  });
+
+  for (const path of [
+    ...["ipv4/ip_forward", "ipv4/conf/all/forwarding", `ipv4/conf/${DEVICE}/forwarding`],
+    ...["ipv6/conf/all/forwarding", `ipv6/conf/${DEVICE}/forwarding`],
+  ]) {
+    it(`is told by the kernel when somebody changes ${path}`, async () => {
+      seen = [];
+      write(path, "0");
+      await says(true);
+      seen = [];
+      write(path, "1");
+      await says(false);
+    });
+  }
+
+  it("is told of an interface that is made where it is off for later ones, and of one that goes", async () => {
+    write("ipv4/conf/default/forwarding", "0");
+    // One that is made with it on says so, and no more.
+    ip("link add made type bridge");
+    await says(true);
+    seen = [];
+    ip("link del made");
+    await says(false);
+    write("ipv4/conf/default/forwarding", "1");
+  });
+
+  it("may be off when the kernel cannot be understood", () => {
+    assert.deepEqual(forwardingHintsOf(Buffer.from([255, 255, 255, 255])), [{ mayBeOff: true }]);
   });
 });

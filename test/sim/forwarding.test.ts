@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { minutes } from "../../src/base/brand.ts";
+import { minutes, seconds } from "../../src/base/brand.ts";
 import { createWorld } from "./world.ts";
 
 it("a daemon on a host that does not forward is ready, and says what is missing for as long as it is", async () => {
@@ -15,5 +15,21 @@ it("a daemon on a host that does not forward is ready, and says what is missing 
   host.forwards = true;
   await world.clock.advance(minutes(2));
   assert.deepEqual(host.degraded(), []);
+  await world.end();
+});
+
+it("a daemon that is asked tells that its host forwards no longer, with what mends it", async () => {
+  const world = createWorld(1, 1, "vxlan");
+  const [host] = world.hosts;
+  assert.ok(host);
+  host.start();
+  await world.clock.advance(minutes(3) + 10_000);
+  const told = async () => (await host.ask())?.degraded.find(({ name }) => name === "forwarding") ?? null;
+  assert.deepEqual(await told(), { name: "forwarding", reason: null, remedy: null });
+  host.forwards = false;
+  await world.clock.advance(seconds(2));
+  assert.deepEqual(host.degraded(), [], "nobody has asked");
+  assert.equal((await told())?.remedy, "sysctl -w net.ipv4.ip_forward=1");
+  assert.equal((await host.ask())?.state, "degraded");
   await world.end();
 });

@@ -12,6 +12,7 @@ import type { Lease } from "../../src/subnet/lease.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { createFakeDatapath } from "../fakes/fake-datapath.ts";
+import { createFakeForwardingHints } from "../fakes/fake-forwarding-hints.ts";
 import { createFakeHost, type FakeHost } from "../fakes/fake-host.ts";
 import { createFakeKernel, type FakeKernel } from "../fakes/fake-kernel.ts";
 import { createFakePackets } from "../fakes/fake-packet-socket.ts";
@@ -194,7 +195,8 @@ function createHost(
     onReloadRequest: () => ({ [Symbol.dispose]: () => {} }),
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
-    isForwarding: async () => host.forwards,
+    sysctls: async (names) => Object.fromEntries(names.map((name) => [name, host.forwards ? "1" : "0"])),
+    watchForwarding: createFakeForwardingHints().watchForwarding,
     openHostSight: async () => sight,
     watchRules: createFakeRuleHints().watchRules,
     hasCapability: async () => true,

@@ -67,7 +67,8 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     hasCapability: unused,
     runTool: unused,
     hasBridgeFilter: unused,
-    isForwarding: unused,
+    sysctls: unused,
+    watchForwarding: unused,
     openHostSight: unused,
     watchRules: unused,
   };

@@ -32,7 +32,7 @@ describe("a check of the host", () => {
         /forwards no IPv4 packets/,
         { ...dual, sysctls: { "net.ipv4.ip_forward": "0", [IPV6]: "1" } },
       ],
-      ["ip-forward", "ok", /^net\.ipv4\.ip_forward and .* are on$/, { ...dual, sysctls: { ...on, [IPV6]: "1" } }],
+      ["ip-forward", "ok", /^net\.ipv4\.ip_forward is on and .* is on$/, { ...dual, sysctls: { ...on, [IPV6]: "1" } }],
       ["ip-forward", "ok", /^net\.ipv6.* is on$/, { families: ["ipv6"], sysctls: { [IPV6]: "1" } }],
       ["daemon", "ok", /no flanneld runs here/, { daemons: known([]) }],
       ["daemon", "ok", /process 4711 runs here; a second one/, {}],

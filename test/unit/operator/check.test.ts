@@ -84,9 +84,9 @@ describe("check", () => {
     assert.equal(status, 2);
     assert.match(
       out,
-      /^fail {2}ip-forward +this host forwards no packets.*\n +mend: sysctl -w net\.ipv4\.ip_forward=1$/m,
+      /^fail {2}ip-forward +net\.ipv4\.ip_forward is 0: this host forwards no packets.*\n +mend: sysctl -w net\.ipv4\.ip_forward=1$/m,
     );
-    assert.match(out, /\nbroken: ip-forward: this host forwards no packets/);
+    assert.match(out, /\nbroken: ip-forward: net\.ipv4\.ip_forward is 0: this host forwards no packets/);
   });
 
   it("tells how the last daemon of its own network has ended, and not that of another", async () => {
