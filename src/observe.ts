@@ -102,7 +102,8 @@ export function createObserver(learned: Learned, options: Options, means: Means)
       const peers: Partial<StatusSources> = {
         // What cannot be read is not known; the part that keeps it tells why.
         peerTraffic: async () => (await next.traffic.read?.().catch(() => null)) ?? new Map(),
-        peers: (counted) => tracker.peers({ probes, traffic: (lease) => trafficWith(lease, counted) }),
+        peers: (counted) =>
+          tracker.peers({ probes, traffic: (lease) => trafficWith(lease, counted), keptFor: next.keeper.keptFor }),
         leftOut: tracker.leftOut,
       };
       const sources = sourcesOf(next, learned, options, means);

@@ -17,6 +17,7 @@ import type {
 type Pair = readonly [name: string, value: string];
 
 const REPAIRS_SHOWN = 5;
+const KEPT_SHOWN = 5;
 const LEFT_OUT_SHOWN = 5;
 
 export function formatStatus(status: DaemonStatus, style: Style): readonly string[] {
@@ -26,6 +27,7 @@ export function formatStatus(status: DaemonStatus, style: Style): readonly strin
     ...section("not ready", failing(status.checks), style, style.bad),
     ...section("degraded", mended(status.degraded), style, style.bad),
     ...section("last repairs", lastRepairs(status), style, null),
+    ...section("kept without a record", kept(status), style, null),
     ...section("records left out", leftOut(status), style, null),
   ];
 }
@@ -155,6 +157,19 @@ function lastRepairs({ reconcile, at }: DaemonStatus): readonly Pair[] {
     .slice(-REPAIRS_SHOWN)
     .toReversed()
     .map((repair) => [`${formatAge(repair.at, at)} ago`, `${repair.op} ${repair.object}`] as const);
+}
+
+/** Peers whose records are gone or unreadable. Daemons before this one do not tell for how long they are kept. */
+function kept({ peers }: DaemonStatus): readonly Pair[] {
+  const held = peers.filter(({ state }) => state === "held");
+  const shown = held
+    .slice(0, KEPT_SHOWN)
+    .map(({ subnet, subnet6, publicIp, publicIpv6, reason, keptSeconds }): Pair => {
+      const left = keptSeconds == null ? "" : `, kept for ${formatSeconds(keptSeconds)} more`;
+      return [join(subnet, subnet6), `${join(publicIp, publicIpv6)}: ${reason}${left}`];
+    });
+  const rest = held.length - shown.length;
+  return rest > 0 ? [...shown, ["...", `${rest} more: flanneld peers`]] : shown;
 }
 
 function leftOut({ leftOut }: DaemonStatus): readonly Pair[] {

@@ -1,7 +1,7 @@
 // In which state each peer is, since when and why, and each record of which nothing is made. Told after every pass of the
 // reconciler; what has changed becomes an event.
 
-import { millis } from "../base/brand.ts";
+import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { prefix4Address } from "../base/ip.ts";
 import { prefix6Address } from "../base/ipv6.ts";
@@ -40,6 +40,7 @@ export interface MeasuredPeers {
   readonly probes: (key: SubnetKey) => readonly ProbeStatus[];
   /** Null where it is not counted. */
   readonly traffic: (lease: Lease) => Traffic | null;
+  readonly keptFor: (key: SubnetKey) => Millis | null;
 }
 
 export interface PeerTracker {
@@ -83,9 +84,9 @@ export function createPeerTracker(clock: Pick<Clock, "now" | "monotonic">, event
       told = facts;
       if (clock.monotonic() - lookedAt >= PAUSE) look();
     },
-    peers({ probes, traffic }) {
+    peers(measured) {
       look();
-      return [...tracked.values()].map((one) => statusOf(one, probes(one.lease.key), traffic(one.lease)));
+      return [...tracked.values()].map((one) => statusOf(one, measured));
     },
     leftOut() {
       look();
@@ -215,10 +216,11 @@ function trackLeftOut(
 }
 
 function statusOf(
-  { lease: { subnet, attrs }, state, reason, since }: Tracked,
-  probes: readonly ProbeStatus[],
-  traffic: Traffic | null,
+  { lease, state, reason, since }: Tracked,
+  { probes: probesOf, traffic, keptFor }: MeasuredPeers,
 ): PeerStatus {
+  const { key, subnet, attrs } = lease;
+  const [probes, kept] = [probesOf(key), state === "held" ? keptFor(key) : null];
   return {
     subnet: subnet4OrNull(subnet),
     subnet6: subnet.v6,
@@ -228,7 +230,8 @@ function statusOf(
     state,
     reason,
     since,
-    traffic,
+    keptSeconds: kept === null ? null : kept / 1000,
+    traffic: traffic(lease),
     rttSeconds: newestRtt(probes),
     probes,
   };

@@ -191,6 +191,8 @@ export interface PeerStatus {
   readonly reason: string | null;
   /** Of the state. */
   readonly since: Moment;
+  /** How long a peer whose record is gone is still kept; null while its record is unreadable, and of all others. */
+  readonly keptSeconds: number | null;
   /** As the kernel counts since the peer came, whichever process began it; null where nobody counts by peer. */
   readonly traffic: Traffic | null;
   /** The newest round trip, through the overlay where there is one; null without probes, or when it does not answer. */

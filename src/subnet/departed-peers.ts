@@ -95,7 +95,8 @@ export function tableWithDeparted({ table, departed }: Keeping): LeaseTable {
   return { ...table, leases };
 }
 
-function dueAt({ at, withOthers, isUnreadable }: Departed, { grace }: KeepingRules): Millis {
+/** When it is let go; Infinity when not by time. */
+export function dueAt({ at, withOthers, isUnreadable }: Departed, { grace }: KeepingRules): Millis {
   if (isUnreadable) return millis(Number.POSITIVE_INFINITY);
   return millis(at + (withOthers ? grace : Math.min(SETTLING, grace)));
 }

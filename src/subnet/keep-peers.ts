@@ -1,13 +1,14 @@
 // Between the leases and whoever plans from them: adds the peers that are kept although their records are gone, says so,
 // and wakes the planner when their time is over. Which they are is decided in departed-peers.ts.
 
-import { millis, minutes } from "../base/brand.ts";
+import { type Millis, millis, minutes } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createDoorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import type { Logger } from "../base/log.ts";
 import {
   countKept,
   type Departed,
+  dueAt,
   type KeepingRules,
   keepDeparted,
   nextDue,
@@ -25,6 +26,8 @@ export interface PeerKeeper {
   observe(event: StoreEvent): void;
   /** Leases that count although they are not in the store as such: why. The same object while nothing has changed. */
   departed(): ReadonlyMap<SubnetKey, Departed>;
+  /** How long a peer without a record is still kept; null for as long as its record is unreadable, and of all others. */
+  keptFor(key: SubnetKey): Millis | null;
   /** Why there are more peers than records, as a phrase; null when there are not. */
   trouble(): string | null;
   run(signal: AbortSignal): Promise<void>;
@@ -67,6 +70,11 @@ export function createPeerKeeper(rules: KeepingRules, deps: KeepDeps): PeerKeepe
       return effective;
     },
     departed: () => keeping.departed,
+    keptFor(key) {
+      const one = keeping.departed.get(key);
+      if (!one || one.isUnreadable) return null;
+      return millis(Math.max(0, dueAt(one, rules) - clock.boottime()));
+    },
     observe(event) {
       if (event.kind !== "changes") return;
       for (const change of event.changes) if (change.kind === "removed") removed.push(change.key);

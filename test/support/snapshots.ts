@@ -124,6 +124,7 @@ export function peerStatusOf(subnet: string, publicIp: string, changes: Partial<
     state: "programmed",
     reason: null,
     since: "2026-03-01T13:00:00.000Z",
+    keptSeconds: null,
     traffic: null,
     rttSeconds: null,
     probes: [],

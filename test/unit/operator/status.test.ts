@@ -159,6 +159,21 @@ describe("status", () => {
     assert.match(out, /^ {2}\.\.\. +2 more: flanneld peers$/m);
   });
 
+  it("names the first peers that are kept without a record, and for how long", async () => {
+    const held = [1, 2, 3, 4, 5, 6, 7].map((n) => {
+      const why =
+        n === 2 ? { reason: "its record cannot be read" } : { reason: "its record is gone", keptSeconds: 840.4 };
+      return peerStatusOf(`10.5.${n}.0/24`, `192.168.77.${n}`, { state: "held", ...why });
+    });
+    daemon.snapshot = snapshotOf({ peers: [peerStatusOf("10.5.9.0/24", "192.168.77.9"), ...held] });
+    const gone = (n: number) => `  10.5.${n}.0/24  192.168.77.${n}: its record is gone, kept for 14m00s more\n`;
+    const unreadable = "  10.5.2.0/24  192.168.77.2: its record cannot be read\n";
+    const rest = "  ...          2 more: flanneld peers\n";
+    const shown = ["\nkept without a record\n", gone(1), unreadable, gone(3), gone(4), gone(5), rest].join("");
+    const { out } = await desk.run("status");
+    assert.ok(out.includes(shown), out);
+  });
+
   it("says that the subnet is another host's", async () => {
     const { lease } = snapshotOf();
     assert.ok(lease);

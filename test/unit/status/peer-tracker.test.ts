@@ -26,7 +26,7 @@ const NOTHING: PeerFacts = {
   leases: new Map(),
 };
 
-const UNMEASURED: MeasuredPeers = { probes: () => [], traffic: () => null };
+const UNMEASURED: MeasuredPeers = { probes: () => [], traffic: () => null, keptFor: () => null };
 
 beforeEach(() => {
   clock = createFakeClock();
@@ -88,6 +88,11 @@ describe("the peers' states", () => {
       tracker.peers(UNMEASURED).map(({ reason }) => reason),
       ["its record is gone", "its record cannot be read"],
     );
+    const keptFor = (key: SubnetKey) => (key === PEER_A.key ? seconds(90) : null);
+    const kept = () => tracker.peers({ ...UNMEASURED, keptFor }).map(({ keptSeconds }) => keptSeconds);
+    assert.deepEqual(kept(), [90, null]);
+    tracker.observe({ ...NOTHING, peers: [PEER_A, PEER_B], departed, trouble: "no device" });
+    assert.deepEqual(kept(), [null, null], "what is missing is not kept");
   });
 
   it("say since when they are so, and not since when the reason is another", async () => {

@@ -69,6 +69,10 @@ describe("the keeper of peers", () => {
     assert.equal(host.peers(), 5);
     assert.match(host.keeper.trouble() ?? "", /the records of 4 hosts have vanished/);
     await host.clock.advance(GRACE - 1);
+    assert.deepEqual(
+      [peerNumber(2), peerNumber(1)].map(({ key }) => host.keeper.keptFor(key)),
+      [1, null],
+    );
     assert.equal(host.peers(), 5);
     await host.clock.advance(1);
     assert.equal(host.peers(), 1);
