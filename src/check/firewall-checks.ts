@@ -1,19 +1,10 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
-import type { Family } from "../base/ip.ts";
 import type { HostFacts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
-import { forwardedPackets, networksOf, outerFamilies, portPackets } from "./overlay-packets.ts";
-import {
-  type Drop,
-  findDrop,
-  hasPort,
-  type Packet,
-  reachedFrom,
-  type SeenChain,
-  type SeenRule,
-} from "./packet-fate.ts";
+import { forwardedPackets, networksOf, portPackets } from "./overlay-packets.ts";
+import { type Drop, findDrop, hasPort, type Packet, reachedBy, type SeenChain, type SeenRule } from "./packet-fate.ts";
 import { type Keeper, keepersOf, meets } from "./rule-keepers.ts";
 
 interface Obstacle extends Drop {
@@ -68,11 +59,11 @@ export function checkInputRules(facts: HostFacts): Finding {
     // As long as the backend is not known, a port that nobody opens may not be needed.
     const found = all.find(namesPort) ?? (isBackendKnown ? all[0] : undefined);
     if (found) return closedPort(port, found);
-    const partial = findPartialDrop(port, rules.value, outerFamilies(facts, backend));
+    const partial = findPartialDrop(port, rules.value, portPackets(facts, backend, port));
     if (partial)
       return warn(
         `UDP port ${port}, by which the overlay's packets come, is dropped here for some packets: ${placeOf(partial)}`,
-        removal(partial),
+        removal(partial, port),
       );
   }
   const ports = backends.flatMap(({ port }) => port ?? []);
@@ -89,20 +80,25 @@ function closedPort(port: number, found: Obstacle): Finding {
   const { keeper, base, rule } = found;
   if (rule !== null && namesPort(found)) {
     const named = { tool: keeper.tool, chain: found.chain, rule };
-    return fail(`${what} is dropped here: ${placeOf(named)}`, removal(named));
+    return fail(`${what} is dropped here: ${placeOf(named)}`, removal(named, port));
   }
   if (isOfFirewalld(found, keeper.chains))
     return fail(`${what} is not let in: firewalld rejects it${inZone(found)}`, openPort(port, zoneOf(found)));
-  const remedy =
-    keeper.tool === "nft"
-      ? `nft insert rule ${base.table} ${base.name} udp dport ${port} accept`
-      : `${keeper.tool} -t ${base.table} -I ${base.name} -p udp --dport ${port} -j ACCEPT`;
-  return fail(`${what} is not let in: ${describe(found)}`, remedy);
+  return fail(`${what} is not let in: ${describe(found)}`, admission(keeper.tool, base, port));
 }
+
+/** Before all rules of the chain. */
+function admission(tool: string, { table, name }: ChainName, port: number): string {
+  return tool === "nft"
+    ? `nft insert rule ${table} ${name} udp dport ${port} accept`
+    : `${tool} -t ${table} -I ${name} -p udp --dport ${port} -j ACCEPT`;
+}
+
+type ChainName = Pick<SeenChain, "table" | "name">;
 
 interface NamedRule {
   readonly tool: string;
-  readonly chain: SeenChain;
+  readonly chain: ChainName;
   readonly rule: SeenRule;
 }
 
@@ -110,18 +106,24 @@ function placeOf({ tool, chain, rule }: NamedRule): string {
   return tool === "nft" ? `nftables ${chain.table} ${chain.name}` : `${tool} -t ${chain.table} ${rule.name}`;
 }
 
-function removal({ tool, chain, rule }: NamedRule): string {
+/** A rule that is for other ports as well stays. */
+function removal({ tool, chain, rule }: NamedRule, port: number): string {
+  const isAlone = ({ match }: SeenRule["matches"][number]) =>
+    match.kind !== "port" || match.ranges.every(([from, to]) => from === port && to === port);
+  if (!rule.isWhole || !rule.matches.every(isAlone)) return admission(tool, chain, port);
   if (tool === "nft") return `nft delete rule ${chain.table} ${chain.name} ${rule.name}`;
   return `${tool} -t ${chain.table} ${rule.name.replace(/-A /, "-D ")}`;
 }
 
 /** Who lets the overlay's port be reached by its hosts alone has such a rule, and is right. */
-function findPartialDrop(port: number, rules: RuleFacts, families: readonly Family[]): NamedRule | null {
+function findPartialDrop(port: number, rules: RuleFacts, packets: readonly Packet[]): NamedRule | null {
   for (const keeper of keepersOf(rules)) {
-    for (const chain of reachedFrom(keeper.chains, PORT_HOOKS)) {
-      if (!families.some((family) => meets({ family }, chain, keeper))) continue;
-      const rule = chain.rules.find(({ verdict, matches }) => verdict.kind === "drop" && isForPort(matches, port));
-      if (rule) return { tool: keeper.tool, chain, rule };
+    for (const packet of packets) {
+      const chains = keeper.chains.filter((chain) => meets(packet, chain, keeper));
+      for (const chain of reachedBy(packet, chains, PORT_HOOKS)) {
+        const rule = chain.rules.find(({ verdict, matches }) => verdict.kind === "drop" && isForPort(matches, port));
+        if (rule) return { tool: keeper.tool, chain, rule };
+      }
     }
   }
   return null;

@@ -56,7 +56,7 @@ function readRule(line: string, chains: ReadonlyMap<string, string>): SeenRule {
     const [option = "", argument = ""] = words.slice(at);
     // What follows belongs to the target.
     if (option === "-j" || option === "-g")
-      return { name: line, matches, verdict: readVerdict(option, argument, chains) };
+      return { name: line, isWhole: true, matches, verdict: readVerdict(option, argument, chains) };
     if (option === "!") {
       negated = true;
       continue;
@@ -67,7 +67,7 @@ function readRule(line: string, chains: ReadonlyMap<string, string>): SeenRule {
     // Of an option that we do not know, what is no option is an argument.
     if (!/^(!|-.*)$/.test(argument)) at += 1;
   }
-  return { name: line, matches, verdict: { kind: "continue" } };
+  return { name: line, isWhole: true, matches, verdict: { kind: "continue" } };
 }
 
 /** Those that say nothing about packets by themselves. */

@@ -1,6 +1,16 @@
 // What `nft -j list ruleset` prints, as far as a check has to understand it. Pure. What is not understood is passed over.
 
 import type { Family } from "../base/ip.ts";
+import {
+  entriesOf,
+  isLoose,
+  itemsOf,
+  type Loose,
+  readNamedSets,
+  type SetScope,
+  tableOf,
+  valuesOf,
+} from "./nft-json.ts";
 import type { Match, PortRange, SeenChain, SeenMatch, SeenRule, Verdict } from "./packet-fate.ts";
 import { readPrefixes } from "./seen-prefixes.ts";
 
@@ -8,19 +18,20 @@ export interface NftChain extends SeenChain {
   readonly isOfIptables: boolean;
 }
 
-type Loose = { readonly [name: string]: unknown };
-
 const IPTABLES_TABLES = ["filter", "nat", "mangle", "raw", "security"];
 
 export function readNftChains(ruleset: string | null): readonly NftChain[] {
   const items = itemsOf(ruleset);
+  const sets = readNamedSets(items);
   const rules = new Map<string, SeenRule[]>();
   for (const { rule } of items) {
     if (!isLoose(rule)) continue;
-    const name = `${tableOf(rule)} ${rule["chain"]}`;
+    const table = tableOf(rule);
+    const name = `${table} ${rule["chain"]}`;
     const before = rules.get(name);
-    if (before) before.push(readRule(rule));
-    else rules.set(name, [readRule(rule)]);
+    const read = readRule(rule, { table, sets });
+    if (before) before.push(...read);
+    else rules.set(name, [...read]);
   }
   return items.flatMap(({ chain }) => {
     if (!isLoose(chain)) return [];
@@ -36,34 +47,43 @@ export function readNftChains(ruleset: string | null): readonly NftChain[] {
   });
 }
 
-/** Family and table: "inet filter". */
-function tableOf(item: Loose): string {
-  return `${item["family"]} ${item["table"]}`;
-}
-
-/** Several of them as one. */
-export function joinRulesets(rulesets: readonly string[]): string {
-  return JSON.stringify({ nftables: rulesets.flatMap(itemsOf) });
-}
-
-function itemsOf(ruleset: string | null): readonly Loose[] {
-  try {
-    const parsed: unknown = JSON.parse(ruleset ?? "{}");
-    const items = isLoose(parsed) ? parsed["nftables"] : null;
-    return Array.isArray(items) ? items.filter(isLoose) : [];
-  } catch {
-    return [];
-  }
-}
-
-function readRule(rule: Loose): SeenRule {
+/** One for each entry of a verdict map: they exclude each other. */
+function readRule(rule: Loose, scope: SetScope): readonly SeenRule[] {
   const parts = Array.isArray(rule["expr"]) ? rule["expr"].filter(isLoose) : [];
-  return {
-    name: `handle ${rule["handle"]}`,
-    matches: parts.flatMap((part) => readPart(part)),
-    verdict: parts.map(readVerdict).find((verdict) => verdict !== null) ?? { kind: "continue" },
-  };
+  const name = `handle ${rule["handle"]}`;
+  const map = parts.find((part) => "vmap" in part);
+  const branches = map ? readBranches(map["vmap"], scope) : null;
+  if (branches === null) {
+    const verdict = parts.map(readVerdict).find((found) => found !== null) ?? CONTINUE;
+    return [{ name, isWhole: true, matches: parts.flatMap((part) => readPart(part, scope)), verdict }];
+  }
+  const others = parts.filter((part) => part !== map).flatMap((part) => readPart(part, scope));
+  return branches.map(({ matches, verdict }) => ({
+    name,
+    isWhole: false,
+    matches: [...others, ...matches],
+    verdict,
+  }));
 }
+
+const CONTINUE: Verdict = { kind: "continue" };
+
+/** Who has more writes them by a program, such as kube-proxy, and drops nothing of the overlay's in them. */
+const MOST_BRANCHES = 256;
+
+/** {"key": {"payload": ...}, "data": {"set": [[53, {"accept": null}], ["*", {"drop": null}]]}}; null for one that cannot be read. */
+function readBranches(vmap: unknown, scope: SetScope): readonly Pick<SeenRule, "matches" | "verdict">[] | null {
+  const entries = isLoose(vmap) ? entriesOf(vmap["data"], scope) : null;
+  if (!isLoose(vmap) || entries === null || entries.length > MOST_BRANCHES) return null;
+  const keys = entries.map(([key]) => key).filter((key) => key !== REST);
+  return entries.map(([key, verdict]) => ({
+    matches: key === REST ? readCompared(vmap["key"], keys, true) : readCompared(vmap["key"], [key], false),
+    verdict: (isLoose(verdict) ? readVerdict(verdict) : null) ?? CONTINUE,
+  }));
+}
+
+/** nft: the entry for whatever none of the others is for. */
+const REST = "*";
 
 function readVerdict(part: Loose): Verdict | null {
   if ("accept" in part) return { kind: "accept" };
@@ -92,13 +112,42 @@ const FOR_ALL = [
   "notrack",
 ];
 
-function readPart(part: Loose): readonly SeenMatch[] {
+function readPart(part: Loose, scope: SetScope): readonly SeenMatch[] {
   const match = part["match"];
   if (!isLoose(match)) return readStatement(part);
   const { op, left, right } = match;
   const isRead = op === "==" || op === "in" || op === "!=";
-  const value = isRead ? { match: readMatch(left, right), negated: op === "!=" } : UNKNOWN;
-  return isLoose(left) && isLoose(left["payload"]) ? [...impliedBy(left["payload"]["protocol"]), value] : [value];
+  return readCompared(left, isRead ? valuesOf(right, scope) : null, op === "!=");
+}
+
+/** `values` null: it is not known with what. */
+function readCompared(left: unknown, values: readonly unknown[] | null, negated: boolean): readonly SeenMatch[] {
+  const fields = isLoose(left) && Array.isArray(left["concat"]) ? left["concat"] : null;
+  if (fields !== null) return readConcat(fields, values, negated);
+  return [...impliedByField(left), values === null ? UNKNOWN : { match: readMatch(left, values), negated }];
+}
+
+/** Each field is one of its own values; of several elements also the right ones together, which is not followed. */
+function readConcat(
+  fields: readonly unknown[],
+  values: readonly unknown[] | null,
+  negated: boolean,
+): readonly SeenMatch[] {
+  const implied = fields.flatMap(impliedByField);
+  const rows = (values ?? []).map((value) => (isLoose(value) ? value["concat"] : null));
+  if (negated || values === null || !rows.every(Array.isArray)) return [...implied, UNKNOWN];
+  const columns = fields.map((field, index) =>
+    readMatch(
+      field,
+      rows.map((row: readonly unknown[]) => row[index]),
+    ),
+  );
+  const matches = columns.map((match) => ({ match, negated: false }));
+  return [...implied, ...matches, ...(rows.length > 1 ? [UNKNOWN] : [])];
+}
+
+function impliedByField(field: unknown): readonly SeenMatch[] {
+  return isLoose(field) && isLoose(field["payload"]) ? impliedBy(field["payload"]["protocol"]) : [];
 }
 
 function readStatement(part: Loose): readonly SeenMatch[] {
@@ -127,10 +176,9 @@ function impliedBy(header: unknown): readonly SeenMatch[] {
 
 const UNKNOWN = { match: { kind: "unknown" }, negated: false } as const;
 
-/** {"payload": {"protocol": "udp", "field": "dport"}}, 8472 */
-function readMatch(left: unknown, right: unknown): Match {
-  const values = valuesOf(right);
-  if (!isLoose(left) || values === null) return UNKNOWN.match;
+/** {"payload": {"protocol": "udp", "field": "dport"}}, [8472] */
+function readMatch(left: unknown, values: readonly unknown[]): Match {
+  if (!isLoose(left)) return UNKNOWN.match;
   const { meta, ct, payload } = left;
   if (isLoose(meta)) return readMeta(String(meta["key"]), values);
   if (isLoose(ct) && ct["key"] === "state") return { kind: "state", names: values.map(String) };
@@ -181,15 +229,6 @@ function readPorts(values: readonly unknown[]): Match {
   return ranges.length === values.length ? { kind: "port", ranges } : UNKNOWN.match;
 }
 
-/** Null for those that are not written there: a set with a name. */
-function valuesOf(right: unknown): readonly unknown[] | null {
-  if (typeof right === "string") return right.startsWith("@") ? null : [right];
-  if (typeof right === "number") return [right];
-  if (Array.isArray(right)) return right;
-  if (!isLoose(right)) return null;
-  return Array.isArray(right["set"]) ? right["set"] : [right];
-}
-
 /** "10.5.0.0/16" of {"prefix": {"addr": "10.5.0.0", "len": 16}} */
 function prefixText(value: unknown): string | null {
   if (typeof value === "string") return value;
@@ -203,6 +242,24 @@ function rangeOf(value: unknown): PortRange | null {
   return Array.isArray(range) ? [Number(range[0]), Number(range[1])] : null;
 }
 
-function isLoose(value: unknown): value is Loose {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** A set with a name: ["set" or "map", "inet", "filter", "blocked"]. */
+export type SetName = readonly [kind: "set" | "map", family: string, table: string, name: string];
+
+/** Those by which the rules of a listing tell ports and interfaces apart: nobody has many of these, as of addresses. */
+export function smallSetsOf(ruleset: string): readonly SetName[] {
+  const found = itemsOf(ruleset).flatMap(({ rule }): SetName[] => {
+    const parts = isLoose(rule) && Array.isArray(rule["expr"]) ? rule["expr"].filter(isLoose) : [];
+    return parts.flatMap(({ match, vmap }) => [
+      ...(isLoose(match) ? namedIn(rule, "set", match["left"], match["right"]) : []),
+      ...(isLoose(vmap) ? namedIn(rule, "map", vmap["key"], vmap["data"]) : []),
+    ]);
+  });
+  return [...new Map(found.map((set) => [set.join(" "), set])).values()];
+}
+
+function namedIn(rule: unknown, kind: SetName[0], field: unknown, set: unknown): readonly SetName[] {
+  if (!isLoose(rule) || typeof set !== "string" || !set.startsWith("@")) return [];
+  const { kind: what } = readMatch(field, []);
+  if (what !== "port" && what !== "interface") return [];
+  return [[kind, String(rule["family"]), String(rule["table"]), set.slice(1)]];
 }

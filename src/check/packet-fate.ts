@@ -49,6 +49,8 @@ export interface SeenRule {
   readonly verdict: Verdict;
   /** As its tool names it: "-A INPUT -j DROP", or the handle in nft. */
   readonly name: string;
+  /** False when its tool's rule is several of these, as one with a verdict map. */
+  readonly isWhole: boolean;
 }
 
 export interface SeenChain {
@@ -87,19 +89,39 @@ export function findDrop(chains: readonly SeenChain[], hooks: readonly string[],
   return null;
 }
 
-/** The base chains at the hooks, and those that their rules may lead to. */
-export function reachedFrom(chains: readonly SeenChain[], hooks: readonly string[]): readonly SeenChain[] {
+/** The base chains at the hooks and those that lead on from there, each with the rules that the packet may come to. */
+export function reachedBy(
+  packet: Packet,
+  chains: readonly SeenChain[],
+  hooks: readonly string[],
+): readonly Pick<SeenChain, "table" | "name" | "rules">[] {
+  const walk: Walk = { chains, packet, known: new Map() };
   const reached = new Set(chains.filter(({ hook }) => hook !== null && hooks.includes(hook)));
+  const met = new Map<SeenChain, readonly SeenRule[]>();
   // A set gives what is added to it on the way, too.
-  for (const { table, rules } of reached) {
+  for (const from of reached) {
+    const rules = metRules(from, walk);
+    met.set(from, rules);
     const led = new Set(rules.flatMap(({ verdict }) => ("chain" in verdict ? verdict.chain : [])));
-    // A verdict map may lead to any.
+    // A verdict map that cannot be read may lead to any.
     const isOpen = rules.some(({ verdict }) => verdict.kind === "unknown");
     for (const chain of chains) {
-      if (chain.table === table && chain.hook === null && (isOpen || led.has(chain.name))) reached.add(chain);
+      if (chain.table === from.table && chain.hook === null && (isOpen || led.has(chain.name))) reached.add(chain);
     }
   }
-  return [...reached];
+  return [...met].map(([{ table, name }, rules]) => ({ table, name, rules }));
+}
+
+/** Up to the first that ends its way through the chain for certain. */
+function metRules(chain: SeenChain, walk: Walk): readonly SeenRule[] {
+  const isEnd = (rule: SeenRule) => {
+    if (answerOf(rule, walk.packet) !== "yes") return false;
+    if (rule.verdict.kind === "return" || rule.verdict.kind === "goto") return true;
+    const { kind } = fateBy(rule, chain, walk);
+    return kind === "accepted" || kind === "dropped";
+  };
+  const end = chain.rules.findIndex(isEnd);
+  return end === -1 ? chain.rules : chain.rules.slice(0, end + 1);
 }
 
 interface Walk {

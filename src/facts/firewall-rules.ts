@@ -6,7 +6,8 @@ import { FlannelError, isError } from "../base/errors.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { type Known, known, type RuleFacts, unknown } from "../check/facts.ts";
-import { joinRulesets, type NftChain, readNftChains } from "../check/nft-rules.ts";
+import { joinRulesets } from "../check/nft-json.ts";
+import { type NftChain, readNftChains, smallSetsOf } from "../check/nft-rules.ts";
 import { isAbsent } from "../firewall/ask-tool.ts";
 import { runTool, type ToolResult } from "../firewall/tool.ts";
 
@@ -102,9 +103,20 @@ function targetsOf({ table, rules }: NftChain): readonly string[] {
   );
 }
 
-/** One that has gone since it was listed drops nothing. Of one that cannot be read nobody knows. */
+/** More than these of ports and interfaces a chain does not have. */
+const MOST_SETS = 8;
+
+/** nft: with a chain its sets are not listed. */
 async function readChain({ table, name }: NftChain, signal: AbortSignal): Promise<string> {
-  const command = ["nft", "-j", "list", "chain", ...table.split(" "), name];
+  const chain = await readListed(["chain", ...table.split(" "), name], signal);
+  const sets = smallSetsOf(chain).slice(0, MOST_SETS);
+  if (sets.length === 0) return chain;
+  return joinRulesets([chain, ...(await mapInParallel(sets, AT_ONCE, readListed, signal))]);
+}
+
+/** One that has gone since it was listed drops nothing. Of one that cannot be read nobody knows. */
+async function readListed(what: readonly string[], signal: AbortSignal): Promise<string> {
+  const command = ["nft", "-j", "list", ...what];
   const result = await runBriefly(command, signal);
   if (result.kind === "ended" && isAbsent(result)) return "{}";
   return printed(command, result) ?? "{}";

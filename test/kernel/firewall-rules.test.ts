@@ -78,12 +78,17 @@ describe("the firewall rules of a host", { skip: whyNotHere() }, () => {
       "chain out { type filter hook output priority 0; policy accept; udp dport 8472 drop; }",
       `chain svc { tcp dport { 22, 2379 } accept; ip protocol icmp accept; return; }
        chain in { type filter hook input priority 0; policy drop; ct state established,related accept; jump svc; }`,
+      `set blocked { type inet_service; flags interval; elements = { 53, 8000-9000 }; }
+       chain in { type filter hook input priority 0; policy accept; udp dport @blocked drop; }`,
+      `map zones { type ifname : verdict; elements = { "eth0" : jump zone, "lo" : accept }; }
+       chain zone { udp dport { 53, 8472 } drop; }
+       chain in { type filter hook input priority 0; policy accept; iifname vmap @zones; }`,
     ];
     for (const broken of breaks) {
       await run(["nft", "flush", "ruleset"], {}, signal);
       await run(["nft", `table inet fw {\n${broken}\n}`], {}, signal);
       const told = await sentences(readBaseRules);
-      assert.match(told[1] ?? "", /^fail: /, broken);
+      assert.match(told[1] ?? "", /^fail: UDP port 8472/, broken);
       assert.deepEqual(told, await sentences(readRules), broken);
     }
   });
