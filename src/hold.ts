@@ -3,6 +3,7 @@
 
 import type { Backend, NetworkView } from "./backends/backend.ts";
 import { type EpochMillis, minutes } from "./base/brand.ts";
+import { remedyOf } from "./base/remedy.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -237,7 +238,7 @@ function watchAll(
   board.degrade(
     "forwarding",
     () => forwarding.trouble()?.sentence ?? null,
-    () => forwarding.trouble()?.remedy ?? null,
+    () => remedyOf(forwarding.trouble()),
   );
   board.degrade("firewall", firewall.trouble);
   board.degrade("peers", leases.keeper.trouble);

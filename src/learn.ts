@@ -7,17 +7,20 @@ import { seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
 import { isLinkLocalIpv6 } from "./base/ipv6.ts";
+import type { EtcdPlace } from "./base/paste.ts";
+import { FLAGS } from "./cli/flags.ts";
 import type { Options } from "./cli/options.ts";
 import { type LearnedFirewall, learnFirewall } from "./host-firewall.ts";
 import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
+import { lookForInterface } from "./missing-interface.ts";
 import { type LinkName, markOf } from "./net/objects.ts";
 import { chooseUnderlay, publicIpsOf, type Underlay } from "./net/underlay.ts";
 import { withoutOwnSubnet } from "./net/underlay-change.ts";
 import { learnNodeId } from "./node-id.ts";
 import { type Overlay, readOverlay } from "./overlay.ts";
 import { type Acquired, type AcquireRequest, acquireLease } from "./subnet/acquire-lease.ts";
-import { awaitNetworkConfig } from "./subnet/await-config.ts";
+import { awaitNetworkConfig, type FoundConfig } from "./subnet/await-config.ts";
 import { type Identity, ownershipOf } from "./subnet/identity.ts";
 import { describeSubnet, hasIpv4, LEASE_TTL, type NodeId, type Subnet } from "./subnet/lease.ts";
 import type { LeaseList } from "./subnet/lease-store.ts";
@@ -64,11 +67,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
   const recall = last
     ? createRecall(last, () => identify(readOverlay(last.config, configKey)), means)
     : async () => null;
-  const found = await awaitNetworkConfig(
-    configKey,
-    { ...means, recall, onWaiting: (reason) => board.set("config", reason) },
-    signal,
-  );
+  const found = await awaitConfig(configKey, recall, options, means, signal);
   const overlay = readOverlay(found.text, configKey);
   board.set("config", null);
   log.info("network config", { network: describeNetwork(overlay.network), backend: overlay.backend.type });
@@ -91,6 +90,29 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     last,
     lately: last && leasesOfLate(last, options, means),
   };
+}
+
+/** An interface that is missing is told meanwhile. */
+async function awaitConfig(
+  configKey: string,
+  recall: () => Promise<string | null>,
+  options: Options,
+  means: Means,
+  signal: AbortSignal,
+): Promise<FoundConfig> {
+  const missing = lookForInterface(options.underlay, means);
+  const onWaiting = (reason: string) => means.board.set("config", reason);
+  const deps = { ...means, recall, onWaiting, etcd: namedPlace(options.etcd), lookAhead: missing.look };
+  const found = await awaitNetworkConfig(configKey, deps, signal);
+  missing.end();
+  return found;
+}
+
+const DEFAULT_ENDPOINTS = FLAGS.find(({ name }) => name === "etcd-endpoints")?.default;
+
+/** Without the endpoints that nobody has named: etcdctl goes to this host by itself. */
+function namedPlace({ endpoints, tls }: Options["etcd"]): EtcdPlace {
+  return { endpoints: endpoints.join(",") === DEFAULT_ENDPOINTS ? [] : endpoints, tls };
 }
 
 /** Throws `backend.unsuitable`. */

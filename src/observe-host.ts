@@ -1,6 +1,7 @@
 // The watch over this host as a part of the daemon: what it judges by is the view that the last plan was made of, and what
 // it finds is told by the board.
 
+import { remedyOf } from "./base/remedy.ts";
 import type { Options } from "./cli/options.ts";
 import { type HostView, lookAtHost } from "./look-at-host.ts";
 import type { Means } from "./means.ts";
@@ -28,7 +29,7 @@ export function observeHost({ etcd: { prefix } }: Options, means: Means): HostOb
     board.degrade(
       topic,
       () => watch.trouble(topic)?.sentence ?? null,
-      () => watch.trouble(topic)?.remedy ?? null,
+      () => remedyOf(watch.trouble(topic)),
     );
   }
   status.refreshBy(watch.refresh);

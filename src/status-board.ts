@@ -2,6 +2,7 @@
 // they cannot disagree.
 
 import type { Backend } from "./backends/backend.ts";
+import { NO_REMEDY, type Remedy } from "./base/remedy.ts";
 import type { Readiness } from "./status/readiness.ts";
 import { describeSubnet, type Lease } from "./subnet/lease.ts";
 
@@ -15,7 +16,7 @@ export interface StatusBoard {
   /** From now on the topic is asked for whenever somebody looks. */
   watch(topic: Topic, reason: () => string | null): void;
   /** What is not as it should be although the host does its work: asked for whenever somebody looks. */
-  degrade(name: string, reason: () => string | null, remedy?: () => string | null): void;
+  degrade(name: string, reason: () => string | null, remedy?: () => Remedy): void;
   /** What is told while every topic is fine, in a few words. */
   describe(state: () => string): void;
   /** Tells systemd when what there is to say has changed; for whoever changes something that is only asked for. */
@@ -52,7 +53,7 @@ export function createStatusBoard(notify: (state: string) => void): StatusBoard 
       announce();
     },
     watch: (topic, reason) => sources.set(topic, reason),
-    degrade: (name, reason, remedy = () => null) => degraded.set(name, { reason, remedy }),
+    degrade: (name, reason, remedy = () => NO_REMEDY) => degraded.set(name, { reason, remedy }),
     readiness: () => ({ checks: checksOf(sources), degraded: flawsOf(degraded) }),
     describe: (describe) => {
       state = describe;
@@ -63,11 +64,11 @@ export function createStatusBoard(notify: (state: string) => void): StatusBoard 
 
 interface Flaw {
   readonly reason: () => string | null;
-  readonly remedy: () => string | null;
+  readonly remedy: () => Remedy;
 }
 
 function flawsOf(flaws: ReadonlyMap<string, Flaw>): Readiness["degraded"] {
-  return [...flaws].map(([name, { reason, remedy }]) => ({ name, reason: reason(), remedy: remedy() }));
+  return [...flaws].map(([name, { reason, remedy }]) => ({ name, reason: reason(), ...remedy() }));
 }
 
 function checksOf(sources: ReadonlyMap<string, () => string | null>): Readiness["checks"] {

@@ -11,6 +11,7 @@ import { createDoorbell, waitAtMost } from "./base/doorbell.ts";
 import { isError } from "./base/errors.ts";
 import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
+import type { Remedy } from "./base/remedy.ts";
 import { shareAnswers } from "./base/share-answers.ts";
 import { runTasks, type Task } from "./base/tasks.ts";
 import { createWaiters } from "./base/waiters.ts";
@@ -24,7 +25,7 @@ import type { Plan } from "./net/plan.ts";
 import { hasIpv4, type Subnet } from "./subnet/lease.ts";
 
 /** The remedy is the command that ends it. */
-export type ForwardingTrouble = Pick<Finding, "sentence" | "remedy">;
+export type ForwardingTrouble = Pick<Finding, "sentence" | keyof Remedy>;
 
 export interface ForwardingWatch {
   /** What is planned now: by what it leads packets out, those of the others come in. */

@@ -55,7 +55,8 @@ type Follow = (onEvent: (event: StoreEvent) => void) => Promise<void>;
 async function joinOne(number: number, store: LeaseStore, options: FleetOptions): Promise<Follow> {
   const { ttl, margin, recount } = options;
   const shared = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {}, onList: () => {} };
-  const deps = { ...shared, recall: async () => null };
+  const etcd = { endpoints: [], tls: { caFile: null, certFile: null, keyFile: null } };
+  const deps = { ...shared, etcd, lookAhead: async () => {}, recall: async () => null };
   const began = systemClock.monotonic();
   const { text, list } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);
   const network = parseNetworkConfig(text);

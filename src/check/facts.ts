@@ -6,12 +6,13 @@ import type { EpochMillis, Millis } from "../base/brand.ts";
 import { isError } from "../base/errors.ts";
 import type { Family, Ip, Prefix, Prefix4 } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
+import type { EtcdPlace } from "../base/paste.ts";
 import type { PeerWay } from "../icmp/peer-report.ts";
 import type { InterfaceFacts, NeighbourTable } from "../net/kernel-net.ts";
 import type { Link, LinkName } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { Lease, LeaseTerm, NodeId } from "../subnet/lease.ts";
-import type { CertificateExpiry, LeaseList } from "../subnet/lease-store.ts";
+import type { BadRecord, CertificateExpiry, LeaseList } from "../subnet/lease-store.ts";
 import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
 
 /** What could be found out, or why not, as a sentence without a full stop. */
@@ -93,10 +94,14 @@ export interface Facts {
   readonly daemons: Known<readonly DaemonProcess[]>;
   /** How the last daemon with this subnet file has ended, if that was with an error and none was started since. */
   readonly lastEnd: { readonly at: EpochMillis; readonly message: string } | null;
+  /** The last daemon with this subnet file was killed: nobody listens on the control socket that it has left. */
+  readonly wasKilled: boolean;
   /** What was taken over from the daemon of this network, as it is written there. */
   readonly adopted: readonly string[];
   /** Where etcd is looked for. */
-  readonly endpoints: readonly string[];
+  readonly etcd: EtcdPlace;
+  /** Flags with which commands that are told ask the same etcd for the same network. */
+  readonly asking: readonly string[];
   readonly store: Known<StoreFacts>;
   readonly certificates: Known<readonly CertificateExpiry[]>;
   /** How far this host's clock is ahead of etcd's, by endpoint. */
@@ -129,6 +134,8 @@ export interface Facts {
     readonly subnet: Prefix4 | null;
     readonly subnet6: Prefix6 | null;
     readonly mtu: number | null;
+    /** It was written since this host was switched on. */
+    readonly isOfThisBoot: boolean;
   };
   readonly nodeId: NodeId | null;
   readonly neighbours: Known<NeighbourTable>;
@@ -136,6 +143,8 @@ export interface Facts {
   readonly offload: Known<Readonly<Record<string, boolean>>>;
   /** A sample where there are many. */
   readonly peers: readonly PeerFacts[];
+  /** Records that a daemon here makes nothing of, and why, as a clause. */
+  readonly leftOut: readonly BadRecord[];
   /** Why peers were not pinged; null when they were. */
   readonly unpinged: string | null;
 }

@@ -1,30 +1,30 @@
-// What a check says: a verdict, a sentence, and the command that mends it.
+// What a check says: a verdict, a sentence, and what mends it.
+
+import { NO_REMEDY, type Remedy } from "../base/remedy.ts";
 
 /** `skip`: it could not be looked at. */
 export type CheckVerdict = "ok" | "warn" | "fail" | "skip";
 
-export interface Finding {
+export interface Finding extends Remedy {
   readonly verdict: CheckVerdict;
   /** One line, without a full stop. */
   readonly sentence: string;
-  /** A command, or what to do where there is none. */
-  readonly remedy: string | null;
 }
 
 export function ok(sentence: string): Finding {
-  return { verdict: "ok", sentence, remedy: null };
+  return { verdict: "ok", sentence, ...NO_REMEDY };
 }
 
-export function warn(sentence: string, remedy: string): Finding {
-  return { verdict: "warn", sentence, remedy };
+export function warn(sentence: string, { remedy, command }: Remedy): Finding {
+  return { verdict: "warn", sentence, remedy, command };
 }
 
-export function fail(sentence: string, remedy: string): Finding {
-  return { verdict: "fail", sentence, remedy };
+export function fail(sentence: string, { remedy, command }: Remedy): Finding {
+  return { verdict: "fail", sentence, remedy, command };
 }
 
 export function skip(sentence: string): Finding {
-  return { verdict: "skip", sentence, remedy: null };
+  return { verdict: "skip", sentence, ...NO_REMEDY };
 }
 
 /** "a, b and 3 more" */

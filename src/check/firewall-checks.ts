@@ -1,5 +1,7 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
+import type { Prefix } from "../base/ip.ts";
+import { byCommand, byHand, type Remedy } from "../base/remedy.ts";
 import type { HostFacts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 import { isOfFirewalld, openPort, trustNetworks, zoneOf } from "./firewalld.ts";
@@ -20,7 +22,8 @@ export function checkForwardRules(facts: HostFacts): Finding {
   if (!found) return ok("forwarded packets of the overlay are not dropped here");
   if (isOfFirewalld(found, found.keeper.chains)) {
     const sentence = `firewalld rejects forwarded packets of the overlay${inZone(found)}, whatever flanneld's own rules accept`;
-    return fail(sentence, trustNetworks(networksOf(facts)));
+    const networks = networksOf(facts);
+    return fail(sentence, filledIn(trustNetworks(networks), networks[0]));
   }
   return found.keeper.tool === "nft" ? nftDrop(found) : iptablesDrop(found);
 }
@@ -32,18 +35,26 @@ function nftDrop({ base, chain, rule, packet }: Obstacle): Finding {
   const network = packet.source ?? "NETWORK";
   return fail(
     `the nftables chain ${chain.table} ${chain.name} drops what is forwarded and accepts nothing of the overlay; rules in other tables do not help`,
-    `${place} saddr ${network} accept; ${place} daddr ${network} accept`,
+    filledIn(`${place} saddr ${network} accept; ${place} daddr ${network} accept`, packet.source),
   );
+}
+
+/** As long as the network is not known, the command has NETWORK in its place. */
+function filledIn(command: string, network: Prefix | null | undefined): Remedy {
+  return network ? byCommand(command) : byHand(`with the network in place of NETWORK: ${command}`);
 }
 
 function iptablesDrop({ keeper: { tool }, base, rule, packet: { source } }: Obstacle): Finding {
   const place = `${tool} ${base.table === "filter" ? "" : `-t ${base.table} `}${rule === null ? "-A" : "-I"} FORWARD`;
   const accept = `${place} -s ${source ?? "NETWORK"} -j ACCEPT; ${place} -d ${source ?? "NETWORK"} -j ACCEPT`;
   if (rule !== null)
-    return fail(`a rule drops forwarded packets of the overlay: ${tool} -t ${base.table} ${rule.name}`, accept);
+    return fail(
+      `a rule drops forwarded packets of the overlay: ${tool} -t ${base.table} ${rule.name}`,
+      filledIn(accept, source),
+    );
   return fail(
     `the policy of FORWARD is DROP in ${tool}, and no rule accepts the overlay's packets (flanneld adds its own while it runs, unless --iptables-forward-rules=false)`,
-    source === null ? `${tool} -P FORWARD ACCEPT` : accept,
+    byCommand(source === null ? `${tool} -P FORWARD ACCEPT` : accept),
   );
 }
 
@@ -63,7 +74,7 @@ export function checkInputRules(facts: HostFacts): Finding {
     if (partial)
       return warn(
         `UDP port ${port}, by which the overlay's packets come, is dropped here for some packets: ${placeOf(partial)}`,
-        removal(partial, port),
+        byCommand(removal(partial, port)),
       );
   }
   const ports = backends.flatMap(({ port }) => port ?? []);
@@ -80,11 +91,14 @@ function closedPort(port: number, found: Obstacle): Finding {
   const { keeper, base, rule } = found;
   if (rule !== null && namesPort(found)) {
     const named = { tool: keeper.tool, chain: found.chain, rule };
-    return fail(`${what} is dropped here: ${placeOf(named)}`, removal(named, port));
+    return fail(`${what} is dropped here: ${placeOf(named)}`, byCommand(removal(named, port)));
   }
   if (isOfFirewalld(found, keeper.chains))
-    return fail(`${what} is not let in: firewalld rejects it${inZone(found)}`, openPort(port, zoneOf(found)));
-  return fail(`${what} is not let in: ${describe(found)}`, admission(keeper.tool, base, port));
+    return fail(
+      `${what} is not let in: firewalld rejects it${inZone(found)}`,
+      byCommand(openPort(port, zoneOf(found))),
+    );
+  return fail(`${what} is not let in: ${describe(found)}`, byCommand(admission(keeper.tool, base, port)));
 }
 
 /** Before all rules of the chain. */

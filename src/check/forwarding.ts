@@ -3,6 +3,7 @@
 
 import { type Family, type Prefix4, prefix4Contains } from "../base/ip.ts";
 import { type Prefix6, prefix6Contains } from "../base/ipv6.ts";
+import { byCommand } from "../base/remedy.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type LinkName, markOf } from "../net/objects.ts";
 import type { Facts } from "./facts.ts";
@@ -59,13 +60,16 @@ function judgeFamily(family: Family, { families, devices, sysctls }: ForwardingF
     if (devices.length > 0 && devices.every((dev) => read(dev) === "1")) {
       return ok(`${general} is off, and ${OF_INTERFACE[family]} on for ${devices.join(", ")}`);
     }
-    return fail(`${general} is 0: this host forwards no ${packets}, ${CONSEQUENCE}`, `sysctl -w ${general}=1`);
+    return fail(
+      `${general} is 0: this host forwards no ${packets}, ${CONSEQUENCE}`,
+      byCommand(`sysctl -w ${general}=1`),
+    );
   }
   const off = family === "ipv4" ? devices.filter((dev) => read(dev) === "0") : [];
   if (off.length > 0) {
     const names = off.map((dev) => ofInterface(family, dev));
     const sentence = `${some(names)} ${names.length === 1 ? "is" : "are"} 0: ${packets} that come in there are not forwarded, ${CONSEQUENCE}`;
-    return fail(sentence, `sysctl -w ${names.map((name) => `${name}=1`).join(" ")}`);
+    return fail(sentence, byCommand(`sysctl -w ${names.map((name) => `${name}=1`).join(" ")}`));
   }
   return sysctls[general] === undefined ? skip(`${general} cannot be read`) : ok(`${general} is on`);
 }

@@ -11,6 +11,7 @@ import {
   prefixLength,
 } from "../base/ip.ts";
 import { prefix6Contains, prefix6Overlaps } from "../base/ipv6.ts";
+import { byCommand, byHand } from "../base/remedy.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
@@ -24,7 +25,7 @@ export function checkInterface(facts: HostFacts): Finding {
   const { underlay, interfaces, links } = facts;
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
-  if (!underlay.known) return fail(underlay.reason, "name it with -iface=NAME or -public-ip=ADDRESS");
+  if (!underlay.known) return fail(underlay.reason, byHand("name it with -iface=NAME or -public-ip=ADDRESS"));
   const device = vxlanDevice(facts);
   const used = device?.lower ?? underlay.value.link;
   const { address, publicIp } = endOf(underlay.value);
@@ -37,11 +38,13 @@ export function checkInterface(facts: HostFacts): Finding {
     const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => hostIp(lease.attrs)))}`;
     return fail(
       sentence,
-      `ip route add ${unreachable[0] && hostIp(unreachable[0].lease.attrs)} via GATEWAY dev ${used}`,
+      byHand(
+        `add one by the gateway that leads there: ip route add ${unreachable[0] && hostIp(unreachable[0].lease.attrs)} via GATEWAY dev ${used}`,
+      ),
     );
   }
   const link = interfaces.value.find(({ name }) => name === used);
-  if (link && !link.up) return fail(`the interface ${used} is down`, `ip link set ${used} up`);
+  if (link && !link.up) return fail(`the interface ${used} is down`, byCommand(`ip link set ${used} up`));
   const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
   return ok(`${used} (${announced}) leads to the other hosts`);
 }
@@ -54,12 +57,15 @@ function leadsAstray(astray: HostFacts["peers"], used: LinkName, { peers, routes
   const ips = by(dev).map(({ lease }) => hostIp(lease.attrs));
   if (ips.length * 2 > peers.filter(({ way }) => way !== null).length) {
     const sentence = `packets to ${some(ips)} leave by ${dev}, and flanneld uses ${used}: the wrong interface`;
-    return fail(sentence, `start flanneld with -iface=${dev}, or with FLANNELD_IFACE=${dev} in its environment file`);
+    return fail(
+      sentence,
+      byHand(`start flanneld with -iface=${dev}, or with FLANNELD_IFACE=${dev} in its environment file`),
+    );
   }
   const own = routes.find((route) => route.dev === dev && ips.some((ip) => route.dst === `${ip}/32`));
   const remedy = own
-    ? `ip route del ${own.dst} dev ${dev}`
-    : `see which route or rule that is, and take it away: ip route get ${ips[0]}`;
+    ? byCommand(`ip route del ${own.dst} dev ${dev}`)
+    : byHand(`see which route or rule that is, and take it away: ip route get ${ips[0]}`);
   return fail(`the route to ${some(ips)} leaves by ${dev}, and flanneld uses ${used}`, remedy);
 }
 
@@ -129,7 +135,7 @@ export function checkReversePath(facts: HostFacts): Finding {
   if (!links.known) return notLookedAt(links);
   const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[reversePathSysctl(dev)] ?? 0));
   const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
-  const remedy = (dev: LinkName) => `sysctl -w ${reversePathSysctl(dev)}=2`;
+  const remedy = (dev: LinkName) => byCommand(`sysctl -w ${reversePathSysctl(dev)}=2`);
   const dev = underlay.known ? underlay.value.link : null;
   const astray = dev === null ? [] : peers.filter(({ way }) => leavesBy(way, dev));
   if (dev !== null && modeOf(dev) === 1 && astray.length > 0) {
@@ -176,11 +182,14 @@ export function checkMtu(facts: Facts): Finding {
   if (device) {
     const { link, mtu } = device;
     const sentence = `${link.name} has an MTU of ${link.mtu}, and ${mtu} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
-    return (link.mtu > mtu ? fail : warn)(sentence, `ip link set ${link.name} mtu ${mtu}`);
+    return (link.mtu > mtu ? fail : warn)(sentence, byCommand(`ip link set ${link.name} mtu ${mtu}`));
   }
   if (subnetFile.mtu !== null && subnetFile.mtu !== right) {
     const sentence = `${subnetFile.path} says an MTU of ${subnetFile.mtu}, and ${right} would fit ${underlay.value.link} (${underlay.value.mtu}) and the network config`;
-    return (subnetFile.mtu > right ? fail : warn)(sentence, "systemctl restart flanneld, then the container runtime");
+    return (subnetFile.mtu > right ? fail : warn)(
+      sentence,
+      byHand("restart flanneld (systemctl restart flanneld), then the container runtime"),
+    );
   }
   return ok(`packets of the overlay may have ${right} bytes, those of ${underlay.value.link} ${underlay.value.mtu}`);
 }
@@ -196,7 +205,7 @@ export function checkNetworks(facts: Facts): Finding {
   if (first) {
     return fail(
       `the network ${first.ours} overlaps ${first.prefix} of ${first.dev}: packets to containers go astray`,
-      "choose another Network (flanneld config set), or give that interface another address",
+      byHand("choose another Network (flanneld config set), or give that interface another address"),
     );
   }
   const wider = routesAround(facts, links.value.map(({ name }) => name).filter(isFlannel));
@@ -204,7 +213,7 @@ export function checkNetworks(facts: Facts): Finding {
   if (route) {
     return warn(
       `the network ${route.ours} is a part of ${route.prefix}, which this host routes by ${route.dev}`,
-      `see whether anybody there has an address in ${route.ours}: ip route get ${baseOf(route.ours)}`,
+      byHand(`see whether anybody there has an address in ${route.ours}: ip route get ${baseOf(route.ours)}`),
     );
   }
   const both = [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])];

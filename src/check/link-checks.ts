@@ -1,5 +1,6 @@
 // The neighbour table, and what the network card does by itself.
 
+import { byCommand } from "../base/remedy.ts";
 import type { Facts } from "./facts.ts";
 import { type Finding, ok, skip, warn } from "./finding.ts";
 
@@ -13,7 +14,9 @@ export function checkNeighbours({ neighbours, store }: Facts): Finding {
     const enough = Math.max(4096, 2 * Math.max(entries, hosts));
     return warn(
       `the neighbour table has ${entries} of ${limit} entries, and ${hosts} hosts have a lease`,
-      `sysctl -w net.ipv4.neigh.default.gc_thresh3=${enough} net.ipv4.neigh.default.gc_thresh2=${enough / 2}`,
+      byCommand(
+        `sysctl -w net.ipv4.neigh.default.gc_thresh3=${enough} net.ipv4.neigh.default.gc_thresh2=${enough / 2}`,
+      ),
     );
   }
   return ok(`the neighbour table has ${entries} of ${limit} entries`);

@@ -2,12 +2,27 @@
 
 import { describePeer } from "../backends/peer-addresses.ts";
 import type { EpochMillis } from "../base/brand.ts";
+import { pasteCommand } from "../base/paste.ts";
+import { byCommand } from "../base/remedy.ts";
 import { deadFamily, judgePeer, type PeerWay } from "../icmp/peer-report.ts";
 import { describeSubnet, hasIpv4, hostIp, LEASE_TTL } from "../subnet/lease.ts";
 import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
-import { type Finding, fail, ok, skip, warn } from "./finding.ts";
+import { type Finding, fail, ok, plural, skip, warn } from "./finding.ts";
 
-export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
+export function checkPeers(facts: Facts): Finding {
+  const finding = judgeReach(facts);
+  return { ...finding, sentence: `${finding.sentence}${describeLeftOut(facts)}` };
+}
+
+/** A record that daemons make nothing of is no peer, and its own host's trouble. */
+function describeLeftOut({ leftOut }: Facts): string {
+  const [first] = leftOut;
+  if (!first) return "";
+  const count = plural(leftOut.length, "record is", "records are");
+  return `; ${count} left out${leftOut.length > 1 ? ", the first" : ""}: ${first.key}: ${first.reason}`;
+}
+
+function judgeReach({ store, peers, unpinged, now, asking }: Facts): Finding {
   if (!store.known) return skip("who the other hosts are cannot be asked without etcd");
   if (unpinged !== null) return skip(`the other hosts were not pinged: ${unpinged}`);
   if (peers.length === 0) return ok("no other host has a lease yet");
@@ -23,10 +38,9 @@ export function checkPeers({ store, peers, unpinged, now }: Facts): Finding {
   const sentence =
     age === null
       ? `the peer ${describePeer(first.lease)} does not answer${because}${more}`
-      : `stale peer: ${hostIp(attrs)} does not answer${because}, and its record for ${describeSubnet(subnet)} was last renewed ${age} ago${more}`;
-  const remedy =
-    age === null ? `flanneld ping ${hostIp(attrs)}` : `flanneld release ${own} --now --force, if that host is gone`;
-  return (silent.length === peers.length ? fail : warn)(sentence, remedy);
+      : `stale peer: ${hostIp(attrs)} does not answer${because}, and its record for ${describeSubnet(subnet)} was last renewed ${age} ago: it can go if that host is gone${more}`;
+  const command = age === null ? `ping ${hostIp(attrs)}` : `release ${own} --now --force`;
+  return (silent.length === peers.length ? fail : warn)(sentence, byCommand(pasteCommand(command, asking)));
 }
 
 /** Of dual-stack peers, which may answer in one family alone; null when all do in both. */
@@ -34,9 +48,9 @@ function checkFamilies(peers: readonly PeerFacts[]): Finding | null {
   const half = peers.filter(({ ways }) => deadFamily(ways) !== null);
   const [first] = half;
   if (!first) return null;
-  const { sentence, remedy } = judgePeer({ name: describePeer(first.lease), carrier: null, ways: first.ways });
+  const judged = judgePeer({ name: describePeer(first.lease), carrier: null, ways: first.ways });
   const more = half.length > 1 ? ` (${half.length} of ${peers.length} peers)` : "";
-  return (half.length === peers.length ? fail : warn)(`${sentence}${more}`, remedy ?? "");
+  return (half.length === peers.length ? fail : warn)(`${judged.sentence ?? ""}${more}`, judged);
 }
 
 function answering(peers: number): string {
@@ -84,7 +98,7 @@ export function checkOverlay(facts: Facts): Finding {
     carrier: port === null ? null : `UDP port ${port}`,
   });
   const more = lost.length > 1 ? ` (${lost.length} of ${alive.length} peers)` : "";
-  return fail(`${judged.sentence ?? ""}${more}`, judged.remedy ?? "");
+  return fail(`${judged.sentence ?? ""}${more}`, judged);
 }
 
 function hasDevice({ port }: WantedBackend): boolean {
@@ -97,7 +111,7 @@ export function checkPathMtu({ peers, unpinged }: Facts): Finding {
   const narrow = measured.find(({ way: { path, most } }) => path !== null && most !== null && path.mtu < most);
   if (narrow) {
     const judged = judgePeer({ name: describePeer(narrow.peer.lease), carrier: null, ways: [narrow.way] });
-    return (judged.verdict === "broken" ? fail : warn)(judged.sentence ?? "", judged.remedy ?? "");
+    return (judged.verdict === "broken" ? fail : warn)(judged.sentence ?? "", judged);
   }
   const sizes = measured.flatMap(({ way }) => (way.path === null ? [] : [way.path.mtu]));
   if (sizes.length === 0) return skip("nobody answers whom large packets could be sent to");

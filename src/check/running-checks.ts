@@ -2,6 +2,7 @@
 // nothing tells us of, and what can be looked at without etcd and without a packet. Only what is certain counts: a
 // warning is for a person who is looking anyway.
 
+import type { Remedy } from "../base/remedy.ts";
 import type { HostFacts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { checkForwardRules, checkInputRules } from "./firewall-checks.ts";
@@ -17,7 +18,7 @@ const RUNNING_CHECKS = {
 /** The names of `flanneld check`. */
 export type HostTopic = keyof typeof RUNNING_CHECKS;
 
-export type HostTrouble = Pick<Finding, "sentence" | "remedy">;
+export type HostTrouble = Pick<Finding, "sentence" | keyof Remedy>;
 
 export interface HostJudgement {
   /** What fails. */

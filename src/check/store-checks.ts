@@ -1,32 +1,31 @@
 // What etcd says, and whether it can be asked: certificates, the clock, the config, and this host's place among the leases.
 
 import type { EpochMillis } from "../base/brand.ts";
-import { NO_IPV4 } from "../base/ip.ts";
+import { NO_IPV4, type Prefix } from "../base/ip.ts";
+import { pasteCommand, pasteEtcdctl } from "../base/paste.ts";
+import { byCommand, byHand } from "../base/remedy.ts";
 import { publicIpsOf } from "../net/underlay.ts";
 import { countFree } from "../subnet/acquire.ts";
 import { describeSubnet, hasIpv4, hostIp, type Lease } from "../subnet/lease.ts";
 import { ipv4Space, ipv6Space } from "../subnet/subnet-space.ts";
 import type { Facts } from "./facts.ts";
-import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
+import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
-export function checkEtcd({ store, endpoints }: Facts): Finding {
+export function checkEtcd({ store, etcd }: Facts): Finding {
   if (store.known) return ok(`etcd answers at ${store.value.endpoints.join(", ")}`);
-  return fail(
-    store.reason,
-    `etcdctl --endpoints=${endpoints.join(",")} endpoint health; -etcd-endpoints and FLANNELD_ETCD_ENDPOINTS say where it is looked for`,
-  );
+  return fail(store.reason, byCommand(pasteEtcdctl("endpoint health", etcd)));
 }
 
 const WEEK = 7 * 86_400_000;
 
 export function checkCertificates({ certificates, now }: Facts): Finding {
   if (!certificates.known)
-    return fail(certificates.reason, "name files that are there and hold a certificate and its key");
+    return fail(certificates.reason, byHand("name files that are there and hold a certificate and its key"));
   const [first] = certificates.value.toSorted((a, b) => a.expires - b.expires);
   if (!first) return ok("etcd is used without certificates");
   const when = dateOf(first.expires);
-  if (first.expires <= now) return fail(`${first.name} expired at ${when}`, RENEWALS[first.whose]);
-  if (first.expires - now < WEEK) return warn(`${first.name} expires at ${when}`, RENEWALS[first.whose]);
+  if (first.expires <= now) return fail(`${first.name} expired at ${when}`, byHand(RENEWALS[first.whose]));
+  if (first.expires - now < WEEK) return warn(`${first.name} expires at ${when}`, byHand(RENEWALS[first.whose]));
   return ok(`the certificates last until ${when}`);
 }
 
@@ -49,20 +48,23 @@ export function checkClock({ clocks }: Facts): Finding {
   const seconds = Math.round(Math.abs(worst.ahead) / 1000);
   if (Math.abs(worst.ahead) < TOLERANCE) return ok("this clock and etcd's agree");
   const direction = worst.ahead > 0 ? "ahead of" : "behind";
-  return warn(`this clock is ${seconds} s ${direction} that of ${worst.endpoint}`, "timedatectl set-ntp true");
+  return warn(
+    `this clock is ${seconds} s ${direction} that of ${worst.endpoint}`,
+    byCommand("timedatectl set-ntp true"),
+  );
 }
 
-export function checkConfigured({ store, network, network6 }: Facts): Finding {
+export function checkConfigured({ store, network, network6, asking }: Facts): Finding {
   if (!store.known) return skip("the network config cannot be read without etcd");
   const networks = [...(network.known ? [network.value.network] : []), ...(network6 ? [network6.network] : [])];
   if (networks.length > 0)
     return ok(`the network config at ${store.value.configKey} is valid: ${networks.join(" and ")}`);
   const reason = network.known ? "" : network.reason;
-  const remedy =
+  const command =
     store.value.config === null
-      ? `flanneld config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`
-      : "flanneld config validate";
-  return fail(reason, remedy);
+      ? `config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`
+      : "config validate";
+  return fail(reason, byCommand(pasteCommand(command, asking)));
 }
 
 /** This host's own record; null when it has none, or it cannot be told. */
@@ -98,7 +100,7 @@ export function checkPublicIp(facts: Facts): Finding {
   if (rival && publicIp !== null) {
     return fail(
       `another host (node id ${rival.attrs.nodeId}) has the public IP ${publicIp} of this one and holds ${describeSubnet(rival.subnet)} with it`,
-      "give each host its own with -iface or -public-ip",
+      byHand("give each host its own with -iface or -public-ip"),
     );
   }
   const addresses = leases.map(({ attrs }) => hostIp(attrs)).filter((ip) => ip !== NO_IPV4);
@@ -109,7 +111,9 @@ export function checkPublicIp(facts: Facts): Finding {
       .map(({ subnet }) => describeSubnet(subnet));
     return warn(
       `${some(doubled)} has more than one lease: ${some(subnets)}`,
-      "give each host its own with -iface or -public-ip, or release the older: flanneld release SUBNET --now --force",
+      byHand(
+        `give each host its own with -iface or -public-ip, or release the older: ${pasteCommand("release SUBNET --now --force", facts.asking)}`,
+      ),
     );
   }
   return ok(publicIp === null ? "no two hosts have one public IP" : `nobody else has the public IP ${publicIp}`);
@@ -124,19 +128,42 @@ export function checkSubnets(facts: Facts): Finding {
   if (space === null) return skip(`free subnets cannot be counted: ${network.known ? "" : network.reason}`);
   const { prefix, free, total, members } = space;
   const own = ownLease(facts);
-  const remedy = `widen ${members} (flanneld config set), or free one: flanneld release SUBNET --now --force`;
+  const remedy = byHand(
+    `widen ${members} (flanneld config set), or free one: ${pasteCommand("release SUBNET --now --force", facts.asking)}`,
+  );
   if (free === 0 && own === null) {
-    return fail(`all ${total} subnets of ${prefix} are leased, and this host has none`, remedy);
+    return fail(`${allOf(total)} of ${prefix} ${total === 1 ? "is" : "are"} leased, and this host has none`, remedy);
   }
   if (free < total * FEW && free < 3) {
-    return warn(`only ${free} of ${total} subnets of ${prefix} are free for further hosts`, remedy);
+    return warn(describeScarcity({ prefix, free, total }), remedy);
   }
   const has = own === null ? "this host has none yet" : `this host has ${describeSubnet(own.subnet)}`;
-  return ok(`${free} of ${total} subnets are free, ${has}`);
+  return ok(`${free} of ${plural(total, "subnet")} ${free === 1 ? "is" : "are"} free, ${has}`);
+}
+
+/** "all 3 subnets", "the only subnet" */
+function allOf(total: number): string {
+  return total === 1 ? "the only subnet" : `all ${total} subnets`;
+}
+
+function describeScarcity({ prefix, free, total }: Pick<SubnetCount, "prefix" | "free" | "total">): string {
+  if (free > 0) {
+    return `only ${free} of ${plural(total, "subnet")} of ${prefix} ${free === 1 ? "is" : "are"} free for further hosts`;
+  }
+  const isAre = total === 1 ? "is" : "are";
+  return `there is no subnet for a further host: ${allOf(total)} of ${prefix} ${isAre} leased`;
+}
+
+interface SubnetCount {
+  readonly prefix: Prefix;
+  readonly free: number;
+  readonly total: number;
+  /** Of the network config, by which there are more. */
+  readonly members: string;
 }
 
 /** Of IPv4, which has fewer, or of IPv6 where that is all; null when the network is not known. */
-function countSubnets({ network, network6 }: Facts, leases: readonly Lease[]) {
+function countSubnets({ network, network6 }: Facts, leases: readonly Lease[]): SubnetCount | null {
   const subnets = leases.map(({ subnet }) => subnet);
   if (network.known) {
     const space = ipv4Space(network.value);

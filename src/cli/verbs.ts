@@ -45,6 +45,11 @@ export interface VerbCall {
   readonly timeout: Millis;
   /** Of the command's own flags. */
   readonly settings: Readonly<Record<string, Setting>>;
+  /**
+   * Flags of the command line that say whom it asks, as "--etcd-prefix=/blue": for commands that a person is told to run,
+   * which are to ask the same. Without the password, which nobody is shown.
+   */
+  readonly asking: readonly string[];
 }
 
 /** One call of a command that asks the daemon. */
@@ -198,7 +203,25 @@ export function parseVerbLine(
   if (problems.length > 0) return { kind: "refused", problems };
   const json = parseGoBoolean(settings["json"]?.values[0] ?? "") === true;
   const { etcd, namedBy, unreadable } = way;
-  return { kind: "call", call: { words, etcd, namedBy, unreadable, json, timeout: seconds(timeout), settings } };
+  const asking = askingFlags(given);
+  return {
+    kind: "call",
+    call: { words, etcd, namedBy, unreadable, json, timeout: seconds(timeout), settings, asking },
+  };
+}
+
+const ASKING: readonly string[] = [
+  ...ETCD_FLAGS.map(({ name }) => name).filter((name) => name !== "etcd-password"),
+  "socket",
+];
+
+/** Of one that is given twice the last counts. */
+function askingFlags(given: readonly GivenFlag[]): readonly string[] {
+  const last = new Map(given.map(({ name, value }) => [name, value]));
+  return ASKING.flatMap((name) => {
+    const value = last.get(name);
+    return value ? [`--${name}=${value}`] : [];
+  });
 }
 
 interface Way extends Pick<VerbCall, "etcd" | "namedBy" | "unreadable"> {

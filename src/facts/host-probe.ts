@@ -13,7 +13,7 @@ import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnet
 import { parseFeatures } from "./ethtool.ts";
 import { firstLine, readRules, runBriefly } from "./firewall-rules.ts";
 import { placeOf } from "./other-root.ts";
-import { readDaemons, readReversePathDrops, readRoutes, readRoutes6, readUser, tryTun } from "./proc.ts";
+import { isOfThisBoot, readDaemons, readReversePathDrops, readRoutes, readRoutes6, readUser, tryTun } from "./proc.ts";
 import { readSysctls } from "./sysctls.ts";
 
 export function openHostProbe(native: NativeAddon): HostProbe {
@@ -41,12 +41,13 @@ export function openHostProbe(native: NativeAddon): HostProbe {
     placeOf,
     async subnetFile(path) {
       const text = await readSubnetFile(path).catch(() => null);
-      if (text === null) return { subnet: null, subnet6: null, mtu: null };
+      if (text === null) return { subnet: null, subnet6: null, mtu: null, isOfThisBoot: false };
       const [v4, v6] = [parsePreviousSubnet(text), parsePreviousSubnet6(text)];
       return {
         subnet: v4.kind === "found" ? v4.subnet : null,
         subnet6: v6.kind === "found" ? v6.subnet : null,
         mtu: parsePreviousMtu(text),
+        isOfThisBoot: await isOfThisBoot(path),
       };
     },
     nodeId: async (path, root) => {

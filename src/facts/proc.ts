@@ -1,8 +1,9 @@
 // Facts from /proc and /dev, as the user who asks may see them.
 
 import { constants } from "node:fs";
-import { open, readdir, readFile, readlink } from "node:fs/promises";
+import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import { ipv4FromNumber, prefix4 } from "../base/ip.ts";
 import { ipv6FromNumber, type Prefix6, prefix6 } from "../base/ipv6.ts";
 import {
@@ -156,6 +157,12 @@ export function parseRoutes6(text: string): readonly RouteFact<Prefix6>[] {
 function hostOrder(hex: string): number {
   const number = Number.parseInt(hex, 16);
   return ((number << 24) | ((number & 0xff00) << 8) | ((number >>> 8) & 0xff00) | (number >>> 24)) >>> 0;
+}
+
+/** By the clock as it is now: a file from before a clock was set forward is taken for one of an earlier boot. */
+export async function isOfThisBoot(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found !== null && found.mtimeMs >= systemClock.now() - systemClock.boottime();
 }
 
 async function textOf(path: string): Promise<string | null> {

@@ -1,6 +1,7 @@
 // What the ways to a peer say together: a verdict, its cause in a sentence, and what to do. Pure.
 
 import { type Family, familyOf } from "../base/ip.ts";
+import { byHand, NO_REMEDY, type Remedy } from "../base/remedy.ts";
 import type { WayReport } from "./way.ts";
 
 /** In the order of how bad it is; also the exit status of a command. */
@@ -11,11 +12,10 @@ export interface PeerWay extends WayReport {
   readonly over: "underlay" | "overlay";
 }
 
-export interface PeerJudgement {
+export interface PeerJudgement extends Remedy {
   readonly verdict: PeerVerdict;
   /** Null when all is fine. */
   readonly sentence: string | null;
-  readonly remedy: string | null;
 }
 
 export interface PeerView {
@@ -26,7 +26,7 @@ export interface PeerView {
   readonly ways: readonly PeerWay[];
 }
 
-const FINE: PeerJudgement = { verdict: "fine", sentence: null, remedy: null };
+const FINE: PeerJudgement = { verdict: "fine", sentence: null, ...NO_REMEDY };
 
 export function judgePeer(peer: PeerView): PeerJudgement {
   return judgeReach(peer) ?? judgeSize(peer) ?? judgeLoss(peer) ?? FINE;
@@ -41,8 +41,8 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
   if (dead.length === ways.length) {
     const remedy = dead.every(({ isUnsent }) => isUnsent)
       ? lookHere(first)
-      : "see whether the host is up, and whether a firewall on the way drops ICMP";
-    return { verdict: "broken", sentence: `${name} does not answer at all${because}`, remedy };
+      : byHand("see whether the host is up, and whether a firewall on the way drops ICMP");
+    return { verdict: "broken", sentence: `${name} does not answer at all${because}`, ...remedy };
   }
   const lost = deadFamily(ways);
   if (lost !== null) {
@@ -50,29 +50,31 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
     return {
       verdict: "broken",
       sentence: `${name} does not answer over ${silent}${because}, and does over ${answering}`,
-      remedy: `see whether a firewall on the way or there drops ${silent}, and whether both hosts have a route and the right address of it`,
+      ...byHand(
+        `see whether a firewall on the way or there drops ${silent}, and whether both hosts have a route and the right address of it`,
+      ),
     };
   }
   const unsent = dead.find(({ over, isUnsent }) => over === "overlay" && isUnsent);
   if (unsent) {
     const sentence = `${name} answers, but not through the overlay (${unsent.reason}): most likely a route, a rule or a firewall of this host forbids it`;
-    return { verdict: "broken", sentence, remedy: lookHere(unsent) };
+    return { verdict: "broken", sentence, ...lookHere(unsent) };
   }
   if (dead.some(({ over }) => over === "overlay")) {
     const by = carrier ?? "the overlay";
     return {
       verdict: "broken",
       sentence: `${name} answers, but not through the overlay${because}: ${by} is dropped on the way or there, or no flanneld runs there`,
-      remedy: `let ${by} through in the firewalls of both hosts and between them, and see flanneld check there`,
+      ...byHand(`let ${by} through in the firewalls of both hosts and between them, and see flanneld check there`),
     };
   }
   const sentence = `${name} answers through the overlay, but not on the underlay${because}: most likely a firewall drops ICMP`;
-  return { verdict: "degraded", sentence, remedy: "let ICMP echo and fragmentation-needed through" };
+  return { verdict: "degraded", sentence, ...byHand("let ICMP echo and fragmentation-needed through") };
 }
 
 /** A route or a rule shows in ip route get, a firewall does not. */
-function lookHere({ to }: PeerWay): string {
-  return `see what forbids it here: ip route get ${to}, ip rule, nft list ruleset`;
+function lookHere({ to }: PeerWay): Remedy {
+  return byHand(`see what forbids it here: ip route get ${to}, ip rule, nft list ruleset`);
 }
 
 /** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */
@@ -97,10 +99,11 @@ function judgeSize({ name, ways }: PeerView): PeerJudgement | null {
   return {
     verdict: path.isSilent ? "broken" : "degraded",
     sentence: `packets of more than ${path.mtu} bytes to ${name} ${what} (${over}, whose device sends up to ${most})`,
-    remedy:
+    ...byHand(
       over === "underlay"
         ? `give all links on the way the same MTU, or set "MTU": ${path.mtu} in the Backend of the network config`
         : "see what the underlay says; if that is wide enough, restart flanneld there to give its device the MTU of the config",
+    ),
   };
 }
 
@@ -112,7 +115,7 @@ function judgeLoss({ name, ways }: PeerView): PeerJudgement | null {
   return {
     verdict: "degraded",
     sentence,
-    remedy: "look at the links between the hosts: ip -s link, and their switches",
+    ...byHand("look at the links between the hosts: ip -s link, and their switches"),
   };
 }
 

@@ -77,7 +77,7 @@ async function askDaemons(call: DaemonCall, ports: OperatorPorts, signal: AbortS
       const status = await askStatus(socket, call, ports, signal);
       const events = await askDaemon(socket, { method: "GET", url: "/events" }, call, ports, signal);
       const files = [
-        fileOf(`${directory}/status.txt`, formatStatus(status, PLAIN).join("\n")),
+        fileOf(`${directory}/status.txt`, formatStatus(status, PLAIN, []).join("\n")),
         fileOf(`${directory}/status.json`, JSON.stringify(status, null, 2)),
         fileOf(`${directory}/events.json`, JSON.stringify(events, null, 2)),
       ];

@@ -1,6 +1,7 @@
 // How `check` writes its findings: a line each, the remedy below, and the cause at the end.
 
 import type { Json } from "../base/json.ts";
+import { formatRemedy } from "../base/remedy.ts";
 import { escapeControls } from "../base/terminal-text.ts";
 import { type Checked, type CheckOutcome, causeOf } from "../check/checks.ts";
 import type { CheckVerdict } from "../check/finding.ts";
@@ -21,10 +22,13 @@ export function formatFindings(
     skip: style.faint,
   };
   const indent = " ".repeat(VERDICT_WIDTH + width + 4);
-  const lines = checked.flatMap(({ name, verdict, sentence, remedy }) => [
-    `${paint[verdict](verdict.padEnd(VERDICT_WIDTH))}  ${name.padEnd(width)}  ${escapeControls(sentence)}`,
-    ...(remedy === null ? [] : [`${indent}mend: ${escapeControls(remedy)}`]),
-  ]);
+  const lines = checked.flatMap(({ name, verdict, sentence, ...how }) => {
+    const remedy = formatRemedy(how);
+    return [
+      `${paint[verdict](verdict.padEnd(VERDICT_WIDTH))}  ${name.padEnd(width)}  ${escapeControls(sentence)}`,
+      ...(remedy === null ? [] : [`${indent}${escapeControls(remedy)}`]),
+    ];
+  });
   return [...lines, formatCause(checked, outcome, style)];
 }
 
@@ -40,6 +44,9 @@ export function findingsJson(checked: readonly Checked[], outcome: CheckOutcome)
   return {
     outcome,
     cause: causeOf(checked)?.name ?? null,
-    checks: checked.map(({ name, verdict, sentence, remedy }) => ({ name, verdict, sentence, remedy })),
+    checks: checked.map(({ name, verdict, sentence, remedy, command }) => ({
+      ...{ name, verdict, sentence },
+      ...{ remedy, command },
+    })),
   };
 }

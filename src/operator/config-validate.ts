@@ -22,7 +22,7 @@ export async function validateConfig(call: VerbCall, ports: OperatorPorts, signa
 
 async function readStored(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<Candidate> {
   const key = configKey(call);
-  const { text } = await withStore(call, ports, (store) => requireConfig(key, store, signal));
+  const { text } = await withStore(call, ports, (store) => requireConfig(call, store, signal));
   return { source: `${key} in etcd`, text };
 }
 

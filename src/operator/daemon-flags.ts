@@ -41,7 +41,7 @@ export function adoptFlags(call: VerbCall, daemons: Known<readonly DaemonProcess
 }
 
 interface EtcdAdoption {
-  readonly way: Pick<VerbCall, "etcd" | "namedBy">;
+  readonly way: Pick<VerbCall, "etcd" | "namedBy" | "asking">;
   readonly adopted: readonly string[];
 }
 
@@ -59,7 +59,9 @@ function adoptEtcd(call: VerbCall, { pid, root, settings }: DaemonProcess): Etcd
   if (problems.length > 0) return null;
   const endpoints = settings[ENDPOINTS];
   const namedBy = endpoints ? `${endpoints.written} of process ${pid}` : null;
-  return { way: { etcd: { ...options, prefix }, namedBy }, adopted: taken.map(([, { written }]) => written) };
+  // Other commands do not look at that process.
+  const asking = [...call.asking, ...given.map(({ name, value }) => `--${name}=${value}`)];
+  return { way: { etcd: { ...options, prefix }, namedBy, asking }, adopted: taken.map(([, { written }]) => written) };
 }
 
 const ENDPOINTS = "etcd-endpoints";

@@ -26,7 +26,7 @@ import type { UnderlayFacts } from "../net/kernel-net.ts";
 import { markOf } from "../net/objects.ts";
 import { chooseUnderlay, type UnderlayRequest } from "../net/underlay.ts";
 import { withoutOwnSubnet } from "../net/underlay-change.ts";
-import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
+import type { Ipv4Network, Ipv6Network, NetworkConfig } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
 import { type Adoption, adoptFlags } from "./daemon-flags.ts";
@@ -44,14 +44,14 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   const { call, adopted, root } = adoptFlags(given, daemons);
   const answers = await askAtOnce(call, ports, kernel, signal);
   const { store, etcd, links } = answers;
-  const config = readConfig(store, wanted);
+  const { parsed, ...config } = readConfig(store, wanted);
   const files = await readFiles(given, { call, root }, host);
   const own = { v4: files.subnetFile.subnet, v6: files.subnetFile.subnet6 };
   const request = { ...readUnderlay(call), families: config.families };
   const { underlay, interfaces } = findInterface(answers.seen, own, request);
   const hasDevice = hasOwnDevice(underlay, links, config.backends, call.etcd.prefix);
   const peers = await gatherPeers(
-    store.known ? store.value.list.leases : [],
+    { list: store.known ? store.value.list : null, network: parsed },
     { own: addressesOf(interfaces), subnets: own, hasDevice, families: config.families },
     { call, ports, kernel },
     signal,
@@ -61,9 +61,10 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     prefix: call.etcd.prefix,
     user: await host.user(),
     daemons,
-    lastEnd: await readLastEnd(files.subnetFile.path, call.etcd.prefix, ports),
+    ...(await readLastEnd(files.subnetFile.path, call.etcd.prefix, ports, signal)),
     adopted,
-    endpoints: call.etcd.endpoints,
+    etcd: call.etcd,
+    asking: call.asking,
     store,
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),
     clocks: etcd.clocks,
@@ -157,11 +158,21 @@ function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
   return known.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
 }
 
-async function readLastEnd(subnetFile: string, prefix: string, { control }: OperatorPorts): Promise<Facts["lastEnd"]> {
+async function readLastEnd(
+  subnetFile: string,
+  prefix: string,
+  { control }: OperatorPorts,
+  signal: AbortSignal,
+): Promise<Pick<Facts, "lastEnd" | "wasKilled">> {
   const socket = controlSocketPath(null, subnetFile);
-  const notes = socket === null ? [] : await control.notes(socket);
-  const last = notes.find((note) => note.kind === "ended" && (note.prefix ?? prefix) === prefix);
-  return last ? { at: Date.parse(last.at) as EpochMillis, message: last.message } : null;
+  if (socket === null) return { lastEnd: null, wasKilled: false };
+  const last = (await control.notes(socket)).find(
+    (note) => note.kind === "ended" && (note.prefix ?? prefix) === prefix,
+  );
+  return {
+    lastEnd: last ? { at: Date.parse(last.at) as EpochMillis, message: last.message } : null,
+    wasKilled: await control.isDeserted(socket, signal),
+  };
 }
 
 /** Throws `usage.invalid`. */
@@ -197,6 +208,8 @@ async function readStore(call: VerbCall, ports: OperatorPorts, signal: AbortSign
 const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
 interface ConfigFacts {
+  /** The whole of it; null when daemons would not accept it. */
+  readonly parsed: NetworkConfig | null;
   /** Of the network; IPv4 as long as it is not known. */
   readonly families: readonly Family[];
   readonly network: Known<Ipv4Network>;
@@ -209,6 +222,7 @@ function readConfig(store: Known<StoreFacts>, wanted: string | null): ConfigFact
   const all = wanted === null ? BACKEND_TYPES : [wanted];
   const guessed = all.map((type) => wantedBackend({ type, options: {} }));
   const without = (reason: string): ConfigFacts => ({
+    parsed: null,
     families: ["ipv4"],
     network: unknown(reason),
     network6: null,
@@ -225,6 +239,7 @@ function readConfig(store: Known<StoreFacts>, wanted: string | null): ConfigFact
   }
   const { ipv4, ipv6, backend } = check.network;
   return {
+    parsed: check.network,
     families: familiesOf(check.network),
     network: ipv4 ? known(ipv4) : unknown(NO_IPV4_NETWORK),
     network6: ipv6,

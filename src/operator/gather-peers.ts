@@ -10,7 +10,10 @@ import type { Facts, PeerFacts } from "../check/facts.ts";
 import { samplePeers, wayAddress } from "../check/peer-sample.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { Pinger } from "../icmp/pinger.ts";
-import { hasIpv4, type Lease } from "../subnet/lease.ts";
+import { hasIpv4, type Lease, type Subnet } from "../subnet/lease.ts";
+import type { LeaseList } from "../subnet/lease-store.ts";
+import type { NetworkConfig } from "../subnet/network-config.ts";
+import { type AdmittedPeers, admitAsDaemon } from "./admitted.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
 import { withStore } from "./session.ts";
 import type { KernelLook, OperatorPorts } from "./verb.ts";
@@ -33,13 +36,37 @@ interface PeerDeps {
 const AT_ONCE = 12;
 const LOOK = { count: 2, limit: seconds(1) } as const;
 
+/** What the store has; null where it is not known. */
+export interface NetworkRecords {
+  readonly list: LeaseList | null;
+  readonly network: NetworkConfig | null;
+}
+
 export async function gatherPeers(
-  leases: readonly Lease[],
+  records: NetworkRecords,
+  self: SelfView,
+  deps: PeerDeps,
+  signal: AbortSignal,
+): Promise<Pick<Facts, "peers" | "unpinged" | "leftOut">> {
+  const { peers, leftOut } = admitOthers(records, self);
+  return { ...(await askPeers(samplePeers(peers), self, deps, signal)), leftOut };
+}
+
+/** Other records of this host itself are neither a peer's nor left out. */
+function admitOthers({ list, network }: NetworkRecords, self: SelfView): AdmittedPeers {
+  if (list === null) return { peers: [], leftOut: [] };
+  const own = list.leases.filter((lease) => isSelf(lease, self));
+  const record = own.find(({ subnet }) => isOwnSubnet(subnet, self)) ?? own[0] ?? null;
+  const others = list.leases.filter((lease) => lease === record || !own.includes(lease));
+  return admitAsDaemon({ ...list, leases: others }, record, network);
+}
+
+async function askPeers(
+  sample: readonly Lease[],
   self: SelfView,
   deps: PeerDeps,
   signal: AbortSignal,
 ): Promise<Pick<Facts, "peers" | "unpinged">> {
-  const sample = samplePeers(leases.filter((lease) => !isSelf(lease, self)));
   if (sample.length === 0) return { peers: [], unpinged: null };
   const opened = await openPinger(deps.ports);
   if (typeof opened === "string") {
@@ -100,9 +127,13 @@ async function openPinger(ports: OperatorPorts): Promise<Pinger | string> {
   }
 }
 
-function isSelf({ attrs, subnet }: Lease, { own, subnets }: SelfView): boolean {
-  if (own.includes(attrs.publicIp) || (hasIpv4(subnet) && subnet.v4 === subnets.v4)) return true;
-  if (attrs.publicIpv6 !== null && own.includes(attrs.publicIpv6)) return true;
+function isSelf({ attrs, subnet }: Lease, self: SelfView): boolean {
+  if (self.own.includes(attrs.publicIp) || isOwnSubnet(subnet, self)) return true;
+  return attrs.publicIpv6 !== null && self.own.includes(attrs.publicIpv6);
+}
+
+function isOwnSubnet(subnet: Subnet, { subnets }: SelfView): boolean {
+  if (hasIpv4(subnet) && subnet.v4 === subnets.v4) return true;
   return subnet.v6 !== null && subnet.v6 === subnets.v6;
 }
 

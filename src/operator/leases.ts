@@ -1,5 +1,6 @@
 // The command `leases`: every record below the subnets prefix, with the time that it has left.
 
+import { pasteCommand } from "../base/paste.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { isOn, type VerbCall } from "../cli/verbs.ts";
 import type { Lease, LeaseTerm, SubnetKey } from "../subnet/lease.ts";
@@ -22,7 +23,8 @@ export async function listLeases(call: VerbCall, ports: OperatorPorts, signal: A
   const check = config && checkConfig(config.text);
   if (!check) tell(err, `there is no network config at ${configKey(call)}: what is free cannot be told`);
   if (check?.kind === "invalid") {
-    tell(err, "the network config is not valid (flanneld config validate): what is free cannot be told");
+    const command = pasteCommand("config validate", call.asking);
+    tell(err, `the network config is not valid (${command}): what is free cannot be told`);
   }
   const report = reportLeases(look.list, terms, check?.kind === "valid" ? check : null);
   if (call.json) {

@@ -6,11 +6,14 @@ import { type Ipv6, type Prefix6, parseIpv6, parsePrefix6, prefix6Contains } fro
 import { hasIpv4, type Lease } from "../subnet/lease.ts";
 
 export type Targets =
-  | { readonly kind: "found"; readonly peers: readonly Lease[] }
+  /** `self`: this host's own record, if it has one. */
+  | { readonly kind: "found"; readonly peers: readonly Lease[]; readonly self: Lease | null }
   /** The word means this host, which is nobody's peer. */
   | { readonly kind: "self" }
-  /** Why there is nothing to ping, as a sentence, and what there is, if anything. */
-  | { readonly kind: "none"; readonly reason: string; readonly hint: string | null };
+  /** Why there is nothing to ping, as a sentence, and whether there are others, which a list shows. */
+  | { readonly kind: "none"; readonly reason: string; readonly areOthers: boolean };
+
+export const NOBODY = "no other host has a lease in this network";
 
 /** Shorter beginnings of a node id may mean anybody. */
 const SHORTEST_ID = 4;
@@ -18,21 +21,29 @@ const SHORTEST_ID = 4;
 /** `word` null means all but this host itself, whose addresses are `own`. */
 export function chooseTargets(leases: readonly Lease[], word: string | null, own: readonly string[]): Targets {
   const others = leases.filter((lease) => !isSelf(lease, own));
+  const mine = leases.filter((lease) => isSelf(lease, own));
+  // Of several one is in force: the other is what the host had before.
+  const self = mine.find((lease) => hasAddressIn(lease, own)) ?? mine[0] ?? null;
   if (word === null) {
-    if (others.length > 0) return { kind: "found", peers: others };
-    return { kind: "none", reason: "no other host has a lease in this network", hint: null };
+    if (others.length > 0) return { kind: "found", peers: others, self };
+    return { kind: "none", reason: NOBODY, areOthers: false };
   }
   const meant = parseWord(word);
   const found = others.filter((lease) => isMeant(lease, meant));
-  if (found.length > 0) return { kind: "found", peers: found };
+  if (found.length > 0) return { kind: "found", peers: found, self };
   if (own.includes(meant.text) || leases.some((lease) => isMeant(lease, meant))) return { kind: "self" };
   const reason = `no lease has the host, the node id or the subnet ${JSON.stringify(word)}`;
-  return { kind: "none", reason, hint: "flanneld leases lists them" };
+  return { kind: "none", reason, areOthers: true };
 }
 
-function isSelf({ attrs, subnet }: Lease, own: readonly string[]): boolean {
-  const bases = [subnet.v4, subnet.v6].flatMap((prefix) => prefix?.split("/")[0] ?? []);
-  return [attrs.publicIp, attrs.publicIpv6, ...bases].some((ip) => ip !== null && own.includes(ip));
+function isSelf(lease: Lease, own: readonly string[]): boolean {
+  const { publicIp, publicIpv6 } = lease.attrs;
+  return hasAddressIn(lease, own) || [publicIp, publicIpv6].some((ip) => ip !== null && own.includes(ip));
+}
+
+/** The first address of a subnet is that of the overlay's device. */
+function hasAddressIn({ subnet }: Lease, own: readonly string[]): boolean {
+  return [subnet.v4, subnet.v6].some((prefix) => prefix !== null && own.includes(prefix.split("/")[0] ?? ""));
 }
 
 interface Word {

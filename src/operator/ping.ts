@@ -6,16 +6,22 @@ import { seconds } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
 import type { Family } from "../base/ip.ts";
 import type { Json } from "../base/json.ts";
+import { pasteCommand } from "../base/paste.ts";
+import { formatRemedy } from "../base/remedy.ts";
 import { mapInParallel } from "../base/tasks.ts";
+import { plural } from "../check/finding.ts";
 import { integerOf, isOn, type VerbCall } from "../cli/verbs.ts";
 import { judgePeer, type PeerJudgement, type PeerView, VERDICTS, worst } from "../icmp/peer-report.ts";
 import { describeSubnet, hostIp, type Lease } from "../subnet/lease.ts";
+import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
+import type { NetworkConfig } from "../subnet/network-config.ts";
 import { familiesOf } from "../subnet/network-families.ts";
+import { type AdmittedPeers, admitAsDaemon } from "./admitted.ts";
 import { checkConfig } from "./check-config.ts";
 import { backendName, byStart } from "./lease-report.ts";
 import { lookAtStore } from "./look.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
-import { chooseTargets } from "./ping-targets.ts";
+import { chooseTargets, NOBODY, type Targets } from "./ping-targets.ts";
 import { printJson, printLines, printTable } from "./print.ts";
 import { createProgress } from "./progress.ts";
 import { withStore } from "./session.ts";
@@ -31,24 +37,19 @@ export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: Ab
   const count = integerOf(call, "count", 1, 100);
   using pinger = await ports.openPinger();
   using kernel = await ports.openKernel();
-  const { config, leases } = await withStore(call, ports, async (store) => {
+  const { config, list } = await withStore(call, ports, async (store) => {
     const { view, list } = await lookAtStore(store, signal);
-    return { config: view.config && checkConfig(view.config.text), leases: list.leases };
+    return { config: view.config && checkConfig(view.config.text), list };
   });
   const { interfaces } = await kernel.underlayFacts(FAMILIES, signal);
   const own = interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => `${ip}`));
-  const targets = chooseTargets(leases.toSorted(byStart), word, own);
-  if (targets.kind === "self") {
-    const problem = `${word} is this host itself: name another one, or --all for every peer`;
-    throw new FlannelError("usage.invalid", { problems: [problem] });
-  }
-  if (targets.kind === "none")
-    throw new FlannelError("request.refused", { reason: targets.reason, hint: targets.hint });
+  const network = config?.kind === "valid" ? config.network : null;
+  const { peers, leftOut } = chooseAsked({ word, own, list, network }, call);
   const port = config?.kind === "valid" ? config.settings["Port"] : null;
   const carrier = typeof port === "number" ? `UDP port ${port}` : null;
-  const families = config?.kind === "valid" ? familiesOf(config.network) : FAMILIES;
+  const families = network ? familiesOf(network) : FAMILIES;
   const options = { count, limit, hasDevice: true, families };
-  const total = targets.peers.length;
+  const total = peers.length;
   const progress = createProgress((done) => `pinged ${done} of ${total} peers`, total, ports);
   const look = async (peer: Lease, scope: AbortSignal): Promise<Pinged> => {
     const ways = await lookAtPeer(peer, options, { pinger, kernel }, scope);
@@ -56,10 +57,10 @@ export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: Ab
     const view = { name: describePeer(peer), carrier, ways };
     return { ...view, peer, judgement: judgePeer(view) };
   };
-  const pinged = await mapInParallel(targets.peers, AT_ONCE, look, signal).finally(progress.end);
+  const pinged = await mapInParallel(peers, AT_ONCE, look, signal).finally(progress.end);
   const verdict = worst(pinged.map(({ judgement }) => judgement.verdict));
-  if (call.json) printJson(ports.out, reportJson(pinged, verdict));
-  else printReport(ports.out, pinged);
+  if (call.json) printJson(ports.out, reportJson(pinged, leftOut, verdict));
+  else printReport(ports.out, pinged, leftOut);
   return VERDICTS.indexOf(verdict);
 }
 
@@ -71,12 +72,52 @@ function wordOf(call: VerbCall): string | null {
   throw new FlannelError("usage.invalid", { problems: [problem] });
 }
 
+interface Asked {
+  readonly word: string | null;
+  /** Addresses of this host. */
+  readonly own: readonly string[];
+  readonly list: LeaseList;
+  readonly network: NetworkConfig | null;
+}
+
+/** Throws `usage.invalid` for this host itself, and `request.refused` when there is nobody. */
+function chooseAsked({ word, own, list, network }: Asked, { asking }: VerbCall): AdmittedPeers {
+  const listed = `${pasteCommand("leases", asking)} lists them`;
+  const targets = chooseTargets(list.leases.toSorted(byStart), word, own);
+  if (targets.kind === "self") {
+    const problem = `${word} is this host itself: name another one, or --all for every peer`;
+    throw new FlannelError("usage.invalid", { problems: [problem] });
+  }
+  if (targets.kind === "none") {
+    const hint = targets.areOthers ? listed : null;
+    throw new FlannelError("request.refused", { reason: targets.reason, hint });
+  }
+  // Whoever is named is asked, whatever daemons make of the record.
+  if (word !== null) return { peers: targets.peers, leftOut: [] };
+  const admitted = admitAll(list, targets, network);
+  if (admitted.peers.length > 0) return admitted;
+  const count = plural(admitted.leftOut.length, "record is", "records are");
+  const reason = admitted.leftOut.length === 0 ? NOBODY : `${NOBODY} that daemons send to, and ${count} left out`;
+  throw new FlannelError("request.refused", { reason, hint: listed });
+}
+
+/** Those that a daemon here would send to. Other records of this host itself are neither. */
+function admitAll(
+  list: LeaseList,
+  { peers, self }: Extract<Targets, { kind: "found" }>,
+  network: NetworkConfig | null,
+): AdmittedPeers {
+  const leases = self === null ? peers : [self, ...peers];
+  const admitted = admitAsDaemon({ ...list, leases }, self, network);
+  return { ...admitted, peers: admitted.peers.toSorted(byStart) };
+}
+
 interface Pinged extends PeerView {
   readonly peer: Lease;
   readonly judgement: PeerJudgement;
 }
 
-function printReport(out: Screen, pinged: readonly Pinged[]): void {
+function printReport(out: Screen, pinged: readonly Pinged[], leftOut: readonly BadRecord[]): void {
   const rows = pinged.flatMap(({ peer, ways }) =>
     ways.map(({ over, to, rtt, sent, received, path }) => [
       describeSubnet(peer.subnet),
@@ -89,12 +130,20 @@ function printReport(out: Screen, pinged: readonly Pinged[]): void {
     ]),
   );
   printTable(out, ["SUBNET", "PUBLIC IP", "OVER", "ADDRESS", "RTT", "LOSS", "PATH MTU"], rows);
-  const noted = pinged.flatMap(({ judgement: { verdict, sentence, remedy } }) =>
-    sentence === null ? [] : [`${out.style.bad(verdict)}: ${sentence}`, ...(remedy === null ? [] : [`  ${remedy}`])],
-  );
+  const noted = pinged.flatMap(({ judgement: { verdict, sentence, ...how } }) => {
+    const remedy = formatRemedy(how);
+    if (sentence === null) return [];
+    return [`${out.style.bad(verdict)}: ${sentence}`, ...(remedy === null ? [] : [`  ${remedy}`])];
+  });
   printLines(out, noted);
+  if (leftOut.length > 0) {
+    const left = leftOut.map(({ key, reason }) => [key, reason]);
+    printTable(out, ["RECORD", "WHY IT IS LEFT OUT"], left);
+  }
   const fine = pinged.filter(({ judgement }) => judgement.verdict === "fine").length;
-  printLines(out, [out.style.faint(`${fine} of ${pinged.length} ${pinged.length === 1 ? "peer" : "peers"} fine`)]);
+  const count = `${fine} of ${plural(pinged.length, "peer")} fine`;
+  const left = leftOut.length === 0 ? "" : `, ${plural(leftOut.length, "record")} left out`;
+  printLines(out, [out.style.faint(`${count}${left}`)]);
 }
 
 /** Three figures are enough. */
@@ -102,7 +151,7 @@ function formatMillis(time: number): string {
   return time >= 100 ? time.toFixed(0) : time >= 10 ? time.toFixed(1) : time.toFixed(2);
 }
 
-function reportJson(pinged: readonly Pinged[], verdict: string): Json {
+function reportJson(pinged: readonly Pinged[], leftOut: readonly BadRecord[], verdict: string): Json {
   return {
     verdict,
     peers: pinged.map(({ peer, ways, judgement }) => ({
@@ -125,5 +174,6 @@ function reportJson(pinged: readonly Pinged[], verdict: string): Json {
         isSilent: path?.isSilent ?? null,
       })),
     })),
+    leftOut: leftOut.map(({ key, reason }) => ({ key, reason })),
   };
 }

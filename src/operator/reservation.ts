@@ -3,6 +3,7 @@
 // A reservation is a record without an etcd lease: it does not expire, and the host with its public IP gets the subnet.
 
 import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import { pasteCommand } from "../base/paste.ts";
 import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
 import { shortKey } from "../subnet/lease-codec.ts";
 import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
@@ -29,10 +30,12 @@ export interface ReserveRequest {
   readonly subnet: Prefix4;
   /** Whose it shall be; null: of whoever has it. */
   readonly publicIp: Ipv4 | null;
+  /** Flags of a command that asks the same etcd. */
+  readonly asking: readonly string[];
 }
 
 export function decideReserve(
-  { subnet, publicIp }: ReserveRequest,
+  { subnet, publicIp, asking }: ReserveRequest,
   list: LeaseList,
   { network }: ValidConfig,
 ): ReserveDecision {
@@ -47,7 +50,7 @@ export function decideReserve(
   if (publicIp === null) return { kind: "needs-public-ip" };
   const other = list.leases.find(({ attrs }) => attrs.publicIp === publicIp);
   if (other) {
-    const advice = `a host has one subnet: stop flanneld there and release that one first (flanneld release ${other.subnet.v4} --now --force)`;
+    const advice = `a host has one subnet: stop flanneld there and release that one first (${pasteCommand(`release ${other.subnet.v4} --now --force`, asking)})`;
     return refused(`the host ${publicIp} has ${other.subnet.v4} already`, advice);
   }
   // Compat: records of the udp backend have no type.

@@ -18,7 +18,7 @@ import {
   type ReleaseTarget,
   type ReserveRequest,
 } from "./reservation.ts";
-import { configKey, type OperatorCalls, withStore } from "./session.ts";
+import { type OperatorCalls, withStore } from "./session.ts";
 import type { OperatorPorts } from "./verb.ts";
 
 type Change = "created" | "kept" | "reserved-already" | "leased" | "released-already" | "deleted";
@@ -30,10 +30,10 @@ type Done =
   | { readonly change: "absent"; readonly target: ReleaseTarget };
 
 export async function reserveSubnet(call: VerbCall, ports: OperatorPorts, signal: AbortSignal): Promise<number> {
-  const request: ReserveRequest = { subnet: readSubnet(call), publicIp: readPublicIp(call) };
+  const request: ReserveRequest = { subnet: readSubnet(call), publicIp: readPublicIp(call), asking: call.asking };
   const done = await withStore(call, ports, (store) =>
     untilNotOvertaken(store, `the record of ${request.subnet}`, signal, async (look) => {
-      if (!look.view.config) await requireConfig(configKey(call), store, signal);
+      if (!look.view.config) await requireConfig(call, store, signal);
       return await tryReserve(request, look, store, signal);
     }),
   );

@@ -3,6 +3,8 @@
 
 import { seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
+import { pasteCommand } from "../base/paste.ts";
+import { formatRemedy } from "../base/remedy.ts";
 import { escapeControls, formatCount, type Style } from "../base/terminal-text.ts";
 import type { CheckStatus } from "../status/readiness.ts";
 import type {
@@ -20,15 +22,16 @@ const REPAIRS_SHOWN = 5;
 const KEPT_SHOWN = 5;
 const LEFT_OUT_SHOWN = 5;
 
-export function formatStatus(status: DaemonStatus, style: Style): readonly string[] {
+/** `asking`: flags of a command that asks the same daemon. */
+export function formatStatus(status: DaemonStatus, style: Style, asking: readonly string[]): readonly string[] {
   return [
     headline(status, style),
     ...pairLines(facts(status)),
     ...section("not ready", failing(status.checks), style, style.bad),
     ...section("degraded", mended(status.degraded), style, style.bad),
     ...section("last repairs", lastRepairs(status), style, null),
-    ...section("kept without a record", kept(status), style, null),
-    ...section("records left out", leftOut(status), style, null),
+    ...section("kept without a record", kept(status, asking), style, null),
+    ...section("records left out", leftOut(status, asking), style, null),
   ];
 }
 
@@ -143,12 +146,12 @@ function failing(checks: readonly CheckStatus[]): readonly Pair[] {
   return checks.flatMap(({ name, reason }) => (reason === null ? [] : [[name, reason] as const]));
 }
 
-/** With the command that mends it below. Daemons before this one tell none. */
+/** With what mends it below. Daemons before this one tell none. */
 function mended(degraded: DaemonStatus["degraded"]): readonly Pair[] {
-  return degraded.flatMap(({ name, reason, remedy }) => [
-    ...failing([{ name, reason }]),
-    ...(reason !== null && remedy ? [["", `mend: ${remedy}`] as const] : []),
-  ]);
+  return degraded.flatMap(({ name, reason, remedy, command }) => {
+    const how = formatRemedy({ remedy: remedy ?? null, command });
+    return [...failing([{ name, reason }]), ...(reason !== null && how ? [["", how] as const] : [])];
+  });
 }
 
 function lastRepairs({ reconcile, at }: DaemonStatus): readonly Pair[] {
@@ -160,7 +163,7 @@ function lastRepairs({ reconcile, at }: DaemonStatus): readonly Pair[] {
 }
 
 /** Peers whose records are gone or unreadable. Daemons before this one do not tell for how long they are kept. */
-function kept({ peers }: DaemonStatus): readonly Pair[] {
+function kept({ peers }: DaemonStatus, asking: readonly string[]): readonly Pair[] {
   const held = peers.filter(({ state }) => state === "held");
   const shown = held
     .slice(0, KEPT_SHOWN)
@@ -169,13 +172,13 @@ function kept({ peers }: DaemonStatus): readonly Pair[] {
       return [join(subnet, subnet6), `${join(publicIp, publicIpv6)}: ${reason}${left}`];
     });
   const rest = held.length - shown.length;
-  return rest > 0 ? [...shown, ["...", `${rest} more: flanneld peers`]] : shown;
+  return rest > 0 ? [...shown, ["...", `${rest} more: ${pasteCommand("peers", asking)}`]] : shown;
 }
 
-function leftOut({ leftOut }: DaemonStatus): readonly Pair[] {
+function leftOut({ leftOut }: DaemonStatus, asking: readonly string[]): readonly Pair[] {
   const shown = leftOut.slice(0, LEFT_OUT_SHOWN).map(({ key, reason }) => [key, reason] as const);
   const rest = leftOut.length - shown.length;
-  return rest > 0 ? [...shown, ["...", `${rest} more: flanneld peers`]] : shown;
+  return rest > 0 ? [...shown, ["...", `${rest} more: ${pasteCommand("peers", asking)}`]] : shown;
 }
 
 function section(

@@ -31,7 +31,10 @@ export async function showStatus(call: DaemonCall, ports: OperatorPorts, signal:
     if (error) tell(err, error.message);
     if (call.json || !status) continue;
     if (asked.length > 1) printLines(out, [...(index > 0 ? [""] : []), out.style.faint(socket)]);
-    printLines(out, [...formatStatus(status, out.style), ...formatRefusals(refusalsBy(status, notes, now), now, out)]);
+    printLines(out, [
+      ...formatStatus(status, out.style, askingFlags(socket, asked, call)),
+      ...formatRefusals(refusalsBy(status, notes, now), now, out),
+    ]);
   }
   // Those of other networks have ended, and keep nobody's status from being a good one.
   for (const note of notes.filter(({ kind, socket }) => kind === "ended" && !sockets.includes(socket))) {
@@ -39,6 +42,11 @@ export async function showStatus(call: DaemonCall, ports: OperatorPorts, signal:
   }
   for (const socket of deserted) tell(err, `a killed daemon has left ${socket}: rm ${socket}`);
   return Math.max(...asked.map(({ status, error }) => (status ? exitOf(status) : exitStatusOf(error))));
+}
+
+/** A command that is told asks the same daemon, also where it would have several to choose from. */
+function askingFlags(socket: string, asked: readonly Asked[], { asking }: DaemonCall): readonly string[] {
+  return asked.length > 1 || asking.length > 0 ? [`--socket=${socket}`] : [];
 }
 
 /** One that does not answer keeps nobody from hearing of the others. */

@@ -35,7 +35,8 @@ export interface Admission {
 
 export interface AdmissionRules {
   readonly network: NetworkConfig;
-  readonly self: Lease;
+  /** Null on a host that has no record. */
+  readonly self: Lease | null;
   /** Ours. "" means udp, as in leases. */
   readonly backendType: string;
 }
@@ -43,7 +44,7 @@ export interface AdmissionRules {
 /** Everything that is a peer, and for the rest the reason. Our own record is neither. */
 export function admitPeers({ leases }: Pick<LeaseTable, "leases">, rules: AdmissionRules): Admission {
   const { network, self } = rules;
-  const others = [...leases.values()].filter(({ key }) => key !== self.key);
+  const others = [...leases.values()].filter(({ key }) => key !== self?.key);
   if (network.ipv6 === null) {
     const { admitted, leftOut } = admitByFamily(others, IPV4, network.ipv4, rules);
     return { peers: admitted.map(withoutIpv6), leftOut: listed(leftOut) };
@@ -94,7 +95,7 @@ interface LeaseFamily<P extends Prefix, N extends number | bigint> {
   readonly subnetOf: (lease: Lease) => P | null;
   readonly lacking: string;
   /** What is wrong with the address that packets are to be sent to. */
-  readonly addressFault: (theirs: LeaseAttrs, ours: LeaseAttrs) => string | null;
+  readonly addressFault: (theirs: LeaseAttrs, ours: LeaseAttrs | null) => string | null;
   /** Which of two that overlap is first when both have the configured length, or neither. */
   readonly order: (a: Lease, b: Lease) => number;
   /** A lease keeps its identity while it is unchanged: it is parsed once, and not at every change of another. */
@@ -106,7 +107,7 @@ const IPV4: LeaseFamily<Prefix4, number> = {
   subnetOf: ({ subnet }) => subnet.v4,
   lacking: "it has no IPv4 subnet",
   addressFault: ({ publicIp }, ours) =>
-    isUnicastIpv4(publicIp) ? ownAddress(publicIp, ours.publicIp) : unreachable(publicIp),
+    isUnicastIpv4(publicIp) ? ownAddress(publicIp, ours?.publicIp ?? null) : unreachable(publicIp),
   order: (a, b) => order(a.key, b.key),
   candidates: new WeakMap(),
 };
@@ -117,7 +118,7 @@ const IPV6: LeaseFamily<Prefix6, bigint> = {
   lacking: "it has no IPv6 subnet",
   addressFault({ publicIpv6 }, ours) {
     if (publicIpv6 === null) return "it has no public IPv6 address";
-    return isUnicastIpv6(publicIpv6) ? ownAddress(publicIpv6, ours.publicIpv6) : unreachable(publicIpv6);
+    return isUnicastIpv6(publicIpv6) ? ownAddress(publicIpv6, ours?.publicIpv6 ?? null) : unreachable(publicIpv6);
   },
   order: byCreation,
   candidates: new WeakMap(),
@@ -171,7 +172,7 @@ function createJudge<P extends Prefix, N extends number | bigint>(
 ): (candidate: Candidate<N>) => string | null {
   const { blocks, subnetOf, addressFault } = family;
   const whole = network && blocks.blockOf(network);
-  const own = subnetOf(self);
+  const own = self && subnetOf(self);
   const ours = own && blocks.blockOf(own);
   return (candidate) => {
     const { attrs } = candidate.lease;
@@ -186,7 +187,7 @@ function createJudge<P extends Prefix, N extends number | bigint>(
     if (ours && (contains(ours, candidate) || contains(candidate, ours))) {
       return `its subnet overlaps our own, ${own}`;
     }
-    return addressFault(attrs, self.attrs);
+    return addressFault(attrs, self?.attrs ?? null);
   };
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { isError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { type EtcdPlace, pasteEtcdctl, shellWord } from "../base/paste.ts";
 import type { Random } from "../base/random.ts";
 import { REMEMBER_AFTER } from "./acquire-lease.ts";
 import type { LeaseList, LeaseStore } from "./lease-store.ts";
@@ -18,6 +19,10 @@ export interface AwaitConfigDeps {
   readonly log: Logger;
   /** Told what is being waited for, in one phrase. */
   readonly onWaiting: (reason: string) => void;
+  /** Looks at what the start will need, each time that there is no config yet. */
+  readonly lookAhead: (signal: AbortSignal) => Promise<void>;
+  /** For commands that a person is told to run. */
+  readonly etcd: EtcdPlace;
   /** The config of the last run if this host can go on with it, else null. */
   readonly recall: () => Promise<string | null>;
 }
@@ -57,6 +62,7 @@ export async function awaitNetworkConfig(
     }
     deps.onWaiting(found.reason);
     complaint.raise(found.reason, { key, ...(found.hint === null ? {} : { hint: found.hint }) });
+    await deps.lookAhead(signal);
     const isTime = found.isAway && deps.clock.monotonic() - start >= REMEMBER_AFTER;
     const text = isTime ? await deps.recall() : null;
     if (text !== null) return { text, fresh: false, list: null };
@@ -78,15 +84,10 @@ type LookAt = (
 const lookAtAll: LookAt = (store, signal) => store.survey(signal);
 const lookAtConfig: LookAt = async (store, signal) => ({ config: await store.networkConfig(signal), list: null });
 
-async function lookForConfig(
-  key: string,
-  lookAt: LookAt,
-  { store }: AwaitConfigDeps,
-  signal: AbortSignal,
-): Promise<Look> {
+async function lookForConfig(key: string, lookAt: LookAt, deps: AwaitConfigDeps, signal: AbortSignal): Promise<Look> {
   try {
-    const { config, list } = await lookAt(store, signal);
-    return config === null ? await explainMissing(key, store, signal) : { kind: "config", text: config, list };
+    const { config, list } = await lookAt(deps.store, signal);
+    return config === null ? await explainMissing(key, deps, signal) : { kind: "config", text: config, list };
   } catch (error) {
     if (!isRetryable(error)) throw error;
     return { kind: "none", isAway: true, reason: error.message, hint: null };
@@ -94,30 +95,26 @@ async function lookForConfig(
 }
 
 /** etcd: the v2 and v3 APIs keep separate data; what `etcdctl set` wrote through v2 cannot be seen through v3. */
-async function explainMissing(key: string, store: LeaseStore, signal: AbortSignal): Promise<Look> {
+async function explainMissing(key: string, { store, etcd }: AwaitConfigDeps, signal: AbortSignal): Promise<Look> {
   const old = await store.v2NetworkConfig(signal);
   if (old === null) {
     return {
       kind: "none",
       isAway: false,
       reason: `there is no network config at ${key} in etcd`,
-      hint: putCommand(key, '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'),
+      hint: putCommand(key, '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}', etcd),
     };
   }
   return {
     kind: "none",
     isAway: false,
     reason: `the network config at ${key} is in etcd's v2 store, which the v3 API cannot see; write it again with the command in hint`,
-    hint: putCommand(key, old),
+    hint: putCommand(key, old, etcd),
   };
 }
 
-function putCommand(key: string, config: string): string {
-  return `ETCDCTL_API=3 etcdctl put ${key} ${shellQuote(config.trim())}`;
-}
-
-function shellQuote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
+function putCommand(key: string, config: string, etcd: EtcdPlace): string {
+  return `ETCDCTL_API=3 ${pasteEtcdctl(`put ${shellWord(key)} ${shellWord(config.trim())}`, etcd)}`;
 }
 
 /** Most likely typing errors, whose defaults would surprise. Whether it is a config at all is for others to say. */

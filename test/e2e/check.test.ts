@@ -2,7 +2,7 @@
 // `flanneld status` in a line of its own. All is fine again when it is mended.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Flanneld } from "../../lab/flanneld.ts";
@@ -200,6 +200,7 @@ describe("check tells the cause in one line", () => {
     );
     assert.equal(await daemon.stop(signal), 0);
     await ipBatch(namespace, ["link del flannel.1", "link del eth1"], signal);
+    rmSync(daemon.subnetFile);
     await cluster.etcdctl("del", "--prefix", `${PREFIX}/subnets/`);
     // Both write their records again.
     const count = async () =>

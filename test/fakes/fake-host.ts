@@ -29,7 +29,7 @@ export function createFakeHost(): FakeHost {
     rules: async () => known({ iptables: {}, nftables: null }),
     offload: async () => known({}),
     placeOf: async (path, root) => `${root}${path}`,
-    subnetFile: async () => ({ subnet: null, subnet6: null, mtu: null }),
+    subnetFile: async () => ({ subnet: null, subnet6: null, mtu: null, isOfThisBoot: false }),
     nodeId: async () => null,
     [Symbol.dispose]: () => {},
   };

@@ -17,7 +17,7 @@ it("a daemon that is asked tells what others have decided on its host a moment a
   const [host] = world.hosts;
   assert.ok(host);
   const told = async () => (await host.ask())?.degraded.find(({ name }) => name === "forward-rules") ?? null;
-  assert.deepEqual(await told(), { name: "forward-rules", reason: null, remedy: null });
+  assert.deepEqual(await told(), { name: "forward-rules", reason: null, remedy: null, command: null });
   host.sight.answers.rules = async () => known({ iptables: {}, nftables: DROP });
   await world.clock.advance(seconds(4));
   assert.deepEqual(host.degraded(), [], "nobody has asked");

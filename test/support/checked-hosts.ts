@@ -1,7 +1,7 @@
 // `flanneld check` and `flanneld status` as an operator runs them on the hosts of a cluster.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { attempt, type Output } from "../../lab/run.ts";
@@ -77,6 +77,7 @@ export async function retire(cluster: Cluster, host: number, daemon: Flanneld, s
   const [, subnet = ""] = /^FLANNEL_SUBNET=(\S+)$/m.exec(readFileSync(daemon.subnetFile, "utf8")) ?? [];
   assert.equal(await daemon.stop(signal), 0);
   await ipBatch(cluster.hosts[host]?.namespace ?? "", ["link del flannel.1"], signal);
+  rmSync(daemon.subnetFile);
   const [address, length] = subnet.split("/");
   const key = `${address?.replace(/1$/, "0")}-${length}`;
   await cluster.etcdctl("del", `${PREFIX}/subnets/${key}`);

@@ -1,6 +1,7 @@
 // What a check finds on a host on which all is well but for what a test changes of it.
 
 import assert from "node:assert/strict";
+import type { Remedy } from "../../src/base/remedy.ts";
 import { runChecks } from "../../src/check/checks.ts";
 import type { Facts } from "../../src/check/facts.ts";
 import type { CheckVerdict } from "../../src/check/finding.ts";
@@ -22,5 +23,16 @@ export function expectAll(cases: readonly Case[]): void {
     assert.equal(found.verdict, verdict, found.sentence);
     assert.equal(found.remedy !== null, verdict === "warn" || verdict === "fail", found.sentence);
     assert.ok(!found.sentence.includes("\n"), found.sentence);
+    expectCommand(found);
   }
+}
+
+const TOOL = /^(etcdctl|firewall-cmd|flanneld|ip|iptables(-\w+)?|kill|modprobe|nft|sysctl|systemctl|timedatectl) /;
+
+/** A remedy is a command from its first word to its last, or begins as what is said to a person. */
+function expectCommand({ remedy, command }: Remedy): void {
+  if (remedy === null) return;
+  const isCommand = remedy.split("; ").every((part) => TOOL.test(part));
+  assert.equal(command, isCommand ? remedy : null, remedy);
+  assert.doesNotMatch(command ?? "", /, then|, or | if |NETWORK|GATEWAY|SUBNET/, remedy);
 }

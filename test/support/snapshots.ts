@@ -41,7 +41,7 @@ export function snapshotOf(changes: Partial<DaemonStatus> = {}): DaemonStatus {
       { name: "device", reason: null },
       { name: "subnet-file", reason: null },
     ],
-    degraded: [{ name: "etcd", reason: null, remedy: null }],
+    degraded: [{ name: "etcd", reason: null, remedy: null, command: null }],
     process: PROCESS,
     options: {},
     store: {

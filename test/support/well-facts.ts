@@ -71,6 +71,15 @@ const FLANNEL: Link = {
   checksumOffload: true,
 };
 
+const UNDERLAY: Link = { kind: "link", type: "other", name: ETH0, mtu: 1500, up: true, mac: null, driver: "veth" };
+
+/** No flanneld runs there, and none has. */
+export const NEVER_RUN = {
+  daemons: known([]),
+  links: known([UNDERLAY]),
+  subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: null, isOfThisBoot: false },
+} satisfies Partial<Facts>;
+
 export function storeOf(leases: readonly Lease[], config: string | null = CONFIG): StoreFacts {
   return {
     endpoints: ["http://127.0.0.1:2379"],
@@ -95,8 +104,10 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     user: { isRoot: true, netAdmin: true, netRaw: true },
     daemons: known([{ pid: 4711, prefix: "/coreos.com/network", settings: {}, root: "" }]),
     lastEnd: null,
+    wasKilled: false,
     adopted: [],
-    endpoints: ["http://127.0.0.1:2379"],
+    etcd: { endpoints: ["http://127.0.0.1:2379"], tls: { caFile: null, certFile: null, keyFile: null } },
+    asking: [],
     store: known(storeOf([OWN, PEER])),
     certificates: known([]),
     clocks: [{ endpoint: "http://127.0.0.1:2379", ahead: millis(300) }],
@@ -118,10 +129,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
       v6: null,
     }),
     interfaces: known([interfaceOf("eth0", "192.168.77.11/24")]),
-    links: known<readonly Link[]>([
-      FLANNEL,
-      { kind: "link", type: "other", name: ETH0, mtu: 1500, up: true, mac: null, driver: "veth" },
-    ]),
+    links: known<readonly Link[]>([FLANNEL, UNDERLAY]),
     routes: [
       { dst: "0.0.0.0/0" as Prefix4, dev: ETH0 },
       { dst: "10.5.2.0/24" as Prefix4, dev: FLANNEL.name },
@@ -129,11 +137,18 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     routes6: [],
     ports: [{ port: 8472, holder: "the kernel itself, for a device such as one of vxlan" }],
     rules: known({ iptables: {}, nftables: null }),
-    subnetFile: { path: "/run/flannel/subnet.env", subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: 1450 },
+    subnetFile: {
+      path: "/run/flannel/subnet.env",
+      subnet: "10.5.1.0/24" as Prefix4,
+      subnet6: null,
+      mtu: 1450,
+      isOfThisBoot: true,
+    },
     nodeId: OWN_ID,
     neighbours: known({ entries: 12, limit: 1024 }),
     offload: known({}),
     peers: [peerOf(PEER)],
+    leftOut: [],
     unpinged: null,
     ...change,
   };

@@ -15,9 +15,12 @@ import { snapshotOf } from "../support/snapshots.ts";
 const LOOPBACK = { ip: parseIpv4("127.0.0.1"), port: 0 };
 const READY: Readiness = {
   checks: [{ name: "lease", reason: null }],
-  degraded: [{ name: "etcd", reason: null, remedy: null }],
+  degraded: [{ name: "etcd", reason: null, remedy: null, command: null }],
 };
-const DEGRADED: Readiness = { ...READY, degraded: [{ name: "etcd", reason: "no answer within 5 s", remedy: null }] };
+const DEGRADED: Readiness = {
+  ...READY,
+  degraded: [{ name: "etcd", reason: "no answer within 5 s", remedy: null, command: null }],
+};
 const UNREADY: Readiness = {
   checks: [
     { name: "lease", reason: null },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isError } from "../../src/base/errors.ts";
+import type { IfAddr } from "../../src/base/ip.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { acquire, learn } from "../../src/learn.ts";
 import type { Means } from "../../src/means.ts";
@@ -163,6 +164,32 @@ describe("what a start learns", () => {
     await host.clock.advance(5000);
     assert.equal((await learning).overlay.text, CONFIG);
     assert.equal(host.waiting("config"), null);
+  });
+
+  it("tells that the interface it was told to use is not there while it waits for a config, and that it has come", async () => {
+    const underlay = { ...OPTIONS.underlay, interfaces: ["eth7"] };
+    const host = start({ options: { underlay } });
+    const interfaceTrouble = () =>
+      host.means.board.readiness().degraded.find(({ name }) => name === "interface")?.reason ?? null;
+    const learning = host.learn();
+    await host.clock.advance(5000);
+    const missing =
+      /^no interface has the name or the address eth7 \(--iface\); the host has eth0 \(192\.168\.64\.2\)$/;
+    assert.match(interfaceTrouble() ?? "", missing);
+    const told = host.log.lines.filter(({ message }) => message === "there is no interface as the flags say");
+    assert.equal(told[0]?.level, "warn");
+    const eth7 = "eth7" as LinkName;
+    host.kernel.externally(
+      [
+        { kind: "link", type: "other", name: eth7, mtu: 1500, up: true, mac: null, driver: "veth" } as const,
+        { kind: "address", dev: eth7, address: "192.168.65.2/24" as IfAddr } as const,
+      ].map((object) => ({ op: "create", object })),
+    );
+    await host.clock.advance(5000);
+    assert.equal(interfaceTrouble(), null);
+    host.store.setConfig(CONFIG);
+    await host.clock.advance(5000);
+    assert.equal((await learning).underlay.link, eth7);
   });
 
   it("is nothing of a config that is none, which is told by its key and its place", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { byCommand } from "../../src/base/remedy.ts";
 import type { HostJudgement, HostTopic } from "../../src/check/running-checks.ts";
 import { createHostWatch } from "../../src/watch-host.ts";
 import { startWatch } from "../support/running-watch.ts";
@@ -8,7 +9,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const NOTHING: ReadonlySet<HostTopic> = new Set();
 const DROPS: HostJudgement = {
-  troubles: new Map([["forward-rules", { sentence: "inet fw drops", remedy: "nft add rule" }]]),
+  troubles: new Map([["forward-rules", { sentence: "inet fw drops", ...byCommand("nft add rule") }]]),
   unknown: NOTHING,
 };
 const FINE: HostJudgement = { troubles: new Map(), unknown: NOTHING };
@@ -54,7 +55,7 @@ describe("the watch over what others decide on this host", () => {
     assert.equal(place.host.looks, 1);
     place.host.found = DROPS;
     await place.clock.advance(MINUTE);
-    assert.deepEqual(place.watch.trouble("forward-rules"), { sentence: "inet fw drops", remedy: "nft add rule" });
+    assert.deepEqual(place.watch.trouble("forward-rules"), { sentence: "inet fw drops", ...byCommand("nft add rule") });
     assert.equal(place.watch.trouble("rp-filter"), null);
     place.host.found = FINE;
     await place.clock.advance(20 * SECOND);

@@ -22,7 +22,7 @@ describe("a host on which all is well", () => {
       ...bare,
       links: known([]),
       routes: [],
-      subnetFile: { path: "/x", subnet: null, subnet6: null, mtu: null },
+      subnetFile: { path: "/x", subnet: null, subnet6: null, mtu: null, isOfThisBoot: true },
     };
     const checked = runChecks(
       wellFacts({ ...none, network: unknown("there is no network config"), isBackendKnown: false }),

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createBackend } from "../../../src/backends/registry.ts";
 import type { EpochMillis } from "../../../src/base/brand.ts";
+import type { Prefix4 } from "../../../src/base/ip.ts";
 import { causeOf, outcomeOf, runChecks } from "../../../src/check/checks.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
 import { expectAll, finding } from "../../support/findings.ts";
-import { NOW, wellFacts } from "../../support/well-facts.ts";
+import { NEVER_RUN, NOW, wellFacts } from "../../support/well-facts.ts";
 
 const udp = { backends: [{ backend: createBackend({ type: "udp", options: {} }), port: 8285 }] };
 describe("a check of the host", () => {
@@ -15,7 +16,7 @@ describe("a check of the host", () => {
     const dual = { families: ["ipv4", "ipv6"] } as const;
     const user = { isRoot: false, netAdmin: false, netRaw: false };
     expectAll([
-      ["privileges", "skip", /lacks CAP_NET_ADMIN and CAP_NET_RAW.*sudo flanneld check/, { user }],
+      ["privileges", "skip", /lacks CAP_NET_ADMIN and CAP_NET_RAW.*run the same as root, with sudo$/, { user }],
       ["privileges", "fail", /root lacks CAP_NET_ADMIN here/, { user: { ...user, isRoot: true, netRaw: true } }],
       ["privileges", "warn", /nothing can be pinged/, { user: { isRoot: true, netAdmin: true, netRaw: false } }],
       ["kernel", "fail", /no vxlan devices: its module vxlan is missing/, { vxlan: known(false) }],
@@ -34,7 +35,7 @@ describe("a check of the host", () => {
       ],
       ["ip-forward", "ok", /^net\.ipv4\.ip_forward is on and .* is on$/, { ...dual, sysctls: { ...on, [IPV6]: "1" } }],
       ["ip-forward", "ok", /^net\.ipv6.* is on$/, { families: ["ipv6"], sysctls: { [IPV6]: "1" } }],
-      ["daemon", "ok", /no flanneld runs here/, { daemons: known([]) }],
+      ["daemon", "ok", /no flanneld runs here/, NEVER_RUN],
       ["daemon", "ok", /process 4711 runs here; a second one/, {}],
       ["neighbours", "warn", /900 of 1024 entries/, { neighbours: known({ entries: 900, limit: 1024 }) }],
       ["offload", "skip", /there is no ethtool/, { offload: unknown("there is no ethtool here") }],
@@ -78,7 +79,7 @@ describe("a check of the host", () => {
         "daemon",
         "ok",
         /^no flanneld runs here for \/coreos\.com\/network; others do: process/,
-        running("/other", "/x"),
+        { ...NEVER_RUN, ...running("/other", "/x") },
       ],
       ["daemon", "ok", /^process 4711 runs here, and is looked at with its --iface;/, { adopted: ["--iface"] }],
     ]);
@@ -87,15 +88,38 @@ describe("a check of the host", () => {
   it("says how the last daemon has ended where none runs", () => {
     const lastEnd = { at: (NOW - 125_000) as EpochMillis, message: "backend udp cannot run here" };
     expectAll([
-      ["daemon", "ok", /^no flanneld runs here$/, { daemons: known([]) }],
+      ["daemon", "ok", /^no flanneld runs here$/, NEVER_RUN],
       [
         "daemon",
         "ok",
         /^no flanneld runs here; the last one ended 2m05s ago: backend udp cannot run here$/,
-        { daemons: known([]), lastEnd },
+        { ...NEVER_RUN, lastEnd },
       ],
       ["daemon", "ok", /^process 4711 runs here;/, { lastEnd }],
     ]);
+  });
+
+  it("warns of a host on which one has run since the last boot, by what it has left", () => {
+    const gone = { daemons: known([]) };
+    const { links } = NEVER_RUN;
+    const { subnetFile } = wellFacts();
+    const early = { ...subnetFile, isOfThisBoot: false };
+    const lastEnd = { at: (NOW - 125_000) as EpochMillis, message: "no interface" };
+    const others = known([{ pid: 9, prefix: "/other", settings: {}, root: "" }]);
+    const unknownNetwork = { network: unknown("there is no network config"), isBackendKnown: false };
+    expectAll([
+      ["daemon", "warn", /^no .* here, and one did: flannel\.1 and \/run\/\S+ are still there, .*: journalctl/, gone],
+      ["daemon", "warn", /; it was killed: journalctl -u flanneld$/, { ...gone, wasKilled: true }],
+      ["daemon", "warn", /; the last one ended 2m05s ago: no interface$/, { ...gone, lastEnd }],
+      ["daemon", "warn", /: flannel\.1 is still there,/, { ...gone, subnetFile: early }],
+      ["daemon", "warn", /: \/run\/flannel\/subnet\.env is still there,/, { ...gone, links }],
+      ["daemon", "ok", /^no flanneld runs here$/, { ...gone, links, subnetFile: early }],
+      // Of a daemon of another network.
+      ["daemon", "ok", /^no/, { ...gone, links, subnetFile: { ...subnetFile, subnet: "10.9.1.0/24" as Prefix4 } }],
+      ["daemon", "ok", /; others do: process 9/, { links, daemons: others, ...unknownNetwork }],
+      ["daemon", "warn", /subnet\.env is still there/, { ...gone, links, ...unknownNetwork }],
+    ]);
+    assert.equal(finding("daemon", gone).remedy, "systemctl start flanneld");
   });
 
   it("tells who has the port, unless that is flanneld itself", () => {

@@ -107,20 +107,22 @@ describe("a check of the interface", () => {
         "mtu",
         "fail",
         /subnet\.env says an MTU of 8950, and 1450/,
-        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: 8950 } },
+        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: 8950, isOfThisBoot: true } },
       ],
       [
         "mtu",
         "warn",
         /subnet\.env says an MTU of 1400/,
-        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: 1400 } },
+        { subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: null, mtu: 1400, isOfThisBoot: true } },
       ],
     ]);
   });
 
   it("tells networks that overlap", () => {
-    const own = { subnetFile: { path: "", subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: null } };
-    const fileless = { subnetFile: { path: "", subnet: null, subnet6: null, mtu: null } };
+    const own = {
+      subnetFile: { path: "", subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: null, isOfThisBoot: true },
+    };
+    const fileless = { subnetFile: { path: "", subnet: null, subnet6: null, mtu: null, isOfThisBoot: true } };
     const bridge = known([interfaceOf("eth0", "192.168.77.11/24"), interfaceOf("cni0", "10.5.1.1/24")]);
     expectAll([
       ["networks", "ok", /overlaps no network/, { ...own, interfaces: bridge }],

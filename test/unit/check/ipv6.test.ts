@@ -44,7 +44,13 @@ function says(name: string, change: Partial<Facts> = {}): string {
     network6: IPV6_NETWORK.ipv6,
     underlay: known({ ...underlay, v6: { address: HERE, publicIp: HERE, onLink: [] } }),
     interfaces: known([withPrefix6("eth0", HERE, "fd77::/64")]),
-    subnetFile: { path: "/run/flannel/subnet.env", subnet: null, subnet6: OWN.subnet.v6, mtu: 1430 },
+    subnetFile: {
+      path: "/run/flannel/subnet.env",
+      subnet: null,
+      subnet6: OWN.subnet.v6,
+      mtu: 1430,
+      isOfThisBoot: true,
+    },
     store: known(storeOf([OWN, PEER])),
     peers: [peerOf(PEER)],
     ...change,
@@ -102,7 +108,7 @@ describe("a check of a network without IPv4", () => {
       /^fail: the network fd00:5::\/48 overlaps fd00:5:0:7::\/64 of cni0/,
     );
     assert.match(says("networks", { interfaces: known(bridge("fd00:5:0:1::/64")) }), /^ok/);
-    const fileless = { subnetFile: { path: "", subnet: null, subnet6: null, mtu: null } };
+    const fileless = { subnetFile: { path: "", subnet: null, subnet6: null, mtu: null, isOfThisBoot: true } };
     assert.match(says("networks", { ...fileless, interfaces: known(bridge("fd00:5:0:1::/64")) }), /^ok/);
     assert.match(says("networks", { ...fileless, interfaces: known(bridge("fd00:5:0:2::/64")) }), /^fail/);
     const routed = (dst: string, dev: string) =>

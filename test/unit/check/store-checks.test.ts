@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EpochMillis, millis } from "../../../src/base/brand.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
+import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { expectAll, finding } from "../../support/findings.ts";
 import { NOW, networkOf, OWN, PEER, recordOf, storeOf } from "../../support/well-facts.ts";
 
@@ -14,9 +15,10 @@ describe("a check of etcd", () => {
   it("tells what is wrong there, or cannot be asked", () => {
     const down = unknown("etcd did not answer (reading): connection refused");
     const endpoints = ["https://192.168.77.2:2379", "https://192.168.77.3:2379"];
-    assert.match(
-      finding("etcd", { store: down, endpoints }).remedy ?? "",
-      /^etcdctl --endpoints=https:\/\/192\.168\.77\.2:2379,https:\/\/192\.168\.77\.3:2379 endpoint health;/,
+    const tls = { caFile: "/etc/ca.pem", certFile: null, keyFile: null };
+    assert.equal(
+      finding("etcd", { store: down, etcd: { endpoints, tls } }).remedy,
+      "etcdctl endpoint health --endpoints=https://192.168.77.2:2379,https://192.168.77.3:2379 --cacert=/etc/ca.pem",
     );
     const cramped = networkOf('{"Network": "10.5.0.0/22", "SubnetLen": 24}');
     const full = ["10.5.1.0/24", "10.5.2.0/24", "10.5.3.0/24"].map((subnet, n) => recordOf(subnet, `10.0.0.${n}`));
@@ -45,11 +47,34 @@ describe("a check of etcd", () => {
         {
           store: known(storeOf(full)),
           network: known(cramped),
-          subnetFile: { path: "", subnet: null, subnet6: null, mtu: null },
+          subnetFile: { path: "", subnet: null, subnet6: null, mtu: null, isOfThisBoot: true },
         },
       ],
-      ["subnets", "warn", /only 0 of 3/, { store: known(storeOf([...full.slice(1), OWN])), network: known(cramped) }],
+      [
+        "subnets",
+        "warn",
+        /^there is no subnet for a further host: all 3 subnets of 10\.5\.0\.0\/22 are leased$/,
+        { store: known(storeOf([...full.slice(1), OWN])), network: known(cramped) },
+      ],
     ]);
+  });
+
+  it("counts free subnets as a person would", () => {
+    const said = (config: string, free: number) => {
+      const network = networkOf(config);
+      const leases = Array.from({ length: ipv4Space(network).count - free - 1 }, (_, index) =>
+        recordOf(`10.5.${index + 2}.0/24`, `10.0.1.${index}`),
+      );
+      return finding("subnets", { store: known(storeOf([OWN, ...leases])), network: known(network) }).sentence;
+    };
+    const wide = '{"Network": "10.5.0.0/16", "SubnetMax": "10.5.100.0"}';
+    assert.equal(said(wide, 2), "only 2 of 100 subnets of 10.5.0.0/16 are free for further hosts");
+    assert.equal(said(wide, 1), "only 1 of 100 subnets of 10.5.0.0/16 is free for further hosts");
+    const one = '{"Network": "10.5.0.0/16", "SubnetMin": "10.5.1.0", "SubnetMax": "10.5.1.0"}';
+    assert.equal(said(one, 0), "there is no subnet for a further host: the only subnet of 10.5.0.0/16 is leased");
+    const few = '{"Network": "10.5.0.0/16", "SubnetMax": "10.5.5.0"}';
+    assert.equal(said(few, 1), "1 of 5 subnets is free, this host has 10.5.1.0/24");
+    assert.equal(said(few, 2), "2 of 5 subnets are free, this host has 10.5.1.0/24");
   });
 
   it("tells a host that has this one's address, and two records of one address", () => {

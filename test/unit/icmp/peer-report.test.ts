@@ -36,6 +36,7 @@ describe("what is said when this host itself cannot send", () => {
         verdict: "broken",
         sentence: `192.168.77.12 (10.5.2.0/24) answers, but not through the overlay (this host cannot send: ${error}): most likely a route, a rule or a firewall of this host forbids it`,
         remedy: "see what forbids it here: ip route get 10.5.2.0, ip rule, nft list ruleset",
+        command: null,
       });
     }
     const neither = judgeOne("invalid argument", "invalid argument");

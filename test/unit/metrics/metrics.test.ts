@@ -38,7 +38,9 @@ describe("metrics", () => {
     assert.equal(await value("flannel_ready", { state: "not ready" }), 0);
     assert.equal(await value("flannel_ready", { state: "degraded" }), 1);
     assert.equal(
-      await value('flannel_degraded{check="etcd"}', { degraded: [{ name: "etcd", reason: "away", remedy: null }] }),
+      await value('flannel_degraded{check="etcd"}', {
+        degraded: [{ name: "etcd", reason: "away", remedy: null, command: null }],
+      }),
       1,
     );
     assert.equal(await value('flannel_check_failing{check="lease"}', { checks: [{ name: "lease", reason: "no" }] }), 1);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
+import type { Prefix4 } from "../../../src/base/ip.ts";
 import type { Ipv6, Prefix6 } from "../../../src/base/ipv6.ts";
 import { parseIpv6, parsePrefix6 } from "../../../src/base/ipv6.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
@@ -9,6 +10,7 @@ import type { InterfaceFacts } from "../../../src/net/kernel-net.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
 import { LEASE_TTL } from "../../../src/subnet/lease.ts";
 import { dualLease, hostNumber } from "../../support/dual-stack.ts";
+import { leaseOf } from "../../support/leases.ts";
 import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
 import { interfaceOf, OWN, OWN_ID, PEER, recordsOf } from "../../support/well-facts.ts";
 
@@ -97,7 +99,12 @@ describe("check", () => {
     desk.notes.push({ ...end, kind: "ended", prefix: "/blue", message: "no TUN" });
     assert.doesNotMatch((await checks())["daemon"] ?? "", /ended/);
     desk.notes.push({ ...end, kind: "ended", prefix: "/coreos.com/network", message: "no interface" });
-    assert.match((await checks())["daemon"] ?? "", /the last one ended .* ago: no interface$/);
+    const own = { subnet: "10.5.1.0/24" as Prefix4, subnet6: null, mtu: 1450, isOfThisBoot: true };
+    desk.host.answers.subnetFile = async () => own;
+    assert.match((await checks())["daemon"] ?? "", /^warn: .*subnet\.env is still .* ended .* ago: no interface$/);
+    desk.deserted.add("/run/flannel/flanneld.sock");
+    desk.notes.length = 0;
+    assert.match((await checks())["daemon"] ?? "", /^warn: .*; it was killed: journalctl -u flanneld$/);
   });
 
   it("goes on with the rest when the kernel refuses a question", async () => {
@@ -123,8 +130,19 @@ describe("check", () => {
     const facts = { interfaces: [bridge], defaultRoutes: [], defaultRoutes6: [] };
     desk.look = { ...desk.look, underlayFacts: async () => facts };
     assert.match((await checks("-iface=cni0"))["interface"] ?? "", /^ok: cni0/);
-    desk.host.answers.subnetFile = async () => ({ subnet: null, subnet6: prefix, mtu: null });
+    desk.host.answers.subnetFile = async () => ({ subnet: null, subnet6: prefix, mtu: null, isOfThisBoot: true });
     assert.match((await checks("-iface=cni0"))["interface"] ?? "", /^fail: .*cni0/);
+  });
+
+  it("asks the peers that a daemon here would have, and says what it leaves out", async () => {
+    withPeers();
+    const gone = leaseOf({ subnet: "10.5.3.0/24", publicIp: "192.168.77.13", backendType: "host-gw" });
+    desk.store.write(recordsOf([gone]), LEASE_TTL);
+    const left =
+      "1 peer answers on the underlay; 1 record is left out: 10.5.3.0-24: its backend is host-gw, ours is vxlan";
+    assert.equal((await checks())["peers"], `ok: ${left}`);
+    desk.store.write({ "10.5.4.0-24": "no lease" });
+    assert.match((await checks())["peers"] ?? "", /; 2 records are left out, the first: 10\.5\.3\.0-24: its backend/);
   });
 
   it("ends with 1 when something is degraded, and gives programs the cause by name", async () => {
@@ -219,7 +237,7 @@ describe("check", () => {
     const asked: string[] = [];
     desk.host.answers.subnetFile = async (path) => {
       asked.push(path);
-      return { subnet: null, subnet6: null, mtu: 1400 };
+      return { subnet: null, subnet6: null, mtu: 1400, isOfThisBoot: true };
     };
     desk.host.answers.nodeId = async (...path) => {
       asked.push(path.join(" "));

@@ -83,7 +83,7 @@ describe("leases of two families", () => {
   });
 
   it("are reserved by their IPv4 subnet, which a network without IPv4 has not", () => {
-    const request = { subnet: NEW.subnet.v4, publicIp: null };
+    const request = { subnet: NEW.subnet.v4, publicIp: null, asking: [] };
     assert.deepEqual(decideReserve(request, list, valid(DUAL)), { kind: "keep", lease: NEW });
     const refused = decideReserve(request, list, valid(ALONE));
     assert.ok(refused.kind === "refused" && /the network has no IPv4/.test(refused.reason));

@@ -3,7 +3,9 @@ import { beforeEach, describe, it } from "node:test";
 import { FlannelError } from "../../../src/base/errors.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
 import { chooseTargets } from "../../../src/operator/ping-targets.ts";
+import { LEASE_TTL, type SubnetKey } from "../../../src/subnet/lease.ts";
 import { dualLease, hostNumber, ipv6Only } from "../../support/dual-stack.ts";
+import { leaseOf } from "../../support/leases.ts";
 import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
 import { interfaceOf, OWN, OWN_ID, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
 
@@ -64,6 +66,35 @@ describe("ping", () => {
     const { out } = await ping("--all", "--json");
     const subnets = JSON.parse(out).peers.map(({ subnet }: { subnet: string }) => subnet);
     assert.deepEqual(subnets, ["10.5.2.0/24", "10.5.3.0/24", "10.5.37.0/24", "10.5.108.0/24"]);
+  });
+
+  it("of all asks those that daemons send to, and lists the records that they leave out", async () => {
+    const host = leaseOf({ subnet: "10.5.5.0/24", publicIp: "192.168.77.15", backendType: "host-gw" });
+    const wide = recordOf("10.5.2.0/23", "192.168.77.16");
+    const outside = recordOf("10.9.4.0/24", "192.168.77.14");
+    const stale = recordOf("10.5.6.0/24", OWN.attrs.publicIp);
+    const later = leaseOf({ subnet: "10.5.7.0/24", publicIp: "192.168.77.17", backendData: null });
+    const noMac = { ...later, key: "10.5.8.0-24" as SubnetKey };
+    desk.store.write(recordsOf([host, wide, outside, stale, later]));
+    desk.store.write(recordsOf([noMac]), LEASE_TTL);
+    desk.store.write({ "10.5.10.0-24": "no lease" });
+    const { status, out } = await ping("--all");
+    assert.equal(status, 0, out);
+    const left = ["10.5.2.0-23", "10.5.5.0-24", "10.9.4.0-24", "10.5.8.0-24", "10.5.10.0-24"];
+    assert.match(out, /^RECORD +WHY IT IS LEFT OUT$/m);
+    assert.match(out, /^10\.5\.5\.0-24 +its backend is host-gw, ours is vxlan$/m);
+    assert.match(out, /\n2 of 2 peers fine, 5 records left out\n$/);
+    const { leftOut } = JSON.parse((await ping("--all", "--json")).out);
+    assert.deepEqual(leftOut.map(({ key }: { key: string }) => key).toSorted(), left.toSorted());
+    desk.store.write({ "10.5.2.0-24": null, "10.5.3.0-24": null, "10.5.2.0-23": null });
+    const nobody = await ping("--all");
+    assert.equal(nobody.status, 65);
+    assert.match(
+      nobody.err,
+      /^no other host has a lease in this network that daemons send to, and 4 records are left out;/,
+    );
+    // Whoever is named is asked.
+    assert.match((await ping("10.5.5.0/24")).out, /^broken: 192\.168\.77\.15 .* does not answer at all/m);
   });
 
   it("ends with 2 when a peer is broken and 1 when one is degraded, and says why", async () => {
@@ -190,7 +221,7 @@ describe("whom a word means", () => {
         inside.replace("::", ":0:0:0:"),
         `${lease.attrs.publicIpv6}`,
       ])
-        assert.deepEqual(named6(word), { kind: "found", peers: [lease] }, word);
+        assert.deepEqual(named6(word), { kind: "found", peers: [lease], self: own }, word);
     }
     assert.equal(named6(`${own.subnet.v6}`.replace("::/64", "::abc")).kind, "self");
     assert.equal(named6("fd00:9::1").kind, "none");
@@ -204,6 +235,10 @@ describe("whom a word means", () => {
   it("is everybody else when there is none, also behind NAT", () => {
     assert.deepEqual(named(null), ["10.5.2.0/24", "10.5.3.0/24"]);
     const behindNat = chooseTargets([recordOf("10.5.1.0/24", "203.0.113.1")], null, ["10.5.1.0"]);
-    assert.deepEqual(behindNat, { kind: "none", reason: "no other host has a lease in this network", hint: null });
+    assert.deepEqual(behindNat, {
+      kind: "none",
+      reason: "no other host has a lease in this network",
+      areOthers: false,
+    });
   });
 });

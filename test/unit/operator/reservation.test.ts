@@ -27,7 +27,11 @@ const LIST = {
 };
 
 function reserve(subnet: string, publicIp: string | null = null, backend = "vxlan") {
-  const request = { subnet: parsePrefix4(subnet), publicIp: publicIp === null ? null : parseIpv4(publicIp) };
+  const request = {
+    subnet: parsePrefix4(subnet),
+    publicIp: publicIp === null ? null : parseIpv4(publicIp),
+    asking: [],
+  };
   return decideReserve(request, LIST, config(backend));
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
+import { byCommand, byHand } from "../../../src/base/remedy.ts";
 import { NONE_HERE } from "../../../src/control/client.ts";
 import type { EndKind, FoundNote } from "../../../src/control/end-note.ts";
 import { createFakeDesk, type FakeDesk } from "../../support/control.ts";
@@ -12,6 +13,7 @@ const ETCD_AWAY = {
   name: "etcd",
   reason: "etcd did not answer (watching the leases): no answer within 5 s",
   remedy: null,
+  command: null,
 };
 const NO_DEVICE = { name: "device", reason: "the kernel refused to make flannel.1" };
 const NO_TUN = "backend udp cannot run here: there is no /dev/net/tun";
@@ -83,7 +85,7 @@ describe("status", () => {
   it("ends with 1 when the daemon is degraded, and says why", async () => {
     daemon.snapshot = snapshotOf({
       state: "degraded",
-      degraded: [ETCD_AWAY, { name: "peers", reason: null, remedy: null }],
+      degraded: [ETCD_AWAY, { name: "peers", reason: null, remedy: null, command: null }],
     });
     const { status, out } = await desk.run("status");
     assert.equal(status, 1);
@@ -94,13 +96,22 @@ describe("status", () => {
 
   it("tells what mends it below what is degraded", async () => {
     const sentence = "the nftables chain inet fw forward drops what is forwarded";
-    const degraded = [{ name: "forward-rules", reason: sentence, remedy: "nft add rule inet fw forward accept" }];
+    const mending = byCommand("nft add rule inet fw forward accept");
+    const degraded = [
+      { name: "forward-rules", reason: sentence, ...mending },
+      { name: "interface", reason: "the route leaves by eth1", ...byHand("take that route away") },
+    ];
     daemon.snapshot = snapshotOf({ state: "degraded", degraded });
     const { out } = await desk.run("status");
     assert.match(
       out,
       /^degraded\n {2}forward-rules {2}the nftables chain .* forwarded\n {17}mend: nft add rule inet fw forward accept$/m,
     );
+    assert.match(out, /^ {2}interface +the route leaves by eth1\n {17}advice: take that route away$/m);
+    // A daemon of an older version does not say which of the two it is.
+    const [{ command: _, ...older }] = degraded as [(typeof degraded)[number]];
+    daemon.snapshot = snapshotOf({ state: "degraded", degraded: [older as (typeof degraded)[number]] });
+    assert.match((await desk.run("status")).out, /^ +mend: nft add rule inet fw forward accept$/m);
   });
 
   it("says that nobody measures the paths only where there are peers and no probes", async () => {
@@ -157,6 +168,8 @@ describe("status", () => {
     );
     assert.match(out, /^ {2}10\.5\.1\.0-24 {2}it is no JSON\\u001b\[2J$/m);
     assert.match(out, /^ {2}\.\.\. +2 more: flanneld peers$/m);
+    const { out: told } = await desk.run("status", `--socket=${SOCKET}`);
+    assert.ok(told.includes(`2 more: flanneld peers --socket=${SOCKET}\n`), told);
   });
 
   it("names the first peers that are kept without a record, and for how long", async () => {

@@ -23,6 +23,8 @@ function start({ recall = async () => null }: { readonly recall?: () => Promise<
     random: createSeededRandom(1),
     onWaiting: (reason: string) => waiting.push(reason),
     recall,
+    lookAhead: async () => {},
+    etcd: { endpoints: [], tls: { caFile: null, certFile: null, keyFile: null } },
   };
   return { clock, store, log, stop, waiting, wait: () => awaitNetworkConfig(KEY, deps, stop.signal) };
 }

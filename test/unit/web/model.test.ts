@@ -120,7 +120,7 @@ describe("buildOverlay()", () => {
     const status = statusOf(FIRST, {
       state: "not ready",
       checks: [{ name: "device", reason: "not there" }],
-      degraded: [{ name: "etcd", reason: "away", remedy: null }],
+      degraded: [{ name: "etcd", reason: "away", remedy: null, command: null }],
     });
     const host = hostIn(withAnswer(FIRST_IP, answerOf(FIRST, { status })), FIRST);
     assert.deepEqual([host.condition, host.reasons], ["not ready", ["device: not there", "etcd: away"]]);
