@@ -25,11 +25,13 @@ it("a daemon that is asked tells that its host forwards no longer, with what men
   host.start();
   await world.clock.advance(minutes(3) + 10_000);
   const told = async () => (await host.ask())?.degraded.find(({ name }) => name === "forwarding") ?? null;
-  assert.deepEqual(await told(), { name: "forwarding", reason: null, remedy: null });
+  assert.deepEqual(await told(), { name: "forwarding", reason: null, remedy: null, command: null });
   host.forwards = false;
   await world.clock.advance(seconds(2));
   assert.deepEqual(host.degraded(), [], "nobody has asked");
-  assert.equal((await told())?.remedy, "sysctl -w net.ipv4.ip_forward=1");
+  const found = await told();
+  const command = "sysctl -w net.ipv4.ip_forward=1";
+  assert.deepEqual([found?.remedy, found?.command], [command, command]);
   assert.equal((await host.ask())?.state, "degraded");
   await world.end();
 });
