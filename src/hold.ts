@@ -8,7 +8,7 @@ import { runTasks, type Task } from "./base/tasks.ts";
 import type { Options } from "./cli/options.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { Firewall } from "./firewall/firewall.ts";
-import { releaseFreeMemory } from "./free-memory.ts";
+import { releasing } from "./free-memory.ts";
 import { holdLeases, type Leases, worthRemembering } from "./hold-leases.ts";
 import { createHostFirewall } from "./host-firewall.ts";
 import type { Learned } from "./learn.ts";
@@ -55,7 +55,7 @@ export async function hold(
   // Chosen now and not before the lease, which may have been waited for: what was free then may be taken.
   const device = learned.overlay.backend.device({ ...learned, links: await means.kernel.links(signal) });
   const neighbours = createNeighbourWatch(means);
-  const forwarding = watchForwarding(leases, means);
+  const forwarding = forwardingOf(leases, means);
   const checksums = createChecksumWatch({ ...means, onChange: () => reconciler.poke() });
   const probes = probesOf(options, means);
   const host = observeHost(options, means);
@@ -113,7 +113,7 @@ function tasksOf(
     guard: firewall.run,
     publish: publisher.run,
     remember: (signal) => memory.run(() => worthRemembering(leases, clock.now()), signal),
-    release: releaseFreeMemory(means),
+    release: releasing(means),
     ...(plane && { carry: (signal: AbortSignal) => plane.run(reconciler.ready, signal) }),
   };
 }
@@ -193,7 +193,7 @@ function showView(
   checksums.follow(checksumDuty(view));
 }
 
-function watchForwarding({ config, holder }: Leases, means: Means): ForwardingWatch {
+function forwardingOf({ config, holder }: Leases, means: Means): ForwardingWatch {
   const watch = createForwardingWatch({
     ...means,
     families: () => familiesOf(config.overlay().network),

@@ -4,7 +4,7 @@
 
 import { createComplaint } from "./base/complaint.ts";
 import { isError } from "./base/errors.ts";
-import type { Family } from "./base/ip.ts";
+import { FAMILIES, type Family } from "./base/ip.ts";
 import type { UnderlayOptions } from "./cli/options.ts";
 import type { Means } from "./means.ts";
 import { chooseUnderlay } from "./net/underlay.ts";
@@ -52,7 +52,7 @@ async function findTrouble(
   signal: AbortSignal,
 ): Promise<string | null | typeof UNKNOWN> {
   let first: string | null = null;
-  for (const family of ["ipv4", "ipv6"] as const) {
+  for (const family of FAMILIES) {
     try {
       await choose(options, family, kernel, signal);
       return null;
@@ -67,6 +67,6 @@ async function findTrouble(
 
 async function choose(options: UnderlayOptions, family: Family, kernel: Means["kernel"], signal: AbortSignal) {
   const reach = options.canReach && (await kernel.lookup(options.canReach, signal));
-  const families = [family];
-  return chooseUnderlay(await kernel.underlayFacts(families, signal), { ...options, families }, reach);
+  // Of both families: of IPv6 alone the kernel would be asked for all routes, and a default route decides nothing here.
+  return chooseUnderlay(await kernel.underlayFacts(FAMILIES, signal), { ...options, families: [family] }, reach);
 }

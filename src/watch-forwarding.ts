@@ -9,7 +9,7 @@ import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { createDoorbell, waitAtMost } from "./base/doorbell.ts";
 import { isError } from "./base/errors.ts";
-import type { Family } from "./base/ip.ts";
+import { FAMILIES, type Family, familyOf } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import type { Remedy } from "./base/remedy.ts";
 import { shareAnswers } from "./base/share-answers.ts";
@@ -68,9 +68,11 @@ export function createForwardingWatch(deps: WatchForwardingDeps): ForwardingWatc
   let plan: Plan | null = null;
   const look = async () => told.found(await judge(plan, deps));
   const answer = shareAnswers(look, clock);
+  // Kernel: every new interface says what it begins with, and that is off for IPv6 where nobody asked for that.
+  const isNews = ({ family, mayBeOff }: ForwardingHint) =>
+    (family === null || deps.families().includes(family)) && (mayBeOff || told.trouble() !== null);
   const tasks: Readonly<Record<string, Task>> = {
-    hear: (signal) =>
-      hear(deps.watchForwarding, ({ mayBeOff }) => (mayBeOff || told.trouble()) && bell.ring(HINTED), signal),
+    hear: (signal) => hear(deps.watchForwarding, (hint) => isNews(hint) && bell.ring(HINTED), signal),
     async look(signal) {
       for (;;) {
         await look();
@@ -113,9 +115,11 @@ async function judge(
   { kernel, sysctls, families: familiesNow, subnet }: WatchForwardingDeps,
 ): Promise<Finding> {
   const families = familiesNow();
-  const seen = await orUnknown(() => kernel.underlayFacts(families, new AbortController().signal));
-  const pods = seen.known ? podDevices(seen.value.interfaces, prefixesOf(subnet())) : [];
-  const devices = [...inputsOf(plan), ...pods];
+  // Of both families: of IPv6 alone it would look for the default routes, among those of thousands of peers.
+  const seen = await orUnknown(() => kernel.underlayFacts(FAMILIES, new AbortController().signal));
+  const pods = podDevices(seen.known ? seen.value.interfaces : [], prefixesOf(subnet()));
+  const inputs = inputsOf(plan);
+  const devices = { ipv4: [...inputs.ipv4, ...pods.ipv4], ipv6: [...inputs.ipv6, ...pods.ipv6] };
   return judgeForwarding({ families, devices, sysctls: await sysctls(forwardingSysctls({ families, devices })) });
 }
 
@@ -124,11 +128,11 @@ function prefixesOf(subnet: Subnet): OwnSubnets {
 }
 
 /** flanneld's devices, and those that lead to peers: what comes from there comes in by the same. */
-function inputsOf(plan: Plan | null): ReadonlySet<LinkName> {
-  const devices = new Set<LinkName>();
+function inputsOf(plan: Plan | null): Readonly<Record<Family, ReadonlySet<LinkName>>> {
+  const devices = { ipv4: new Set<LinkName>(), ipv6: new Set<LinkName>() };
   for (const object of plan?.want ?? []) {
-    if (object.kind === "link") devices.add(object.name);
-    if (object.kind === "route") devices.add(object.dev);
+    if (object.kind === "address") devices[familyOf(object.address)].add(object.dev);
+    if (object.kind === "route") devices[familyOf(object.dst)].add(object.dev);
   }
   return devices;
 }

@@ -11,10 +11,12 @@ import { type Finding, fail, ok, skip, some } from "./finding.ts";
 import { isFlannel, ownDevices, ownSubnets } from "./interface-checks.ts";
 import { interfaceSysctl } from "./interface-sysctl.ts";
 
+/** Those that the overlay's packets of a family come in by, and are there: flanneld's, the underlay's, those of pods. */
+export type InputDevices = Readonly<Record<Family, readonly LinkName[]>>;
+
 export interface ForwardingFacts {
   readonly families: readonly Family[];
-  /** Those that packets of the overlay come in by, and are there: flanneld's, the underlay's, those of pods. */
-  readonly devices: readonly LinkName[];
+  readonly devices: InputDevices;
   /** By name; missing when it cannot be read. */
   readonly sysctls: Readonly<Record<string, string>>;
 }
@@ -33,7 +35,7 @@ const OF_INTERFACE: Readonly<Record<Family, string>> = { ipv4: "forwarding", ipv
 
 /** All that decide. */
 export function forwardingSysctls({ families, devices }: Pick<ForwardingFacts, "families" | "devices">): string[] {
-  return families.flatMap((family) => [GENERAL[family], ...devices.map((dev) => ofInterface(family, dev))]);
+  return families.flatMap((family) => [GENERAL[family], ...devices[family].map((dev) => ofInterface(family, dev))]);
 }
 
 const NAMES: Readonly<Record<Family, string>> = { ipv4: "IPv4", ipv6: "IPv6" };
@@ -52,8 +54,9 @@ export function judgeForwarding(facts: ForwardingFacts): Finding {
 
 const CONSEQUENCE = "so that containers reach nobody on other hosts";
 
-function judgeFamily(family: Family, { families, devices, sysctls }: ForwardingFacts): Finding {
+function judgeFamily(family: Family, { families, devices: all, sysctls }: ForwardingFacts): Finding {
   const general = GENERAL[family];
+  const devices = all[family];
   const packets = families.length === 1 ? "packets" : `${NAMES[family]} packets`;
   const read = (dev: LinkName) => sysctls[ofInterface(family, dev)];
   if (sysctls[general] === "0") {
@@ -81,25 +84,41 @@ export interface OwnSubnets {
 }
 
 /** Interfaces with an address of this host's part: bridges of container runtimes, or one for each pod. */
-export function podDevices(interfaces: readonly InterfaceFacts[], { v4, v6 }: OwnSubnets): readonly LinkName[] {
-  const isPods = ({ addresses, addresses6 }: InterfaceFacts) =>
-    addresses.some(({ prefix }) => v4.some((subnet) => prefix4Contains(subnet, prefix))) ||
-    addresses6.some(({ prefix }) => v6.some((subnet) => prefix6Contains(subnet, prefix)));
-  return interfaces.filter((one) => !isFlannel(one.name) && isPods(one)).map(({ name }) => name);
+export function podDevices(interfaces: readonly InterfaceFacts[], { v4, v6 }: OwnSubnets): InputDevices {
+  const others = interfaces.filter(({ name }) => !isFlannel(name));
+  const named = (isPods: (one: InterfaceFacts) => boolean) => others.filter(isPods).map(({ name }) => name);
+  return {
+    ipv4: named(({ addresses }) =>
+      addresses.some(({ prefix }) => v4.some((subnet) => prefix4Contains(subnet, prefix))),
+    ),
+    ipv6: named(({ addresses6 }) =>
+      addresses6.some(({ prefix }) => v6.some((subnet) => prefix6Contains(subnet, prefix))),
+    ),
+  };
 }
 
 /** Those that packets of the overlay come in by, as far as they are there. */
-export function inputDevices(facts: InputFacts): readonly LinkName[] {
-  const { underlay, interfaces, backends, isBackendKnown, links, prefix, peers, routes } = facts;
-  const pods = interfaces.known ? podDevices(interfaces.value, ownSubnets(facts)) : [];
-  const own = ownDevices(facts).map(({ link }) => link.name);
-  if (!underlay.known || !links.known) return [...own, ...pods];
+export function inputDevices(facts: InputFacts): InputDevices {
+  const { interfaces } = facts;
+  const pods = podDevices(interfaces.known ? interfaces.value : [], ownSubnets(facts));
+  const of = (family: Family) => {
+    const own = ownDevices(facts).filter(({ families }) => families.includes(family));
+    return [...own.map(({ link }) => link.name), ...plainDevices(family, facts), ...pods[family]];
+  };
+  return { ipv4: of("ipv4"), ipv6: of("ipv6") };
+}
+
+/** The underlay where packets come as they are. */
+function plainDevices(family: Family, facts: InputFacts): readonly LinkName[] {
+  const { underlay, backends, isBackendKnown, links, prefix, peers, routes, routes6 } = facts;
+  if (!underlay.known || !links.known) return [];
   const { link } = underlay.value;
   const host = { underlay: underlay.value, links: links.value, mark: markOf(prefix) };
   const hasNone = isBackendKnown && backends.every(({ backend }) => backend.device(host) === null);
+  const subnets = new Set(peers.map(({ lease: { subnet } }) => (family === "ipv4" ? subnet.v4 : subnet.v6)));
   // A peer to which packets are routed directly sends so, too.
-  const isDirect = routes.some(({ dst, dev }) => dev === link && peers.some(({ lease }) => lease.subnet.v4 === dst));
-  return [...own, ...(hasNone || isDirect ? [link] : []), ...pods];
+  const isDirect = [...routes, ...routes6].some(({ dst, dev }) => dev === link && subnets.has(dst));
+  return hasNone || isDirect ? [link] : [];
 }
 
 type InputFacts = Pick<
@@ -112,6 +131,7 @@ type InputFacts = Pick<
   | "prefix"
   | "peers"
   | "routes"
+  | "routes6"
   | "subnetFile"
   | "store"
 >;

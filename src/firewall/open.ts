@@ -2,7 +2,7 @@
 // to the person who starts the daemon. Changes nothing.
 
 import { FlannelError } from "../base/errors.ts";
-import type { Family } from "../base/ip.ts";
+import { FAMILIES, type Family } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
 import {
@@ -37,8 +37,6 @@ export interface OpenFirewallDeps extends PlaceDeps {
   /** Whether packets on a bridge are shown to iptables (br_netfilter). */
   readonly hasBridgeFilter: () => Promise<boolean>;
 }
-
-const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
 /** Throws `firewall.missing` when --ip-masq was asked for and there is nothing to do it with. */
 export async function openFirewall(

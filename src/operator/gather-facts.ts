@@ -149,8 +149,9 @@ function sysctlsOf(found: SysctlFacts): readonly string[] {
     ...(underlay.known ? [underlay.value.link] : []),
     ...(links.known ? links.value : []).map(({ name }) => name).filter(isFlannel),
   ];
-  const pods = interfaces.known ? podDevices(interfaces.value, ownSubnets(found)) : [];
-  return [...forwardingSysctls({ families, devices: [...devices, ...pods] }), ...reversePathSysctls(devices)];
+  const pods = podDevices(interfaces.known ? interfaces.value : [], ownSubnets(found));
+  const inputs = { ipv4: [...devices, ...pods.ipv4], ipv6: [...devices, ...pods.ipv6] };
+  return [...forwardingSysctls({ families, devices: inputs }), ...reversePathSysctls(devices)];
 }
 
 function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {

@@ -60,9 +60,10 @@ export async function awaitNetworkConfig(
       tellUnknownMembers(key, found.text, deps.log);
       return { text: found.text, fresh: true, list: found.list };
     }
+    // First, because with the reason all that is known is announced.
+    await deps.lookAhead(signal);
     deps.onWaiting(found.reason);
     complaint.raise(found.reason, { key, ...(found.hint === null ? {} : { hint: found.hint }) });
-    await deps.lookAhead(signal);
     const isTime = found.isAway && deps.clock.monotonic() - start >= REMEMBER_AFTER;
     const text = isTime ? await deps.recall() : null;
     if (text !== null) return { text, fresh: false, list: null };

@@ -1,12 +1,10 @@
 // Which families a network has, and what it is called for people.
 
-import { type Family, familyOf, type Prefix, type Prefix4, prefix4Contains } from "../base/ip.ts";
+import { FAMILIES, type Family, familyOf, type Prefix, type Prefix4, prefix4Contains } from "../base/ip.ts";
 import { type Prefix6, prefix6Contains } from "../base/ipv6.ts";
 import type { NetworkConfig } from "./network-config.ts";
 
 type Networks = Pick<NetworkConfig, "ipv4" | "ipv6">;
-
-const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
 /** At least one. */
 export function familiesOf(network: Networks): readonly Family[] {

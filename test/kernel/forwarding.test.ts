@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import type { Family } from "../../src/base/ip.ts";
 import { readSysctls } from "../../src/facts/sysctls.ts";
 import type { ForwardingHint } from "../../src/net/forwarding-hint.ts";
 import { forwardingHintsOf, watchForwarding } from "../../src/netlink/forwarding-hints.ts";
@@ -36,10 +37,10 @@ describe("forwarding", { skip: whyNotHere() }, () => {
     await ended;
   });
 
-  const says = (mayBeOff: boolean) =>
+  const says = (mayBeOff: boolean, family: Family) =>
     waitFor(
       `a hint that it ${mayBeOff ? "may be off" : "was changed"}`,
-      () => (seen.some((hint) => hint.mayBeOff === mayBeOff) ? true : null),
+      () => (seen.some((hint) => hint.mayBeOff === mayBeOff && hint.family === family) ? true : null),
       seconds(10),
       signal,
     );
@@ -61,10 +62,11 @@ describe("forwarding", { skip: whyNotHere() }, () => {
     it(`is told by the kernel when somebody changes ${path}`, async () => {
       seen = [];
       write(path, "0");
-      await says(true);
+      const family = path.startsWith("ipv4") ? "ipv4" : "ipv6";
+      await says(true, family);
       seen = [];
       write(path, "1");
-      await says(false);
+      await says(false, family);
     });
   }
 
@@ -72,14 +74,14 @@ describe("forwarding", { skip: whyNotHere() }, () => {
     write("ipv4/conf/default/forwarding", "0");
     // One that is made with it on says so, and no more.
     ip("link add made type bridge");
-    await says(true);
+    await says(true, "ipv4");
     seen = [];
     ip("link del made");
-    await says(false);
+    await says(false, "ipv4");
     write("ipv4/conf/default/forwarding", "1");
   });
 
   it("may be off when the kernel cannot be understood", () => {
-    assert.deepEqual(forwardingHintsOf(Buffer.from([255, 255, 255, 255])), [{ mayBeOff: true }]);
+    assert.deepEqual(forwardingHintsOf(Buffer.from([255, 255, 255, 255])), [{ family: null, mayBeOff: true }]);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { releaseFreeMemory } from "../../src/free-memory.ts";
+import { releasing } from "../../src/free-memory.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 
 describe("free memory", () => {
@@ -11,7 +11,7 @@ describe("free memory", () => {
     const count = () => {
       released += 1;
     };
-    const running = releaseFreeMemory({ clock, releaseFreeMemory: count })(stop.signal);
+    const running = releasing({ clock, releaseFreeMemory: count })(stop.signal);
     assert.equal(released, 0);
     for (const expected of [2, 4]) {
       await clock.advance(60_000);

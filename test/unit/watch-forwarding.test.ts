@@ -89,13 +89,13 @@ describe("a host that does not forward", () => {
     await using place = start(ON);
     await place.clock.advance(SECOND);
     place.host.sysctls = OFF;
-    place.hints.tell({ mayBeOff: true });
+    place.hints.tell({ family: "ipv4", mayBeOff: true });
     await place.clock.advance(SECOND / 4);
     assert.match(place.reason(), /^net\.ipv4\.ip_forward is 0/);
     await place.clock.advance(SECOND * 0.75);
     assert.deepEqual(place.log.messages("warn"), ["this host does not forward packets"]);
     place.host.sysctls = ON;
-    place.hints.tell({ mayBeOff: false });
+    place.hints.tell({ family: "ipv4", mayBeOff: false });
     await place.clock.advance(SECOND / 4);
     assert.equal(place.watch.trouble(), null);
     assert.deepEqual(place.log.messages("info"), ["this host forwards packets again"]);
@@ -105,10 +105,10 @@ describe("a host that does not forward", () => {
     await using place = start(ON);
     await place.clock.advance(SECOND);
     place.host.sysctls = OFF;
-    place.hints.tell({ mayBeOff: true });
+    place.hints.tell({ family: "ipv4", mayBeOff: true });
     await place.clock.advance(SECOND / 4);
     place.host.sysctls = ON;
-    place.hints.tell({ mayBeOff: false });
+    place.hints.tell({ family: "ipv4", mayBeOff: false });
     await place.clock.advance(MINUTE);
     assert.deepEqual(place.log.lines, []);
   });
@@ -176,11 +176,14 @@ describe("an interface that does not forward", () => {
     await using place = start(ON);
     await place.clock.advance(SECOND);
     const before = place.host.looks;
-    for (let n = 0; n < 100; n++) place.hints.tell({ mayBeOff: false });
+    for (let n = 0; n < 100; n++) place.hints.tell({ family: "ipv4", mayBeOff: false });
     await place.clock.advance(SECOND);
     assert.equal(place.host.looks, before, "nothing was switched off");
+    for (let n = 0; n < 100; n++) place.hints.tell({ family: "ipv6", mayBeOff: true });
+    await place.clock.advance(SECOND);
+    assert.equal(place.host.looks, before, "of a family that the network has not");
     for (let n = 0; n < 100; n++) {
-      place.hints.tell({ mayBeOff: true });
+      place.hints.tell({ family: "ipv4", mayBeOff: true });
       await place.clock.advance(SECOND / 100);
     }
     assert.ok(place.host.looks - before <= 6, `${place.host.looks - before} looks`);

@@ -4,7 +4,7 @@ import { createBackend } from "../../../src/backends/registry.ts";
 import type { Family, Prefix4 } from "../../../src/base/ip.ts";
 import { runChecks } from "../../../src/check/checks.ts";
 import { type Facts, known } from "../../../src/check/facts.ts";
-import { forwardingSysctls, judgeForwarding } from "../../../src/check/forwarding.ts";
+import { forwardingSysctls, type InputDevices, judgeForwarding } from "../../../src/check/forwarding.ts";
 import type { LinkName } from "../../../src/net/objects.ts";
 import { interfaceOf, wellFacts } from "../../support/well-facts.ts";
 
@@ -12,7 +12,8 @@ const V4 = "net.ipv4.ip_forward";
 const V6 = "net.ipv6.conf.all.forwarding";
 const OWN4 = "net.ipv4.conf.flannel/1.forwarding";
 const CNI4 = "net.ipv4.conf.cni0.forwarding";
-const DEVICES = ["flannel.1" as LinkName, "cni0" as LinkName];
+const NAMES = ["flannel.1" as LinkName, "cni0" as LinkName];
+const DEVICES: InputDevices = { ipv4: NAMES, ipv6: NAMES };
 
 const said = (families: readonly Family[], sysctls: Readonly<Record<string, string>>, devices = DEVICES) => {
   const { verdict, sentence, remedy } = judgeForwarding({ families, devices, sysctls });
@@ -35,7 +36,7 @@ describe("forwarding of IPv4", () => {
   it("is switched off for all by the general setting, unless all that counts was switched on again", () => {
     assert.match(said(["ipv4"], { [V4]: "0", [OWN4]: "0", [CNI4]: "0" }), new RegExp(`^fail: ${V4} is 0: this host`));
     assert.match(said(["ipv4"], { [V4]: "0", [OWN4]: "1", [CNI4]: "0" }), new RegExp(`; sysctl -w ${V4}=1$`));
-    assert.match(said(["ipv4"], { [V4]: "0" }, []), /^fail/);
+    assert.match(said(["ipv4"], { [V4]: "0" }, { ipv4: [], ipv6: [] }), /^fail/);
     assert.match(said(["ipv4"], { [V4]: "0", [OWN4]: "1", [CNI4]: "1" }), /^ok: .* is off, and forwarding on for flan/);
   });
 
@@ -68,6 +69,9 @@ describe("forwarding of IPv6", () => {
     const both = ["ipv4", "ipv6"] as const;
     assert.match(said(both, { [V4]: "1", [V6]: "0" }), /forwards no IPv6 packets/);
     assert.match(said(both, { [V4]: "1", [OWN4]: "0", [V6]: "1" }), /: IPv4 packets that come in there/);
+    const apart: InputDevices = { ipv4: ["flannel.1" as LinkName], ipv6: ["flannel-v6.1" as LinkName] };
+    const others = { "net.ipv4.conf.flannel-v6/1.forwarding": "0", "net.ipv6.conf.flannel-v6/1.force_forwarding": "1" };
+    assert.match(said(both, { [V4]: "1", [V6]: "0", ...others }, apart), /^ok: /, "by the device of the other family");
   });
 });
 
@@ -97,9 +101,10 @@ describe("check", () => {
   });
 
   it("asks for the settings by the names that sysctl(8) takes", () => {
-    assert.deepEqual(forwardingSysctls({ families: ["ipv4", "ipv6"], devices: ["flannel.1" as LinkName] }), [
+    const devices: InputDevices = { ipv4: ["flannel.1" as LinkName], ipv6: ["flannel-v6.1" as LinkName] };
+    assert.deepEqual(forwardingSysctls({ families: ["ipv4", "ipv6"], devices }), [
       ...[V4, OWN4],
-      ...[V6, "net.ipv6.conf.flannel/1.force_forwarding"],
+      ...[V6, "net.ipv6.conf.flannel-v6/1.force_forwarding"],
     ]);
   });
 });
