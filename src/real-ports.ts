@@ -7,6 +7,7 @@ import { messageOf } from "./base/errors.ts";
 import { familyOf } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
+import { serviceLogin } from "./cli/service-settings.ts";
 import { openControl } from "./control/server.ts";
 import { readDevice } from "./device-counters.ts";
 import { openEtcdLeaseStore } from "./etcd/lease-store.ts";
@@ -24,6 +25,7 @@ import { udpPortHolder } from "./netlink/udp-port-holder.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability, processHasCapability } from "./privilege.ts";
 import { createProcessReader } from "./process-status.ts";
+import { readSettingsFiles } from "./settings-files.ts";
 import { openStateDirectory, readMachineId } from "./state-directory.ts";
 import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
 import { takeWatchdog } from "./watchdog.ts";
@@ -40,7 +42,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     log,
     logLevel,
     events,
-    openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log }),
+    openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log, readLogin }),
     openKernel: () => openKernelNet(native),
     openDatapath: namingHolder(native.openDatapath),
     openPacketSocket: native.openPacketSocket,
@@ -74,6 +76,8 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     writeSubnetFile: (path, text) => writeSubnetFile(path, text, { random: systemRandom }),
   };
 }
+
+const readLogin = () => serviceLogin(readSettingsFiles());
 
 const isTrusted = (uid: number) => uid === 0 || uid === process.geteuid?.();
 

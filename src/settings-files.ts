@@ -1,4 +1,5 @@
-// The files with the settings of flanneld.service, for commands that are not told where etcd is.
+// The files with the settings of flanneld.service: for commands that are not told where etcd is, and for the daemon's
+// password when etcd refuses that.
 
 import { readFileSync } from "node:fs";
 import { describeFileError } from "./base/file-error.ts";

@@ -1,11 +1,12 @@
 // Where an operator's command finds etcd: by the command line, by the environment, and where neither names endpoints, as
 // the service on this host does. Pure. The files are given as texts; they are those that flanneld.service names, and they
 // are understood as systemd, bin/flanneld-start and the daemon do together.
-// The daemon itself does not look here: what systemd has read is in its environment.
+// What systemd has read is in the daemon's environment; it looks here only for a password that etcd has refused.
 
 import { parseEnvironmentFile, splitWords } from "./environment-file.ts";
 import { envName, FLAGS, type Flag, type FlagName } from "./flags.ts";
 import { type GivenFlag, readGoFlags } from "./go-flags.ts";
+import type { EtcdOptions } from "./options.ts";
 import { type Environment, resolveSettings, type Setting, type Settings } from "./program.ts";
 
 /** In the order in which the unit reads them: the last one wins. */
@@ -47,6 +48,13 @@ export function resolveEtcdSettings(
   const endpoints = settings["etcd-endpoints"];
   const unreadable = files.find((file) => file.kind === "unreadable") ?? null;
   return { settings, namedBy: endpoints.given ? endpoints.written : null, unreadable };
+}
+
+/** The service's user and password for etcd; null when it has none. */
+export function serviceLogin(files: readonly SettingsFile[]): EtcdOptions["auth"] {
+  const service = readService(files);
+  const [username, password] = [service.get("etcd-username")?.values[0], service.get("etcd-password")?.values[0]];
+  return username && password ? { username, password } : null;
 }
 
 const PAIRS: readonly (readonly FlagName[])[] = [

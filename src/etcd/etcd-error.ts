@@ -73,6 +73,11 @@ export function isAuthNotEnabled({ code, details }: GrpcFailure): boolean {
   return code === FAILED_PRECONDITION && /authentication is not enabled/.test(details);
 }
 
+/** etcd: no such user, or another password. */
+export function isWrongLogin({ code, details }: GrpcFailure): boolean {
+  return code === INVALID_ARGUMENT && /authentication failed/.test(details);
+}
+
 /** etcd refused because of who we are; nothing but a person can mend it, but it may mend it while we wait. */
 function isDenied({ code, details }: GrpcFailure): boolean {
   if (code === PERMISSION_DENIED || code === UNAUTHENTICATED) return true;

@@ -21,6 +21,7 @@ import {
 import { operatorCalls } from "./operator-store.ts";
 import { readTlsMaterial } from "./tls.ts";
 import { startTlsUpkeep } from "./tls-upkeep.ts";
+import type { Login, LoginSettings } from "./tokens.ts";
 import { openTransport } from "./transport.ts";
 import { readV2Value } from "./v2-config.ts";
 import { watchLeases } from "./watch.ts";
@@ -29,6 +30,16 @@ import { type ListedStore, positionAt } from "./watch-position.ts";
 
 export interface StoreDeps extends FailoverDeps {
   readonly log: Logger;
+  /** User name and password where the operator keeps them; without it those of the options stand. */
+  readonly readLogin?: () => Login | null;
+}
+
+function followLogin(read: () => Login | null, { log }: StoreDeps): LoginSettings {
+  return {
+    read,
+    onTaken: () =>
+      log.info("the user and password for etcd are others in the service's settings, and are used from now on"),
+  };
 }
 
 /** The first call of a start, and those that repeat it: whoever hears twice why it fails is told once. */
@@ -42,7 +53,7 @@ export async function openEtcdLeaseStore(
   // Compat: without TLS in the endpoints, certificate files are not looked at.
   const isSecure = options.endpoints.some((endpoint) => endpoint.startsWith("https://"));
   const tls = isSecure ? await readTlsMaterial(options.tls) : null;
-  const transport = await openTransport(options, tls, deps);
+  const transport = await openTransport(options, tls, deps, deps.readLogin && followLogin(deps.readLogin, deps));
   const keyspace = createKeyspace(options.prefix);
   const means = { ...deps, transport, keyspace };
   const prove = async (signal: AbortSignal) => {

@@ -22,7 +22,7 @@ import { type Call, type Endpoint, type GrpcStream, loadEtcdClient } from "./end
 import { cancellation, etcdError, type GrpcFailure, isGrpcFailure } from "./etcd-error.ts";
 import { createFailover, type Failover, type FailoverDeps } from "./failover.ts";
 import type { TlsMaterial } from "./tls.ts";
-import { createTokens } from "./tokens.ts";
+import { createTokens, type LoginSettings } from "./tokens.ts";
 import { createWatches, type Watches } from "./watches.ts";
 
 /** `op` says what the call is made for, as it stands in an error. */
@@ -65,13 +65,14 @@ export async function openTransport(
   options: EtcdOptions,
   tls: TlsMaterial | null,
   deps: FailoverDeps,
+  logins?: LoginSettings,
 ): Promise<EtcdTransport> {
   const openEndpoint = await loadEtcdClient();
   const endpoints = options.endpoints.map((url) => openEndpoint(url, tls));
   let used = tls;
   const advise = (failure: GrpcFailure, reason: string) =>
     withAdvice(failure, reason, { options, tls: used, now: deps.clock.now() });
-  const tokens = createTokens(options.auth);
+  const tokens = createTokens(options.auth, logins);
   const failover = recordingCalls(createFailover(endpoints, tokens, { ...deps, advise }), deps);
   const watches = createWatches();
   return {

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { Flanneld } from "../../lab/flanneld.ts";
+import type { Flanneld, FlanneldOptions } from "../../lab/flanneld.ts";
 import { run, toolEnvironment } from "../../lab/run.ts";
-import { inNamespace, ipBatch } from "../../lab/topology.ts";
+import { inNamespace, ipBatch, type Machine } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { type Peer, VXLAN } from "../support/backend-profiles.ts";
@@ -20,6 +20,7 @@ const { signal } = new AbortController();
 const FLAGS = ["--stale-peer-grace=0"];
 const LONG = seconds(60);
 const ETCD_ADDRESS = "192.168.77.2";
+const LAUNCHER = join(import.meta.dirname, "../../../bin/flanneld");
 
 function phantom(number: number): Peer {
   return { base: `10.5.${number}.0`, ip: `192.168.77.${number}`, mac: `02:00:00:00:03:${number.toString(16)}` };
@@ -150,12 +151,29 @@ describe("a daemon that speaks TLS to etcd", () => {
   });
 });
 
+/** As systemd starts the service: its file is in the environment, and where it belongs. */
+function startWithSettings({ directory }: Machine, start: (options: Partial<FlanneldOptions>) => Flanneld) {
+  const settings = join(directory, "default");
+  mkdirSync(settings);
+  const setPassword = (password: string) => {
+    const lines = ["FLANNELD_ETCD_USERNAME=flannel", `FLANNELD_ETCD_PASSWORD=${password}`];
+    writeFileSync(join(settings, "flanneld"), `${lines.join("\n")}\n`, { mode: 0o600 });
+  };
+  setPassword("s3cret-word");
+  const program = join(directory, "flanneld-service");
+  // `ip netns exec` has given it mounts of its own.
+  const lines = [`mount --bind ${settings} /etc/default`, "set -a", ". /etc/default/flanneld", `exec ${LAUNCHER} "$@"`];
+  writeFileSync(program, `#!/bin/sh -e\n${lines.join("\n")}\n`, { mode: 0o755 });
+  return { setPassword, daemon: start({ program, flags: [...FLAGS, `--state-dir=${join(directory, "state")}`] }) };
+}
+
 describe("a daemon with a user name and a password", () => {
   it("goes on when authentication is switched on, the password changes and changes back; no packet is lost", async () => {
     await using cluster = await openCluster(2, VXLAN.config, signal);
     const flags = [...FLAGS, "--etcd-username=flannel", "--etcd-password=s3cret-word"];
-    const [daemon] = await cluster.startAll({ flags });
-    assert.ok(daemon);
+    const daemon = cluster.start(0, { flags });
+    const service = startWithSettings(cluster.hosts[1] ?? assert.fail(), (options) => cluster.start(1, options));
+    for (const one of [daemon, service.daemon]) await one.ready(signal);
     const host = createOverlayHost(cluster, VXLAN, signal);
     await host.shows(VXLAN.peerLines(await host.peer(1)));
     using plane = await watchDataPlane(cluster, host, noOps);
@@ -187,12 +205,18 @@ describe("a daemon with a user name and a password", () => {
     await setPassword("an0ther-word");
     await cluster.etcd.stop();
     await cluster.etcd.start();
-    await daemon.waitForLog(/lost the connection .*authentication failed.*check -etcd-username/, LONG, signal);
+    for (const one of [daemon, service.daemon]) {
+      await one.waitForLog(/lost the connection .*authentication failed.*check -etcd-username/, LONG, signal);
+    }
+    service.setPassword("an0ther-word");
+    await service.daemon.waitForLog(/are others in the service's settings/, LONG, signal);
+    await service.daemon.waitForLog(/connected to etcd again/, LONG, signal);
+    service.setPassword("s3cret-word");
     await setPassword("s3cret-word");
     await daemon.waitForLog(/connected to etcd again/, LONG, signal);
     await put(243);
     await plane.lostNothing();
-    assert.doesNotMatch(daemon.log(), /s3cret|an0ther/);
+    for (const one of [daemon, service.daemon]) assert.doesNotMatch(one.log(), /s3cret|an0ther/);
   });
 });
 

@@ -11,6 +11,7 @@ import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { OpenLeaseStore, StoreEvent } from "../../src/subnet/lease-store.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
 import { openTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { openStore, startTestEtcd } from "./etcd-fixture.ts";
 
@@ -122,6 +123,29 @@ describe("authentication that changes while a watch runs", () => {
     await store.list(signal);
     assert.equal(store.health().trouble, null);
   });
+
+  for (const [whose, atStart, isFollowed] of [
+    ["that were there at the start", auth, true],
+    ["of which it had others from the start", { username: "flannel", password: "of another daemon" }, false],
+  ] as const) {
+    it(`is ${isFollowed ? "" : "not "}looked for in settings ${whose} once the password is another`, async () => {
+      await open();
+      await enable();
+      let settings: typeof auth | null = atStart;
+      const log = createCapturedLog();
+      await using other = await openStore({ endpoints: [server.endpoint], auth }, log, () => settings);
+      await other.list(signal);
+      await admin.user(auth.username).setPassword("an0ther");
+      assert.match(await failure(other.list(signal)), /authentication failed/);
+      settings = null;
+      assert.match(await failure(other.list(signal)), /authentication failed/);
+      settings = { ...auth, password: "an0ther" };
+      const now = await failure(other.list(signal));
+      assert.match(now, isFollowed ? /^no error$/ : /authentication failed/);
+      const told = "the user and password for etcd are others in the service's settings, and are used from now on";
+      assert.deepEqual(log.messages("info"), isFollowed ? [told] : []);
+    });
+  }
 
   it("by roles: a permission that was taken away is named, and is enough again when it is given back", async () => {
     await open();

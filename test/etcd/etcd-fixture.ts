@@ -7,7 +7,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { Logger } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import type { EtcdOptions } from "../../src/cli/options.ts";
-import { openEtcdLeaseStore } from "../../src/etcd/lease-store.ts";
+import { openEtcdLeaseStore, type StoreDeps } from "../../src/etcd/lease-store.ts";
 import type { OpenLeaseStore } from "../../src/subnet/lease-store.ts";
 import type { OperatorStore } from "../../src/subnet/operator-store.ts";
 import type { StoreFixture } from "../contract/lease-store-fixture.ts";
@@ -27,6 +27,7 @@ let prefixes = 0;
 export function openStore(
   options: Partial<EtcdOptions>,
   log: Logger = createCapturedLog(),
+  readLogin: StoreDeps["readLogin"] = () => null,
 ): Promise<OperatorStore & OpenLeaseStore> {
   return openEtcdLeaseStore(
     {
@@ -36,7 +37,7 @@ export function openStore(
       auth: null,
       ...options,
     },
-    { clock: systemClock, random: systemRandom, log },
+    { clock: systemClock, random: systemRandom, log, readLogin },
   );
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FLAGS } from "../../../src/cli/flags.ts";
 import { readGoFlags } from "../../../src/cli/go-flags.ts";
-import { resolveEtcdSettings, type SettingsFile } from "../../../src/cli/service-settings.ts";
+import { resolveEtcdSettings, type SettingsFile, serviceLogin } from "../../../src/cli/service-settings.ts";
 
 const [DEFAULT, SYSCONFIG] = ["/etc/default/flanneld", "/etc/sysconfig/flanneld"] as const;
 const file = (path: string, ...lines: readonly string[]): SettingsFile => ({
@@ -82,6 +82,18 @@ describe("the service's settings", () => {
       "http://second:1",
       `FLANNEL_ETCD_ENDPOINTS in ${SYSCONFIG}`,
     ]);
+  });
+
+  it("have a user and a password for etcd together, or none", () => {
+    const [user, password] = ["FLANNELD_ETCD_USERNAME=u", "FLANNELD_ETCD_PASSWORD='a secret'"];
+    assert.deepEqual(serviceLogin([file(DEFAULT, user), file(SYSCONFIG, password)]), {
+      username: "u",
+      password: "a secret",
+    });
+    const options = file(SYSCONFIG, 'FLANNEL_OPTIONS="-etcd-username=v -etcd-password=other"');
+    assert.deepEqual(serviceLogin([file(DEFAULT, user, password), options]), { username: "v", password: "other" });
+    assert.equal(serviceLogin([file(DEFAULT, user)]), null);
+    assert.equal(serviceLogin([{ kind: "unreadable", path: DEFAULT, reason: "permission denied" }]), null);
   });
 
   it("have older names, and an empty one is none", () => {
