@@ -2,6 +2,7 @@
 // the same plan object means the same plan.
 
 import type { NetworkView } from "./backends/backend.ts";
+import { type ReachablePeers, reachablePeers } from "./backends/reachable-peers.ts";
 import type { LogFields, Logger } from "./base/log.ts";
 import { createIpv6Watch } from "./lost-ipv6.ts";
 import type { LinkName } from "./net/objects.ts";
@@ -9,9 +10,8 @@ import type { Plan } from "./net/plan.ts";
 import type { Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
-import { ownershipOf } from "./subnet/identity.ts";
-import { hasIpv4, hostIp, isForLater, type Lease, type SubnetKey } from "./subnet/lease.ts";
-import { withoutIpv4, withoutIpv6 } from "./subnet/lease-parts.ts";
+import { hasIpv4, type Lease, type SubnetKey } from "./subnet/lease.ts";
+import { withoutIpv6 } from "./subnet/lease-parts.ts";
 import type { LeaseTable } from "./subnet/lease-table.ts";
 
 export interface PlannerInput {
@@ -115,70 +115,23 @@ function viewOf(
   return { network, ...host, self, peers, complete };
 }
 
-interface Admitted {
-  /** Those to which the backend can send; where a record no longer says how, as it was known before. */
-  readonly peers: readonly Lease[];
+interface Admitted extends ReachablePeers {
   /** Records that are no peers of ours. */
   readonly unfit: readonly LeftOut[];
-  /** Peers to which the backend cannot send by their records. */
-  readonly unreachable: readonly (LeftOut & { readonly peer: string })[];
 }
 
 function admit({ leases, bad, self, backend, network, underlay }: Basis, known: readonly Lease[]): Admitted {
   const admitted = admitPeers({ leases }, { network, self, backendType: backend.type });
-  const faults = new Map<SubnetKey, Admitted["unreachable"][number]>();
-  const canReach = (peer: Lease) => backend.peerFault(peer, { self, underlay }) === null;
-  for (const peer of admitted.peers) {
-    const reason = backend.peerFault(peer, { self, underlay });
-    if (reason !== null) faults.set(peer.key, { key: peer.key, peer: hostIp(peer.attrs), reason });
-  }
-  const peers = faults.size === 0 ? admitted.peers : withKnown(admitted.peers, faults, known, canReach);
+  const faultOf = (peer: Lease) => backend.peerFault(peer, { self, underlay });
   const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {
-    peers,
+    ...reachablePeers(admitted.peers, { backend, faultOf, leases, known }),
     unfit: [...admitted.leftOut, ...unreadable],
-    unreachable: withoutAwaited([...faults.values()], { leases, backend }, peers),
   };
-}
-
-/** A reservation that no host has taken yet names none that could be reached. */
-function withoutAwaited<T extends LeftOut>(
-  faults: readonly T[],
-  { leases, backend }: Pick<Basis, "leases" | "backend">,
-  peers: readonly Lease[],
-): readonly T[] {
-  return faults.filter(({ key }) => {
-    const lease = leases.get(key);
-    const isAwaited = lease !== undefined && isForLater(lease) && backend.recordFault(lease) !== null;
-    return !isAwaited || peers.some((peer) => peer.key === key);
-  });
-}
-
-/**
- * A record that lost what the backend needs says nothing about its host, which is reached as before. Of one that had
- * never more, the family that can be reached.
- */
-function withKnown(
-  peers: readonly Lease[],
-  faults: ReadonlyMap<SubnetKey, unknown>,
-  known: readonly Lease[],
-  canReach: (peer: Lease) => boolean,
-): readonly Lease[] {
-  const former = new Map(known.filter(({ key }) => faults.has(key)).map((lease) => [lease.key, lease]));
-  return peers.flatMap((peer) => {
-    if (!faults.has(peer.key)) return peer;
-    const before = former.get(peer.key);
-    if (before && ownershipOf(peer.attrs, before.attrs) === "ours" && canReach(before)) return before;
-    return halvesOf(peer).find(canReach) ?? [];
-  });
 }
 
 function ipv4PartOf(peer: Lease): readonly Lease[] {
   return hasIpv4(peer.subnet) ? [withoutIpv6(peer)] : [];
-}
-
-function halvesOf(peer: Lease): readonly Lease[] {
-  return hasIpv4(peer.subnet) && peer.subnet.v6 !== null ? [withoutIpv6(peer), withoutIpv4(peer)] : [];
 }
 
 type Condition = LogFields & { readonly key: string; readonly reason: string };
