@@ -70,9 +70,9 @@ export interface Backend {
   recordFault(lease: Lease): string | null;
   /**
    * Why packets cannot be sent to this peer, whatever the kernel does, and what to do about it; null when they can.
-   * Nothing is planned for such a peer.
+   * Nothing is planned for such a peer. `self` is null on a host that has no record.
    */
-  peerFault(peer: Lease, view: { readonly self: Lease; readonly underlay: Underlay }): string | null;
+  peerFault(peer: Lease, view: { readonly self: Lease | null; readonly underlay: Underlay }): string | null;
   /** Where to measure whether the plan should leave checksums to the network card; null when it does not ask. */
   checksumDuty(view: NetworkView): ChecksumDuty | null;
   /** Invariant: every wanted object is claimed, and no two have one key. */

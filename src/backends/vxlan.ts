@@ -102,10 +102,12 @@ function missingMac({ member, subnetOf, macOf }: VxlanSide, lease: Lease): strin
   return subnetOf(lease) !== null && macOf(lease) === null ? `its ${member} has no usable VtepMAC` : null;
 }
 
-function sideFault(side: VxlanSide, peer: Lease, self: Lease): string | null {
+function sideFault(side: VxlanSide, peer: Lease, self: Lease | null): string | null {
   if (side.subnetOf(peer) === null) return null;
   const mac = side.macOf(peer);
-  return mac !== null && mac === side.macOf(self) ? `its VtepMAC ${mac} is our own` : missingMac(side, peer);
+  return self !== null && mac !== null && mac === side.macOf(self)
+    ? `its VtepMAC ${mac} is our own`
+    : missingMac(side, peer);
 }
 
 function planVxlan(view: NetworkView, options: VxlanOptions, sides: readonly VxlanSide[], means: Means): Plan {

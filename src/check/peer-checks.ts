@@ -22,10 +22,19 @@ function describeLeftOut({ leftOut }: Facts): string {
   return `; ${count} left out${leftOut.length > 1 ? ", the first" : ""}: ${first.key}: ${first.reason}`;
 }
 
-function judgeReach({ store, peers, unpinged, now, asking }: Facts): Finding {
+function nobody({ leftOut }: Facts): Finding {
+  return ok(
+    leftOut.length === 0
+      ? "no other host has a lease yet"
+      : "no other host has a lease that a daemon here would send to",
+  );
+}
+
+function judgeReach(facts: Facts): Finding {
+  const { store, peers, unpinged, now, asking } = facts;
   if (!store.known) return skip("who the other hosts are cannot be asked without etcd");
   if (unpinged !== null) return skip(`the other hosts were not pinged: ${unpinged}`);
-  if (peers.length === 0) return ok("no other host has a lease yet");
+  if (peers.length === 0) return nobody(facts);
   const silent = peers.filter(({ ways }) => ways.every(isDead));
   const [first] = silent;
   if (!first) return checkFamilies(peers) ?? ok(`${answering(peers.length)} on the underlay`);
@@ -84,7 +93,7 @@ export function checkOverlay(facts: Facts): Finding {
         `the backend ${first.backend.type} sends packets as they are: what the peers say holds for the overlay`,
       );
     }
-    if (peers.length === 0) return ok("no other host has a lease yet");
+    if (peers.length === 0) return nobody(facts);
     return skip("there is no device of the overlay here yet through which to ping");
   }
   const alive = tried.filter(({ ways }) => ways.some(({ over, received }) => over === "underlay" && received > 0));

@@ -52,7 +52,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
   const hasDevice = hasOwnDevice(underlay, links, config.backends, call.etcd.prefix);
   const peers = await gatherPeers(
     { list: store.known ? store.value.list : null, network: parsed },
-    { own: addressesOf(interfaces), subnets: own, hasDevice, families: config.families },
+    { own: addressesOf(interfaces), subnets: own, hasDevice, families: config.families, underlay },
     { call, ports, kernel },
     signal,
   );

@@ -6,10 +6,11 @@ import { FlannelError, isError } from "../base/errors.ts";
 import type { Family, Ip, Prefix4 } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
 import { mapInParallel } from "../base/tasks.ts";
-import type { Facts, PeerFacts } from "../check/facts.ts";
+import type { Facts, Known, PeerFacts } from "../check/facts.ts";
 import { samplePeers, wayAddress } from "../check/peer-sample.ts";
 import type { VerbCall } from "../cli/verbs.ts";
 import type { Pinger } from "../icmp/pinger.ts";
+import type { Underlay } from "../net/underlay.ts";
 import { hasIpv4, type Lease, type Subnet } from "../subnet/lease.ts";
 import type { LeaseList } from "../subnet/lease-store.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
@@ -25,6 +26,7 @@ export interface SelfView {
   readonly hasDevice: boolean;
   /** Of the network. */
   readonly families: readonly Family[];
+  readonly underlay: Known<Underlay>;
 }
 
 interface PeerDeps {
@@ -58,7 +60,8 @@ function admitOthers({ list, network }: NetworkRecords, self: SelfView): Admitte
   const own = list.leases.filter((lease) => isSelf(lease, self));
   const record = own.find(({ subnet }) => isOwnSubnet(subnet, self)) ?? own[0] ?? null;
   const others = list.leases.filter((lease) => lease === record || !own.includes(lease));
-  return admitAsDaemon({ ...list, leases: others }, record, network);
+  const underlay = self.underlay.known ? self.underlay.value : null;
+  return admitAsDaemon({ ...list, leases: others }, { self: record, underlay }, network);
 }
 
 async function askPeers(

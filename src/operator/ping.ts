@@ -12,6 +12,7 @@ import { mapInParallel } from "../base/tasks.ts";
 import { plural } from "../check/finding.ts";
 import { integerOf, isOn, type VerbCall } from "../cli/verbs.ts";
 import { judgePeer, type PeerJudgement, type PeerView, VERDICTS, worst } from "../icmp/peer-report.ts";
+import type { UnderlayFacts } from "../net/kernel-net.ts";
 import { describeSubnet, hostIp, type Lease } from "../subnet/lease.ts";
 import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
 import type { NetworkConfig } from "../subnet/network-config.ts";
@@ -24,6 +25,7 @@ import { lookAtPeer } from "./look-at-peer.ts";
 import { chooseTargets, NOBODY, type Targets } from "./ping-targets.ts";
 import { printJson, printLines, printTable } from "./print.ts";
 import { createProgress } from "./progress.ts";
+import { recordedUnderlay } from "./recorded-underlay.ts";
 import { withStore } from "./session.ts";
 import type { OperatorPorts, Screen } from "./verb.ts";
 
@@ -41,10 +43,9 @@ export async function pingPeers(call: VerbCall, ports: OperatorPorts, signal: Ab
     const { view, list } = await lookAtStore(store, signal);
     return { config: view.config && checkConfig(view.config.text), list };
   });
-  const { interfaces } = await kernel.underlayFacts(FAMILIES, signal);
-  const own = interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => `${ip}`));
+  const facts = await kernel.underlayFacts(FAMILIES, signal);
   const network = config?.kind === "valid" ? config.network : null;
-  const { peers, leftOut } = chooseAsked({ word, own, list, network }, call);
+  const { peers, leftOut } = chooseAsked({ word, facts, list, network }, call);
   const port = config?.kind === "valid" ? config.settings["Port"] : null;
   const carrier = typeof port === "number" ? `UDP port ${port}` : null;
   const families = network ? familiesOf(network) : FAMILIES;
@@ -74,14 +75,16 @@ function wordOf(call: VerbCall): string | null {
 
 interface Asked {
   readonly word: string | null;
-  /** Addresses of this host. */
-  readonly own: readonly string[];
+  readonly facts: UnderlayFacts;
   readonly list: LeaseList;
   readonly network: NetworkConfig | null;
 }
 
 /** Throws `usage.invalid` for this host itself, and `request.refused` when there is nobody. */
-function chooseAsked({ word, own, list, network }: Asked, { asking }: VerbCall): AdmittedPeers {
+function chooseAsked({ word, facts, list, network }: Asked, { asking }: VerbCall): AdmittedPeers {
+  const own = facts.interfaces.flatMap(({ addresses, addresses6 }) =>
+    [...addresses, ...addresses6].map(({ ip }) => ip),
+  );
   const listed = `${pasteCommand("leases", asking)} lists them`;
   const targets = chooseTargets(list.leases.toSorted(byStart), word, own);
   if (targets.kind === "self") {
@@ -94,21 +97,22 @@ function chooseAsked({ word, own, list, network }: Asked, { asking }: VerbCall):
   }
   // Whoever is named is asked, whatever daemons make of the record.
   if (word !== null) return { peers: targets.peers, leftOut: [] };
-  const admitted = admitAll(list, targets, network);
+  const admitted = admitAll(list, targets, { facts, network });
   if (admitted.peers.length > 0) return admitted;
   const count = plural(admitted.leftOut.length, "record is", "records are");
   const reason = admitted.leftOut.length === 0 ? NOBODY : `${NOBODY} that daemons send to, and ${count} left out`;
   throw new FlannelError("request.refused", { reason, hint: listed });
 }
 
-/** Those that a daemon here would send to. Other records of this host itself are neither. */
+/** Those that a daemon would send to that starts here now. Other records of this host itself are neither. */
 function admitAll(
   list: LeaseList,
   { peers, self }: Extract<Targets, { kind: "found" }>,
-  network: NetworkConfig | null,
+  { facts, network }: Pick<Asked, "facts" | "network">,
 ): AdmittedPeers {
   const leases = self === null ? peers : [self, ...peers];
-  const admitted = admitAsDaemon({ ...list, leases }, self, network);
+  const underlay = network && recordedUnderlay(facts, self, familiesOf(network));
+  const admitted = admitAsDaemon({ ...list, leases }, { self, underlay }, network);
   return { ...admitted, peers: admitted.peers.toSorted(byStart) };
 }
 

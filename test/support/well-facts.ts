@@ -17,7 +17,9 @@ export const OWN_ID = "a".repeat(32) as NodeId;
 const ETH0 = "eth0" as LinkName;
 
 export function recordOf(subnet: string, publicIp: string, nodeId?: string): Lease {
-  return leaseOf({ subnet, publicIp, ...(nodeId && { nodeId }) });
+  // Of each host one of its own.
+  const mac = `02:00:00:00:05:${Number(subnet.split(".")[2]).toString(16).padStart(2, "0")}`;
+  return leaseOf({ subnet, publicIp, mac, ...(nodeId && { nodeId }) });
 }
 
 /** As they stand in the store. */

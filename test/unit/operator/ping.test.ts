@@ -10,6 +10,8 @@ import { type OperatorDesk, openDesk, type Said } from "../../support/operator.t
 import { interfaceOf, OWN, OWN_ID, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
 
 const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
+const DUAL_CONFIG =
+  '{"Network": "10.5.0.0/16", "EnableIPv6": true, "IPv6Network": "fd00:5::/48", "Backend": {"Type": "vxlan"}}';
 const THIRD = recordOf("10.5.3.0/24", "192.168.77.13");
 let desk: OperatorDesk;
 
@@ -95,6 +97,59 @@ describe("ping", () => {
     );
     // Whoever is named is asked.
     assert.match((await ping("10.5.5.0/24")).out, /^broken: 192\.168\.77\.15 .* does not answer at all/m);
+  });
+
+  it("of all asks those families of a host in which a daemon would send to it", async () => {
+    const half = dualLease(hostNumber(2, { publicIp: "192.168.77.12", publicIpv6: "fd77::2", mac6: "" }));
+    const other = dualLease(hostNumber(3, { publicIp: "192.168.77.13", publicIpv6: "fd77::3", mac: "" }));
+    desk.store.write({ "10.5.2.0-24": null, "10.5.3.0-24": null, "10.5.1.0-24": null });
+    desk.store.write(recordsOf([half, other]));
+    desk.store.writeConfig(DUAL_CONFIG);
+    for (const ip of ["fd77::3", "fd00:5:0:3::"]) desk.pinger.paths.set(ip, { device: 1500 });
+    const { verdict, peers, leftOut } = JSON.parse((await ping("--all", "--json")).out);
+    assert.equal(verdict, "fine");
+    assert.deepEqual(
+      peers.flatMap(({ ways }: { ways: readonly { address: string }[] }) => ways.map(({ address }) => address)),
+      ["fd77::3", "fd00:5:0:3::", "192.168.77.12", "10.5.2.0"],
+    );
+    assert.deepEqual(leftOut.map(({ reason }: { reason: string }) => reason).toSorted(), [
+      "its BackendData has no usable VtepMAC",
+      "its BackendV6Data has no usable VtepMAC",
+    ]);
+  });
+
+  it("asks no peer of host-gw that is behind a router, by the interface of this host's own record", async () => {
+    const hostGw = (subnet: string, publicIp: string) =>
+      leaseOf({ subnet, publicIp, backendType: "host-gw", backendData: null });
+    const near = hostGw("10.5.2.0/24", "192.168.77.12");
+    const far = hostGw("10.5.3.0/24", "172.30.0.7");
+    desk.store.writeConfig('{"Network": "10.5.0.0/16", "Backend": {"Type": "host-gw"}}');
+    desk.store.write(recordsOf([hostGw("10.5.1.0/24", OWN.attrs.publicIp), near, far]));
+    desk.pinger.paths.set("172.30.0.7", { device: 1500 });
+    // The default route leaves by another one.
+    const interfaces = [interfaceOf("wan0", "172.30.0.1/24"), interfaceOf("eth0", "192.168.77.11/24")];
+    const defaultRoutes = [{ dev: "wan0" as LinkName, metric: 0 }];
+    desk.look = { ...desk.look, underlayFacts: async () => ({ interfaces, defaultRoutes, defaultRoutes6: [] }) };
+    const asked = async () => JSON.parse((await ping("--all", "--json")).out);
+    const { peers, leftOut } = await asked();
+    assert.deepEqual(
+      peers.map(({ publicIp }: { publicIp: string }) => publicIp),
+      ["192.168.77.12"],
+    );
+    assert.deepEqual(
+      leftOut.map(({ key }: { key: string }) => key),
+      ["10.5.3.0-24"],
+    );
+    assert.match(leftOut[0].reason, /^its host is not on the link of eth0 \(192\.168\.77\.0\/24\), and host-gw/);
+    // On a host that has no record nobody knows the interface.
+    desk.store.write({ "10.5.1.0-24": null });
+    assert.equal((await asked()).peers.length, 2);
+  });
+
+  it("asks no host with this host's own MAC", async () => {
+    const twin = leaseOf({ subnet: "10.5.3.0/24", publicIp: "192.168.77.13", backendData: OWN.attrs.backendData });
+    desk.store.write(recordsOf([twin]));
+    assert.match((await ping("--all")).out, /^10\.5\.3\.0-24 +its VtepMAC 02:00:00:00:05:01 is our own$/m);
   });
 
   it("ends with 2 when a peer is broken and 1 when one is degraded, and says why", async () => {
