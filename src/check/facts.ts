@@ -24,9 +24,13 @@ export interface UserFacts {
   readonly netRaw: boolean;
 }
 
-/** A process of the name flanneld in this network namespace. */
+/** A flanneld in this network namespace. */
 export interface DaemonProcess {
-  readonly pid: number;
+  /**
+   * Null of one whose process cannot be seen from here, as in another PID namespace: that it runs follows from its
+   * network's lock, and nothing else is known of it. It is the only one of its network.
+   */
+  readonly pid: number | null;
   /** Of its network; null when it cannot be told. */
   readonly prefix: string | null;
   /** Flags that its command line or environment gives, by name, as far as they may be seen. */

@@ -68,7 +68,11 @@ export function checkDaemon(facts: Facts): Finding {
   if (!first) return checkAbsence(facts, others);
   const taken = adopted.length > 0 ? `, and is looked at with its ${adopted.join(", ")}` : "";
   const beside = others.length > 0 ? `; beside it: ${some(others, 5)}` : "";
-  return ok(`process ${first.pid} runs here${taken}; a second one for its network would be refused${beside}`);
+  const end = `a second one for its network would be refused${beside}`;
+  if (first.pid !== null) return ok(`process ${first.pid} runs here${taken}; ${end}`);
+  return ok(
+    `a flanneld runs here whose process cannot be seen, as from a container with PIDs of its own: it holds the lock of ${prefix}, and its flags are not known; ${end}`,
+  );
 }
 
 /** Where it has never run, or is not started yet after a boot, that is as it should be. */
@@ -106,18 +110,24 @@ function tracesOf(facts: Facts, isAlone: boolean): readonly string[] {
 }
 
 function describeDaemon({ pid, prefix }: DaemonProcess): string {
-  return `process ${pid} (${prefix === null ? "for a network that is not known" : `for ${prefix}`})`;
+  return `${pid === null ? "one that cannot be seen" : `process ${pid}`} (${prefix === null ? "for a network that is not known" : `for ${prefix}`})`;
+}
+
+/** What a process that cannot be seen has is no visible one's. */
+function mayHold(daemon: DaemonProcess, holder: string, prefix: string): boolean {
+  if (daemon.pid !== null) return holder.startsWith(`process ${daemon.pid} `);
+  return daemon.prefix === prefix && !holder.startsWith("process ");
 }
 
 /** A port that our own device or daemon has is as it should be. */
-export function checkPort({ ports, backends, links, daemons }: Facts): Finding {
+export function checkPort({ ports, backends, links, daemons, prefix }: Facts): Finding {
   const wanted = backends.flatMap(({ port }) => (port === null ? [] : [port]));
   if (wanted.length === 0) return ok("the backend needs no port");
   const isOurs = (port: number) =>
     (links.known ? links.value : []).some(
       (link) => link.type === "vxlan" && link.port === port && link.name.startsWith("flannel"),
     ) ||
-    (daemons.known && daemons.value.some(({ pid }) => holderOf(port)?.startsWith(`process ${pid} `)));
+    (daemons.known && daemons.value.some((daemon) => mayHold(daemon, holderOf(port) ?? "", prefix)));
   const holderOf = (port: number) => ports.find((one) => one.port === port)?.holder ?? null;
   const taken = wanted.find((port) => holderOf(port) !== null && !isOurs(port));
   if (taken === undefined) return ok(`nobody else has UDP port ${wanted.join(" or ")}`);

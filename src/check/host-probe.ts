@@ -11,7 +11,7 @@ export type HostSight = Pick<HostProbe, "sysctls" | "reversePathDrops" | "routes
 
 export interface HostProbe extends Disposable {
   user(): Promise<UserFacts>;
-  /** Processes of the name flanneld in this network namespace, this one not counted. */
+  /** Those in this network namespace, this process not counted. */
   daemons(): Promise<Known<readonly DaemonProcess[]>>;
   vxlan(): Known<boolean>;
   /** Why there are no TUN devices; null when there are. */

@@ -2,7 +2,7 @@
 // network it has the lock. Pure: the texts are those of /proc. Of all else in them nothing is looked at: it may hold a
 // password.
 
-import type { DaemonSetting } from "../check/facts.ts";
+import type { DaemonProcess, DaemonSetting } from "../check/facts.ts";
 
 /** Without etcd-prefix, which tells whose daemon it is, those that `check` has itself, and those that say where etcd is. */
 const NAMES: readonly string[] = [
@@ -42,13 +42,26 @@ function valuesIn(name: string, word: string, next: string | undefined): readonl
   return [value ?? next ?? ""];
 }
 
-/** Prefixes by the inode of the lock's socket (src/instance-lock.ts); without those that a digest stands for. */
+/**
+ * Prefixes by the inode of the lock's socket (src/instance-lock.ts); without those that a digest stands for, and without
+ * the locks of devices.
+ */
 export function lockedPrefixes(unixTable: string): ReadonlyMap<string, string> {
   const found = unixTable
     .split("\n")
     // Kernel: Num RefCount Protocol Flags Type St Inode Path; "@" is the zero byte of an abstract name.
     .map((line) => /^\S+: +(?:\S+ +){5}(\d+) @flanneld (.+)$/.exec(line))
     .flatMap((match) => (match?.[1] && match[2] ? [[match[1], match[2]] as const] : []))
-    .filter(([, prefix]) => !/^[0-9a-f]{64}$/.test(prefix));
+    .filter(([, prefix]) => !/^(?:[0-9a-f]{64}|device .*)$/.test(prefix));
   return new Map(found);
+}
+
+/** Networks whose lock was held before and after the processes were looked at, and is that of none which was seen. */
+export function unseenPrefixes(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+  seen: readonly Pick<DaemonProcess, "prefix">[],
+): readonly string[] {
+  const held = [...before].filter(([inode]) => after.has(inode)).map(([, prefix]) => prefix);
+  return [...new Set(held)].filter((prefix) => !seen.some((one) => one.prefix === prefix));
 }

@@ -17,7 +17,7 @@ import {
 } from "../check/facts.ts";
 import type { LinkName } from "../net/objects.ts";
 import { hasCapability } from "../privilege.ts";
-import { daemonSettings, lockedPrefixes } from "./daemon-line.ts";
+import { daemonSettings, lockedPrefixes, unseenPrefixes } from "./daemon-line.ts";
 import { rootOf } from "./other-root.ts";
 
 export async function readUser(): Promise<UserFacts> {
@@ -28,11 +28,14 @@ export async function readUser(): Promise<UserFacts> {
   };
 }
 
-/** Kernel: whose network namespace another process has, only root may read. */
+/**
+ * Kernel: whose network namespace another process has, only root may read. Of another PID namespace no process is here,
+ * but the names of sockets are those of the network namespace.
+ */
 export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
   const own = await readlink("/proc/self/ns/net");
   const found: DaemonProcess[] = [];
-  const locked = lockedPrefixes((await textOf("/proc/net/unix")) ?? "");
+  const locked = await readLocks();
   let hidden = 0;
   for (const name of await readdir("/proc")) {
     const pid = Number(name);
@@ -42,9 +45,15 @@ export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
     if (namespace === null) hidden += 1;
     else if (namespace === own) found.push(await readDaemon(pid, locked));
   }
-  return hidden > 0 && found.length === 0
-    ? unknown("only root may see which network namespace a running flanneld is in")
-    : known(found);
+  if (hidden > 0 && found.length === 0) {
+    return unknown("only root may see which network namespace a running flanneld is in");
+  }
+  const unseen = unseenPrefixes(locked, await readLocks(), found);
+  return known([...found, ...unseen.map((prefix) => ({ pid: null, prefix, settings: {}, root: "" }))]);
+}
+
+async function readLocks(): Promise<ReadonlyMap<string, string>> {
+  return lockedPrefixes((await textOf("/proc/net/unix")) ?? "");
 }
 
 /** What the Go daemon and ours are for when nothing says otherwise. */

@@ -85,6 +85,26 @@ describe("a check of the host", () => {
     ]);
   });
 
+  it("does not miss a flanneld that it cannot see, and whose lock it does", () => {
+    const unseen = (prefix: string) => ({ daemons: known([{ pid: null, prefix, settings: {}, root: "" }]) });
+    const ours = unseen("/coreos.com/network");
+    const holder = "the kernel itself, for a device such as one of vxlan, or a process that is not visible here";
+    const port = { ...udp, ports: [{ port: 8285, holder }] };
+    expectAll([
+      // It has left the same as one that has ended.
+      [
+        "daemon",
+        "ok",
+        /^a flanneld runs here whose .* it holds the lock of \/coreos\.com\/network, .*be refused$/,
+        ours,
+      ],
+      ["daemon", "warn", /^no .*; others do: one that cannot be seen \(for \/other\), and one did/, unseen("/other")],
+      ["port", "ok", /nobody else/, { ...port, ...ours }],
+      ["port", "fail", /taken by the kernel itself/, { ...port, ...unseen("/other") }],
+      ["port", "fail", /process 99/, { ...port, ...ours, ports: [{ port: 8285, holder: "process 99 (nc)" }] }],
+    ]);
+  });
+
   it("says how the last daemon has ended where none runs", () => {
     const lastEnd = { at: (NOW - 125_000) as EpochMillis, message: "backend udp cannot run here" };
     expectAll([

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { daemonSettings, lockedPrefixes } from "../../../src/facts/daemon-line.ts";
+import { daemonSettings, lockedPrefixes, unseenPrefixes } from "../../../src/facts/daemon-line.ts";
 import { parseFeatures } from "../../../src/facts/ethtool.ts";
 import { parseNetstat, parseRoutes, parseRoutes6 } from "../../../src/facts/proc.ts";
 
@@ -94,6 +94,7 @@ describe("facts from the texts of the kernel and its tools", () => {
       row(703, `@flanneld ${digest}`),
       row(704, "/run/flannel/flanneld.sock"),
       row(705, ""),
+      row(706, "@flanneld device flannel.1"),
       "",
     ].join("\n");
     assert.deepEqual(
@@ -103,6 +104,22 @@ describe("facts from the texts of the kernel and its tools", () => {
         ["702", "/a b"],
       ],
     );
+  });
+
+  it("are the networks whose lock nobody holds who was seen, if it was held all the time", () => {
+    const before = new Map([
+      ["701", "/seen"],
+      ["702", "/hidden"],
+      ["703", "/ended"],
+      ["704", "/restarted"],
+    ]);
+    const after = new Map([
+      ["701", "/seen"],
+      ["702", "/hidden"],
+      ["705", "/restarted"],
+      ["706", "/started"],
+    ]);
+    assert.deepEqual(unseenPrefixes(before, after, [{ prefix: "/seen" }, { prefix: null }]), ["/hidden"]);
   });
 
   it("are the features of a device as ethtool prints them", () => {
