@@ -1,8 +1,8 @@
 // Commands that a person is told to run, as they are pasted into a shell. Pure.
 
-/** A word as a shell takes it. */
+/** A word as a shell takes it. A "!" by itself is one wherever it does not come first. */
 export function shellWord(text: string): string {
-  return /^[\w%+,./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^(?:!|[\w%+,./:=@-]+)$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /**

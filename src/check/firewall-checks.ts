@@ -1,6 +1,7 @@
 // Whether firewall rules let the overlay's packets through: those that are forwarded, and those of the backend's port.
 
 import type { Prefix } from "../base/ip.ts";
+import { shellWord } from "../base/paste.ts";
 import { byCommand, byHand, type Remedy } from "../base/remedy.ts";
 import type { HostFacts, RuleFacts } from "./facts.ts";
 import { type Finding, fail, ok, skip, warn } from "./finding.ts";
@@ -31,7 +32,7 @@ export function checkForwardRules(facts: HostFacts): Finding {
 function nftDrop({ base, chain, rule, packet }: Obstacle): Finding {
   const ip = packet.family === "ipv4" ? "ip" : "ip6";
   // Behind the last rule, or before the one that drops.
-  const place = `nft ${rule === null ? "add" : "insert"} rule ${base.table} ${base.name} ${ip}`;
+  const place = `nft ${rule === null ? "add" : "insert"} rule ${wordsOf(base)} ${ip}`;
   const network = packet.source ?? "NETWORK";
   return fail(
     `the nftables chain ${chain.table} ${chain.name} drops what is forwarded and accepts nothing of the overlay; rules in other tables do not help`,
@@ -74,7 +75,7 @@ export function checkInputRules(facts: HostFacts): Finding {
     if (partial)
       return warn(
         `UDP port ${port}, by which the overlay's packets come, is dropped here for some packets: ${placeOf(partial)}`,
-        byCommand(removal(partial, port)),
+        judgeByHand(partial),
       );
   }
   const ports = backends.flatMap(({ port }) => port ?? []);
@@ -102,13 +103,18 @@ function closedPort(port: number, found: Obstacle): Finding {
 }
 
 /** Before all rules of the chain. */
-function admission(tool: string, { table, name }: ChainName, port: number): string {
+function admission(tool: string, chain: ChainName, port: number): string {
   return tool === "nft"
-    ? `nft insert rule ${table} ${name} udp dport ${port} accept`
-    : `${tool} -t ${table} -I ${name} -p udp --dport ${port} -j ACCEPT`;
+    ? `nft insert rule ${wordsOf(chain)} udp dport ${port} accept`
+    : `${tool} -t ${chain.table} -I ${shellWord(chain.name)} -p udp --dport ${port} -j ACCEPT`;
 }
 
 type ChainName = Pick<SeenChain, "table" | "name">;
+
+/** "inet filter input", as nft takes it from a shell. */
+function wordsOf({ table, name }: ChainName): string {
+  return [...table.split(" "), name].map(shellWord).join(" ");
+}
 
 interface NamedRule {
   readonly tool: string;
@@ -125,8 +131,16 @@ function removal({ tool, chain, rule }: NamedRule, port: number): string {
   const isAlone = ({ match }: SeenRule["matches"][number]) =>
     match.kind !== "port" || match.ranges.every(([from, to]) => from === port && to === port);
   if (!rule.isWhole || !rule.matches.every(isAlone)) return admission(tool, chain, port);
-  if (tool === "nft") return `nft delete rule ${chain.table} ${chain.name} ${rule.name}`;
-  return `${tool} -t ${chain.table} ${rule.name.replace(/-A /, "-D ")}`;
+  if (tool === "nft") return `nft delete rule ${wordsOf(chain)} ${rule.name}`;
+  return `${tool} -t ${chain.table} ${rule.name.replace(/^-A /, "-D ")}`;
+}
+
+/** Taken away, it might let everybody in. */
+function judgeByHand({ tool, chain, rule }: NamedRule): Remedy {
+  const which = tool === "nft" ? `${rule.name} there (nft -a list chain ${wordsOf(chain)})` : "that rule";
+  return byHand(
+    `see whether ${which} keeps hosts of the overlay out, and let those in before it; if it keeps only others out, it is right`,
+  );
 }
 
 /** Who lets the overlay's port be reached by its hosts alone has such a rule, and is right. */

@@ -1,5 +1,6 @@
 // What iptables-save prints, as far as a check has to understand it. Pure.
 
+import { shellWord } from "../base/paste.ts";
 import type { Match, PortRange, SeenChain, SeenMatch, SeenRule, Verdict } from "./packet-fate.ts";
 import { readPrefixes } from "./seen-prefixes.ts";
 
@@ -48,26 +49,32 @@ function chainOf(line: string): string {
 }
 
 function readRule(line: string, chains: ReadonlyMap<string, string>): SeenRule {
-  // A word may be in quotes.
-  const words = (line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []).slice(2);
+  const all = line.match(/"(?:[^"\\]|\\.)*"|\S+/gs) ?? [];
+  const name = all.map((word) => shellWord(unquote(word))).join(" ");
+  const words = all.slice(2);
   const matches: SeenMatch[] = [];
   let negated = false;
   for (let at = 0; at < words.length; at += 1) {
     const [option = "", argument = ""] = words.slice(at);
     // What follows belongs to the target.
     if (option === "-j" || option === "-g")
-      return { name: line, isWhole: true, matches, verdict: readVerdict(option, argument, chains) };
+      return { name, isWhole: true, matches, verdict: readVerdict(option, argument, chains) };
     if (option === "!") {
       negated = true;
       continue;
     }
-    const match = readOption(option, argument);
+    const match = readOption(option, unquote(argument));
     if (match !== null) matches.push({ match, negated });
     negated = false;
-    // Of an option that we do not know, what is no option is an argument.
-    if (!/^(!|-.*)$/.test(argument)) at += 1;
+    // Of an option that we do not know, what is no option is an argument. A comment may look like one.
+    if (option === "--comment" || !/^(!|-.*)$/.test(argument)) at += 1;
   }
-  return { name: line, isWhole: true, matches, verdict: { kind: "continue" } };
+  return { name, isWhole: true, matches, verdict: { kind: "continue" } };
+}
+
+/** iptables: a text with other characters than letters, digits, _ and - is in double quotes, with \ before ", ' and \. */
+function unquote(word: string): string {
+  return /^".*"$/s.test(word) ? word.slice(1, -1).replaceAll(/\\(.)/gs, "$1") : word;
 }
 
 /** Those that say nothing about packets by themselves. */

@@ -47,7 +47,7 @@ export interface SeenMatch {
 export interface SeenRule {
   readonly matches: readonly SeenMatch[];
   readonly verdict: Verdict;
-  /** As its tool names it: "-A INPUT -j DROP", or the handle in nft. */
+  /** As its tool takes it from a shell: "-A INPUT -j DROP", or the handle in nft. */
   readonly name: string;
   /** False when its tool's rule is several of these, as one with a verdict map. */
   readonly isWhole: boolean;

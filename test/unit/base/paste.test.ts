@@ -5,7 +5,18 @@ import { pasteCommand, pasteEtcdctl, shellWord } from "../../../src/base/paste.t
 
 describe("a command that is pasted", () => {
   it("gives the program the words that are meant, whatever is in them", () => {
-    const words = ["a b", "it's", '{"Network": "10.5.0.0/16"}', "--x=$HOME;`id`", "--etcd-prefix=/blue", "*", "ä\n"];
+    const words = [
+      "a b",
+      "it's",
+      '{"Network": "10.5.0.0/16"}',
+      "--x=$HOME;`id`",
+      "--etcd-prefix=/blue",
+      "*",
+      "ä\n",
+      "!",
+      "!!",
+      "",
+    ];
     const line = `printf '%s\\0' ${words.map(shellWord).join(" ")}`;
     assert.deepEqual(execFileSync("sh", ["-c", line], { encoding: "utf8" }).split("\0").slice(0, -1), words);
   });

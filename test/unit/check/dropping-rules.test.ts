@@ -1,6 +1,7 @@
 // What the checks of the firewall say of rules that drop what the overlay needs.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { known, unknown } from "../../../src/check/facts.ts";
 import { expectAll, finding } from "../../support/findings.ts";
@@ -16,6 +17,15 @@ const rule = (...expr: readonly object[]) => ({ rule: { family: "inet", table: "
 const dport = (right: unknown, op = "==") => ({
   match: { op, left: { payload: { protocol: "udp", field: "dport" } }, right },
 });
+
+const nftables = (items: readonly object[]) => rules({}, items);
+const DROP = { drop: null };
+
+/** The words that iptables gets of a shell. */
+function shellWords(command: string): readonly string[] {
+  const script = `iptables() { printf '%s\\0' "$@"; }; ${command}`;
+  return execFileSync("sh", ["-c", script], { encoding: "utf8" }).split("\0").slice(0, -1);
+}
 
 describe("a check of the firewall", () => {
   it("tells a policy that drops what is forwarded, unless a rule accepts it", () => {
@@ -130,6 +140,59 @@ describe("a check of the firewall", () => {
         rules({}, [chain("input", "accept"), rule(saddr, dport(8472), { accept: null }), port()]),
       ],
     ]);
+  });
+
+  it("takes no rule away that drops the port for some packets only, and may be right", () => {
+    const drop = "-A INPUT -p udp -m udp --dport 8472 -j DROP";
+    const hosts = { match: { op: "==", left: { payload: { protocol: "ip", field: "saddr" } }, right: "@hosts" } };
+    for (const kept of [
+      filter(drop.replace("INPUT", "INPUT ! -s 192.168.77.0/24")),
+      filter(`-A INPUT -s 192.168.77.0/24 -p udp -m udp --dport 8472 -j ACCEPT\n${drop}`),
+      nftables([chain("input", "accept"), rule(hosts, dport(8472), { accept: null }), rule(dport(8472), DROP)]),
+    ]) {
+      const { verdict, remedy, command } = finding("input-rules", kept);
+      assert.deepEqual([verdict, command], ["warn", null]);
+      assert.match(remedy ?? "", /^see whether .* keeps hosts of the overlay out, .* only others out, it is right$/);
+      assert.doesNotMatch(remedy ?? "", /-D |delete/);
+    }
+  });
+
+  it("names a rule by its own words, whatever a shell or iptables-save makes of them", () => {
+    const comments = [
+      "don't let $(touch x) in",
+      'say "no" to `id`; $HOME',
+      "back\\slash \\' \\",
+      "plain",
+      "-j",
+      "-s 10.0.0.0/8",
+      "!",
+      "* ~ ä",
+      "",
+    ];
+    for (const comment of comments) {
+      const saved = /^[\w-]+$/.test(comment) ? comment : `"${comment.replaceAll(/["\\']/g, "\\$&")}"`;
+      const match = `-p udp -m comment --comment ${saved} -m udp --dport 8472 -j DROP`;
+      const { verdict, sentence, command } = finding("input-rules", filter(`-A INPUT ${match}`));
+      assert.equal(verdict, "fail", sentence);
+      const words = ["-p", "udp", "-m", "comment", "--comment", comment, ..."-m udp --dport 8472 -j DROP".split(" ")];
+      assert.deepEqual(shellWords(command ?? ""), ["-t", "filter", "-D", "INPUT", ...words], command ?? "");
+      const [, told = ""] = /is dropped here: (iptables .*)/.exec(sentence) ?? [];
+      assert.deepEqual(shellWords(told), ["-t", "filter", "-A", "INPUT", ...words], sentence);
+    }
+  });
+
+  it("names a chain by its own words, too", () => {
+    const ports = "-A $(id) -p udp -m multiport --dports 53,8472 -j DROP";
+    const { command } = finding(
+      "input-rules",
+      filter(`:INPUT ACCEPT [0:0]\n:$(id) - [0:0]\n-A INPUT -j $(id)\n${ports}`),
+    );
+    assert.deepEqual(shellWords(command ?? "").slice(0, 4), ["-t", "filter", "-I", "$(id)"]);
+    const named = JSON.parse(JSON.stringify([chain("input", "drop")]).replaceAll('"c"', '"$(id)"'));
+    assert.equal(
+      finding("input-rules", nftables(named)).command,
+      "nft insert rule inet fw '$(id)' udp dport 8472 accept",
+    );
   });
 
   it("reads what is no ruleset as none", () => {

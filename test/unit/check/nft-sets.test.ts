@@ -106,9 +106,11 @@ describe("a rule of nft with a set", () => {
       "ip saddr . udp dport @pairs drop",
       "meta l4proto . th dport { udp . 8472, tcp . 22 } drop",
     ] as const) {
-      const { verdict, sentence } = told([written]);
+      const { verdict, sentence, remedy, command } = told([written]);
       assert.equal(verdict, "warn", written);
       assert.match(sentence, /is dropped here for some packets: nftables inet fw input$/);
+      assert.match(remedy ?? "", /^see whether handle 20 there \(nft -a list chain inet fw input\) keeps hosts/);
+      assert.equal(command, null, "nobody but a person knows whether it may go");
     }
     assert.equal(told(["ip saddr . udp dport @pairs drop"], { policy: "drop" }).verdict, "fail");
   });
@@ -133,7 +135,7 @@ describe("a verdict map of nft", () => {
       assert.equal(remedy, INSERT, "the whole map is not taken away");
     }
     const pair = told(["ip saddr . udp dport vmap { 192.168.77.12 . 8472 : drop }"]);
-    assert.deepEqual([pair.verdict, pair.remedy], ["warn", INSERT]);
+    assert.deepEqual([pair.verdict, pair.command], ["warn", null]);
   });
 
   it("of states lets no new connection in", () => {
