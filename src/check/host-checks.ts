@@ -135,8 +135,10 @@ export function checkPort({ ports, backends, links, daemons, prefix }: Facts): F
   if (!links.known) return skip(`whose UDP port ${taken} is was not looked at: ${links.reason}`);
   const holder = holderOf(taken) ?? "somebody";
   const pid = /^process (\d+)/.exec(holder)?.[1];
+  // Whether that program may be ended is not for us to say.
+  const stop = pid === undefined ? "" : `stop that program (kill ${pid}), or `;
   return fail(
     `UDP port ${taken}, which flanneld needs, is taken by ${holder}`,
-    pid === undefined ? byHand('set another "Port" in the Backend of the network config') : byCommand(`kill ${pid}`),
+    byHand(`${stop}set another "Port" in the Backend of the network config`),
   );
 }

@@ -11,6 +11,7 @@ import {
   prefixLength,
 } from "../base/ip.ts";
 import { prefix6Contains, prefix6Overlaps } from "../base/ipv6.ts";
+import { pasteCommand } from "../base/paste.ts";
 import { byCommand, byHand } from "../base/remedy.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
@@ -205,7 +206,9 @@ export function checkNetworks(facts: Facts): Finding {
   if (first) {
     return fail(
       `the network ${first.ours} overlaps ${first.prefix} of ${first.dev}: packets to containers go astray`,
-      byHand("choose another Network (flanneld config set), or give that interface another address"),
+      byHand(
+        `choose another Network (${pasteCommand("config set", facts.asking)}), or give that interface another address`,
+      ),
     );
   }
   const wider = routesAround(facts, links.value.map(({ name }) => name).filter(isFlannel));

@@ -3,7 +3,7 @@
 import { describePeer } from "../backends/peer-addresses.ts";
 import type { EpochMillis } from "../base/brand.ts";
 import { pasteCommand } from "../base/paste.ts";
-import { byCommand } from "../base/remedy.ts";
+import { byCommand, byHand } from "../base/remedy.ts";
 import { deadFamily, judgePeer, type PeerWay } from "../icmp/peer-report.ts";
 import { describeSubnet, hasIpv4, hostIp, LEASE_TTL } from "../subnet/lease.ts";
 import type { Facts, PeerFacts, WantedBackend } from "./facts.ts";
@@ -47,9 +47,15 @@ function judgeReach(facts: Facts): Finding {
   const sentence =
     age === null
       ? `the peer ${describePeer(first.lease)} does not answer${because}${more}`
-      : `stale peer: ${hostIp(attrs)} does not answer${because}, and its record for ${describeSubnet(subnet)} was last renewed ${age} ago: it can go if that host is gone${more}`;
-  const command = age === null ? `ping ${hostIp(attrs)}` : `release ${own} --now --force`;
-  return (silent.length === peers.length ? fail : warn)(sentence, byCommand(pasteCommand(command, asking)));
+      : `stale peer: ${hostIp(attrs)} does not answer${because}, and its record for ${describeSubnet(subnet)} was last renewed ${age} ago${more}`;
+  // Nobody here knows whether the host is gone or only cut off, and who releases its subnet gives it to others.
+  const remedy =
+    age === null
+      ? byCommand(pasteCommand(`ping ${hostIp(attrs)}`, asking))
+      : byHand(
+          `start flanneld there, or if that host is gone: ${pasteCommand(`release ${own} --now --force`, asking)}`,
+        );
+  return (silent.length === peers.length ? fail : warn)(sentence, remedy);
 }
 
 /** Of dual-stack peers, which may answer in one family alone; null when all do in both. */

@@ -2,7 +2,7 @@
 
 import type { EpochMillis } from "../base/brand.ts";
 import { NO_IPV4, type Prefix } from "../base/ip.ts";
-import { pasteCommand, pasteEtcdctl } from "../base/paste.ts";
+import { pasteCommand, pasteEtcdctl, shellWord } from "../base/paste.ts";
 import { byCommand, byHand } from "../base/remedy.ts";
 import { publicIpsOf } from "../net/underlay.ts";
 import { countFree } from "../subnet/acquire.ts";
@@ -60,12 +60,12 @@ export function checkConfigured({ store, network, network6, asking }: Facts): Fi
   if (networks.length > 0)
     return ok(`the network config at ${store.value.configKey} is valid: ${networks.join(" and ")}`);
   const reason = network.known ? "" : network.reason;
-  const command =
-    store.value.config === null
-      ? `config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`
-      : "config validate";
-  return fail(reason, byCommand(pasteCommand(command, asking)));
+  if (store.value.config !== null) return fail(reason, byCommand(pasteCommand("config validate", asking)));
+  const command = pasteCommand(`config set ${shellWord(EXAMPLE)}`, asking);
+  return fail(reason, byHand(`write one, with a network that nothing else here has: ${command}`));
 }
+
+const EXAMPLE = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
 
 /** This host's own record; null when it has none, or it cannot be told. */
 export function ownLease({ store, nodeId, underlay, subnetFile }: Facts): Lease | null {
@@ -129,7 +129,7 @@ export function checkSubnets(facts: Facts): Finding {
   const { prefix, free, total, members } = space;
   const own = ownLease(facts);
   const remedy = byHand(
-    `widen ${members} (flanneld config set), or free one: ${pasteCommand("release SUBNET --now --force", facts.asking)}`,
+    `widen ${members} (${pasteCommand("config set", facts.asking)}), or free one: ${pasteCommand("release SUBNET --now --force", facts.asking)}`,
   );
   if (free === 0 && own === null) {
     return fail(`${allOf(total)} of ${prefix} ${total === 1 ? "is" : "are"} leased, and this host has none`, remedy);

@@ -154,5 +154,7 @@ describe("a check of the interface", () => {
       ],
       ["networks", "ok", /overlaps no network/, { routes: [{ dst: "10.0.0.0/8" as Prefix4, dev: NOWHERE }] }],
     ]);
+    const overlap = { asking: ["--etcd-prefix=/blue"], interfaces: known([interfaceOf("eth1", "10.5.7.1/24")]) };
+    assert.match(finding("networks", overlap).remedy ?? "", /\(flanneld config set --etcd-prefix=\/blue\)/);
   });
 });

@@ -1,7 +1,8 @@
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createBackend } from "../../../src/backends/registry.ts";
 import { unknown } from "../../../src/check/facts.ts";
-import { expectAll } from "../../support/findings.ts";
+import { expectAll, finding } from "../../support/findings.ts";
 import { DEAD, PEER, peerOf, recordOf, untilIn, wayOf } from "../../support/well-facts.ts";
 
 describe("a check of the peers", () => {
@@ -27,6 +28,16 @@ describe("a check of the peers", () => {
       ["peers", "ok", /no other host/, { peers: [] }],
       ["peers", "skip", /not pinged: CAP_NET_RAW/, { unpinged: "CAP_NET_RAW" }],
     ]);
+  });
+
+  it("leaves it to a person whether a host is gone for good", () => {
+    const asking = ["--etcd-prefix=/blue"];
+    const silent = (hours: number) =>
+      finding("peers", { asking, peers: [peerOf(PEER, { ...gone, term: untilIn(hours) })] });
+    const { remedy, command } = silent(0.5);
+    const release = "flanneld release 10.5.2.0/24 --now --force --etcd-prefix=/blue";
+    assert.deepEqual([remedy, command], [`start flanneld there, or if that host is gone: ${release}`, null]);
+    assert.equal(silent(20).command, "flanneld ping 192.168.77.12 --etcd-prefix=/blue");
   });
 
   it("tells a dual-stack peer that answers in one family alone", () => {

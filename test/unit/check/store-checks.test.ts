@@ -59,6 +59,22 @@ describe("a check of etcd", () => {
     ]);
   });
 
+  it("leaves the choice of a network to a person, and tells commands that ask the same etcd", () => {
+    const asking = ["--etcd-prefix=/blue"];
+    const none = { asking, network: unknown("there is no network config") };
+    const missing = finding("config", { ...none, store: known(storeOf([], null)) });
+    assert.equal(missing.command, null);
+    assert.match(missing.remedy ?? "", /^write one, .*: flanneld config set '\{"Network": .*\}' --etcd-prefix=\/blue$/);
+    const invalid = finding("config", { ...none, store: known(storeOf([], "{")) });
+    assert.equal(invalid.command, "flanneld config validate --etcd-prefix=/blue");
+    const few = networkOf('{"Network": "10.5.0.0/16", "SubnetMin": "10.5.1.0", "SubnetMax": "10.5.1.0"}');
+    const full = finding("subnets", { asking, network: known(few), store: known(storeOf([OWN])) });
+    assert.match(
+      full.remedy ?? "",
+      /\(flanneld config set --etcd-prefix=\/blue\), .*: flanneld release SUBNET --now --force --etcd-prefix=\/blue$/,
+    );
+  });
+
   it("counts free subnets as a person would", () => {
     const said = (config: string, free: number) => {
       const network = networkOf(config);

@@ -55,7 +55,7 @@ describe("a command that is told", () => {
       const { checks } = JSON.parse((await desk.runOn("check", "--json", ...words)).out);
       return checks.find(({ name }: { name: string }) => name === "config").remedy;
     };
-    const plain = `flanneld config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`;
+    const plain = `write one, with a network that nothing else here has: flanneld config set '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'`;
     assert.equal(await remedy(), plain);
     assert.equal(await remedy("--etcd-prefix=/blue"), `${plain} --etcd-prefix=/blue`);
     const settings = { "etcd-endpoints": { values: ["http://a:1"], written: "--etcd-endpoints" } };
