@@ -7,7 +7,7 @@ import { seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
 import { isLinkLocalIpv6 } from "./base/ipv6.ts";
-import type { EtcdPlace } from "./base/paste.ts";
+import { type EtcdPlace, placeOf } from "./base/paste.ts";
 import { FLAGS } from "./cli/flags.ts";
 import type { Options } from "./cli/options.ts";
 import { type LearnedFirewall, learnFirewall } from "./host-firewall.ts";
@@ -111,8 +111,9 @@ async function awaitConfig(
 const DEFAULT_ENDPOINTS = FLAGS.find(({ name }) => name === "etcd-endpoints")?.default;
 
 /** Without the endpoints that nobody has named: etcdctl goes to this host by itself. */
-function namedPlace({ endpoints, tls }: Options["etcd"]): EtcdPlace {
-  return { endpoints: endpoints.join(",") === DEFAULT_ENDPOINTS ? [] : endpoints, tls };
+function namedPlace(etcd: Options["etcd"]): EtcdPlace {
+  const isNamed = etcd.endpoints.join(",") !== DEFAULT_ENDPOINTS;
+  return { ...placeOf(etcd), endpoints: isNamed ? etcd.endpoints : [] };
 }
 
 /** Throws `backend.unsuitable`. */

@@ -55,7 +55,7 @@ type Follow = (onEvent: (event: StoreEvent) => void) => Promise<void>;
 async function joinOne(number: number, store: LeaseStore, options: FleetOptions): Promise<Follow> {
   const { ttl, margin, recount } = options;
   const shared = { store, clock: systemClock, random: systemRandom, log: QUIET, onWaiting: () => {}, onList: () => {} };
-  const etcd = { endpoints: [], tls: { caFile: null, certFile: null, keyFile: null } };
+  const etcd = { endpoints: [], username: null, tls: { caFile: null, certFile: null, keyFile: null } };
   const deps = { ...shared, etcd, lookAhead: async () => {}, recall: async () => null };
   const began = systemClock.monotonic();
   const { text, list } = await awaitNetworkConfig(`${options.prefix}/config`, deps, signal);

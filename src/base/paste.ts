@@ -13,14 +13,24 @@ export function pasteCommand(command: string, flags: readonly string[]): string 
   return [`flanneld ${command}`, ...flags.map(shellWord)].join(" ");
 }
 
-/** Where etcd is, for etcdctl; without what is null. */
+/** Where etcd is and who asks, for etcdctl; without what is null, and never with a password. */
 export interface EtcdPlace {
   readonly endpoints: readonly string[];
+  readonly username: string | null;
   readonly tls: { readonly caFile: string | null; readonly certFile: string | null; readonly keyFile: string | null };
 }
 
-/** Those of etcdctl, quoted. It knows nothing of our variables and files. */
-export function pasteEtcdctl(command: string, { endpoints, tls }: EtcdPlace): string {
+/** Of the options with which etcd is asked. */
+export function placeOf({
+  endpoints,
+  tls,
+  auth,
+}: Pick<EtcdPlace, "endpoints" | "tls"> & { readonly auth: { readonly username: string } | null }): EtcdPlace {
+  return { endpoints, username: auth?.username ?? null, tls };
+}
+
+/** Those of etcdctl, quoted. It knows nothing of our variables and files, and asks a user for the password. */
+export function pasteEtcdctl(command: string, { endpoints, username, tls }: EtcdPlace): string {
   const files = [
     ["cacert", tls.caFile],
     ["cert", tls.certFile],
@@ -29,6 +39,7 @@ export function pasteEtcdctl(command: string, { endpoints, tls }: EtcdPlace): st
   const flags = [
     ...(endpoints.length > 0 ? [`--endpoints=${endpoints.join(",")}`] : []),
     ...files.flatMap(([name, file]) => (file === null ? [] : [`--${name}=${file}`])),
+    ...(username === null ? [] : [`--user=${username}`]),
   ];
   return [`etcdctl ${command}`, ...flags.map(shellWord)].join(" ");
 }

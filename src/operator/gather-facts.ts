@@ -5,6 +5,7 @@ import { BACKEND_TYPES } from "../backends/registry.ts";
 import type { EpochMillis } from "../base/brand.ts";
 import { FlannelError, isError } from "../base/errors.ts";
 import type { Family, Ip } from "../base/ip.ts";
+import { placeOf } from "../base/paste.ts";
 import {
   type Facts,
   type Known,
@@ -63,7 +64,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     daemons,
     ...(await readLastEnd(files.subnetFile.path, call.etcd.prefix, ports, signal)),
     adopted,
-    etcd: call.etcd,
+    etcd: placeOf(call.etcd),
     asking: call.asking,
     store,
     certificates: etcd.problem === null ? known(etcd.certificates) : unknown(etcd.problem),

@@ -108,7 +108,11 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     lastEnd: null,
     wasKilled: false,
     adopted: [],
-    etcd: { endpoints: ["http://127.0.0.1:2379"], tls: { caFile: null, certFile: null, keyFile: null } },
+    etcd: {
+      endpoints: ["http://127.0.0.1:2379"],
+      username: null,
+      tls: { caFile: null, certFile: null, keyFile: null },
+    },
     asking: [],
     store: known(storeOf([OWN, PEER])),
     certificates: known([]),

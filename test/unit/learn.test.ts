@@ -2,114 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isError } from "../../src/base/errors.ts";
 import type { IfAddr } from "../../src/base/ip.ts";
-import type { Options } from "../../src/cli/options.ts";
-import { acquire, learn } from "../../src/learn.ts";
-import type { Means } from "../../src/means.ts";
-import { createMemory } from "../../src/memory.ts";
+import { learn } from "../../src/learn.ts";
 import type { LinkName, NetObject, VxlanLink } from "../../src/net/objects.ts";
-import { createEventRing } from "../../src/status/events.ts";
-import { createStatusBoard } from "../../src/status-board.ts";
-import { LEASE_TTL, type Lease, type Revision } from "../../src/subnet/lease.ts";
-import { createCapturedLog } from "../fakes/captured-log.ts";
-import { createFakeClock } from "../fakes/fake-clock.ts";
-import { createFakeKernel } from "../fakes/fake-kernel.ts";
-import { createFakeState } from "../fakes/fake-state.ts";
-import { createSeededRandom } from "../fakes/seeded-random.ts";
+import { LEASE_TTL, type Lease } from "../../src/subnet/lease.ts";
+import { ADDRESS, CONFIG, PEER, startLearning as start } from "../support/learning-host.ts";
 import { leaseOf } from "../support/leases.ts";
 import { OPTIONS } from "../support/options.ts";
-import { createScriptedStore } from "../support/scripted-store.ts";
 import { bareHost, ETH0 } from "../support/vxlan-host.ts";
-
-const ADDRESS = "192.168.64.2";
-const CONFIG = '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}';
-const PEER = leaseOf({ subnet: "10.5.20.0/24", publicIp: "192.168.64.4", nodeId: "peer" });
-
-const unused = () => assert.fail("a start has no business with this port before it has learnt what it is to be");
-
-function start({ objects = bareHost(ADDRESS), options = {} as Partial<Options> } = {}) {
-  const clock = createFakeClock();
-  const kernel = createFakeKernel(objects);
-  const store = createScriptedStore({ clock });
-  const log = createCapturedLog();
-  const state = createFakeState();
-  const stop = new AbortController();
-  let subnetFile: string | null = null;
-  const board = createStatusBoard(() => {});
-  const means: Means = {
-    clock,
-    log,
-    random: createSeededRandom(1),
-    store: {
-      ...store,
-      reload: unused,
-      reconnect: unused,
-      health: unused,
-      callCounts: unused,
-      [Symbol.asyncDispose]: unused,
-    },
-    kernel,
-    board,
-    state,
-    openStore: unused,
-    openKernel: unused,
-    openDatapath: unused,
-    openPacketSocket: unused,
-    pinger: null,
-    openPinger: unused,
-    openHealth: unused,
-    hasCapability: unused,
-    lockInstance: unused,
-    lockDevices: unused,
-    runTool: async () => ({ kind: "missing" }),
-    hasBridgeFilter: async () => true,
-    sysctls: unused,
-    watchForwarding: unused,
-    openHostSight: unused,
-    watchRules: unused,
-    notify: unused,
-    watchdog: null,
-    status: { attach: unused, status: unused, refreshBy: unused, refresh: unused },
-    logLevel: { get: unused, set: unused },
-    events: createEventRing({ clock }),
-    openControl: unused,
-    releaseFreeMemory: unused,
-    readProcess: unused,
-    readDevice: unused,
-    onReportRequest: unused,
-    onReloadRequest: unused,
-    openStateDirectory: unused,
-    readMachineId: async () => "machine",
-    readSubnetFile: async () => subnetFile,
-    writeSubnetFile: unused,
-  };
-  const chosen = { ...OPTIONS, ...options, firewall: { ...OPTIONS.firewall, forward: false } };
-  return {
-    clock,
-    kernel,
-    store,
-    log,
-    state,
-    means,
-    learn: () => learn(chosen, means, stop.signal),
-    acquire: async () => acquire(await learn(chosen, means, stop.signal), chosen, means, stop.signal),
-    publish: (text: string) => {
-      subnetFile = text;
-    },
-    waiting: (topic: string) => board.readiness().checks.find(({ name }) => name === topic)?.reason,
-    /** As the last run has left it. */
-    remember: async (lease: Lease, config = CONFIG) => {
-      const memory = createMemory(chosen.etcd.prefix, means);
-      const writer = new AbortController();
-      const list = { revision: "7" as Revision, leases: [lease, PEER], bad: [] };
-      const acquired = { lease, list, fresh: true };
-      const running = memory.run(() => ({ config, acquired }), writer.signal).catch(() => {});
-      memory.touch();
-      await clock.advance(60_000);
-      writer.abort();
-      await running;
-    },
-  };
-}
 
 /** A lease of this host, whose id is that of its state directory and its machine. */
 async function ownLease(host: ReturnType<typeof start>, subnet = "10.5.52.0/24"): Promise<Lease> {
@@ -199,6 +98,21 @@ describe("what a start learns", () => {
       host.learn(),
       /^FlannelError: network config in etcd at \/coreos\.com\/network\/config: \$\.Network: /,
     );
+  });
+
+  it("is that there is no config yet, with a command for whoever asks etcd, and without the password", async () => {
+    const auth = { username: "ann", password: "s3cret" };
+    const host = start({ options: { etcd: { ...OPTIONS.etcd, auth } } });
+    const learning = host.learn();
+    await host.clock.advance(100);
+    assert.match(
+      host.log.lines[0]?.fields.hint ?? "",
+      /^ETCDCTL_API=3 etcdctl put \S+ '.*' --endpoints=\S+ --user=ann$/,
+    );
+    assert.doesNotMatch(JSON.stringify(host.log.lines), /s3cret/);
+    host.store.setConfig(CONFIG);
+    await host.clock.advance(5000);
+    await learning;
   });
 
   it("is that the host cannot carry the backend, before anything is changed", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { pasteCommand, pasteEtcdctl, shellWord } from "../../../src/base/paste.ts";
+import { pasteCommand, pasteEtcdctl, placeOf, shellWord } from "../../../src/base/paste.ts";
 
 describe("a command that is pasted", () => {
   it("gives the program the words that are meant, whatever is in them", () => {
@@ -32,8 +32,15 @@ describe("a command that is pasted", () => {
   it("tells etcdctl where etcd is and with which files it is asked", () => {
     const tls = { caFile: "/e/ca.pem", certFile: "/e/c.pem", keyFile: "/e/my key.pem" };
     assert.equal(
-      pasteEtcdctl("endpoint health", { endpoints: ["https://a:1"], tls }),
+      pasteEtcdctl("endpoint health", { endpoints: ["https://a:1"], username: null, tls }),
       "etcdctl endpoint health --endpoints=https://a:1 --cacert=/e/ca.pem --cert=/e/c.pem '--key=/e/my key.pem'",
     );
+  });
+
+  it("tells etcdctl who asks, and leaves the password to be asked for", () => {
+    const tls = { caFile: null, certFile: null, keyFile: null };
+    const place = placeOf({ endpoints: [], tls, auth: { username: "ann o", password: "s3cret" } as never });
+    assert.equal(pasteEtcdctl("endpoint health", place), "etcdctl endpoint health '--user=ann o'");
+    assert.doesNotMatch(JSON.stringify(place), /s3cret/);
   });
 });

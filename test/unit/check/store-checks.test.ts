@@ -17,7 +17,7 @@ describe("a check of etcd", () => {
     const endpoints = ["https://192.168.77.2:2379", "https://192.168.77.3:2379"];
     const tls = { caFile: "/etc/ca.pem", certFile: null, keyFile: null };
     assert.equal(
-      finding("etcd", { store: down, etcd: { endpoints, tls } }).remedy,
+      finding("etcd", { store: down, etcd: { endpoints, username: null, tls } }).remedy,
       "etcdctl endpoint health --endpoints=https://192.168.77.2:2379,https://192.168.77.3:2379 --cacert=/etc/ca.pem",
     );
     const cramped = networkOf('{"Network": "10.5.0.0/22", "SubnetLen": 24}');

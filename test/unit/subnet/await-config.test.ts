@@ -24,7 +24,7 @@ function start({ recall = async () => null }: { readonly recall?: () => Promise<
     onWaiting: (reason: string) => waiting.push(reason),
     recall,
     lookAhead: async () => {},
-    etcd: { endpoints: [], tls: { caFile: null, certFile: null, keyFile: null } },
+    etcd: { endpoints: [], username: null, tls: { caFile: null, certFile: null, keyFile: null } },
   };
   return { clock, store, log, stop, waiting, wait: () => awaitNetworkConfig(KEY, deps, stop.signal) };
 }
