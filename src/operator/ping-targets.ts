@@ -6,14 +6,12 @@ import { type Ipv6, type Prefix6, parseIpv6, parsePrefix6, prefix6Contains } fro
 import { hasIpv4, type Lease } from "../subnet/lease.ts";
 
 export type Targets =
-  /** `self`: this host's own record, if it has one. */
+  /** `self`: this host's own record, if it has one. No peers only where nobody was named. */
   | { readonly kind: "found"; readonly peers: readonly Lease[]; readonly self: Lease | null }
   /** The word means this host, which is nobody's peer. */
   | { readonly kind: "self" }
-  /** Why there is nothing to ping, as a sentence, and whether there are others, which a list shows. */
-  | { readonly kind: "none"; readonly reason: string; readonly areOthers: boolean };
-
-export const NOBODY = "no other host has a lease in this network";
+  /** Why there is nothing to ping, as a sentence. */
+  | { readonly kind: "none"; readonly reason: string };
 
 /** Shorter beginnings of a node id may mean anybody. */
 const SHORTEST_ID = 4;
@@ -24,16 +22,13 @@ export function chooseTargets(leases: readonly Lease[], word: string | null, own
   const mine = leases.filter((lease) => isSelf(lease, own));
   // Of several one is in force: the other is what the host had before.
   const self = mine.find((lease) => hasAddressIn(lease, own)) ?? mine[0] ?? null;
-  if (word === null) {
-    if (others.length > 0) return { kind: "found", peers: others, self };
-    return { kind: "none", reason: NOBODY, areOthers: false };
-  }
+  if (word === null) return { kind: "found", peers: others, self };
   const meant = parseWord(word);
   const found = others.filter((lease) => isMeant(lease, meant));
   if (found.length > 0) return { kind: "found", peers: found, self };
   if (own.includes(meant.text) || leases.some((lease) => isMeant(lease, meant))) return { kind: "self" };
   const reason = `no lease has the host, the node id or the subnet ${JSON.stringify(word)}`;
-  return { kind: "none", reason, areOthers: true };
+  return { kind: "none", reason };
 }
 
 function isSelf(lease: Lease, own: readonly string[]): boolean {

@@ -22,7 +22,7 @@ import { checkConfig } from "./check-config.ts";
 import { backendName, byStart } from "./lease-report.ts";
 import { lookAtStore } from "./look.ts";
 import { lookAtPeer } from "./look-at-peer.ts";
-import { chooseTargets, NOBODY, type Targets } from "./ping-targets.ts";
+import { chooseTargets, type Targets } from "./ping-targets.ts";
 import { printJson, printLines, printTable } from "./print.ts";
 import { createProgress } from "./progress.ts";
 import { recordedUnderlay } from "./recorded-underlay.ts";
@@ -91,18 +91,18 @@ function chooseAsked({ word, facts, list, network }: Asked, { asking }: VerbCall
     const problem = `${word} is this host itself: name another one, or --all for every peer`;
     throw new FlannelError("usage.invalid", { problems: [problem] });
   }
-  if (targets.kind === "none") {
-    const hint = targets.areOthers ? listed : null;
-    throw new FlannelError("request.refused", { reason: targets.reason, hint });
-  }
+  if (targets.kind === "none") throw new FlannelError("request.refused", { reason: targets.reason, hint: listed });
   // Whoever is named is asked, whatever daemons make of the record.
   if (word !== null) return { peers: targets.peers, leftOut: [] };
   const admitted = admitAll(list, targets, { facts, network });
   if (admitted.peers.length > 0) return admitted;
   const count = plural(admitted.leftOut.length, "record is", "records are");
   const reason = admitted.leftOut.length === 0 ? NOBODY : `${NOBODY} that daemons send to, and ${count} left out`;
-  throw new FlannelError("request.refused", { reason, hint: listed });
+  const isEmpty = targets.peers.length === 0 && list.bad.length === 0;
+  throw new FlannelError("request.refused", { reason, hint: isEmpty ? null : listed });
 }
+
+const NOBODY = "no other host has a lease in this network";
 
 /** Those that a daemon would send to that starts here now. Other records of this host itself are neither. */
 function admitAll(

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { FlannelError } from "../../../src/base/errors.ts";
 import type { Link, LinkName } from "../../../src/net/objects.ts";
-import { chooseTargets } from "../../../src/operator/ping-targets.ts";
 import { LEASE_TTL, type SubnetKey } from "../../../src/subnet/lease.ts";
-import { dualLease, hostNumber, ipv6Only } from "../../support/dual-stack.ts";
+import { dualLease, hostNumber } from "../../support/dual-stack.ts";
 import { leaseOf } from "../../support/leases.ts";
 import { type OperatorDesk, openDesk, type Said } from "../../support/operator.ts";
-import { interfaceOf, OWN, OWN_ID, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
+import { interfaceOf, OWN, PEER, recordOf, recordsOf } from "../../support/well-facts.ts";
 
 const CONFIG = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}';
 const DUAL_CONFIG =
@@ -152,6 +151,22 @@ describe("ping", () => {
     assert.match((await ping("--all")).out, /^10\.5\.3\.0-24 +its VtepMAC 02:00:00:00:05:01 is our own$/m);
   });
 
+  it("tells of records that nobody can read also when there are no others", async () => {
+    desk.store.write({ "10.5.2.0-24": null, "10.5.3.0-24": null });
+    const alone = await ping("--all");
+    assert.deepEqual([alone.status, alone.err], [65, "no other host has a lease in this network\n"]);
+    desk.store.write({ "10.5.10.0-24": "no lease" });
+    const said = /^no other host has a lease in this network that daemons send to, and 1 record is left out; .* leases/;
+    for (const leases of [{}, { "10.5.1.0-24": null }]) {
+      desk.store.write(leases);
+      const { status, err } = await ping("--all");
+      assert.equal(status, 65);
+      assert.match(err, said);
+    }
+    desk.store.writeConfig("{");
+    assert.match((await ping("--all")).err, said, "whatever the config says");
+  });
+
   it("ends with 2 when a peer is broken and 1 when one is degraded, and says why", async () => {
     desk.pinger.paths.set("10.5.2.0", {}).delete("10.5.2.0");
     const broken = await ping("192.168.77.12");
@@ -216,10 +231,13 @@ describe("ping", () => {
     assert.deepEqual(await addresses(), ["underlay fd77::2", "overlay fd00:5:0:2::"]);
   });
 
-  it("refuses a word that is nobody, and a line that says nothing or too much", async () => {
+  it("refuses a word that is nobody or this host itself, and a line that says nothing or too much", async () => {
     const nobody = await ping("10.9.9.9");
     assert.deepEqual([nobody.status, nobody.out], [65, ""]);
     assert.match(nobody.err, /no lease has the host, the node id or the subnet "10\.9\.9\.9"/);
+    const self = await ping("10.5.1.7");
+    assert.deepEqual([self.status, self.out], [64, ""]);
+    assert.match(self.err, /10\.5\.1\.7 is this host itself: name another one, or --all/);
     assert.equal((await ping()).status, 64);
     assert.equal((await ping("10.5.2.0/24", "--all")).status, 64);
     assert.equal((await ping("--all", "--count=0")).status, 64);
@@ -239,61 +257,5 @@ describe("ping", () => {
     const { status, err } = await ping("--all");
     assert.equal(status, 77);
     assert.match(err, /CAP_NET_RAW to send pings/);
-  });
-});
-
-describe("whom a word means", () => {
-  const named = (word: string | null) => {
-    const targets = chooseTargets([OWN, PEER, THIRD], word, ["192.168.77.11", "10.5.1.0"]);
-    if (targets.kind === "self") return "this host";
-    return targets.kind === "found" ? targets.peers.map(({ subnet }) => subnet.v4) : targets.reason;
-  };
-
-  it("is a host by its address or id, a subnet, or the owner of an address", () => {
-    for (const word of ["192.168.77.12", "b".repeat(32), "bbbb", "10.5.2.0/24", "10.5.2.9", "10.5.2.8/29"]) {
-      assert.deepEqual(named(word), ["10.5.2.0/24"], word);
-    }
-  });
-
-  it("is this host itself by the same, which is no peer", async () => {
-    for (const word of ["192.168.77.11", OWN_ID, "10.5.1.0/24", "10.5.1.7"]) assert.equal(named(word), "this host");
-    const { status, out, err } = await ping("10.5.1.7");
-    assert.deepEqual([status, out], [64, ""]);
-    assert.match(err, /10\.5\.1\.7 is this host itself: name another one, or --all/);
-  });
-
-  it("is the owner of an IPv6 address or subnet, however that is written", () => {
-    const [own, dual, alone] = [hostNumber(1), hostNumber(2), ipv6Only(hostNumber(3))].map(dualLease);
-    assert.ok(own && dual && alone);
-    const named6 = (word: string) => chooseTargets([own, dual, alone, PEER], word, [`${own.attrs.publicIpv6}`]);
-    for (const lease of [dual, alone]) {
-      const v6 = `${lease.subnet.v6}`;
-      const inside = v6.replace("::/64", "::abc");
-      for (const word of [
-        v6,
-        inside,
-        inside.toUpperCase(),
-        inside.replace("::", ":0:0:0:"),
-        `${lease.attrs.publicIpv6}`,
-      ])
-        assert.deepEqual(named6(word), { kind: "found", peers: [lease], self: own }, word);
-    }
-    assert.equal(named6(`${own.subnet.v6}`.replace("::/64", "::abc")).kind, "self");
-    assert.equal(named6("fd00:9::1").kind, "none");
-  });
-
-  it("is nobody by too little of an id, or by nonsense", () => {
-    for (const word of ["bbb", "10.5.0.0/16", "host-2", "\u001b[2J"])
-      assert.match(String(named(word)), /^no lease has/, word);
-  });
-
-  it("is everybody else when there is none, also behind NAT", () => {
-    assert.deepEqual(named(null), ["10.5.2.0/24", "10.5.3.0/24"]);
-    const behindNat = chooseTargets([recordOf("10.5.1.0/24", "203.0.113.1")], null, ["10.5.1.0"]);
-    assert.deepEqual(behindNat, {
-      kind: "none",
-      reason: "no other host has a lease in this network",
-      areOthers: false,
-    });
   });
 });
