@@ -80,16 +80,18 @@ async function readBaseChains(
     .toSorted((a, b) => Number(b.dropsByPolicy) - Number(a.dropsByPolicy))
     .slice(0, MOST_BASE_CHAINS);
   const texts = new Map<string, string>();
+  const sets = new Map<string, string>();
   while (next.length > 0) {
     const found = await mapInParallel(next, AT_ONCE, readChain, signal);
     for (const [index, chain] of next.entries()) texts.set(idOf(chain), found[index] ?? "{}");
-    const targets = new Set(found.flatMap((text) => readNftChains(text).flatMap(targetsOf)));
+    await readSets(joinRulesets(found), sets, signal);
+    const targets = new Set(readNftChains(joinRulesets([...found, ...sets.values()])).flatMap(targetsOf));
     next = chains
       .filter((chain) => targets.has(idOf(chain)) && !texts.has(idOf(chain)))
       .slice(0, Math.max(0, MOST_CHAINS - texts.size));
   }
   // In the order of the whole ruleset, of which the first drop is told.
-  return joinRulesets(chains.map((chain) => texts.get(idOf(chain)) ?? "{}"));
+  return joinRulesets([...chains.map((chain) => texts.get(idOf(chain)) ?? "{}"), ...sets.values()]);
 }
 
 function idOf({ table, name }: Pick<NftChain, "table" | "name">): string {
@@ -103,15 +105,20 @@ function targetsOf({ table, rules }: NftChain): readonly string[] {
   );
 }
 
-/** More than these of ports and interfaces a chain does not have. */
+function readChain({ table, name }: NftChain, signal: AbortSignal): Promise<string> {
+  return readListed(["chain", ...table.split(" "), name], signal);
+}
+
+/** More than these of ports and interfaces nobody has by whom a drop is told; each is a process. */
 const MOST_SETS = 8;
 
-/** nft: with a chain its sets are not listed. */
-async function readChain({ table, name }: NftChain, signal: AbortSignal): Promise<string> {
-  const chain = await readListed(["chain", ...table.split(" "), name], signal);
-  const sets = smallSetsOf(chain).slice(0, MOST_SETS);
-  if (sets.length === 0) return chain;
-  return joinRulesets([chain, ...(await mapInParallel(sets, AT_ONCE, readListed, signal))]);
+/** nft: with a chain its sets are not listed. Adds those that these chains name to the ones that were read before. */
+async function readSets(chains: string, read: Map<string, string>, signal: AbortSignal): Promise<void> {
+  const missing = smallSetsOf(chains)
+    .filter((set) => !read.has(set.join(" ")))
+    .slice(0, MOST_SETS - read.size);
+  const texts = await mapInParallel(missing, AT_ONCE, readListed, signal);
+  for (const [index, set] of missing.entries()) read.set(set.join(" "), texts[index] ?? "{}");
 }
 
 /** One that has gone since it was listed drops nothing. Of one that cannot be read nobody knows. */
