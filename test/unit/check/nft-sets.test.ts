@@ -138,6 +138,25 @@ describe("a verdict map of nft", () => {
     assert.deepEqual([pair.verdict, pair.command], ["warn", null]);
   });
 
+  it("is not followed when it is one of a program, with very many entries", () => {
+    const others = (count: number) => Array.from({ length: count }, (_, index) => [10_000 + index, { accept: null }]);
+    const sentence = (count: number) => {
+      const elem = [...others(count - 1), [8472, { drop: null }]];
+      const map = {
+        family: "inet",
+        name: "verdicts",
+        table: "fw",
+        type: "inet_service",
+        handle: 10,
+        map: "verdict",
+        elem,
+      };
+      return told(["udp dport vmap @verdicts"], { sets: JSON.stringify({ map }) }).sentence;
+    };
+    assert.match(sentence(256), /is dropped here: nftables inet fw input$/);
+    assert.match(sentence(257), /for some packets: nftables inet fw zone$/, "it may lead to any chain");
+  });
+
   it("of states lets no new connection in", () => {
     const states = "ct state vmap { established : accept, related : accept, invalid : drop }";
     assert.match(told([states], { policy: "drop" }).sentence, /policy of the nftables chain inet fw input is drop/);
