@@ -2,6 +2,7 @@
 // other tables accept, and writes its chains anew when it is reloaded: a rule that somebody else adds there is lost.
 
 import type { Prefix } from "../base/ip.ts";
+import { shellWord } from "../base/paste.ts";
 import type { Drop, SeenChain } from "./packet-fate.ts";
 
 /** In nftables it has a table; with its iptables backend, chains among those of everybody. */
@@ -21,5 +22,5 @@ export function trustNetworks(networks: readonly Prefix[]): string {
 }
 
 export function openPort(port: number, zone: string | null): string {
-  return `firewall-cmd --permanent ${zone === null ? "" : `--zone=${zone} `}--add-port=${port}/udp; firewall-cmd --reload`;
+  return `firewall-cmd --permanent ${zone === null ? "" : `${shellWord(`--zone=${zone}`)} `}--add-port=${port}/udp; firewall-cmd --reload`;
 }

@@ -3,6 +3,7 @@
 
 import { type Family, type Prefix4, prefix4Contains } from "../base/ip.ts";
 import { type Prefix6, prefix6Contains } from "../base/ipv6.ts";
+import { shellWord } from "../base/paste.ts";
 import { byCommand } from "../base/remedy.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type LinkName, markOf } from "../net/objects.ts";
@@ -72,7 +73,7 @@ function judgeFamily(family: Family, { families, devices: all, sysctls }: Forwar
   if (off.length > 0) {
     const names = off.map((dev) => ofInterface(family, dev));
     const sentence = `${some(names)} ${names.length === 1 ? "is" : "are"} 0: ${packets} that come in there are not forwarded, ${CONSEQUENCE}`;
-    return fail(sentence, byCommand(`sysctl -w ${names.map((name) => `${name}=1`).join(" ")}`));
+    return fail(sentence, byCommand(`sysctl -w ${names.map((name) => shellWord(`${name}=1`)).join(" ")}`));
   }
   return sysctls[general] === undefined ? skip(`${general} cannot be read`) : ok(`${general} is on`);
 }

@@ -11,7 +11,7 @@ import {
   prefixLength,
 } from "../base/ip.ts";
 import { prefix6Contains, prefix6Overlaps } from "../base/ipv6.ts";
-import { pasteCommand } from "../base/paste.ts";
+import { pasteCommand, shellWord } from "../base/paste.ts";
 import { byCommand, byHand } from "../base/remedy.ts";
 import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
@@ -45,7 +45,7 @@ export function checkInterface(facts: HostFacts): Finding {
     );
   }
   const link = interfaces.value.find(({ name }) => name === used);
-  if (link && !link.up) return fail(`the interface ${used} is down`, byCommand(`ip link set ${used} up`));
+  if (link && !link.up) return fail(`the interface ${used} is down`, byCommand(`ip link set ${shellWord(used)} up`));
   const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
   return ok(`${used} (${announced}) leads to the other hosts`);
 }
@@ -65,7 +65,7 @@ function leadsAstray(astray: HostFacts["peers"], used: LinkName, { peers, routes
   }
   const own = routes.find((route) => route.dev === dev && ips.some((ip) => route.dst === `${ip}/32`));
   const remedy = own
-    ? byCommand(`ip route del ${own.dst} dev ${dev}`)
+    ? byCommand(`ip route del ${own.dst} dev ${shellWord(own.dev)}`)
     : byHand(`see which route or rule that is, and take it away: ip route get ${ips[0]}`);
   return fail(`the route to ${some(ips)} leaves by ${dev}, and flanneld uses ${used}`, remedy);
 }
@@ -136,7 +136,7 @@ export function checkReversePath(facts: HostFacts): Finding {
   if (!links.known) return notLookedAt(links);
   const modeOf = (dev: LinkName) => Math.max(all, Number(sysctls[reversePathSysctl(dev)] ?? 0));
   const dropped = reversePathDrops ? `; ${plural(reversePathDrops, "packet")} dropped so far` : "";
-  const remedy = (dev: LinkName) => byCommand(`sysctl -w ${reversePathSysctl(dev)}=2`);
+  const remedy = (dev: LinkName) => byCommand(`sysctl -w ${shellWord(`${reversePathSysctl(dev)}=2`)}`);
   const dev = underlay.known ? underlay.value.link : null;
   const astray = dev === null ? [] : peers.filter(({ way }) => leavesBy(way, dev));
   if (dev !== null && modeOf(dev) === 1 && astray.length > 0) {

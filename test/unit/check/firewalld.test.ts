@@ -38,6 +38,7 @@ describe("a check of firewalld's rules", () => {
   it("says in which zone to open the port, and leaves it to firewalld where the chain does not tell", () => {
     const remedy = (zone: string) => finding("input-rules", firewalld("input", zone))[2];
     assert.equal(remedy("dmz"), "firewall-cmd --permanent --zone=dmz --add-port=8472/udp; firewall-cmd --reload");
+    assert.match(`${remedy("$(id)")}`, /^firewall-cmd --permanent '--zone=\$\(id\)' --add-port/);
     assert.equal(remedy("dmz_deny"), "firewall-cmd --permanent --add-port=8472/udp; firewall-cmd --reload");
   });
 });

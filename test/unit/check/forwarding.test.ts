@@ -31,6 +31,9 @@ describe("forwarding of IPv4", () => {
       said(["ipv4"], { [V4]: "1", [OWN4]: "0", [CNI4]: "0" }),
       new RegExp(`^fail: ${OWN4}, ${CNI4} are 0: .*; sysctl -w ${OWN4}=1 ${CNI4}=1$`),
     );
+    const devices = { ...DEVICES, ipv4: ["$(id)" as LinkName] };
+    const odd = said(["ipv4"], { [V4]: "1", "net.ipv4.conf.$(id).forwarding": "0" }, devices);
+    assert.ok(odd.endsWith("; sysctl -w 'net.ipv4.conf.$(id).forwarding=1'"), odd);
   });
 
   it("is switched off for all by the general setting, unless all that counts was switched on again", () => {

@@ -97,6 +97,29 @@ describe("a check of the interface", () => {
     assert.equal(tunnel.remedy, "sysctl -w net.ipv4.conf.flannel/1.rp_filter=2", "as sysctl(8) takes it");
   });
 
+  it("names an interface as a shell takes it: Linux lets it be called almost anything", () => {
+    const odd = "$(id)" as LinkName;
+    const way = { dev: odd, source: null };
+    const route = { dst: "192.168.77.12/32" as Prefix4, dev: odd };
+    const few = [
+      peerOf(PEER, { way }),
+      ...["13", "14"].map((n) => peerOf(recordOf(`10.5.${n}.0/24`, `192.168.77.${n}`))),
+    ];
+    const astray = finding("interface", { peers: few, routes: [route] });
+    assert.equal(astray.command, "ip route del 192.168.77.12/32 dev '$(id)'");
+    const { underlay, links } = wellFacts();
+    assert.ok(underlay.known && links.known);
+    const named = {
+      underlay: known({ ...underlay.value, link: odd }),
+      links: known(links.value.filter(({ name }) => name !== "flannel.1")),
+      peers: [peerOf(PEER, { way })],
+    };
+    const down = known([interfaceOf(odd, "192.168.77.11/24", { up: false })]);
+    assert.equal(finding("interface", { ...named, interfaces: down }).command, "ip link set '$(id)' up");
+    const answers = { ...named, peers: [peerOf(PEER)], sysctls: { "net.ipv4.conf.all.rp_filter": "1" } };
+    assert.equal(finding("rp-filter", answers).command, "sysctl -w 'net.ipv4.conf.$(id).rp_filter=2'");
+  });
+
   it("tells an MTU that does not fit", () => {
     const { links } = wellFacts();
     assert.ok(links.known);
