@@ -58,14 +58,21 @@ describe("the sets that chains name", () => {
   /** Each chain drops what is in these sets, each of which holds the port. Returns what nft was asked for. */
   async function placeSets(setsOf: (chain: number) => readonly string[]): Promise<() => Promise<readonly string[]>> {
     const asked = join(directory, "asked");
-    const items = chains.map((name) => ({ chain: { ...CHAIN, name, hook: "input", policy: "accept" } }));
+    const base = (name: string) => ({ chain: { ...CHAIN, name, hook: "input", policy: "accept" } });
+    // The first leads to the last, which is met by nothing else.
+    const items = chains.map((name) =>
+      name === "c11" ? { chain: { family: "inet", table: "fw", name } } : base(name),
+    );
+    const jump = {
+      rule: { family: "inet", table: "fw", chain: "c0", handle: 99, expr: [{ jump: { target: "c11" } }] },
+    };
     const left = { payload: { protocol: "udp", field: "dport" } };
     const listings = chains.map((name, index) => {
       const rules = setsOf(index).map((set, handle) => {
         const expr = [{ match: { op: "==", left, right: `@${set}` } }, { drop: null }];
         return { rule: { family: "inet", table: "fw", chain: name, handle, expr } };
       });
-      return `"chain inet fw ${name}") echo '${JSON.stringify({ nftables: [items[index], ...rules] })}';;`;
+      return `"chain inet fw ${name}") echo '${JSON.stringify({ nftables: [items[index], ...rules, ...(index === 0 ? [jump] : [])] })}';;`;
     });
     const set = JSON.stringify({ nftables: [{ set: { family: "inet", table: "fw", name: "NAME", elem: [8472] } }] });
     await place(
