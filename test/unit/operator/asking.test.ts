@@ -62,4 +62,12 @@ describe("a command that is told", () => {
     desk.host.answers.daemons = async () => known([{ pid: 4711, prefix: "/blue", settings, root: "" }]);
     assert.equal(await remedy("--etcd-prefix=/blue"), `${plain} --etcd-prefix=/blue --etcd-endpoints=http://a:1`);
   });
+
+  it("by check to etcdctl says who asks, and no password", async () => {
+    desk.store.disconnect("connection refused");
+    const { out } = await desk.runOn("check", "--json", "--etcd-username=ann", "--etcd-password=s3cret");
+    const etcd = JSON.parse(out).checks.find(({ name }: { name: string }) => name === "etcd");
+    assert.match(etcd.command, /^etcdctl endpoint health --endpoints=\S+ --user=ann$/);
+    assert.doesNotMatch(out, /s3cret/);
+  });
 });
