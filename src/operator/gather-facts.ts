@@ -4,7 +4,7 @@
 import { BACKEND_TYPES } from "../backends/registry.ts";
 import type { EpochMillis } from "../base/brand.ts";
 import { FlannelError, isError } from "../base/errors.ts";
-import type { Family, Ip } from "../base/ip.ts";
+import { FAMILIES, type Family, type Ip } from "../base/ip.ts";
 import { placeOf } from "../base/paste.ts";
 import {
   type Facts,
@@ -206,8 +206,6 @@ async function readStore(call: VerbCall, ports: OperatorPorts, signal: AbortSign
     return unknown(error.message);
   }
 }
-
-const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
 interface ConfigFacts {
   /** The whole of it; null when daemons would not accept it. */

@@ -4,7 +4,7 @@
 import { describePeer } from "../backends/peer-addresses.ts";
 import { seconds } from "../base/brand.ts";
 import { FlannelError } from "../base/errors.ts";
-import type { Family } from "../base/ip.ts";
+import { FAMILIES } from "../base/ip.ts";
 import type { Json } from "../base/json.ts";
 import { pasteCommand } from "../base/paste.ts";
 import { formatRemedy } from "../base/remedy.ts";
@@ -29,7 +29,6 @@ import { recordedUnderlay } from "./recorded-underlay.ts";
 import { withStore } from "./session.ts";
 import type { OperatorPorts, Screen } from "./verb.ts";
 
-const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 /** Hosts at a time, each with one packet on its way. */
 const AT_ONCE = 64;
 
