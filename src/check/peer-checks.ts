@@ -23,18 +23,21 @@ function describeLeftOut({ leftOut }: Facts): string {
 }
 
 function nobody({ leftOut }: Facts): Finding {
-  return ok(
-    leftOut.length === 0
-      ? "no other host has a lease yet"
-      : "no other host has a lease that a daemon here would send to",
-  );
+  return ok(leftOut.length === 0 ? "no other host has a lease yet" : UNREACHED);
+}
+
+const UNREACHED = "no other host has a lease that a daemon here would send to";
+
+/** As on a host in another network segment than all others, with host-gw. */
+function withoutReach(asking: Facts["asking"]): Finding {
+  return warn(UNREACHED, byCommand(pasteCommand("leases", asking)));
 }
 
 function judgeReach(facts: Facts): Finding {
   const { store, peers, unpinged, now, asking } = facts;
   if (!store.known) return skip("who the other hosts are cannot be asked without etcd");
   if (unpinged !== null) return skip(`the other hosts were not pinged: ${unpinged}`);
-  if (peers.length === 0) return nobody(facts);
+  if (peers.length === 0) return facts.leftOut.length === 0 ? nobody(facts) : withoutReach(asking);
   const silent = peers.filter(({ ways }) => ways.every(isDead));
   const [first] = silent;
   if (!first) return checkFamilies(peers) ?? ok(`${answering(peers.length)} on the underlay`);
