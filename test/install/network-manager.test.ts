@@ -191,8 +191,9 @@ describe("NetworkManager on a host of host-gw", () => {
       await nmcli("connection", "up", "eth0");
     });
     t.diagnostic(`nmcli connection up: lost ${lost} of ${sent}`);
-    assert.ok((await overlay.repairs()) > 0);
-    assert.equal(await routes(), before);
+    // Nothing is planned while the address is away, so that what is put back need not be a repair.
+    assert.ok(lost > 0, "nothing was taken");
+    await overlay.waitUntil("the routes to be there", async () => (await routes()) === before);
     await switchOffAndOn();
     await overlay.waitUntil("the routes to be there", async () => (await routes()) === before);
   });
