@@ -192,3 +192,9 @@ export async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
     return unknown(error.message);
   }
 }
+
+/** Of all interfaces, in both families; none where they are not known. */
+export function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
+  const seen = interfaces.known ? interfaces.value : [];
+  return seen.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
+}

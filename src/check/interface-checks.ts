@@ -17,7 +17,7 @@ import type { InterfaceFacts } from "../net/kernel-net.ts";
 import { type Link, type LinkName, markOf, type VxlanLink } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { hasIpv4, hostIp } from "../subnet/lease.ts";
-import type { Facts, HostFacts, PeerFacts, WantedBackend } from "./facts.ts";
+import { addressesOf, type Facts, type HostFacts, type PeerFacts, type WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 import { interfaceSysctl } from "./interface-sysctl.ts";
 
@@ -274,9 +274,7 @@ function overlapsOf({ name: dev, addresses, addresses6 }: InterfaceFacts, facts:
 
 /** By its subnet file, and, which is all where that is not the daemon's, by the records of its addresses. */
 export function ownSubnets({ subnetFile, store, interfaces }: Pick<Facts, "subnetFile" | "store" | "interfaces">) {
-  const here = interfaces.known
-    ? interfaces.value.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }): Ip => ip))
-    : [];
+  const here = addressesOf(interfaces);
   const leases = store.known ? store.value.list.leases.filter(({ attrs }) => here.includes(hostIp(attrs))) : [];
   const subnets = leases.map(({ subnet }) => subnet);
   return {

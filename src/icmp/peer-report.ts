@@ -1,6 +1,6 @@
 // What the ways to a peer say together: a verdict, its cause in a sentence, and what to do. Pure.
 
-import { type Family, familyOf } from "../base/ip.ts";
+import { FAMILIES, type Family, familyOf } from "../base/ip.ts";
 import { byHand, NO_REMEDY, type Remedy } from "../base/remedy.ts";
 import type { WayReport } from "./way.ts";
 
@@ -79,7 +79,7 @@ function lookHere({ to }: PeerWay): Remedy {
 
 /** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */
 export function deadFamily(ways: readonly PeerWay[]): Family | null {
-  for (const family of ["ipv4", "ipv6"] as const) {
+  for (const family of FAMILIES) {
     const its = ways.filter(({ to }) => familyOf(to) === family);
     const others = ways.filter(({ to }) => familyOf(to) !== family);
     if (its.length > 0 && its.every(isDead) && others.length > 0 && !others.some(isDead)) return family;

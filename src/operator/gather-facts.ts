@@ -4,9 +4,10 @@
 import { BACKEND_TYPES } from "../backends/registry.ts";
 import type { EpochMillis } from "../base/brand.ts";
 import { FlannelError, isError } from "../base/errors.ts";
-import { FAMILIES, type Family, type Ip } from "../base/ip.ts";
+import { FAMILIES, type Family } from "../base/ip.ts";
 import { placeOf } from "../base/paste.ts";
 import {
+  addressesOf,
   type Facts,
   type Known,
   known,
@@ -153,11 +154,6 @@ function sysctlsOf(found: SysctlFacts): readonly string[] {
   const pods = podDevices(interfaces.known ? interfaces.value : [], ownSubnets(found));
   const inputs = { ipv4: [...devices, ...pods.ipv4], ipv6: [...devices, ...pods.ipv6] };
   return [...forwardingSysctls({ families, devices: inputs }), ...reversePathSysctls(devices)];
-}
-
-function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
-  const known = interfaces.known ? interfaces.value : [];
-  return known.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
 }
 
 async function readLastEnd(

@@ -9,6 +9,7 @@ import type { Json } from "../base/json.ts";
 import { pasteCommand } from "../base/paste.ts";
 import { formatRemedy } from "../base/remedy.ts";
 import { mapInParallel } from "../base/tasks.ts";
+import { addressesOf, known } from "../check/facts.ts";
 import { plural } from "../check/finding.ts";
 import { integerOf, isOn, type VerbCall } from "../cli/verbs.ts";
 import { judgePeer, type PeerJudgement, type PeerView, VERDICTS, worst } from "../icmp/peer-report.ts";
@@ -81,9 +82,7 @@ interface Asked {
 
 /** Throws `usage.invalid` for this host itself, and `request.refused` when there is nobody. */
 function chooseAsked({ word, facts, list, network }: Asked, { asking }: VerbCall): AdmittedPeers {
-  const own = facts.interfaces.flatMap(({ addresses, addresses6 }) =>
-    [...addresses, ...addresses6].map(({ ip }) => ip),
-  );
+  const own = addressesOf(known(facts.interfaces));
   const listed = `${pasteCommand("leases", asking)} lists them`;
   const targets = chooseTargets(list.leases.toSorted(byStart), word, own);
   if (targets.kind === "self") {

@@ -3,44 +3,26 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { Etcd3 } from "etcd3";
-import type { EtcdServer } from "../../lab/etcd.ts";
 import { run } from "../../lab/run.ts";
-import { type Installation, openInstallation } from "../support/installation.ts";
-import { CONFIG, commandsOn, DOCS, succeed } from "../support/operator-commands.ts";
+import { CONFIG, DOCS, openCommands, succeed } from "../support/operator-commands.ts";
 import { startTestEtcd } from "./etcd-fixture.ts";
 
 const { signal } = new AbortController();
-let server: EtcdServer;
-let place: Installation;
-
-const { flanneld, shell, etcdctl, putLease, startAfresh } = commandsOn(
-  () => server,
-  () => place,
-);
-
-before(async () => {
-  server = await startTestEtcd();
-  place = openInstallation(signal);
-});
-after(async () => {
-  place?.[Symbol.dispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-beforeEach(startAfresh);
+const { flanneld, shell, etcdctl, putLease, server, place } = openCommands(signal);
 
 describe("a command on a host with the service", () => {
   /** In a mount namespace of its own, where the file is what the package's would be. */
   const withSettings = (text: string, line: string) => {
     const lay = 'mount -t tmpfs none /etc/default && printf "%s" "$SETTINGS" >/etc/default/flanneld';
     const script = `${lay} && chmod 600 /etc/default/flanneld && ${line}`;
-    return place.shell(`exec unshare -m bash -c '${script}'`, { env: { SETTINGS: text }, isRoot: true });
+    return place().shell(`exec unshare -m bash -c '${script}'`, { env: { SETTINGS: text }, isRoot: true });
   };
 
   it("finds etcd by the service's settings", async () => {
     await etcdctl(`put /elsewhere/config '${CONFIG}'`);
-    const file = `FLANNEL_ETCD_ENDPOINTS="${server.endpoint}"\nFLANNEL_OPTIONS="-etcd-prefix=/elsewhere -ip-masq"\n`;
+    const file = `FLANNEL_ETCD_ENDPOINTS="${server().endpoint}"\nFLANNEL_OPTIONS="-etcd-prefix=/elsewhere -ip-masq"\n`;
     const { key } = JSON.parse(await succeed(withSettings(file, "flanneld config get --json")));
     assert.equal(key, "/elsewhere/config");
     const own = await succeed(withSettings(file, "flanneld config get --json --etcd-prefix=/coreos.com/network"));
@@ -61,17 +43,17 @@ describe("a command on a host with the service", () => {
       stderr,
       /^flanneld: cannot read the service's settings in \/etc\/default\/flanneld: permission denied; /,
     );
-    const named = await withSettings("", `${nobody} --etcd-endpoints=${server.endpoint}`);
+    const named = await withSettings("", `${nobody} --etcd-endpoints=${server().endpoint}`);
     assert.equal(named.status, 0, named.stderr);
   });
 });
 
 describe("etcd", () => {
   it("that is not there, or does not answer, is told with status 75", async () => {
-    const away = await place.run(["leases", "--etcd-endpoints=http://127.0.0.1:1"]);
+    const away = await place().run(["leases", "--etcd-endpoints=http://127.0.0.1:1"]);
     assert.equal(away.status, 75);
     assert.match(away.stderr, /^flanneld: etcd did not answer \(reading the network config\): connect ECONNREFUSED/);
-    server.freeze();
+    server().freeze();
     try {
       const frozen = await flanneld("reserve", "10.5.7.0/24", "--public-ip=10.0.0.7", "--timeout=1");
       assert.equal(frozen.status, 75);
@@ -79,12 +61,15 @@ describe("etcd", () => {
       const interrupted = await shell("timeout --preserve-status --signal=INT 2 flanneld leases");
       assert.deepEqual([interrupted.status, interrupted.stderr], [130, ""]);
     } finally {
-      server.thaw();
+      server().thaw();
     }
   });
 
   it("with TLS and authentication is spoken to by the daemon's variables, and the password is not shown", async () => {
-    const [cert, key] = ["server.pem", "server.key"].map((name) => join(place.directory, name)) as [string, string];
+    const [cert, key] = ["server().pem", "server().key"].map((name) => join(place().directory, name)) as [
+      string,
+      string,
+    ];
     const subject = [
       "-subj",
       "/CN=etcd",
@@ -124,12 +109,12 @@ describe("etcd", () => {
       "reserve 10.5.7.0/24",
       "release 10.5.7.0/24 --now",
     ];
-    for (const line of lines) await succeed(place.shell(`flanneld ${line}`, { env }));
-    const wrong = await place.run(["leases"], { env: { ...env, FLANNELD_ETCD_PASSWORD: "wr0ng" } });
+    for (const line of lines) await succeed(place().shell(`flanneld ${line}`, { env }));
+    const wrong = await place().run(["leases"], { env: { ...env, FLANNELD_ETCD_PASSWORD: "wr0ng" } });
     assert.equal(wrong.status, 75);
     assert.match(wrong.stderr, /authentication failed/);
     assert.doesNotMatch(wrong.stderr, /wr0ng/);
-    const elsewhere = await place.run(["leases", "--etcd-prefix=/elsewhere"], { env });
+    const elsewhere = await place().run(["leases", "--etcd-prefix=/elsewhere"], { env });
     assert.deepEqual([elsewhere.status, elsewhere.stdout], [75, ""]);
     assert.match(elsewhere.stderr, /permission denied/);
   });

@@ -3,30 +3,12 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, it } from "node:test";
-import type { EtcdServer } from "../../lab/etcd.ts";
-import { type Installation, openInstallation } from "../support/installation.ts";
-import { byHand, CONFIG, commandsOn, succeed } from "../support/operator-commands.ts";
+import { describe, it } from "node:test";
+import { byHand, CONFIG, openCommands, succeed } from "../support/operator-commands.ts";
 import { startTestEtcd } from "./etcd-fixture.ts";
 
 const { signal } = new AbortController();
-let server: EtcdServer;
-let place: Installation;
-
-const { environment, flanneld, shell, etcdctl, putLease, revision, startAfresh } = commandsOn(
-  () => server,
-  () => place,
-);
-
-before(async () => {
-  server = await startTestEtcd();
-  place = openInstallation(signal);
-});
-after(async () => {
-  place?.[Symbol.dispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-beforeEach(startAfresh);
+const { environment, flanneld, shell, etcdctl, putLease, revision, place } = openCommands(signal);
 
 describe("the network config", () => {
   it("is printed as etcdctl prints it, and given to programs", async () => {
@@ -45,17 +27,17 @@ describe("the network config", () => {
     const url = `${old.endpoint}/v2/keys/coreos.com/network/config`;
     await fetch(url, { method: "PUT", headers, body: `value=${encodeURIComponent(CONFIG)}` });
     const env = { ...environment(), FLANNELD_ETCD_ENDPOINTS: old.endpoint };
-    const { status, stderr } = await place.run(["config", "get"], { env });
+    const { status, stderr } = await place().run(["config", "get"], { env });
     assert.equal(status, 78);
     assert.match(stderr, /v2 store only/);
     const advice = stderr.split("write it again with: ")[1] ?? "";
-    await succeed(place.shell(advice, { env }));
-    assert.equal(await succeed(place.run(["config", "get"], { env })), `${CONFIG}\n`);
+    await succeed(place().shell(advice, { env }));
+    assert.equal(await succeed(place().run(["config", "get"], { env })), `${CONFIG}\n`);
   });
 
   it("is checked from a file, standard input and etcd", async () => {
-    writeFileSync(join(place.directory, "net.json"), '{"Network": "10.5.0.0/16",\n "Backend": {"Type": "udp"},,}');
-    const file = await shell(`flanneld config validate ${place.directory}/net.json`);
+    writeFileSync(join(place().directory, "net.json"), '{"Network": "10.5.0.0/16",\n "Backend": {"Type": "udp"},,}');
+    const file = await shell(`flanneld config validate ${place().directory}/net.json`);
     assert.equal(file.status, 78);
     assert.match(file.stderr, /net\.json: line 2, column 29: not valid JSON: expected a name in double quotes/);
     const input = await shell(`echo '${CONFIG}' | flanneld config validate - --json`);
@@ -65,18 +47,18 @@ describe("the network config", () => {
   });
 
   it("that somebody is still typing can be interrupted", async () => {
-    const typing = `mkfifo ${place.directory}/fifo && exec 3<> ${place.directory}/fifo`;
+    const typing = `mkfifo ${place().directory}/fifo && exec 3<> ${place().directory}/fifo`;
     const { status, stderr } = await shell(`${typing}; timeout --preserve-status -s INT 2 flanneld config set - <&3`);
     assert.deepEqual([status, stderr], [130, ""]);
   });
 
   it("is written as etcdctl would write it, and not when it is there already", async () => {
     const text = '{ "Network": "10.5.0.0/16", "Backend": { "Type": "host-gw" } }';
-    writeFileSync(join(place.directory, "net.json"), `${text}\n`);
-    await succeed(shell(`cd ${place.directory} && ${byHand("config set").join("\n")}`));
+    writeFileSync(join(place().directory, "net.json"), `${text}\n`);
+    await succeed(shell(`cd ${place().directory} && ${byHand("config set").join("\n")}`));
     assert.equal((await etcdctl("get --print-value-only $P/config")).trimEnd(), text);
     await etcdctl(`put $P/config '${CONFIG}'`);
-    const set = `cd ${place.directory} && flanneld config set net.json`;
+    const set = `cd ${place().directory} && flanneld config set net.json`;
     assert.match(await succeed(shell(set)), /^Backend\.Type +vxlan +host-gw$/m);
     assert.equal((await etcdctl("get --print-value-only $P/config")).trimEnd(), text);
     const before = await revision();

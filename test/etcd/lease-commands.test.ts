@@ -3,32 +3,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { Etcd3 } from "etcd3";
-import type { EtcdServer } from "../../lab/etcd.ts";
-import { type Installation, openInstallation } from "../support/installation.ts";
-import { byHand, commandsOn, SUBNETS, succeed } from "../support/operator-commands.ts";
-import { startTestEtcd } from "./etcd-fixture.ts";
+import { byHand, openCommands, SUBNETS, succeed } from "../support/operator-commands.ts";
 
 const { signal } = new AbortController();
 const RECORD = '{"PublicIP":"10.0.0.1","PublicIPv6":null,"BackendType":"vxlan"}';
-let server: EtcdServer;
-let place: Installation;
-
-const { flanneld, shell, etcdctl, putLease, stored, revision, startAfresh } = commandsOn(
-  () => server,
-  () => place,
-);
-
-before(async () => {
-  server = await startTestEtcd();
-  place = openInstallation(signal);
-});
-after(async () => {
-  place?.[Symbol.dispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-beforeEach(startAfresh);
+const { flanneld, shell, etcdctl, putLease, stored, revision, server, place } = openCommands(signal);
 
 describe("the leases", () => {
   it("are the ones that etcdctl lists, with the time that etcd says they have left", async () => {
@@ -66,7 +47,7 @@ describe("the leases", () => {
 
   it("are all told, however many there are and however slowly they are read", async () => {
     const [, id = ""] = (await etcdctl("lease grant 86400")).split(" ");
-    const admin = new Etcd3({ hosts: server.endpoint });
+    const admin = new Etcd3({ hosts: server().endpoint });
     const lease = BigInt(`0x${id}`).toString();
     for (let third = 0; third < 20; third++) {
       const puts = Array.from({ length: 100 }, (_, n) => ({
@@ -77,10 +58,10 @@ describe("the leases", () => {
     admin.close();
     const reader = `node -e 'let n = 0; process.stdin.on("data", (d) => { n += d.length; process.stdin.pause(); setImmediate(() => process.stdin.resume()); }).on("end", () => console.log(n))'`;
     const size = Number(await succeed(shell(`flanneld leases | ${reader}`)));
-    await shell(`flanneld leases > ${place.directory}/leases`);
-    assert.equal(size, readFileSync(join(place.directory, "leases")).length);
+    await shell(`flanneld leases > ${place().directory}/leases`);
+    assert.equal(size, readFileSync(join(place().directory, "leases")).length);
     assert.match(
-      readFileSync(join(place.directory, "leases"), "utf8"),
+      readFileSync(join(place().directory, "leases"), "utf8"),
       /\n2000 leases, 0 reserved, 255 free of 255\n$/,
     );
   });

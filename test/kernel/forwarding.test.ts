@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import type { Family } from "../../src/base/ip.ts";
 import { readSysctls } from "../../src/facts/sysctls.ts";
-import type { ForwardingHint } from "../../src/net/forwarding-hint.ts";
 import { forwardingHintsOf, watchForwarding } from "../../src/netlink/forwarding-hints.ts";
+import { hearHints } from "../support/heard-hints.ts";
 import { ip, whyNotHere } from "../support/namespace.ts";
 import { openNative } from "../support/native.ts";
 
@@ -16,31 +16,16 @@ const DEVICE = "flannel.1";
 const write = (path: string, value: string) => writeFileSync(`/proc/sys/net/${path}`, value);
 
 describe("forwarding", { skip: whyNotHere() }, () => {
-  const stop = new AbortController();
-  let seen: ForwardingHint[] = [];
-  let ended: Promise<void>;
-  // Waiting for hints does not keep a process alive, on purpose.
-  const alive = setInterval(() => {}, 1000);
-
   before(() => {
     ip(`link add ${DEVICE} type vxlan id 1 dstport 8472`);
     for (const path of ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]) write(path, "1");
-    const hints = watchForwarding(openNative(), stop.signal);
-    const read = async () => {
-      for await (const hint of hints) seen.push(hint);
-    };
-    ended = read();
   });
-  after(async () => {
-    clearInterval(alive);
-    stop.abort();
-    await ended;
-  });
+  const heard = hearHints((until) => watchForwarding(openNative(), until));
 
   const says = (mayBeOff: boolean, family: Family) =>
     waitFor(
       `a hint that it ${mayBeOff ? "may be off" : "was changed"}`,
-      () => (seen.some((hint) => hint.mayBeOff === mayBeOff && hint.family === family) ? true : null),
+      () => (heard.some((hint) => hint.mayBeOff === mayBeOff && hint.family === family) ? true : null),
       seconds(10),
       signal,
     );
@@ -60,11 +45,11 @@ describe("forwarding", { skip: whyNotHere() }, () => {
     ...["ipv6/conf/all/forwarding", `ipv6/conf/${DEVICE}/forwarding`],
   ]) {
     it(`is told by the kernel when somebody changes ${path}`, async () => {
-      seen = [];
+      heard.forget();
       write(path, "0");
       const family = path.startsWith("ipv4") ? "ipv4" : "ipv6";
       await says(true, family);
-      seen = [];
+      heard.forget();
       write(path, "1");
       await says(false, family);
     });
@@ -75,7 +60,7 @@ describe("forwarding", { skip: whyNotHere() }, () => {
     // One that is made with it on says so, and no more.
     ip("link add made type bridge");
     await says(true, "ipv4");
-    seen = [];
+    heard.forget();
     ip("link del made");
     await says(false, "ipv4");
     write("ipv4/conf/default/forwarding", "1");

@@ -1,37 +1,21 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { type RuleHint, ruleHintsOf, watchRules } from "../../src/netlink/rule-hints.ts";
+import { hearHints } from "../support/heard-hints.ts";
 import { whyNotHere } from "../support/namespace.ts";
 import { openNative } from "../support/native.ts";
 
 const { signal } = new AbortController();
 
 describe("hints about rules", { skip: whyNotHere() }, () => {
-  const stop = new AbortController();
-  let seen: RuleHint[] = [];
-  let ended: Promise<void>;
-  // Waiting for hints does not keep a process alive, on purpose.
-  const alive = setInterval(() => {}, 1000);
-
-  before(() => {
-    const hints = watchRules(openNative(), stop.signal);
-    const read = async () => {
-      for await (const hint of hints) seen.push(hint);
-    };
-    ended = read();
-  });
-  after(async () => {
-    clearInterval(alive);
-    stop.abort();
-    await ended;
-  });
+  const heard = hearHints((until) => watchRules(openNative(), until));
 
   const has = (wanted: RuleHint) => {
     const isIt = ({ table, chain }: RuleHint) => table === wanted.table && chain === wanted.chain;
-    return waitFor(JSON.stringify(wanted), () => (seen.some(isIt) ? true : null), seconds(10), signal);
+    return waitFor(JSON.stringify(wanted), () => (heard.some(isIt) ? true : null), seconds(10), signal);
   };
 
   const changes: readonly (readonly [string, RuleHint])[] = [
@@ -53,7 +37,7 @@ describe("hints about rules", { skip: whyNotHere() }, () => {
   ];
   for (const [command, hint] of changes) {
     it(`come after ${command}`, async () => {
-      seen = [];
+      heard.forget();
       execFileSync("sh", ["-c", command]);
       await has(hint);
     });

@@ -4,9 +4,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { after, before, beforeEach } from "node:test";
 import type { EtcdServer } from "../../lab/etcd.ts";
 import type { Output } from "../../lab/run.ts";
-import type { Installation } from "./installation.ts";
+import { startTestEtcd } from "../etcd/etcd-fixture.ts";
+import { type Installation, openInstallation } from "./installation.ts";
 
 /** This file runs from dist/test/support. */
 export const DOCS = join(import.meta.dirname, "../../..");
@@ -20,8 +22,27 @@ interface Stored {
   readonly granted: number | null;
 }
 
-/** Of an etcd and an installation that are opened before the first test. */
-export function commandsOn(server: () => EtcdServer, place: () => Installation) {
+/** Registers the hooks that open an etcd and an installation before the first test, and begin each one afresh. */
+export function openCommands(signal: AbortSignal) {
+  let server: EtcdServer;
+  let place: Installation;
+  const commands = commandsOn(
+    () => server,
+    () => place,
+  );
+  before(async () => {
+    server = await startTestEtcd();
+    place = openInstallation(signal);
+  });
+  after(async () => {
+    place?.[Symbol.dispose]();
+    await server?.[Symbol.asyncDispose]();
+  });
+  beforeEach(commands.startAfresh);
+  return { ...commands, server: () => server, place: () => place };
+}
+
+function commandsOn(server: () => EtcdServer, place: () => Installation) {
   const environment = () => ({
     FLANNELD_ETCD_ENDPOINTS: server().endpoint,
     ETCDCTL_API: "3",
