@@ -14,8 +14,8 @@ import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type BackendProfile, type Peer, PROFILES, VXLAN } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
-import { keepPinging } from "../support/firewall-host.ts";
 import { createOverlayHost, LIMIT, type OverlayHost } from "../support/overlay-host.ts";
+import { startTraffic } from "../support/traffic.ts";
 
 const { signal } = new AbortController();
 /** What Node takes for itself and what the daemon holds are more than this. */
@@ -46,7 +46,7 @@ function descriptorSuite(profile: BackendProfile): void {
 
   it("loses no packet, keeps its device in order, and is itself again when it has descriptors", async (t) => {
     const peer: Peer = { base: "10.5.201.0", ip: "192.168.77.201", mac: "02:00:00:00:03:01" };
-    const pinging = keepPinging(pods[0].namespace, pods[1].address);
+    const pinging = startTraffic(pods[0].namespace, pods[1].address);
     assert.ok(readdirSync(`/proc/${daemon.pid}/fd`).length > TOO_FEW);
     const [, before = ""] = /Max open files\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/limits`, "utf8")) ?? [];
     await limit(TOO_FEW);
@@ -69,9 +69,9 @@ function descriptorSuite(profile: BackendProfile): void {
     t.diagnostic(`well again after ${Math.round(systemClock.monotonic() - start)} ms`);
     assert.ok(daemon.running());
     const { sent, lost } = await pinging.stop();
-    t.diagnostic(`${lost} of ${sent} pings lost`);
+    t.diagnostic(`${lost.length} of ${sent} pings lost`);
     // The neighbour was away for a moment, because the test has taken it.
-    assert.ok(lost <= (profile.device === "flannel.1" ? sent / 20 : 0), `${lost} of ${sent}`);
+    assert.ok(lost.length <= (profile.device === "flannel.1" ? sent / 20 : 0), `${lost.length} of ${sent}`);
   });
 
   const neighbours = async () => (await host.shell("ip neigh show dev flannel.1 nud permanent")).trim().length;

@@ -11,7 +11,7 @@ import { waitFor } from "../../lab/wait.ts";
 import { askedDaemon } from "../support/asked-daemon.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { LIMIT } from "../support/overlay-host.ts";
-import { lostOf, startTraffic } from "../support/traffic.ts";
+import { startTraffic } from "../support/traffic.ts";
 
 const { signal } = new AbortController();
 
@@ -104,7 +104,7 @@ function suite({ type, data }: Profile): void {
         ({ publicIp, subnet, subnet6 }) => publicIp === "192.168.77.12" && subnet !== null && subnet6 === null,
       ),
     );
-    assert.equal(lostOf(await traffic.stop()), 0);
+    assert.deepEqual((await traffic.stop()).lost, []);
     await seen();
     assert.equal((await ping(own.namespace, peer.address6 ?? "", { count: 3 }, signal)).received, 0);
     assert.equal(await seen(), 0, "packets of a subnet that is another's");

@@ -1,14 +1,12 @@
 // The udp backend's device, socket and life on a host. Its packets are in udp-wire.test.ts and udp-traffic.test.ts.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { parsePing, ping } from "../../lab/ping.ts";
+import { ping } from "../../lab/ping.ts";
 import { holdTun } from "../../lab/plain-tunnel.ts";
-import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -16,6 +14,7 @@ import type { Json } from "../../src/base/json.ts";
 import { UDP } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { LIMIT } from "../support/overlay-host.ts";
+import { startTraffic } from "../support/traffic.ts";
 
 const { signal } = new AbortController();
 let cluster: Cluster;
@@ -64,19 +63,11 @@ function processorTime(): number {
 /** Pings from pod to pod every 10 ms while something is done; how many answers were missing. */
 async function lostDuring(what: () => Promise<void>): Promise<number> {
   const [from, to] = pods;
-  const [file = "", ...args] = inNamespace(from.namespace, ["ping", "-n", "-q", "-i", "0.01", "-W", "1", to.address]);
-  const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
-  child.stdout.on("data", (chunk) => {
-    text += chunk;
-  });
-  const ended = new Promise((resolve) => child.on("close", resolve));
+  const traffic = startTraffic(from.namespace, to.address);
   await what();
-  child.kill("SIGINT");
-  await ended;
-  const result = parsePing(text) ?? assert.fail(text);
-  assert.ok(result.received > 0, text);
-  return result.sent - result.received;
+  const { sent, lost } = await traffic.stop();
+  assert.ok(lost.length < sent);
+  return lost.length;
 }
 
 describe("a host with udp", () => {

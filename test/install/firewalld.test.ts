@@ -9,10 +9,10 @@ import { addPod, type Pod } from "../../lab/cni.ts";
 import { ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
-import { keepPinging } from "../support/firewall-host.ts";
 import { commandsOf } from "../support/guide.ts";
 import { type NeighbourHost, type NeighbourHosts, openNeighbourHosts } from "../support/neighbours.ts";
 import { ROOT } from "../support/packages.ts";
+import { startTraffic } from "../support/traffic.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(60);
@@ -77,13 +77,13 @@ after(async () => open?.[Symbol.asyncDispose]());
 async function lossDuring(t: TestContext, ...command: readonly string[]): Promise<void> {
   const [near, far] = pods;
   const pings = [
-    keepPinging(far.namespace, near.address),
-    keepPinging(near.namespace, open.cluster.topology.etcd.address),
+    startTraffic(far.namespace, near.address),
+    startTraffic(near.namespace, open.cluster.topology.etcd.address),
   ];
   await host.on(...command);
   await becomes(ALL);
   const counts = await Promise.all(pings.map((one) => one.stop()));
-  t.diagnostic(`${command.join(" ")}: lost ${counts.map(({ lost, sent }) => `${lost} of ${sent}`).join(", ")}`);
+  t.diagnostic(`${command.join(" ")}: lost ${counts.map(({ lost, sent }) => `${lost.length} of ${sent}`).join(", ")}`);
 }
 
 for (const backend of ["nftables", "iptables"]) {

@@ -78,30 +78,6 @@ export async function sourceSeen(journey: Journey, signal: AbortSignal): Promise
   }
 }
 
-export interface RunningPing {
-  /** How many were sent, and how many of them were not answered. */
-  stop(): Promise<{ readonly sent: number; readonly lost: number }>;
-}
-
-/** Pings two hundred times a second until it is stopped. */
-export function keepPinging(namespace: string, address: string): RunningPing {
-  const [program = "", ...args] = inNamespace(namespace, ["ping", "-n", "-q", "-i", "0.005", address]);
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
-  child.stdout.on("data", (chunk) => {
-    text += String(chunk);
-  });
-  const closed = new Promise((done) => child.on("close", done));
-  return {
-    async stop() {
-      child.kill("SIGINT");
-      await closed;
-      const [, sent = 0, received = 0] = (/(\d+) packets transmitted, (\d+) received/.exec(text) ?? []).map(Number);
-      return { sent, lost: sent - received };
-    },
-  };
-}
-
 export interface RuleCounts {
   readonly checks: number;
   readonly written: number;

@@ -2,37 +2,54 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { type PingResult, parsePing } from "../../lab/ping.ts";
 import { toolEnvironment } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
 
-export interface Traffic extends Disposable {
-  /** Ends it; resolves to what came of it. */
-  stop(): Promise<PingResult>;
+export interface Lasted {
+  readonly sent: number;
+  /** Of those that were sent, by their numbers. */
+  readonly lost: readonly number[];
 }
 
-/** A ping from the namespace every 20 ms. */
+export interface Traffic extends Disposable {
+  /** Ends it, when the answer to a later packet has come or none comes; resolves to what came of those sent until now. */
+  stop(): Promise<Lasted>;
+}
+
+/** An answer is late, not lost, for this long: whoever sends it may have to wait for a processor. */
+const LATE = seconds(2);
+
+/** A ping from the namespace every 10 ms. */
 export function startTraffic(namespace: string, destination: string): Traffic {
-  const [program = "", ...args] = inNamespace(namespace, ["ping", "-n", "-q", "-i", "0.02", destination]);
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"], env: toolEnvironment() });
-  let text = "";
-  child.stdout.on("data", (piece: Buffer) => {
-    text += piece.toString("utf8");
-  });
+  const [program = "", ...args] = inNamespace(namespace, ["ping", "-n", "-i", "0.01", destination]);
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: toolEnvironment() });
+  const [answers, counts] = [textOf(child.stdout), textOf(child.stderr)];
+  const answered = () => new Set([...answers().matchAll(/icmp_seq=(\d+) ttl=/g)].map(([, number]) => Number(number)));
   return {
     async stop() {
+      const { signal } = new AbortController();
+      // iputils: SIGQUIT has ping say "answered/sent packets" and go on.
+      child.kill("SIGQUIT");
+      const asked = () => Number(/\d+\/(\d+) packets/.exec(counts())?.[1] ?? 0) || null;
+      const sent = await waitFor(`ping to ${destination} to say how many it has sent`, asked, LATE, signal);
+      const isOver = () => [...answered()].some((number) => number > sent) || null;
+      await waitFor("an answer to a later packet", isOver, LATE, signal).catch(() => null);
       const closed = once(child, "close");
       child.kill("SIGINT");
       await closed;
-      const result = parsePing(text);
-      if (result === null) throw new Error(`ping to ${destination} said ${JSON.stringify(text)}`);
-      return result;
+      const arrived = answered();
+      return { sent, lost: Array.from({ length: sent }, (_, index) => index + 1).filter((one) => !arrived.has(one)) };
     },
     [Symbol.dispose]: () => void child.kill("SIGKILL"),
   };
 }
 
-/** The answer to the last request may still have been on its way. */
-export function lostOf({ sent, received }: PingResult): number {
-  return Math.max(0, sent - received - 1);
+function textOf(stream: NodeJS.ReadableStream): () => string {
+  let text = "";
+  stream.on("data", (piece: Buffer) => {
+    text += piece.toString("utf8");
+  });
+  return () => text;
 }
