@@ -41,7 +41,7 @@ export interface PeerCountersDeps {
 }
 
 const RETRY = { first: millis(1000), max: minutes(5) };
-/** Changes that come together are one: in this time there is one look at most, and nft runs three times at most. */
+/** Changes that come together are one: in this time there is one look at most, and nft runs five times at most. */
 const PAUSE = millis(500);
 /** Between two looks where changes are not announced; where they are, one might be missed. */
 const SWEEP = { deaf: minutes(1), hearing: minutes(60) };

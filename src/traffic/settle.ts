@@ -29,13 +29,12 @@ export function createSettler(table: string, nft: NftTable, deps: SettlerDeps): 
     const trusted = isUnsure ? null : known;
     // Until all has gone well.
     known = null;
-    const present = trusted ?? checked(await nft.read(signal));
-    const { script, then } = planTraffic(table, want, present);
-    if (script !== "") await nft.change(script, signal);
-    if (script !== "" && trusted === null) verify(table, want, await nft.read(signal));
+    const { then, isChanged } = trusted
+      ? await changeKnown(table, want, trusted, nft, signal)
+      : await changeUntilSo(table, want, nft, signal);
     known = then;
     if (settled === null) deps.log.info("traffic is counted by peer", { count: want.subnets.length });
-    else if (script !== "" && trusted === null && settled === want) {
+    else if (isChanged && trusted === null && settled === want) {
       repairs.raise("counters that were deleted begin at zero");
     }
     settled = want;
@@ -47,13 +46,40 @@ function checked(listed: ListedTable | null): ListedTable | null {
   throw failed("this kernel does not count by element of a set, which Linux 5.7 and newer do");
 }
 
-/** What was read, found wanting and changed must then be read as it should be, or it would be changed for ever. */
-function verify(table: string, want: Counted, listed: ListedTable | null): void {
-  const made = checked(listed);
-  if (made === null || planTraffic(table, want, made).script !== "") {
-    throw failed(
-      `the table ${table} is not read as it was written: this nft prints it otherwise, or somebody else changes it at once`,
-    );
+interface Changed {
+  /** What is there now. */
+  readonly then: PresentTable;
+  readonly isChanged: boolean;
+}
+
+async function changeKnown(
+  table: string,
+  want: Counted,
+  present: PresentTable,
+  nft: NftTable,
+  signal: AbortSignal,
+): Promise<Changed> {
+  const { script, then } = planTraffic(table, want, present);
+  if (script !== "") await nft.change(script, signal);
+  return { then, isChanged: script !== "" };
+}
+
+/**
+ * What was found wanting and changed must then be read as it should be, or it would be changed for ever. Somebody may
+ * delete it just in between: that does not happen twice.
+ */
+const MOST_CHANGES = 2;
+
+async function changeUntilSo(table: string, want: Counted, nft: NftTable, signal: AbortSignal): Promise<Changed> {
+  for (let changes = 0; ; changes++) {
+    const { script, then } = planTraffic(table, want, checked(await nft.read(signal)));
+    if (script === "") return { then, isChanged: changes > 0 };
+    if (changes === MOST_CHANGES) {
+      throw failed(
+        `the table ${table} is not read as it was written: this nft prints it otherwise, or somebody else changes it at once`,
+      );
+    }
+    await nft.change(script, signal);
   }
 }
 

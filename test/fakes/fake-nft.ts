@@ -28,6 +28,8 @@ export interface FakeNft {
   isCounting: boolean;
   /** What a version of nft makes of the JSON. */
   print: (json: string) => string;
+  /** What somebody else does right after a transaction. */
+  afterChange: () => void;
   count(table: string, set: string, address: string, packets: number, bytes: number): void;
 }
 
@@ -44,6 +46,7 @@ export function createFakeNft(announce: Announce = () => {}): FakeNft {
     answer: null,
     isCounting: true,
     print: (json) => json,
+    afterChange: () => {},
     count(table, set, address, packets, bytes) {
       fake.tables.get(table)?.sets.get(set)?.set(address, { packets, bytes });
     },
@@ -55,7 +58,9 @@ export function createFakeNft(announce: Announce = () => {}): FakeNft {
       });
       if (fake.answer) return await Promise.race([fake.answer, aborted]);
       if (verb === "-j") return list(fake, command.at(-1) ?? "");
-      return commit(fake, verb === "-f" ? input : command.slice(1).join(" "), announce);
+      const result = commit(fake, verb === "-f" ? input : command.slice(1).join(" "), announce);
+      fake.afterChange();
+      return result;
     },
   };
   return fake;

@@ -92,6 +92,18 @@ describe("what counts traffic by peer", () => {
     assert.equal((await next.counters.read()).get(A)?.sentBytes, 500);
   });
 
+  it("is put back without a word of trouble when somebody has deleted it as soon as it was made", async () => {
+    await using host = start();
+    host.nft.afterChange = () => {
+      host.nft.tables.clear();
+      host.nft.afterChange = () => {};
+    };
+    host.counters.follow(ONE);
+    await host.clock.advance(1000);
+    assert.deepEqual(host.has(), ["10.5.1.0", "10.5.2.0"]);
+    assert.deepEqual(host.log.messages(), ["traffic is counted by peer"]);
+  });
+
   it("is put back soon after somebody has deleted it, with a warning", async () => {
     await using host = start();
     host.counters.follow(ONE);
@@ -258,7 +270,7 @@ describe("what keeps traffic from being counted", () => {
         assert.match(trouble() ?? "", /is not read as it was written/);
       }
       const made = host.calls().filter((call) => call === "change");
-      assert.ok(made.length < 40, `it was made ${made.length} times in an hour`);
+      assert.ok(made.length < 60, `it was made ${made.length} times in an hour`);
       assert.deepEqual([...new Set(host.log.messages())], ["cannot count traffic by peer"]);
       assert.equal(host.changes(), 1);
       host.nft.print = (json) => json;
