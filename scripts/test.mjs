@@ -1,4 +1,4 @@
-// npm test: all tiers one after another, then one line with the sums. Tests are compiled before (scripts/build).
+// npm test: all tiers one after another, then what failed and one line with the sums. Tests are compiled before (scripts/build).
 //   npm test                                        everything
 //   npm test -- --tier unit --tier etcd             these tiers: check, unit, native, etcd, kernel, e2e, install
 //   npm test -- test/unit/net test/etcd/x.test.ts   these files and directories, in the way of their tier
@@ -9,6 +9,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { readCounts, readFailures } from "./tap-report.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const REPORT = join(ROOT, "dist/.test-report.tap");
@@ -109,25 +110,19 @@ async function runBatch({ tier, files }) {
     `--test-reporter-destination=${REPORT}`,
     ...files.map((file) => join("dist", file.replace(/\.ts$/, ".js"))),
   ]);
-  const counts = existsSync(REPORT) ? readCounts(readFileSync(REPORT, "utf8")) : null;
+  const tap = existsSync(REPORT) ? readFileSync(REPORT, "utf8") : "";
   rmSync(REPORT, { force: true });
-  if (counts === null) return { passed: 0, failed: 1, skipped: 0 };
-  return { ...counts, failed: Math.max(counts.failed, ok ? 0 : 1) };
+  const counts = readCounts(tap) ?? { passed: 0, failed: 1, skipped: 0, empty: [] };
+  for (const file of counts.empty) console.error(`${file} holds no test`);
+  return { ...counts, failed: Math.max(counts.failed, ok ? 0 : 1), failures: readFailures(tap) };
 }
 
-/** The sums that node:test writes at the end of its report; null when it did not get that far. */
-function readCounts(tap) {
-  const sum = (name) => Number(tap.match(new RegExp(`^# ${name} (\\d+)$`, "m"))?.[1] ?? Number.NaN);
-  const counts = {
-    passed: sum("pass"),
-    failed: sum("fail") + sum("cancelled"),
-    skipped: sum("skipped") + sum("todo"),
-  };
-  if (Object.values(counts).some(Number.isNaN)) return null;
-  // Node: a file in which nothing was tested is itself reported as a test that passed, by its name.
-  const empty = [...tap.matchAll(/^ok \d+ - (.+\.test\.js)$/gm)].map(([, file]) => file);
-  for (const file of empty) console.error(`${file} holds no test`);
-  return { ...counts, passed: counts.passed - empty.length, failed: counts.failed + empty.length };
+/** Once more at the end: what was printed when they failed may be an hour up. */
+function tellFailures(failures) {
+  if (failures.length > 0) console.log("\n==> failed");
+  for (const { name, where, error } of failures) {
+    console.log(`✖ ${name}\n  ${where}\n${error.replaceAll(/^/gm, "    ")}`);
+  }
 }
 
 async function main() {
@@ -137,15 +132,18 @@ async function main() {
     console.error("the lint or the type check failed");
     total.failed += 1;
   }
+  const failures = [];
   let heading = "check";
   for (const batch of batches) {
     if (batch.tier !== heading) console.log(`\n==> ${batch.tier}`);
     heading = batch.tier;
-    const counts = await runBatch(batch);
-    for (const name of Object.keys(total)) total[name] += counts[name];
+    const outcome = await runBatch(batch);
+    for (const name of Object.keys(total)) total[name] += outcome[name];
+    failures.push(...outcome.failures);
   }
   const untested = heading !== "check" || !check ? total.passed + total.failed === 0 : false;
   if (untested) console.error("no test was executed");
+  tellFailures(failures);
   console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   process.exitCode = total.failed > 0 || untested ? 1 : 0;
 }
