@@ -132,7 +132,7 @@ describe("a host that changes how its rules are kept", () => {
     const back = await start(["--ip-masq"], withPath("nft"));
     await becomes([wholeSet(back), "", ""]);
     const { sent, lost } = await pinging.stop();
-    assert.ok(sent > 100, `${sent} sent`);
+    assert.ok(sent > 20, `${sent} sent`);
     assert.deepEqual(lost, [], `of ${sent}`);
     await deletePod(pod, back.subnetFile, signal);
   });

@@ -95,7 +95,7 @@ describe("the port of vxlan", () => {
     // The same rules again, as nftables.service reads them at a reload.
     await cluster.on(0, "nft", documentedRules(cluster.hosts.slice(0, 2)));
     const { sent, lost } = await pinging.stop();
-    assert.ok(sent > 100, `${sent} sent`);
+    assert.ok(sent > 20, `${sent} sent`);
     assert.deepEqual(lost, [], `of ${sent}`);
   });
 
