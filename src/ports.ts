@@ -10,7 +10,7 @@ import type { HostSight } from "./check/host-probe.ts";
 import type { EtcdOptions, HealthzOptions } from "./cli/options.ts";
 import type { ControlDesk, LogLevelSwitch } from "./control/desk.ts";
 import type { ControlServer } from "./control/server.ts";
-import type { WatchRules } from "./firewall/hints.ts";
+import type { RuleGeneration, WatchRules } from "./firewall/hints.ts";
 import type { RunTool } from "./firewall/tool.ts";
 import type { HealthDeps } from "./health.ts";
 import type { Pinger } from "./icmp/pinger.ts";
@@ -57,6 +57,7 @@ export interface Ports {
   readonly openHostSight: () => Promise<HostSight>;
   /** Ends on abort. Throws `netlink.errno` when changes of rules are not to be heard of. */
   readonly watchRules: WatchRules;
+  readonly ruleGeneration: RuleGeneration;
   /** sd_notify(3): assignments such as "READY=1", one a line. Does nothing when nobody listens. */
   readonly notify: (state: string) => void;
   /** systemd restarts a daemon that has not said WATCHDOG=1 for this long; null when nobody watches. */

@@ -20,6 +20,7 @@ import { loadNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
 import { watchForwarding } from "./netlink/forwarding-hints.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
+import { readRuleGeneration } from "./netlink/rule-generation.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
 import { udpPortHolder } from "./netlink/udp-port-holder.ts";
 import type { Ports } from "./ports.ts";
@@ -66,6 +67,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     // Loaded with the first look.
     openHostSight: async () => (await import("./facts/host-sight.ts")).hostSight,
     watchRules: (signal) => watchRules(native, signal),
+    ruleGeneration: () => readRuleGeneration(native),
     notify: systemdNotifier(native, log),
     onReportRequest: createSignalRequests("SIGUSR1"),
     onReloadRequest: createSignalRequests("SIGHUP"),

@@ -12,7 +12,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks, type Task } from "../base/tasks.ts";
 import { createWaiters } from "../base/waiters.ts";
-import { concernsOurRules, hearRules, type RuleListener, type WatchRules } from "./hints.ts";
+import { concernsOurRules, hearRules, type RuleGeneration, type RuleListener, type WatchRules } from "./hints.ts";
 import type { FirewallTools } from "./open.ts";
 import type { Place } from "./place.ts";
 import { NO_RULES, type RuleSet } from "./rule.ts";
@@ -48,6 +48,7 @@ export interface FirewallDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly watchRules: WatchRules;
+  readonly ruleGeneration: RuleGeneration;
 }
 
 /** How soon what failed is tried again. */
@@ -56,7 +57,7 @@ const RETRY = { first: millis(500), max: millis(30_000) };
 const CLEAN_RETRY = { first: millis(1000), max: minutes(10) };
 /** Whoever reloads a firewall writes many rules; to put ours back in the middle of it would be in vain. */
 const BURST = { quiet: millis(200), latest: millis(1000) };
-/** How often rules are looked at whose changes are announced. Each look is a process, and one might be missed. */
+/** How often rules are looked at whose changes are announced: one might be missed. */
 const SWEEP = minutes(1);
 /** How often nothing is looked for where no rules are wanted. */
 const IDLE = minutes(60);
@@ -88,7 +89,7 @@ export function createFirewall(view: FirewallView, tools: FirewallTools, resync:
     tried = true;
     waiters.check();
   };
-  const keepers = tools.places.map((place) => createKeeper(place, view, count, log));
+  const keepers = tools.places.map((place) => createKeeper(place, view, deps.ruleGeneration, count, log));
   const keep = (signal: AbortSignal) => keepTrying(keepers, { interval, onTried }, bell, deps, signal);
   const clean = async (signal: AbortSignal) => {
     await waiters.until(() => tried, signal);
@@ -154,16 +155,28 @@ async function keepTrying(
   }
 }
 
-function createKeeper(place: Place, view: FirewallView, count: (outcome: Outcome) => void, log: RuleLog): Keeper {
+function createKeeper(
+  place: Place,
+  view: FirewallView,
+  ruleGeneration: RuleGeneration,
+  count: (outcome: Outcome) => void,
+  log: RuleLog,
+): Keeper {
   let tried: RuleSet | null = null;
   let kept: RuleSet | null = null;
+  /** As it was before the rules were found to be as wanted. */
+  let sound: number | null = null;
   return {
     isOvertaken: () => view.rules(place.family) !== tried,
     async keep(signal) {
       const want = view.rules(place.family);
       tried = want;
+      const generation = place.announced ? ruleGeneration() : null;
+      if (generation !== null && generation === sound && kept === want) return count("same");
+      sound = null;
       const settled = await place.settle(want, view.isOurs, signal);
       if (settled === null) return;
+      sound = settled.changed ? null : generation;
       const repair = settled.changed && kept === want;
       count(repair ? "repaired" : settled.changed ? "written" : "same");
       log.settled(place.name, want, { ...settled, repair, first: kept === null });

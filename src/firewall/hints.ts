@@ -15,6 +15,9 @@ export interface RuleHint {
 
 export type WatchRules = (signal: AbortSignal) => AsyncIterable<RuleHint>;
 
+/** A number that is another one after each change of rules that is announced; null when it cannot be told. */
+export type RuleGeneration = () => number | null;
+
 /** kube-proxy and Docker write thousands of rules into chains of their own; those are no reason to look. */
 export function concernsOurRules({ table, chain }: RuleHint): boolean {
   return table === null || isOurTable(table) || isOurChain(table, chain);

@@ -9,7 +9,7 @@ import { ipv4Number } from "../base/ip.ts";
 import type { OpenPacketSocket } from "../base/packet-socket.ts";
 import { type DatapathExports, openDatapath } from "./udp-datapath.ts";
 
-/** A NETLINK_ROUTE socket for requests. */
+/** A netlink socket for requests. */
 export interface NetlinkSocket extends Disposable {
   /** What the kernel writes into the notifications that our requests cause (nlmsg_pid). */
   readonly portId: number;
@@ -33,7 +33,8 @@ export interface MemoryFile extends Disposable {
 }
 
 export interface NativeAddon {
-  openNetlinkSocket(receiveBuffer: number): NetlinkSocket;
+  /** Of NETLINK_ROUTE when no other protocol is named. */
+  openNetlinkSocket(receiveBuffer: number, protocol?: number): NetlinkSocket;
   /**
    * Listens to multicast groups (RTNLGRP_*, or those of another protocol) until disposed of. Does not keep the process
    * alive.
@@ -70,7 +71,7 @@ interface Handle {
 }
 
 interface Exports extends DatapathExports {
-  netlinkOpen(receiveBuffer: number): Handle;
+  netlinkOpen(protocol: number, receiveBuffer: number): Handle;
   netlinkRequest(handle: Handle, messages: Uint8Array, limit: number): Buffer;
   netlinkClose(handle: Handle): void;
   monitorOpen(protocol: number, groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
@@ -124,8 +125,8 @@ export function loadNative(path: string): NativeAddon {
         [Symbol.dispose]: () => addon.packetClose(handle),
       };
     },
-    openNetlinkSocket(receiveBuffer) {
-      const handle = addon.netlinkOpen(receiveBuffer);
+    openNetlinkSocket(receiveBuffer, protocol = NETLINK_ROUTE) {
+      const handle = addon.netlinkOpen(protocol, receiveBuffer);
       return {
         portId: handle.portId,
         request: (messages, limit = Number.MAX_SAFE_INTEGER) => addon.netlinkRequest(handle, messages, limit),

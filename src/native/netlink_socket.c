@@ -124,13 +124,14 @@ static bool set_port_id(napi_env env, napi_value handle, int fd) {
          napi_set_named_property(env, handle, "portId", port) == napi_ok;
 }
 
-/* netlinkOpen(receiveBuffer): a NETLINK_ROUTE socket, as a handle with the property portId. */
+/* netlinkOpen(protocol, receiveBuffer): a socket as a handle with the property portId. */
 napi_value netlink_open(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  uint32_t receive_buffer;
-  if (!read_arguments(env, info, 1, &argument)) return NULL;
-  if (napi_get_value_uint32(env, argument, &receive_buffer) != napi_ok) return throw_type(env, "size expected");
-  int fd = netlink_socket_open(NETLINK_ROUTE, receive_buffer, NULL, 0);
+  napi_value arguments[2];
+  uint32_t protocol, receive_buffer;
+  if (!read_arguments(env, info, 2, arguments)) return NULL;
+  if (napi_get_value_uint32(env, arguments[0], &protocol) != napi_ok) return throw_type(env, "protocol expected");
+  if (napi_get_value_uint32(env, arguments[1], &receive_buffer) != napi_ok) return throw_type(env, "size expected");
+  int fd = netlink_socket_open((int)protocol, receive_buffer, NULL, 0);
   if (fd < 0) return throw_errno(env, -fd, "netlink socket");
   struct request_socket *request = calloc(1, sizeof *request);
   if (request == NULL) {

@@ -63,8 +63,9 @@ const NOTHING = Buffer.alloc(0);
 const OVERRUN: Refusal = { errno: "ENOBUFS", message: "the kernel had no room for its answers" };
 const INTERRUPTED: Refusal = { errno: "EINTR", message: "the table changed during each attempt to read it" };
 
-export function openConnection(native: NativeAddon): Connection {
-  let socket = openSocket(native);
+/** To rtnetlink when no other protocol is named. Throws `netlink.errno`. */
+export function openConnection(native: NativeAddon, protocol?: number): Connection {
+  let socket = openSocket(native, protocol);
   let sequence = 0;
   /** Null when answers were lost. What is left of them must not be mixed into the next: a new socket takes over. */
   const transact = (requests: readonly Request[]): Transcript | null => {
@@ -77,7 +78,7 @@ export function openConnection(native: NativeAddon): Connection {
       if (errno === null || error instanceof FlannelError) throw error;
       if (errno === "EBADF") throw refusedToTalk(error);
       socket[Symbol.dispose]();
-      socket = openSocket(native);
+      socket = openSocket(native, protocol);
       if (errno === "ENOBUFS") return null;
       throw refusedToTalk(error);
     }
@@ -119,9 +120,9 @@ export function dumpHead(request: Request, limit: number, native: NativeAddon): 
   return answerOf(sortReply(socket.request(encodeRequests(requests, 1), limit), 1, 1));
 }
 
-function openSocket(native: NativeAddon): NetlinkSocket {
+function openSocket(native: NativeAddon, protocol?: number): NetlinkSocket {
   try {
-    return native.openNetlinkSocket(RECEIVE_BUFFER);
+    return native.openNetlinkSocket(RECEIVE_BUFFER, protocol);
   } catch (error) {
     throw refusedToTalk(error);
   }

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import { readRuleGeneration } from "../../src/netlink/rule-generation.ts";
 import { type RuleHint, ruleHintsOf, watchRules } from "../../src/netlink/rule-hints.ts";
 import { hearHints } from "../support/heard-hints.ts";
 import { whyNotHere } from "../support/namespace.ts";
@@ -36,12 +37,21 @@ describe("hints about rules", { skip: whyNotHere() }, () => {
     ["nft flush ruleset", { table: "nat", chain: null }],
   ];
   for (const [command, hint] of changes) {
-    it(`come after ${command}`, async () => {
+    it(`come after ${command}, which makes another generation`, async () => {
+      const before = readRuleGeneration(openNative());
       heard.forget();
       execFileSync("sh", ["-c", command]);
       await has(hint);
+      assert.notEqual(readRuleGeneration(openNative()), before);
     });
   }
+
+  it("do not come, nor another generation, when rules are read", () => {
+    const before = readRuleGeneration(openNative());
+    assert.equal(typeof before, "number");
+    execFileSync("sh", ["-c", "nft list ruleset; iptables-nft-save; iptables-nft -S"]);
+    assert.equal(readRuleGeneration(openNative()), before);
+  });
 
   it("are about everything when they cannot be read", () => {
     assert.deepEqual(ruleHintsOf(Buffer.from([255, 255, 255, 255])), [{ table: null, chain: null }]);

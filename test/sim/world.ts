@@ -199,6 +199,7 @@ function createHost(
     watchForwarding: createFakeForwardingHints().watchForwarding,
     openHostSight: async () => sight,
     watchRules: createFakeRuleHints().watchRules,
+    ruleGeneration: () => null,
     hasCapability: async () => true,
     lockInstance: async () => ({ [Symbol.dispose]: () => {} }),
     lockDevices: async () => ({ [Symbol.dispose]: () => {} }),

@@ -64,6 +64,7 @@ export function startLearning({ objects = bareHost(ADDRESS), options = {} as Par
     watchForwarding: unused,
     openHostSight: unused,
     watchRules: unused,
+    ruleGeneration: unused,
     notify: unused,
     watchdog: null,
     status: { attach: unused, status: unused, refreshBy: unused, refresh: unused },

@@ -37,6 +37,7 @@ async function host(saved: string, readSubnetFile: Ports["readSubnetFile"]) {
     runTool,
     hasBridgeFilter: async () => true,
     watchRules: createFakeRuleHints().watchRules,
+    ruleGeneration: () => null,
     readSubnetFile,
   } as Partial<Ports> as Ports;
   const stop = new AbortController();

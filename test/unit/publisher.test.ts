@@ -71,6 +71,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     watchForwarding: unused,
     openHostSight: unused,
     watchRules: unused,
+    ruleGeneration: unused,
   };
   const options = { subnetFile: PATH, ipMasq: true } as Options;
   const published = { network: NETWORK, underlay: underlayAt(SELF.attrs.publicIp), subnet: SELF.subnet };

@@ -1,59 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { seconds } from "../../../src/base/brand.ts";
 import { FlannelError } from "../../../src/base/errors.ts";
-import { createFirewall } from "../../../src/firewall/firewall.ts";
 import type { WatchRules } from "../../../src/firewall/hints.ts";
-import { NO_RULES, type RuleSet } from "../../../src/firewall/rule.ts";
-import { createCapturedLog } from "../../fakes/captured-log.ts";
-import { createFakeClock } from "../../fakes/fake-clock.ts";
+import { NO_RULES } from "../../../src/firewall/rule.ts";
 import { FakePlace } from "../../fakes/fake-place.ts";
-import { createFakeRuleHints } from "../../fakes/fake-rule-hints.ts";
-import { createSeededRandom } from "../../fakes/seeded-random.ts";
-import { BOTH, rulesOf } from "../../support/firewall.ts";
-
-const RESYNC = seconds(5);
-
-interface StartOptions {
-  readonly want?: RuleSet;
-  readonly former?: readonly FakePlace[];
-  readonly prepare?: (place: FakePlace) => void;
-  readonly watchRules?: WatchRules;
-}
-
-function start(options: StartOptions = {}) {
-  const clock = createFakeClock();
-  const log = createCapturedLog();
-  const place = new FakePlace("iptables");
-  options.prepare?.(place);
-  const host = { want: options.want ?? rulesOf(BOTH) };
-  const hints = createFakeRuleHints();
-  const { watchRules } = { ...hints, ...options };
-  const stop = new AbortController();
-  const firewall = createFirewall(
-    { rules: () => host.want, isOurs: () => true },
-    { places: [place], random: true, former: async () => options.former ?? [] },
-    RESYNC,
-    { clock, log, random: createSeededRandom(1), watchRules },
-  );
-  const running = firewall.run(stop.signal);
-  return {
-    clock,
-    log,
-    place,
-    host,
-    hints,
-    firewall,
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await running;
-    },
-  };
-}
+import { rulesOf } from "../../support/firewall.ts";
+import { startFirewall } from "../../support/started-firewall.ts";
 
 describe("the firewall", () => {
   it("installs its rules, says so once, and looks again at every resync without writing", async () => {
-    await using host = start();
+    await using host = startFirewall();
     await host.firewall.tried(new AbortController().signal);
     await host.clock.advance(20_000);
     assert.deepEqual(host.log.messages(), ["firewall rules are in place"]);
@@ -62,7 +18,7 @@ describe("the firewall", () => {
   });
 
   it("repairs what somebody else has changed within a resync, and counts it once", async () => {
-    await using host = start();
+    await using host = startFirewall();
     await host.clock.advance(6000);
     host.place.holds = null;
     await host.clock.advance(20_000);
@@ -74,19 +30,19 @@ describe("the firewall", () => {
     const prepare = (place: FakePlace) => {
       place.announced = true;
     };
-    await using host = start({ prepare });
+    await using host = startFirewall({ prepare });
     await host.clock.advance(600_000);
     assert.equal(host.place.checks, 11);
     const silent: WatchRules = () => {
       throw new FlannelError("netlink.errno", { op: "a netlink socket", errno: "EPROTONOSUPPORT", message: null });
     };
-    await using deaf = start({ prepare, watchRules: silent });
+    await using deaf = startFirewall({ prepare, watchRules: silent });
     await deaf.clock.advance(60_000);
     assert.equal(deaf.place.checks, 13, "nobody announces anything");
   });
 
   it("looks soon when the kernel says that something of ours has changed, once for many hints", async () => {
-    await using host = start();
+    await using host = startFirewall();
     await host.clock.advance(1000);
     host.place.holds = null;
     for (const chain of ["FLANNEL-POSTRTG", "POSTROUTING", "FLANNEL-POSTRTG"]) {
@@ -99,7 +55,7 @@ describe("the firewall", () => {
   });
 
   it("looks once a second at most however long a burst lasts, and is not kept from looking by it", async () => {
-    await using host = start();
+    await using host = startFirewall();
     for (let time = 0; time < 4000; time += 50) {
       host.hints.tell({ table: null, chain: null });
       await host.clock.advance(50);
@@ -108,7 +64,7 @@ describe("the firewall", () => {
   });
 
   it("does not look for the rules of others", async () => {
-    await using host = start();
+    await using host = startFirewall();
     await host.clock.advance(1000);
     for (const chain of ["KUBE-SERVICES", "DOCKER", "INPUT"]) host.hints.tell({ table: "nat", chain });
     host.hints.tell({ table: "mangle", chain: "FORWARD" });
@@ -134,7 +90,7 @@ describe("the firewall", () => {
     const watchRules: WatchRules = () => {
       throw new FlannelError("netlink.errno", { op: "a netlink socket", errno: "EPROTONOSUPPORT", message: null });
     };
-    await using host = start({ watchRules });
+    await using host = startFirewall({ watchRules });
     await host.clock.advance(20_000);
     assert.equal(host.place.checks, 5);
     const told = host.log.messages().filter((message) => message.includes("at the next check only"));
@@ -142,7 +98,7 @@ describe("the firewall", () => {
   });
 
   it("tells a quarrel with another agent once, however long it lasts", async () => {
-    await using host = start();
+    await using host = startFirewall();
     for (let round = 0; round < 10; round++) {
       await host.clock.advance(5000);
       host.place.holds = null;
@@ -155,7 +111,7 @@ describe("the firewall", () => {
   });
 
   it("looks at nothing when it is poked and the rules are the same", async () => {
-    await using host = start();
+    await using host = startFirewall();
     await host.clock.advance(0);
     const { checks } = host.place;
     for (let change = 0; change < 100; change += 1) {
@@ -166,7 +122,7 @@ describe("the firewall", () => {
   });
 
   it("follows other rules at once when it is poked, and does not take that for a repair", async () => {
-    await using host = start();
+    await using host = startFirewall();
     await host.clock.advance(1000);
     host.host.want = rulesOf({ masquerade: true, forward: false });
     host.firewall.poke();
@@ -176,7 +132,7 @@ describe("the firewall", () => {
   });
 
   it("is in trouble while rules cannot be written, tries again ever more slowly, and goes on", async () => {
-    await using host = start({
+    await using host = startFirewall({
       prepare: (place) => {
         place.broken = "the lock is held";
       },
@@ -197,7 +153,7 @@ describe("the firewall", () => {
   });
 
   it("is tried, and not in trouble, where the tool is missing, and begins when it comes", async () => {
-    await using host = start({
+    await using host = startFirewall({
       prepare: (place) => {
         place.missing = true;
       },
@@ -211,14 +167,14 @@ describe("the firewall", () => {
   });
 
   it("removes what was there when no rules are wanted, and then hardly ever looks", async () => {
-    await using host = start({ want: NO_RULES });
+    await using host = startFirewall({ want: NO_RULES });
     await host.clock.advance(600_000);
     assert.deepEqual(host.log.messages(), ["firewall rules that are not wanted any more are removed"]);
     assert.equal(host.place.checks, 1);
   });
 
   it("says once that a rule before ours leaves it no packet", async () => {
-    await using host = start({
+    await using host = startFirewall({
       prepare: (place) => {
         place.shadow = "-A FORWARD -j DROP";
       },
@@ -237,7 +193,7 @@ describe("the firewall", () => {
     const gate = new Promise<void>((resolve) => {
       open = resolve;
     });
-    await using host = start({
+    await using host = startFirewall({
       former: [former],
       prepare: (place) => {
         place.gate = gate;
@@ -254,7 +210,7 @@ describe("the firewall", () => {
     const order: string[] = [];
     const [nft, legacy] = [new FakePlace("nft ip", order), new FakePlace("iptables-legacy", order)];
     legacy.broken = "the lock is held";
-    await using host = start({
+    await using host = startFirewall({
       former: [nft, legacy],
       prepare: (place) => void Object.assign(place, { order }),
     });
