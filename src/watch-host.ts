@@ -33,8 +33,8 @@ export interface HostWatchDeps {
 
 export const HOST_TOPICS: readonly HostTopic[] = ["interface", "forward-rules", "input-rules", "rp-filter"];
 
-/** Docker, CNI plugins and firewalls start beside us and are not done at once. */
-const FIRST = minutes(1);
+/** Docker, CNI plugins and firewalls start beside us and are not done at once: what is wrong now is told by the next look. */
+const FIRST = seconds(20);
 const INTERVAL = minutes(10);
 /** While something is wrong: somebody may be mending it. */
 const TROUBLED = seconds(20);

@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { open, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
-import { ipv4FromNumber, prefix4 } from "../base/ip.ts";
+import { ipv4FromNumber, type Prefix4 } from "../base/ip.ts";
 import { ipv6FromNumber, type Prefix6, prefix6 } from "../base/ipv6.ts";
 import {
   type DaemonProcess,
@@ -135,8 +135,9 @@ const ROUTE = /^(\S+)\t([\dA-F]{8})\t(?:\S+\t){5}([\dA-F]{8})\t/gm;
 export function parseRoutes(text: string, keeps: (route: RouteFact) => boolean): readonly RouteFact[] {
   const routes: RouteFact[] = [];
   for (const [, dev = "", destination = "", mask = ""] of text.matchAll(ROUTE)) {
-    const ones = hostOrder(mask).toString(2).replaceAll("0", "").length;
-    const route = { dev: dev as LinkName, dst: prefix4(ipv4FromNumber(hostOrder(destination)), ones) };
+    // Kernel: no bit of a destination is set beyond its mask. With thousands of routes each call counts.
+    const dst = `${ipv4FromNumber(hostOrder(destination))}/${Math.clz32(~hostOrder(mask))}` as Prefix4;
+    const route = { dev: dev as LinkName, dst };
     if (keeps(route)) routes.push(route);
   }
   return routes;

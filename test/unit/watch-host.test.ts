@@ -104,7 +104,7 @@ describe("the watch over what others decide on this host", () => {
 
   it("logs only what the next look finds as well, with the command that mends it, and its end", async () => {
     await using place = start(DROPS);
-    await place.clock.advance(MINUTE);
+    await place.clock.advance(20 * SECOND);
     assert.deepEqual(place.log.lines, []);
     await place.clock.advance(20 * SECOND);
     assert.deepEqual(
@@ -130,7 +130,7 @@ describe("the watch over what others decide on this host", () => {
 
   it("takes what could not be looked at neither for mended nor for found again", async () => {
     await using place = start(DROPS);
-    await place.clock.advance(MINUTE);
+    await place.clock.advance(20 * SECOND);
     place.host.found = UNKNOWN;
     await place.clock.advance(20 * SECOND);
     assert.equal(place.watch.trouble("forward-rules")?.sentence, "inet fw drops");
