@@ -2,7 +2,7 @@
 
 import { type Millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { FlannelError, isError } from "../base/errors.ts";
+import { FlannelError, isError, messageOf } from "../base/errors.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import type { RunTool, ToolResult } from "./tool.ts";
 
@@ -30,6 +30,15 @@ export function outputOf(tool: string, { status, stdout, stderr }: ToolResult & 
   if (status === 0) return stdout;
   const said = stderr.trim().split("\n")[0] || "it said nothing";
   throw new FlannelError("firewall.failed", { tool, reason: `exit status ${status}: ${said}` });
+}
+
+/** What is made of the JSON that it printed. Throws `firewall.failed` when it is none: a broken nft must not end a daemon. */
+export function understood<T>(tool: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new FlannelError("firewall.failed", { tool, reason: `its JSON cannot be read: ${messageOf(error)}` });
+  }
 }
 
 /** nft: in every version that can write JSON the words are these. */

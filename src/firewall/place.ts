@@ -1,7 +1,7 @@
 // A place where rules can be: one family in one of the tools that the host may have. Reads it, and writes what differs.
 
 import type { Family } from "../base/ip.ts";
-import { ask, execute, isAbsent, outputOf, type ToolDeps } from "./ask-tool.ts";
+import { ask, execute, isAbsent, outputOf, type ToolDeps, understood } from "./ask-tool.ts";
 import { diffIptables } from "./iptables.ts";
 import { diffNftables, formatNftables, NFT_FAMILY, nftTable } from "./nftables.ts";
 import type { RuleSet } from "./rule.ts";
@@ -89,7 +89,7 @@ export function nftPlace(family: Family, deps: PlaceDeps): Place {
       const listed = await execute(["nft", "-j", "list", "table", name, nftTable(family)], "", deps, signal);
       if (listed.kind === "missing") return null;
       const text = isAbsent(listed) ? null : outputOf("nft", listed);
-      const script = diffNftables(text, family, want, isOurs);
+      const script = understood("nft", () => diffNftables(text, family, want, isOurs));
       if (script === "") return { changed: false, shadow: null };
       const done = await ask(["nft", "-f", "-"], script, deps, signal);
       return done === null ? null : { changed: true, shadow: null };

@@ -47,7 +47,7 @@ async function execute(
   const [program = "", ...args] = command;
   const stdio: StdioOptions = [stdin, "pipe", "pipe"];
   const options = { env: environment(process.env), signal, killSignal: "SIGKILL", stdio } as const;
-  const child: ChildProcess = spawn(program, args, options);
+  const child = start(program, () => spawn(program, args, options));
   const failures: NodeJS.ErrnoException[] = [];
   const ended = new Promise<number>((done) => {
     child.on("close", (code) => done(code ?? 255));
@@ -68,6 +68,15 @@ async function execute(
   if (failure?.code === "ENOENT") return { kind: "missing" };
   if (failure) throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(failure) });
   return { kind: "ended", status, stdout: stdout(), stderr: stderr() };
+}
+
+/** Node: of why a program cannot be started only the most frequent reasons come as events; ENOMEM, say, is thrown. */
+function start(program: string, begin: () => ChildProcess): ChildProcess {
+  try {
+    return begin();
+  } catch (error) {
+    throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(error) });
+  }
 }
 
 /**

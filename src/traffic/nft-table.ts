@@ -1,7 +1,7 @@
 // The table in the kernel, by the program nft: read as a whole, changed in one transaction, removed.
 
-import { FlannelError, messageOf } from "../base/errors.ts";
-import { execute, isAbsent, outputOf, type ToolDeps } from "../firewall/ask-tool.ts";
+import { FlannelError } from "../base/errors.ts";
+import { execute, isAbsent, outputOf, type ToolDeps, understood } from "../firewall/ask-tool.ts";
 import type { ToolResult } from "../firewall/tool.ts";
 import { type ListedTable, parseTable } from "./table.ts";
 
@@ -16,7 +16,9 @@ export function openNftTable(name: string, deps: ToolDeps): NftTable {
   return {
     async read(signal) {
       const listed = found(await execute(["nft", "-j", "list", "table", "inet", name], "", deps, signal));
-      return isAbsent(listed) ? null : readable(outputOf("nft", listed));
+      if (isAbsent(listed)) return null;
+      const text = outputOf("nft", listed);
+      return understood("nft", () => parseTable(text));
     },
     async change(script, signal) {
       const done = found(await execute(["nft", "-f", "-"], script, deps, signal));
@@ -29,14 +31,6 @@ export function openNftTable(name: string, deps: ToolDeps): NftTable {
       outputOf("nft", done);
     },
   };
-}
-
-function readable(text: string): ListedTable | null {
-  try {
-    return parseTable(text);
-  } catch (error) {
-    throw new FlannelError("firewall.failed", { tool: "nft", reason: `its JSON cannot be read: ${messageOf(error)}` });
-  }
 }
 
 type Ended = ToolResult & { readonly kind: "ended" };

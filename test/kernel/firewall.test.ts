@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
@@ -218,6 +218,14 @@ describe("the firewall", { skip: whyNotHere() }, () => {
 
   it("says that there is no such program", async () => {
     assert.deepEqual(await runTool(["no-such-tool"], "", signal), { kind: "missing" });
+  });
+
+  it("takes a program that cannot be started for one that has failed, whatever the reason", async () => {
+    const loop = join(lockDirectory, "loop");
+    symlinkSync(loop, loop);
+    const isTriedAgain = (error: unknown) => isError(error, "firewall.failed") && /ELOOP/.test(error.message);
+    await assert.rejects(runTool([loop], "", signal), isTriedAgain);
+    await assert.rejects(runTool([loop], "some input", signal), isTriedAgain);
   });
 
   it("ends a program that runs when the daemon is stopped", async () => {

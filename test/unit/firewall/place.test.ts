@@ -115,6 +115,16 @@ describe("a place of nft", () => {
     await assert.rejects(nftPlace("ipv4", deps).settle(WANT, isOurs, signal), /JSON support not compiled-in/);
   });
 
+  for (const printed of ["", "{}\n}", '{"nftables": [']) {
+    it(`is tried again where nft prints ${JSON.stringify(printed)} and calls that a success`, async () => {
+      const { deps, calls } = host(ended(printed));
+      await assert.rejects(nftPlace("ipv4", deps).settle(WANT, isOurs, signal), (error) =>
+        isError(error, "firewall.failed"),
+      );
+      assert.equal(calls.length, 1, "nothing is written on what is not known");
+    });
+  }
+
   it("is asked in a dry run whether it accepts rules", async () => {
     const { deps, calls } = host(ended(""), ended("", 1), { kind: "missing" });
     const accepts = () => nftAccepts("ipv4", WANT, deps, signal);
