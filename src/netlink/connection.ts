@@ -66,9 +66,17 @@ const INTERRUPTED: Refusal = { errno: "EINTR", message: "the table changed durin
 /** To rtnetlink when no other protocol is named. Throws `netlink.errno`. */
 export function openConnection(native: NativeAddon, protocol?: number): Connection {
   let socket = openSocket(native, protocol);
+  let isSpoilt = false;
   let sequence = 0;
+  // At the next request and not before, so that one that cannot be had now (no descriptor, no memory) is had then.
+  const renew = () => {
+    socket[Symbol.dispose]();
+    socket = openSocket(native, protocol);
+    isSpoilt = false;
+  };
   /** Null when answers were lost. What is left of them must not be mixed into the next: a new socket takes over. */
   const transact = (requests: readonly Request[]): Transcript | null => {
+    if (isSpoilt) renew();
     const firstSeq = sequence + 1;
     sequence = (sequence + requests.length) % 0x7fffffff;
     try {
@@ -76,9 +84,7 @@ export function openConnection(native: NativeAddon, protocol?: number): Connecti
     } catch (error) {
       const errno = codeOf(error);
       if (errno === null || error instanceof FlannelError) throw error;
-      if (errno === "EBADF") throw refusedToTalk(error);
-      socket[Symbol.dispose]();
-      socket = openSocket(native, protocol);
+      isSpoilt = errno !== "EBADF";
       if (errno === "ENOBUFS") return null;
       throw refusedToTalk(error);
     }

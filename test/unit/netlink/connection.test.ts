@@ -52,8 +52,18 @@ function unused(): never {
 
 type Script = (seq: number) => Buffer | Error;
 
-/** A connection to a kernel that answers each request with the next line of a script. */
-function connectionTo(...script: Script[]): { readonly connection: Connection; readonly opened: () => number } {
+/**
+ * A connection to a kernel that answers each request with the next line of a script, and refuses the sockets with these
+ * numbers.
+ */
+function connectionTo(...script: Script[]): ReturnType<typeof connectionWithout> {
+  return connectionWithout([], ...script);
+}
+
+function connectionWithout(
+  refused: readonly number[],
+  ...script: Script[]
+): { readonly connection: Connection; readonly opened: () => number } {
   let opened = 0;
   const native: NativeAddon = {
     takeLock: () => assert.fail(),
@@ -70,15 +80,20 @@ function connectionTo(...script: Script[]): { readonly connection: Connection; r
     openNetlinkMonitor: () => ({ [Symbol.dispose]: () => {} }),
     openNetlinkSocket() {
       opened += 1;
+      if (refused.includes(opened)) throw systemError("EMFILE");
+      let isOpen = true;
       return {
         portId: opened,
         request(messages) {
+          if (!isOpen) throw systemError("EBADF");
           const [first] = messagesOf(Buffer.from(messages));
           const answer = script.shift()?.(first?.seq ?? 0) ?? new Error("the script is over");
           if (answer instanceof Error) throw answer;
           return answer;
         },
-        [Symbol.dispose]: () => {},
+        [Symbol.dispose]() {
+          isOpen = false;
+        },
       };
     },
   };
@@ -145,6 +160,30 @@ describe("a connection", () => {
     assert.deepEqual(contents(connection.dump(QUESTION).messages), ["whole"]);
     assert.equal(opened(), 2);
     assert.equal(connection.portId(), 2);
+  });
+
+  it("goes on once a socket can be had again in the place of one whose answers were lost", () => {
+    const { connection, opened } = connectionWithout([2, 3], () => systemError("ENOBUFS"), whole);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      assert.throws(
+        () => connection.dump(QUESTION),
+        (error) => isError(error, "netlink.errno") && error.info.errno === "EMFILE",
+      );
+    }
+    assert.deepEqual(contents(connection.dump(QUESTION).messages), ["whole"]);
+    assert.equal(opened(), 4);
+  });
+
+  it("stays closed once it is", () => {
+    const { connection, opened } = connectionTo(whole);
+    connection[Symbol.dispose]();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      assert.throws(
+        () => connection.dump(QUESTION),
+        (error) => isError(error, "netlink.errno") && error.info.errno === "EBADF",
+      );
+    }
+    assert.equal(opened(), 1);
   });
 
   it("says of every request of a batch that its answer was lost", () => {
