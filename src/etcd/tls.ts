@@ -4,8 +4,9 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
 import type { EpochMillis } from "../base/brand.ts";
-import { FlannelError } from "../base/errors.ts";
+import { FlannelError, messageOf } from "../base/errors.ts";
 import { describeFileError } from "../base/file-error.ts";
 import type { TlsOptions } from "../cli/options.ts";
 import type { CertificateExpiry } from "../subnet/lease-store.ts";
@@ -81,9 +82,23 @@ async function readClient(certFile: string, keyFile: string): Promise<Read<NonNu
   const key = await readPem(keyFile, "the etcd client key (--etcd-keyfile)");
   const chain = parseCertificates(cert);
   if (!chain[0]?.checkPrivateKey(parseKey(key))) throw unusable(key, `it does not belong to ${certFile}`);
+  const refusal = refusalOf(cert, key);
+  if (refusal !== null) throw unusable(cert, refusal);
   const expires = Math.min(...chain.map(expiryOf)) as EpochMillis;
   const name = `the client certificate ${certFile} (--etcd-certfile)`;
   return { pem: { cert: cert.content, key: key.content }, expiry: { whose: "client", name, expires } };
+}
+
+/** OpenSSL: one whose key or signature is too weak for the system's security level is not used; null when it is. */
+function refusalOf(cert: PemFile, key: PemFile): string | null {
+  try {
+    // Itself as the authority: to read all those that the system has would take longer.
+    createSecureContext({ ca: cert.content, cert: cert.content, key: key.content });
+    return null;
+  } catch (error) {
+    const reason = messageOf(error).replace(/^.*:/, "");
+    return `OpenSSL refuses it: ${reason}${/too (small|weak)/.test(reason) ? "; make a stronger one" : ""}`;
+  }
 }
 
 function expiryOf({ validTo }: X509Certificate): number {

@@ -30,6 +30,8 @@ before(async () => {
   await makeCertificate("elsewhere", "IP:10.9.9.9,DNS:elsewhere.example");
   await makeCertificate("client", "DNS:client");
   await openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", file("stray.key"));
+  const weak = ["-newkey", "rsa:512", "-nodes", "-subj", "/CN=weak", "-days", "2"];
+  await openssl("req", "-x509", ...weak, "-keyout", file("weak.key"), "-out", file("weak.pem"));
   writeFileSync(file("garbage.pem"), "-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n");
 });
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -140,6 +142,10 @@ describe("TLS", () => {
       /--etcd-keyfile.*does not hold a private key/,
     );
     assert.match(await messageFor({ ...client, keyFile: file("stray.key") }), /does not belong to .*client\.pem$/);
+    assert.match(
+      await messageFor({ certFile: file("weak.pem"), keyFile: file("weak.key") }),
+      /--etcd-certfile\) .*weak\.pem: OpenSSL refuses it: .*too small; make a stronger one$/,
+    );
   });
 
   it("is not touched when the endpoints do not use it", async () => {

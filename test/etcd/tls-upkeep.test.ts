@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFi
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import type { Etcd3 } from "etcd3";
 import type { EtcdServer } from "../../lab/etcd.ts";
+import { run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import type { TlsOptions } from "../../src/cli/options.ts";
@@ -141,6 +142,17 @@ describe("certificates that are replaced on disk", () => {
     writeFileSync(tls.keyFile ?? "", readFileSync(fresh.keyFile));
     await logged(/^the TLS files for etcd are good again$/);
     await logged(/^read new TLS files for etcd$/);
+    assert.deepEqual(await followed("second"), []);
+  });
+
+  it("change nothing when they are too weak to be used at all, which is said", async () => {
+    const files = ["-keyout", tls.keyFile ?? "", "-out", tls.certFile ?? ""];
+    const weak = ["-newkey", "rsa:512", "-nodes", "-subj", "/CN=flanneld", "-days", "2"];
+    await run(["openssl", "req", "-x509", ...weak, ...files], {}, signal);
+    store.reload();
+    const refused = () => (/tls\.crt: OpenSSL refuses it/.test(log.lines.at(-1)?.fields.reason ?? "") ? true : null);
+    await waitFor("a word about the certificate", refused, LIMIT, signal);
+    await store.list(signal);
     assert.deepEqual(await followed("second"), []);
   });
 
