@@ -1,6 +1,7 @@
 // No second daemon for one network, or with one device, on one host: two would undo each other's work. Networks that have
-// different prefixes in etcd may have one VNI, and with it one device. The lock is a name in the network namespace, so that it ends with its process however that ends, needs no directory, and does not keep another namespace
-// or another network out.
+// different prefixes in etcd may have one VNI, and with it one device. The lock is a name in the network namespace, so that
+// it ends with its process however that ends, needs no directory, and does not keep another namespace or another network
+// out.
 
 import { createHash } from "node:crypto";
 import { FlannelError } from "./base/errors.ts";
@@ -9,6 +10,8 @@ import type { LockHolder, NativeAddon } from "./native/native.ts";
 
 export interface LockDeps {
   readonly native: Pick<NativeAddon, "takeLock" | "lockHolder">;
+  /** The process that has a name although it tells nobody who asks; null when it is not visible here. */
+  readonly nameHolder: (name: string) => number | null;
   /** Whether a process may change the network; null when there is none, or it is hidden from us. */
   readonly mayChangeNetwork: (pid: number) => Promise<boolean | null>;
   /** Whether a user may be the one as whom a daemon runs. */
@@ -55,14 +58,16 @@ export async function lockDevices(devices: readonly string[], deps: LockDeps): P
 async function takeName(
   name: string,
   refuse: (pid: number) => FlannelError,
-  { native, mayChangeNetwork, isTrusted, log }: LockDeps,
+  { native, nameHolder, mayChangeNetwork, isTrusted, log }: LockDeps,
 ): Promise<Disposable> {
   let holder: LockHolder = { pid: 0, uid: 0 };
   let isDaemon: boolean | null = null;
   for (let attempt = 0; isDaemon === null && attempt < MOST_ATTEMPTS; attempt++) {
     const lock = native.takeLock(name);
     if (lock) return lock;
-    holder = native.lockHolder(name);
+    const answer = native.lockHolder(name);
+    // Whoever does not listen, or lets its queue fill up, has the name all the same.
+    holder = answer.pid > 0 ? answer : { ...answer, pid: nameHolder(name) ?? answer.pid };
     if (holder.pid < 0) continue;
     // A process of another container has no number here: its user must do.
     isDaemon = holder.pid === 0 ? isTrusted(holder.uid) : await mayChangeNetwork(holder.pid);

@@ -22,6 +22,7 @@ import { watchForwarding } from "./netlink/forwarding-hints.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
 import { readRuleGeneration } from "./netlink/rule-generation.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
+import { nameHolder } from "./netlink/socket-holder.ts";
 import { udpPortHolder } from "./netlink/udp-port-holder.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability, processHasCapability } from "./privilege.ts";
@@ -58,8 +59,8 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     readProcess: createProcessReader({ clock: systemClock, level: logLevel.get }),
     readDevice,
     hasCapability,
-    lockInstance: (prefix) => lockInstance(prefix, { native, mayChangeNetwork, isTrusted, log }),
-    lockDevices: (devices) => lockDevices(devices, { native, mayChangeNetwork, isTrusted, log }),
+    lockInstance: (prefix) => lockInstance(prefix, { native, nameHolder, mayChangeNetwork, isTrusted, log }),
+    lockDevices: (devices) => lockDevices(devices, { native, nameHolder, mayChangeNetwork, isTrusted, log }),
     runTool: createRunTool(native.openMemoryFile),
     hasBridgeFilter,
     sysctls: readSysctls,

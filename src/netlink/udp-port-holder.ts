@@ -1,8 +1,9 @@
 // Who has a UDP port of this network namespace, for the sentence that says so. Never throws: what cannot be found out is
 // not told.
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Family } from "../base/ip.ts";
+import { socketHolder } from "./socket-holder.ts";
 
 /** By family, where sockets are looked for that are in the way of one of its own. Those of IPv6 can be in that of IPv4. */
 const TABLES: Readonly<Record<Family, readonly string[]>> = { ipv4: ["udp", "udp6"], ipv6: ["udp6"] };
@@ -13,9 +14,8 @@ export function udpPortHolder(port: number, family: Family): string | null {
     const found = TABLES[family].map((name) => inodesOf(readFileSync(`/proc/self/net/${name}`, "utf8"), port));
     const inodes = found.find((some) => some.length > 0);
     if (inodes === undefined) return null;
-    const sockets = new Set(inodes.map((inode) => `socket:[${inode}]`));
-    const pid = readdirSync("/proc").find((entry) => /^\d+$/.test(entry) && hasOpen(entry, sockets));
-    if (pid === undefined)
+    const pid = socketHolder(inodes);
+    if (pid === null)
       return "the kernel itself, for a device such as one of vxlan, or a process that is not visible here";
     return `process ${pid} (${readFileSync(`/proc/${pid}/comm`, "utf8").trim()})`;
   } catch {
@@ -30,21 +30,4 @@ export function inodesOf(table: string, port: number): readonly string[] {
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .flatMap(([, local, , , , , , , , inode]) => (local?.endsWith(suffix) && inode ? [inode] : []));
-}
-
-function hasOpen(pid: string, sockets: ReadonlySet<string>): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).some((fd) => sockets.has(linkAt(`/proc/${pid}/fd/${fd}`)));
-  } catch {
-    // It has ended, or is not ours to look at.
-    return false;
-  }
-}
-
-function linkAt(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
 }

@@ -3,8 +3,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { compiledProgram } from "../../lab/compiled.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import { isError } from "../../src/base/errors.ts";
+import { lockInstance, lockName } from "../../src/instance-lock.ts";
+import { nameHolder } from "../../src/netlink/socket-holder.ts";
+import { processHasCapability } from "../../src/privilege.ts";
+import { createCapturedLog } from "../fakes/captured-log.ts";
 import { whyNotHere } from "../support/namespace.ts";
 import { openNative } from "../support/native.ts";
 
@@ -22,6 +28,14 @@ async function holdElsewhere() {
   const holder = spawn(process.execPath, ["--input-type=module", "-e", text], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = (await once(holder.stdout, "data")) as [Buffer];
   return { holder, child: Number(line.toString()) };
+}
+
+/** Another program that has the name of this network's lock, as this user. */
+async function squat(prefix: string, how: string, uid: number) {
+  const words = [lockName(prefix), how, String(uid)];
+  const squatter = spawn(compiledProgram("name-squatter"), words, { stdio: ["ignore", "pipe", "inherit"] });
+  await once(squatter.stdout, "data");
+  return { pid: squatter.pid, [Symbol.dispose]: () => void squatter.kill("SIGKILL") };
 }
 
 describe("the lock", { skip: whyNotHere() }, () => {
@@ -60,6 +74,25 @@ describe("the lock", { skip: whyNotHere() }, () => {
       process.kill(child, "SIGKILL");
     }
   });
+
+  for (const how of ["bound", "full"]) {
+    it(`is kept from nobody by a user whose socket has its name and answers nobody (${how})`, async () => {
+      const prefix = `/squatted/${how}`;
+      const log = createCapturedLog();
+      const mayChangeNetwork = (pid: number) => processHasCapability(pid, "CAP_NET_ADMIN");
+      const deps = { native: openNative(), nameHolder, mayChangeNetwork, isTrusted: (uid: number) => uid === 0, log };
+      {
+        using squatter = await squat(prefix, how, 65_534);
+        using _lock = await lockInstance(prefix, deps);
+        assert.deepEqual([log.messages("warn").length, log.lines[0]?.fields.pid], [1, squatter.pid]);
+      }
+      using root = await squat(`${prefix}/root`, how, 0);
+      await assert.rejects(
+        lockInstance(`${prefix}/root`, deps),
+        (error) => isError(error, "instance.running") && error.info.pid === root.pid,
+      );
+    });
+  }
 
   it("refuses names that cannot be", () => {
     const native = openNative();

@@ -5,10 +5,16 @@ import { lockDevices, lockInstance, lockName } from "../../src/instance-lock.ts"
 import { createCapturedLog } from "../fakes/captured-log.ts";
 
 const PREFIX = "/coreos.com/network";
+const NAME = lockName(PREFIX);
 const LOCK: Disposable = { [Symbol.dispose]: () => {} };
 
 /** A name that each attempt finds free (null), or taken by this process id. */
-function start(holders: readonly (number | null)[], capable: (pid: number) => boolean | null, uid = 0) {
+function start(
+  holders: readonly (number | null)[],
+  capable: (pid: number) => boolean | null,
+  uid = 0,
+  nameHolder: (name: string) => number | null = () => null,
+) {
   const log = createCapturedLog();
   let attempt = -1;
   const native = {
@@ -18,7 +24,7 @@ function start(holders: readonly (number | null)[], capable: (pid: number) => bo
     },
     lockHolder: () => ({ pid: holders[attempt] ?? assert.fail(), uid }),
   };
-  const deps = { native, isTrusted: (user: number) => user === 0, log };
+  const deps = { native, nameHolder, isTrusted: (user: number) => user === 0, log };
   return { log, lock: () => lockInstance(PREFIX, { ...deps, mayChangeNetwork: async (pid) => capable(pid) }) };
 }
 
@@ -58,6 +64,26 @@ describe("the lock against a second daemon", () => {
     assert.deepEqual([host.log.lines[0]?.level, host.log.lines[0]?.fields.pid], ["warn", 77]);
   });
 
+  for (const [answer, what] of [
+    [0, "does not tell who it is"],
+    [-1, "does not listen"],
+  ] as const) {
+    it(`is judged by its process, too, when that ${what}`, async () => {
+      const holders = Array.from({ length: 20 }, () => answer);
+      const lock = (capable: boolean) =>
+        start(
+          holders,
+          () => capable,
+          0,
+          (name) => (name === NAME ? 77 : null),
+        );
+      await assert.rejects(lock(true).lock(), /process 77/);
+      const squatted = lock(false);
+      using _lock = await squatted.lock();
+      assert.deepEqual([squatted.log.lines[0]?.level, squatted.log.lines[0]?.fields.pid], ["warn", 77]);
+    });
+  }
+
   it("is believed by its user when its holder is hidden from us", async () => {
     const hidden = Array.from({ length: 20 }, () => 77);
     await assert.rejects(start(hidden, () => null).lock(), /process 77/);
@@ -74,7 +100,8 @@ describe("the lock against a second daemon", () => {
       },
       lockHolder: () => ({ pid: 77, uid: 0 }),
     };
-    const deps = { native, mayChangeNetwork: async () => true, isTrusted: () => true, log: createCapturedLog() };
+    const log = createCapturedLog();
+    const deps = { native, nameHolder: () => null, mayChangeNetwork: async () => true, isTrusted: () => true, log };
     await assert.rejects(lockDevices(["flannel.1", "flannel-v6.1"], deps), (error) => {
       assert.ok(isError(error, "device.carried"));
       assert.match(
