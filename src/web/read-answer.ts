@@ -38,7 +38,9 @@ function isStatus(value: unknown): value is PublicStatus {
   const lists = LISTS.every((name) => Array.isArray(value[name]) && value[name].every(isObject));
   const objects = OBJECTS.every((name) => isObject(value[name]));
   const rest = OBJECTS_OR_NULL.every((name) => value[name] === null || isObject(value[name]));
-  return lists && objects && rest && hasTraffic(value["device"]) && hasPrefix(value["network"]);
+  return (
+    lists && objects && rest && hasTraffic(value["device"]) && hasPrefix(value["network"]) && hasEnd(value["lease"])
+  );
 }
 
 function hasTraffic(device: unknown): boolean {
@@ -49,6 +51,12 @@ function hasTraffic(device: unknown): boolean {
 
 function hasPrefix(network: unknown): boolean {
   return !isObject(network) || typeof network["prefix"] === "string";
+}
+
+function hasEnd(lease: unknown): boolean {
+  if (!isObject(lease)) return true;
+  const { expires } = lease;
+  return expires === null || (typeof expires === "string" && !Number.isNaN(Date.parse(expires)));
 }
 
 function isEvent(value: unknown): value is StatusEvent {

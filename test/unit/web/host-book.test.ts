@@ -171,6 +171,7 @@ describe("a host book", () => {
   it("takes nothing for a snapshot that is none, nor that of another network", async () => {
     const foreign = { ...(snapshotOf().network as NonNullable<PublicStatus["network"]>), prefix: "/other" };
     const { device, ...deviceless } = statusOf(SUBNET);
+    const { lease } = deviceless;
     assert.ok(device);
     const cases: readonly (readonly [unknown, RegExp])[] = [
       [null, /is no flanneld/],
@@ -179,6 +180,8 @@ describe("a host book", () => {
       [{ ...statusOf(SUBNET), peers: null }, /is no flanneld/],
       [{ ...statusOf(SUBNET), peers: [3] }, /is no flanneld/],
       [{ ...deviceless, device: { traffic: {} } }, /is no flanneld/],
+      [{ ...statusOf(SUBNET), lease: { ...lease, expires: "soon" } }, /is no flanneld/],
+      [{ ...statusOf(SUBNET), lease: { subnet: SUBNET } }, /is no flanneld/],
       [{ ...statusOf(SUBNET), network: foreign }, /carries another network, \/other/],
     ];
     for (const [status, reason] of cases) {

@@ -14,12 +14,14 @@ function openWatch() {
   const random = createSeededRandom(1);
   const prefix = "/coreos.com/network";
   const silent = new Set<string>();
+  /** By public IP: what such a host answers. */
+  const odd = new Map<string, unknown>();
   const world = { look: lookOf(), outage: null as string | null, looks: 0, questions: 0 };
   const askHost = async (ip: string, path: string) => {
     world.questions += 1;
     if (silent.has(ip)) throw new Error("no answer");
     const [subnet] = HOSTS.find(([, other]) => other === ip) ?? [""];
-    return path.startsWith("/events") ? { events: [] } : statusOf(subnet);
+    return path.startsWith("/events") ? { events: [] } : (odd.get(ip) ?? statusOf(subnet));
   };
   const lookAtStore = async (): Promise<StoreLook> => {
     world.looks += 1;
@@ -36,7 +38,7 @@ function openWatch() {
     controller.abort();
     await done;
   };
-  return { watch, clock, world, silent, seen, done, stop, signal: controller.signal };
+  return { watch, clock, world, silent, odd, seen, done, stop, signal: controller.signal };
 }
 
 describe("an overlay watch", () => {
@@ -50,6 +52,17 @@ describe("an overlay watch", () => {
     const { looks, questions } = world;
     await clock.advance(600_000);
     assert.deepEqual([world.looks, world.questions], [looks, questions]);
+    await stop();
+  });
+
+  it("goes on for the others where a host says of its lease what is no moment", async () => {
+    const { watch, clock, odd, stop, signal } = openWatch();
+    const [[subnet, ip]] = HOSTS;
+    odd.set(ip, { ...statusOf(subnet), lease: { subnet, expires: "soon" } });
+    watch.want();
+    await clock.advance(6000);
+    const { counts } = await watch.current(signal);
+    assert.deepEqual([counts.ready, counts.unknown], [HOSTS.length - 1, 1]);
     await stop();
   });
 
