@@ -158,6 +158,8 @@ function createAttachment(current: () => Datapath, port: number, ended: Doorbell
     async carry(wanted, isOutdated, signal) {
       const datapath = current();
       const { device } = wanted;
+      // The worker may have said late that the attachment before is over; that is not about this one.
+      ended.silence();
       try {
         datapath.attach(wanted);
       } catch (error) {

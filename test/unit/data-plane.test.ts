@@ -136,6 +136,18 @@ describe("a device that is taken away", () => {
     assert.equal(host.plane.trouble(), null);
   });
 
+  it("is not taken away again because the worker says late that the one before is gone", async () => {
+    await host.run();
+    host.datapath.rename("gone0");
+    host.plane.check();
+    await host.clock.advance(0);
+    assert.equal(host.datapath.tunnel(), null);
+    host.datapath.end("EBADFD");
+    await host.clock.advance(1000);
+    assert.equal(host.datapath.attempts(), 2);
+    assert.deepEqual(host.log.messages("warn"), ["packets are no longer carried"]);
+  });
+
   it("is back within a tenth of a second after it was made anew, however often that happens", async () => {
     await host.run();
     for (let round = 0; round < 8; round++) {
