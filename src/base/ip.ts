@@ -34,23 +34,12 @@ export function parseIpv4(text: string): Ipv4 {
 
 /** Throws `address.invalid` unless the text is IPv4/length; host bits are masked off. */
 export function parsePrefix4(text: string): Prefix4 {
-  const { address, length } = splitPrefix(text);
-  return prefix4(address, length);
-}
-
-/** Like parsePrefix4, but keeps the host bits. */
-export function parseIfAddr4(text: string): IfAddr {
-  const { address, length } = splitPrefix(text);
-  return `${address}/${length}` as IfAddr;
-}
-
-function splitPrefix(text: string): { readonly address: Ipv4; readonly length: number } {
   const match = /^([\d.]+)\/(\d{1,2})$/.exec(text);
   const length = Number(match?.[2]);
   if (!match || length > 32 || !IPV4_TEXT.test(match[1] ?? "")) {
     throw new FlannelError("address.invalid", { text, wanted: "an IPv4 prefix such as 10.5.0.0/16" });
   }
-  return { address: match[1] as Ipv4, length };
+  return prefix4(match[1] as Ipv4, length);
 }
 
 /** The address as an unsigned 32-bit number, host byte order. */

@@ -89,11 +89,6 @@ export function unknownConfigMembers(text: string): readonly string[] {
   return unknownMembers(rootObject(text), KNOWN);
 }
 
-/** The Backend object as the backend reads it, with its path. */
-export function backendOptions(config: NetworkConfig): JsonObject {
-  return jsonObject(config.backend.options, "$.Backend");
-}
-
 /** Compat: a document that says null is an empty config. */
 function rootObject(text: string): JsonObject {
   return jsonObject(parseJson(text) ?? {}, "$");

@@ -2,13 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { isError } from "../../../src/base/errors.ts";
-import { integer } from "../../../src/base/json.ts";
-import {
-  backendOptions,
-  type NetworkConfig,
-  parseNetworkConfig,
-  unknownConfigMembers,
-} from "../../../src/subnet/network-config.ts";
+import { type NetworkConfig, parseNetworkConfig, unknownConfigMembers } from "../../../src/subnet/network-config.ts";
 import { ipv4Of, only6, refused, with16 } from "../../support/network-configs.ts";
 
 describe("the network config", () => {
@@ -37,13 +31,6 @@ describe("the network config", () => {
     refused(with16('"Backend":{"Type":1}'), "$.Backend.Type: must be a string, but is 1");
     refused(with16('"Backend":"vxlan"'), /^\$\.Backend: error decoding Backend property of config: .* "vxlan"$/);
     refused(with16('"Backend":[]'), /error decoding Backend property of config/);
-  });
-
-  test("lets a backend read its members with their path", () => {
-    const config = parseNetworkConfig(with16('"Backend":{"Type":"vxlan","vni":"x"}'));
-    assert.throws(() => integer(backendOptions(config), "VNI", { min: 1, max: 9, default: 1 }), {
-      message: '$.Backend.VNI: must be an integer between 1 and 9, but is "x"',
-    });
   });
 
   test("that disables both families is refused", () => {
