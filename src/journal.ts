@@ -16,7 +16,10 @@ import type { LogLevel } from "./status/snapshot.ts";
 
 const STDERR = 2;
 
-/** A reader that does not read costs us this much memory; what comes after is dropped until it does. */
+/**
+ * So much of what cannot be written, as on a full disk, is kept; what comes after is dropped until it can be. Who holds
+ * the other end of a pipe and does not read stops the program.
+ */
 const BACKLOG_BYTES = 1024 * 1024;
 
 /** No field of the vocabulary holds a secret. This is for the day when somebody logs an object that does. */

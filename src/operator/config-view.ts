@@ -73,11 +73,11 @@ function familyJson(
   return { network, subnetLen, subnetMin, subnetMax, subnets };
 }
 
-/** A sentence for each member that nobody reads. */
 /** Compat: the Go daemon takes udp, too. */
 const NO_BACKEND =
   '$.Backend: there is none, which means udp: flanneld itself then carries every packet; most networks want {"Type": "vxlan"}';
 
+/** A sentence for each member that nobody reads, and one if no backend is named. */
 export function formatWarnings({ network, unread }: ValidConfig): readonly string[] {
   const reader = (path: string) => (path.startsWith("$.Backend.") ? `the backend ${network.backend.type}` : "flanneld");
   const unknown = unread.map(
