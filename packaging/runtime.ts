@@ -19,7 +19,7 @@ export interface Architecture {
   readonly integrity: string;
 }
 
-export const ARCHITECTURES: readonly Architecture[] = [
+const ARCHITECTURES: readonly Architecture[] = [
   {
     node: "x64",
     deb: "amd64",

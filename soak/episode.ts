@@ -89,11 +89,7 @@ async function play(
 }
 
 /** What is still not as it was at the end of the limit; none as soon as all is. Nobody starts a daemon that has ended. */
-export async function untilWell(
-  limit: Millis,
-  { world, start }: Scene,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
+async function untilWell(limit: Millis, { world, start }: Scene, signal: AbortSignal): Promise<readonly string[]> {
   const end = systemClock.monotonic() + limit;
   for (;;) {
     const now = await readCondition(world, signal);

@@ -1,7 +1,7 @@
 // The etcd that the soak ill-treats: everything that can be done to it, and what can be read from it.
 
 import { readFileSync, rmSync } from "node:fs";
-import { type EtcdServer, startEtcd } from "../lab/etcd.ts";
+import { type EtcdServer, formatMembers, startEtcd } from "../lab/etcd.ts";
 import { openEtcdCluster } from "../lab/etcd-cluster.ts";
 import { attempt, type Output, run } from "../lab/run.ts";
 import { inNamespace, type Machine } from "../lab/topology.ts";
@@ -119,9 +119,8 @@ function createCalls({ namespace }: Machine, endpoints: readonly string[]): Call
 
 /** Under the name and the address that the server has: it refuses another's data. */
 async function restore({ dataDirectory, member }: EtcdServer, snapshot: string, signal: AbortSignal): Promise<void> {
-  const peers = Object.entries(member.peers).map(([name, url]) => `${name}=${url}`);
   const place = [`--name=${member.name}`, `--initial-advertise-peer-urls=${member.peers[member.name]}`];
-  const words = [`--data-dir=${dataDirectory}`, ...place, `--initial-cluster=${peers.join(",")}`];
+  const words = [`--data-dir=${dataDirectory}`, ...place, `--initial-cluster=${formatMembers(member.peers)}`];
   await run(["etcdctl", "snapshot", "restore", snapshot, ...words], { env: { ETCDCTL_API: "3" } }, signal);
 }
 

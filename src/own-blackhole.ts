@@ -34,7 +34,7 @@ export function createOwnBlackhole(
  * Blackholes of our protocol number inside the network are of an earlier subnet or an earlier flag. While the route is
  * wanted a Go daemon's for our subnet is ours, too; otherwise it may be an administrator's.
  */
-export function withOwnBlackhole(plan: Plan, network: Networks, subnet: Subnet, wanted: boolean): Plan {
+function withOwnBlackhole(plan: Plan, network: Networks, subnet: Subnet, wanted: boolean): Plan {
   const subnets: readonly Prefix[] = [
     ...(network.ipv4 ? [subnet.v4] : []),
     ...(network.ipv6 && subnet.v6 ? [subnet.v6] : []),

@@ -47,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Modules that touch the world, and the directories and files that may. */
 const EFFECTS: readonly { readonly pattern: RegExp; readonly allowed: readonly RegExp[] }[] = [
   { pattern: /^node:child_process$/, allowed: [/^firewall\/tool\.ts$/] },
-  { pattern: /^node:(net|dgram|tls)$/, allowed: [/^etcd\//, /^base\/ipv6\.ts$/, /^cli/, /^control\/(listen|client)/] },
+  { pattern: /^node:(net|dgram|tls)$/, allowed: [/^etcd\//, /^base\/ipv6\.ts$/, /^control\/(listen|client)/] },
   { pattern: /^node:https?$/, allowed: [/^etcd\//, /^health/, /^control\/(server|client)/, /^web\/(server|ask-host)/] },
   {
     pattern: /^node:fs(\/promises)?$/,

@@ -175,7 +175,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-export function escapeXml(content: string): string {
+function escapeXml(content: string): string {
   const names: Readonly<Record<string, string>> = {
     "&": "&amp;",
     "<": "&lt;",

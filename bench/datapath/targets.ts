@@ -108,7 +108,7 @@ function unknown(target: string, results: readonly PathResult[], names: readonly
   return { target, outcome: "unknown", detail: `not measured: ${missing.join(", ")}`, information: null };
 }
 
-export function formatSpread({ median, low, high }: Spread): string {
+function formatSpread({ median, low, high }: Spread): string {
   return low === high ? median.toFixed(2) : `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
 }
 

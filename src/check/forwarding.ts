@@ -99,7 +99,7 @@ export function podDevices(interfaces: readonly InterfaceFacts[], { v4, v6 }: Ow
 }
 
 /** Those that packets of the overlay come in by, as far as they are there. */
-export function inputDevices(facts: InputFacts): InputDevices {
+function inputDevices(facts: InputFacts): InputDevices {
   const { interfaces } = facts;
   const pods = podDevices(interfaces.known ? interfaces.value : [], ownSubnets(facts));
   const of = (family: Family) => {

@@ -40,7 +40,7 @@ export function portPackets(facts: HostFacts, backend: Backend, port: number): r
 }
 
 /** vxlan has a device for each family, whose peers have addresses of that; udp has one socket for both. */
-export function outerFamilies({ families }: Pick<HostFacts, "families">, { userspace }: Backend): readonly Family[] {
+function outerFamilies({ families }: Pick<HostFacts, "families">, { userspace }: Backend): readonly Family[] {
   return userspace === null ? families : [carrierFamily(families)];
 }
 

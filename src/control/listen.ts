@@ -9,7 +9,7 @@ import { FlannelError, messageOf } from "../base/errors.ts";
 import { isTooLong } from "./path.ts";
 
 /** Whose members may ask, if the host has such a group. */
-export const CONTROL_GROUP = "flannel";
+const CONTROL_GROUP = "flannel";
 
 const MODE = 0o660;
 

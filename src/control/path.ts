@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 export const CONTROL_DIRECTORY = "/run/flannel";
 
 /** What the flag says instead of a path when no socket is wanted. */
-export const NO_SOCKET = "none";
+const NO_SOCKET = "none";
 
 /**
  * Beside the subnet file, of which every network on a host has its own: /run/flannel/flanneld.sock by default, and

@@ -23,7 +23,7 @@ import { AF, encodeIp, familyOf } from "./octets.ts";
 import { destinationOf, maskRoute, PROTOCOL_AT, RTMSG } from "./route.ts";
 
 /** Kernel: with strict checking it leaves out every other type itself. */
-export function requestBlackholes(family: Family): Request {
+function requestBlackholes(family: Family): Request {
   const data = { family: AF[family], table: RT_TABLE_MAIN, type: RTN_BLACKHOLE };
   const body = encodeBody((out) =>
     structs.formatRouteMessage({ kind: "route", data, attrs: { table: RT_TABLE_MAIN } }, out),
@@ -72,7 +72,7 @@ export function decodeBlackholes(messages: Buffer): Blackhole[] {
 }
 
 /** Throws `netlink.malformed`. */
-export function decodeBlackhole(buffer: Buffer, message: Message): Blackhole {
+function decodeBlackhole(buffer: Buffer, message: Message): Blackhole {
   const attributes = attributesOf(buffer, message, RTMSG);
   return {
     kind: "blackhole",

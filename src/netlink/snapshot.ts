@@ -154,7 +154,7 @@ function readSection(table: Table, { name, index }: LinkRecord, connection: Conn
 }
 
 /** The messages that are kept, moved together in place, without the numbers of the request that they answer. */
-export function condense(messages: Buffer, keep: (message: Message) => boolean): Buffer {
+function condense(messages: Buffer, keep: (message: Message) => boolean): Buffer {
   let end = 0;
   for (const message of messagesOf(messages)) {
     if (!keep(message)) continue;

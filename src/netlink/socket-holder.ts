@@ -21,7 +21,7 @@ export function nameHolder(name: string): number | null {
 }
 
 /** By the text of /proc/PID/net/unix (proc(5)). Kernel: "@" is the zero byte of an abstract name. */
-export function inodesOfName(table: string, name: string): readonly string[] {
+function inodesOfName(table: string, name: string): readonly string[] {
   return table.split("\n").flatMap((line) => {
     const [, inode, path] = /^\S+: +(?:\S+ +){5}(\d+) (.+)$/.exec(line) ?? [];
     return inode !== undefined && path === `@${name}` ? [inode] : [];

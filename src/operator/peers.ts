@@ -44,7 +44,7 @@ function exitOfPeers({ state, peerCounts }: DaemonStatus): number {
 }
 
 /** Columns for which nobody has anything to say are left out; that of round trips says that nobody has asked. */
-export function peerTable({ peers, at }: Pick<DaemonStatus, "peers" | "at">): {
+function peerTable({ peers, at }: Pick<DaemonStatus, "peers" | "at">): {
   readonly heading: readonly string[];
   readonly rows: readonly (readonly string[])[];
 } {

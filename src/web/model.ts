@@ -12,7 +12,7 @@ import type { DaemonFacts, HostCondition, HostState, NetworkFacts, Overlay, Over
 import { describeReach } from "./reach.ts";
 
 /** A healthy host renews an hour before the end, unless it was told otherwise. */
-export const EXPIRING = minutes(30);
+const EXPIRING = minutes(30);
 
 export function buildOverlay(facts: Facts): Overlay {
   const { look, now, answers } = facts;

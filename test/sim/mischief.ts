@@ -22,7 +22,7 @@ export interface Mischief {
   readonly run: (world: World, host: Host, random: Random) => void | Promise<void>;
 }
 
-export const MISCHIEF: readonly Mischief[] = [
+const MISCHIEF: readonly Mischief[] = [
   // Hosts.
   { name: "start", weight: 6, run: (_, host) => host.start() },
   { name: "stop", weight: 2, run: (_, host) => host.stop() },

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/base/clock.ts";
 /** Kernel: USER_HZ is 100 on every architecture that matters; proc(5), fields 14 and 15. */
 const MILLIS_PER_TICK = 10;
 
-export function processorMillis(pid: number): number {
+function processorMillis(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
     .replace(/^.*\) /, "")
     .split(" ");

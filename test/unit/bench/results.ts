@@ -32,7 +32,7 @@ export function troubled(name: string, trouble: Trouble): PathResult {
   return { path: pathNamed(name), rounds: [null], trouble };
 }
 
-export function pathNamed(name: string): DataPath {
+function pathNamed(name: string): DataPath {
   const path = planPaths(true, null).find((path) => path.name === name);
   if (!path) throw new Error(`there is no path ${name}`);
   return path;
