@@ -20,8 +20,8 @@ export function layerName(base: string, { packages, services }: DebianLayer): st
 }
 
 /**
- * Makes the layer in the cache; nothing when it is there. Resolves to the root to give to `createDebian`. No service is started: apt
- * runs where there is no init.
+ * Makes the layer in the cache; nothing when it is there. Resolves to the root to give to `createDebian`. No service is
+ * started: apt runs where there is no init.
  */
 export async function prepareLayer(
   base: string,

@@ -71,7 +71,10 @@ const CONTINUE: Verdict = { kind: "continue" };
 /** Who has more writes them by a program, such as kube-proxy, and drops nothing of the overlay's in them. */
 const MOST_BRANCHES = 256;
 
-/** {"key": {"payload": ...}, "data": {"set": [[53, {"accept": null}], ["*", {"drop": null}]]}}; null for one that cannot be read. */
+/**
+ * {"key": {"payload": ...}, "data": {"set": [[53, {"accept": null}], ["*", {"drop": null}]]}}; null for one that cannot be
+ * read.
+ */
 function readBranches(vmap: unknown, scope: SetScope): readonly Pick<SeenRule, "matches" | "verdict">[] | null {
   const entries = isLoose(vmap) ? entriesOf(vmap["data"], scope) : null;
   if (!isLoose(vmap) || entries === null || entries.length > MOST_BRANCHES) return null;

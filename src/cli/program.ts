@@ -1,5 +1,6 @@
 // Flags, the daemon's or a command's, as a commander program: it keeps the values, knows which of command line,
-// environment and default each one came from, and lays out the help. It never prints, exits or reads process.env: the environment is an argument here.
+// environment and default each one came from, and lays out the help. It never prints, exits or reads process.env: the
+// environment is an argument here.
 
 import { Command, type Help, Option } from "commander";
 import { envName, FLAGS, type Flag, type FlagName, GROUP_TITLES } from "./flags.ts";

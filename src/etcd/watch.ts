@@ -142,8 +142,8 @@ async function* responsesUntilAbort(stream: WatchStream, signal: AbortSignal): A
 }
 
 /**
- * One cheap request before every stream but the first. It finds an endpoint that answers and gets a new token if ours has expired,
- * which a stream does not; and it tells whether the store is still the one that we know.
+ * One cheap request before every stream but the first. It finds an endpoint that answers and gets a new token if ours
+ * has expired, which a stream does not; and it tells whether the store is still the one that we know.
  */
 async function isStillThere(from: WatchPosition, deps: WatchDeps, signal: AbortSignal): Promise<boolean> {
   return isSameStore(from, await deps.transport.range(OP, questionAbout(from, deps.keyspace), signal));

@@ -13,7 +13,8 @@ const NFGENMSG = Buffer.alloc(4);
 const typeOf = (message: number) => (NFNL_SUBSYS_NFTABLES << 8) | message;
 
 /**
- * Of the process's network namespace, as it is now, to be compared and nothing else; null when the kernel does not tell, as without nf_tables.
+ * Of the process's network namespace, as it is now, to be compared and nothing else; null when the kernel does not tell,
+ * as without nf_tables.
  */
 export function readRuleGeneration(native: NativeAddon): number | null {
   try {

@@ -52,7 +52,7 @@ const SOURCE: Multicast<RuleHint> = {
   keyOf: ({ table, chain }) => `${table} ${chain}`,
 };
 
-/** Listens from this call on, until the signal aborts. Throws `netlink.errno` when the kernel has no nf_tables to listen to. */
+/** Listens from this call on, until the signal aborts. Throws `netlink.errno` when the kernel has no nf_tables. */
 export function watchRules(native: NativeAddon, signal: AbortSignal): AsyncIterable<RuleHint> {
   return watchMulticast(SOURCE, native, signal);
 }
