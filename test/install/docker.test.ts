@@ -5,13 +5,11 @@ import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { unpackDebian } from "../../lab/debian-files.ts";
 import { attempt, run } from "../../lab/run.ts";
-import { CACHE, ROOT } from "../support/packages.ts";
+import { DOCKER, unpackDocker } from "../support/docker-programs.ts";
+import { ROOT } from "../support/packages.ts";
 
 const { signal } = new AbortController();
-const DOCKER = join(CACHE, "docker-trixie");
-const PROGRAMS = { release: "trixie", packages: ["base-files", "docker.io", "docker-compose"] };
 
 const SUBNET = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.23.1/24\nFLANNEL_MTU=1450\n";
 const SUBNET_FILES = {
@@ -55,7 +53,7 @@ describe("Docker's own programs", () => {
   };
 
   before(async () => {
-    await unpackDebian(PROGRAMS, DOCKER, signal);
+    await unpackDocker(signal);
     directory = mkdtempSync(join(DOCKER, "tmp/flanneld-"));
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
