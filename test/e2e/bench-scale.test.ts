@@ -41,7 +41,8 @@ describe("bench:scale", () => {
       [true],
     );
     assert.deepEqual(value("steady", /^requests of a census/), [1]);
-    assert.deepEqual(value("steady", /^requests of a renewal/), [2]);
+    // A renewal may be under way when the measurement begins or ends.
+    assert.deepEqual(value("steady", /^requests of a renewal/).map(Math.round), [2]);
     const [direct = 0, merged = 0] = value("proxy", /^watches/);
     assert.ok(direct === 20 && merged < direct, `${direct} and ${merged} watches`);
     assert.deepEqual(bench.remains, []);
