@@ -151,7 +151,7 @@ function createAttachment(current: () => Datapath, port: number, ended: Doorbell
     ready: (signal) => waiters.until(() => trouble === null, signal),
     check(isOutdated) {
       if (tunnel === null) return;
-      // Kernel: a descriptor stays with its device when that gets another name.
+      // Kernel: a descriptor stays with its device when that gets another name, or goes to another namespace.
       if (current().device() !== tunnel.device) ended.ring("ENODEV");
       else if (isOutdated(tunnel)) ended.ring(OUTDATED);
     },

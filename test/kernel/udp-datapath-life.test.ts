@@ -1,9 +1,9 @@
 // The udp data path at work, as TypeScript has it: devices that go, tables that are replaced, counters, the process's end.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, it } from "node:test";
 import { waitFor } from "../../lab/wait.ts";
@@ -73,6 +73,26 @@ describe("the udp data path", { skip: whyNotHere() }, () => {
       assert.ok(processorTime() - before.processor < 250);
       path.detach();
     });
+  });
+
+  it("whose device is moved to another network namespace has none any more", async () => {
+    using path = open();
+    path.attach(TUNNEL);
+    assert.equal(path.device(), DEVICE);
+    const elsewhere = spawn("unshare", ["-n", "sleep", "60"], { stdio: "ignore" });
+    try {
+      const namespaceOf = (pid: string | number | undefined) => readlinkSync(`/proc/${pid}/ns/net`);
+      const moved = () => (namespaceOf(elsewhere.pid) === namespaceOf("self") ? null : true);
+      await waitFor("a namespace of its own", moved, LIMIT, signal);
+      ip(`link set ${DEVICE} netns ${elsewhere.pid}`);
+      assert.equal(path.device(), null);
+      path.detach();
+      native?.createTun(DEVICE);
+      path.attach(TUNNEL);
+      assert.equal(path.device(), DEVICE);
+    } finally {
+      elsewhere.kill("SIGKILL");
+    }
   });
 
   describe("that has nothing to do", () => {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char CLONE_DEVICE[] = "/dev/net/tun";
@@ -97,9 +98,20 @@ int tun_attach(const char *name, unsigned *features) {
   return result;
 }
 
+/* Kernel: a descriptor stays with its device also when that is moved to another network namespace. */
+static bool is_here(int fd) {
+  int there = ioctl(fd, TUNGETDEVNETNS);
+  if (there < 0) return true;
+  struct stat its, ours;
+  bool known = fstat(there, &its) == 0 && stat("/proc/self/ns/net", &ours) == 0;
+  close(there);
+  return !known || its.st_ino == ours.st_ino;
+}
+
 int tun_name(int fd, char *name) {
   struct ifreq interface = {0};
   if (ioctl(fd, TUNGETIFF, &interface) != 0) return -errno;
+  if (!is_here(fd)) return -ENODEV;
   memcpy(name, interface.ifr_name, IFNAMSIZ);
   name[IFNAMSIZ - 1] = 0;
   return 0;
