@@ -12,6 +12,7 @@ import type { SoakHost, World } from "./world.ts";
 const DELETE_PEER = "ip route del $PEER_BASE/24";
 const DELETE_ROUTE: Lines = { vxlan: DELETE_PEER, "host-gw": DELETE_PEER, udp: "ip route del $NETWORK dev $DEV" };
 const ELSEWHERE = "ip route replace $PEER_BASE/24 via 192.168.77.99 dev eth0";
+const PUSH_OUT = "ip route replace blackhole $PEER_BASE/24";
 const FLUSH = "ip route flush proto 70";
 
 export const ENTRY_FAULTS: readonly Fault[] = [
@@ -27,6 +28,13 @@ export const ENTRY_FAULTS: readonly Fault[] = [
     "the route to one peer leads to a host that is not there",
     { vxlan: ELSEWHERE, "host-gw": ELSEWHERE },
     TAKES_AWAY,
+  ),
+  tamper(
+    "route-pushed-out",
+    "a route that leads nowhere is put over the one to a peer (udp: that to all); then it is deleted",
+    { vxlan: PUSH_OUT, "host-gw": PUSH_OUT, udp: "ip route replace blackhole $NETWORK" },
+    { ...TAKES_AWAY, lasts: [seconds(2), seconds(4)] },
+    "ip route flush type blackhole",
   ),
   tamper(
     "route-gateway",
@@ -63,6 +71,12 @@ export const ENTRY_FAULTS: readonly Fault[] = [
     "fdb-changed",
     "one forwarding entry leads to a host that is not there",
     { vxlan: "bridge fdb replace $PEER_MAC dev $DEV dst 192.168.77.99 self permanent" },
+    TAKES_AWAY,
+  ),
+  tamper(
+    "fdb-port",
+    "one forwarding entry sends to another port",
+    { vxlan: "bridge fdb replace $PEER_MAC dev $DEV dst $PEER_IP port 9999 self permanent" },
     TAKES_AWAY,
   ),
   tamper(

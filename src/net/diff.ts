@@ -5,7 +5,8 @@ import { keyOf, sameObject } from "./objects.ts";
 import type { Plan } from "./plan.ts";
 
 export type NetOp =
-  | { readonly op: "create"; readonly object: NetObject }
+  /** `retake`: it was there; what stands in its place now has pushed it out, and does not keep it from coming back. */
+  | { readonly op: "create"; readonly object: NetObject; readonly retake?: true }
   | { readonly op: "replace"; readonly object: NetObject; readonly previous: NetObject }
   | { readonly op: "delete"; readonly object: NetObject };
 

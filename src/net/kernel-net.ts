@@ -2,7 +2,7 @@
 // one contract suite runs on both.
 
 import type { FlannelError } from "../base/errors.ts";
-import type { Family, Ip, Ipv4, Prefix4 } from "../base/ip.ts";
+import type { Family, Ip, Ipv4, Prefix, Prefix4 } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import type { NetOp } from "./diff.ts";
 import type { Link, LinkName, NetObject } from "./objects.ts";
@@ -30,6 +30,8 @@ export interface NetHint {
   readonly reason: "link" | "address" | "route" | "neighbour" | "overflow";
   /** The device it is about, or null when unknown: then it is about every device. */
   readonly dev: LinkName | null;
+  /** Where a route leads that has pushed another one out, which may have led through any device. */
+  readonly over?: Prefix;
 }
 
 export interface KernelNet {

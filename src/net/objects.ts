@@ -47,6 +47,8 @@ export interface VxlanLink extends LinkFields {
   readonly gbp: boolean;
   /** IFLA_VXLAN_COLLECT_METADATA ("external"): one device for all VNIs, as Cilium makes. Never set on ours. */
   readonly external: boolean;
+  /** Somebody has put it into a bridge or the like, or holds it down (protodown). Missing when nobody has. */
+  readonly seized?: true;
   /**
    * ethtool's tx-checksumming: the checksums of inner packets are left to the network card. In a plan null means: as it
    * is.
@@ -106,6 +108,8 @@ export interface Route {
   readonly onlink: boolean;
   readonly metric: number;
   readonly protocol: RouteProtocol;
+  /** It says more than is told here, such as an MTU or a source address: none of ours does. Missing when it does not. */
+  readonly saysMore?: true;
 }
 
 /** A permanent neighbour entry. Learned ones are the kernel's business and are not read. */
@@ -122,6 +126,8 @@ export interface FdbEntry {
   readonly dev: LinkName;
   readonly mac: Mac;
   readonly dst: Ip;
+  /** It sends to another port, with another VNI or through another interface than the device. Missing when it does not. */
+  readonly astray?: true;
 }
 
 /** A route of type *blackhole*: the kernel drops what it would send there. It leads through no device. */
@@ -189,7 +195,7 @@ export function sameObject(a: NetObject, b: NetObject): boolean {
     case "neighbour":
       return b.kind === "neighbour" && a.dev === b.dev && a.ip === b.ip && a.mac === b.mac;
     case "fdb":
-      return b.kind === "fdb" && a.dev === b.dev && a.mac === b.mac && a.dst === b.dst;
+      return b.kind === "fdb" && a.dev === b.dev && a.mac === b.mac && a.dst === b.dst && a.astray === b.astray;
     case "blackhole":
       return b.kind === "blackhole" && a.dst === b.dst && a.metric === b.metric && a.protocol === b.protocol;
   }
@@ -202,14 +208,15 @@ function sameRoute(a: Route, b: Route): boolean {
     a.via === b.via &&
     a.onlink === b.onlink &&
     a.metric === b.metric &&
-    a.protocol === b.protocol
+    a.protocol === b.protocol &&
+    a.saysMore === b.saysMore
   );
 }
 
 function sameLink(a: Link, b: Link): boolean {
   if (a.name !== b.name || a.mtu !== b.mtu || a.up !== b.up || a.mac !== b.mac) return false;
   if (a.type === "tun" && b.type === "tun" && !agree(TUN_CHANGEABLE, a, b)) return false;
-  if (a.type === "vxlan" && b.type === "vxlan" && !isSameOffload(a, b)) return false;
+  if (a.type === "vxlan" && b.type === "vxlan" && !(isSameOffload(a, b) && a.seized === b.seized)) return false;
   return linkChange(a, b) === "set" && a.type === b.type;
 }
 
@@ -218,8 +225,8 @@ function isSameOffload({ checksumOffload: present }: VxlanLink, { checksumOffloa
 }
 
 /**
- * How to turn one link into the other: `set` when only mtu, up, mac, alias, acceptLocal or checksumOffload differ,
- * `recreate` otherwise.
+ * How to turn one link into the other: `set` when only mtu, up, mac, alias, acceptLocal, checksumOffload or who has
+ * seized it differ, `recreate` otherwise.
  * Kernel: a vxlan device's VNI, port, local address and flags are fixed at creation; its MAC can be set while it is up.
  * A TUN device that is not persistent belongs to whoever has opened it.
  */

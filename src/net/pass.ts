@@ -119,5 +119,27 @@ const NO_DIFFERENCE: Difference = { ops: [], blocked: [] };
 async function readDifference(plan: Plan, known: Knowledge, kernel: KernelNet, signal: AbortSignal): Promise<Reading> {
   const snapshot = await kernel.read(plan.scope, signal);
   const same = known.verified?.plan === plan && known.verified.digest === snapshot.digest;
-  return { digest: snapshot.digest, difference: same ? NO_DIFFERENCE : diff(plan, snapshot.objects()) };
+  return {
+    digest: snapshot.digest,
+    difference: same ? NO_DIFFERENCE : retaking(diff(plan, snapshot.objects()), known),
+  };
+}
+
+/**
+ * A foreign route that was there before ours is left alone. Where ours was, one has been put over it, as by `ip route
+ * replace`, and that is undone like any other change.
+ */
+function retaking({ ops, blocked }: Difference, { holds }: Knowledge): Difference {
+  if (ops.length === 0 && blocked.length === 0) return NO_DIFFERENCE;
+  const held = new Set(holds);
+  const foreign = new Set<string>(blocked.map(({ by }) => (by.kind === "link" ? by.name : "")));
+  const isLost = (object: NetObject) => object.kind === "route" && held.has(object) && !foreign.has(object.dev);
+  const retake = (object: NetObject): NetOp => ({ op: "create", object, retake: true });
+  return {
+    ops: [
+      ...ops.map((op) => (op.op === "create" && isLost(op.object) ? retake(op.object) : op)),
+      ...blocked.flatMap(({ want }) => (isLost(want) ? [retake(want)] : [])),
+    ],
+    blocked: blocked.filter(({ want }) => !isLost(want)),
+  };
 }

@@ -5,6 +5,7 @@ import { type Millis, millis } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createDoorbell, TIMER, waitAtMost, waitOutBurst } from "../base/doorbell.ts";
 import { isError } from "../base/errors.ts";
+import type { Prefix } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { runTasks } from "../base/tasks.ts";
@@ -128,7 +129,20 @@ function mayClear({ reason }: NetHint, trouble: string | null): boolean {
 }
 
 /** Whether a change of this kind on this device can make the kernel differ from the plan. */
-function concerns({ dev, reason }: NetHint, { scope }: Plan): boolean {
-  if (dev === null || scope.devices.includes(dev)) return true;
-  return scope.routeDevices.includes(dev) && reason !== "neighbour";
+function concerns({ dev, reason, over }: NetHint, plan: Plan): boolean {
+  const { devices, routeDevices } = plan.scope;
+  if (dev === null || devices.includes(dev)) return true;
+  if (over !== undefined && destinationsOf(plan).has(over)) return true;
+  return routeDevices.includes(dev) && reason !== "neighbour";
+}
+
+/** A routing daemon replaces routes by the thousand, and none of them may be looked for among thousands of peers. */
+const destinations = new WeakMap<Plan, ReadonlySet<Prefix>>();
+
+function destinationsOf(plan: Plan): ReadonlySet<Prefix> {
+  const known = destinations.get(plan);
+  if (known) return known;
+  const made = new Set(plan.want.flatMap((object) => (object.kind === "route" ? [object.dst] : [])));
+  destinations.set(plan, made);
+  return made;
 }

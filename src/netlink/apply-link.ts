@@ -7,9 +7,9 @@ import type { NetOp } from "../net/diff.ts";
 import { belongsToAnother, type Link, type LinkName, linkChange, sameObject, type TunLink } from "../net/objects.ts";
 import type { Request } from "./codec.ts";
 import type { Connection, Refusal } from "./connection.ts";
-import { createLink, deleteLink, setLink, setLinkUp } from "./link.ts";
+import { createLink, deleteLink, freeLink, renameLink, setLink, setLinkDown, setLinkUp } from "./link.ts";
 import { explainRefusal } from "./link-refusal.ts";
-import { readLink } from "./read-links.ts";
+import { readLink, readLinks } from "./read-links.ts";
 import { udpPortHolder } from "./udp-port-holder.ts";
 
 export type LinkOp = NetOp & { readonly object: Link };
@@ -47,7 +47,7 @@ async function create(link: Link, { connection, native }: LinkDeps): Promise<Ref
   const lowerIndex = lower === null ? null : indexOf(lower, connection);
   if (lower !== null && lowerIndex === null) return noDevice(lower);
   const refusal = execute(createLink(link, lowerIndex), connection);
-  if (refusal?.errno === "EEXIST") return isThere(link, connection) ? null : refusal;
+  if (refusal?.errno === "EEXIST") return isThere(link, connection) ? null : nameBack(link, refusal, connection);
   if (refusal) return refusal;
   await ignoreRouterAdvertisements(link.name);
   // Kernel: it is made with the offload on. No packet may leave before it is as wanted.
@@ -55,6 +55,22 @@ async function create(link: Link, { connection, native }: LinkDeps): Promise<Ref
   if (left || !link.up) return left;
   const index = indexOf(link.name, connection);
   return index === null ? noDevice(link.name) : execute(setLinkUp(index), connection);
+}
+
+/**
+ * A VNI can be had once. When the device that has it also has our MAC, which no other has, it is ours and somebody has
+ * given it another name. Kernel: before Linux 6.2 a link that is up keeps its name (EBUSY).
+ */
+function nameBack(link: Link, refusal: Refusal, connection: Connection): Refusal | null {
+  if (link.type !== "vxlan" || readLink({ name: link.name }, connection)) return refusal;
+  const isOurs = (other: Link) =>
+    other.type === "vxlan" && link.mac !== null && other.mac === link.mac && linkChange(other, link) === "set";
+  const found = readLinks(connection).find((record) => isOurs(record.link));
+  if (!found) return refusal;
+  const rename = renameLink(found.index, link.name);
+  const refused = execute(rename, connection);
+  if (refused?.errno !== "EBUSY") return refused;
+  return execute(setLinkDown(found.index), connection) ?? execute(rename, connection);
 }
 
 /** Kernel: a TUN device cannot be made through rtnetlink; what it is like can be set through it. */
@@ -97,9 +113,12 @@ export async function enableIpv6(name: LinkName): Promise<void> {
 }
 
 function change(previous: Link, next: Link, { connection, native }: LinkDeps): Refusal | null {
-  const index = indexOf(next.name, connection);
-  if (index === null) return noDevice(next.name);
-  return execute(setLink(index, previous, next), connection) ?? changeOffload(previous, next, native);
+  const present = readLink({ name: next.name }, connection);
+  if (present === null) return noDevice(next.name);
+  const { index, captivity } = present;
+  const isSeized = previous.type === "vxlan" && previous.seized === true;
+  const captive = isSeized ? execute(freeLink(index, captivity), connection) : null;
+  return captive ?? execute(setLink(index, previous, next), connection) ?? changeOffload(previous, next, native);
 }
 
 function changeOffload(previous: Link, next: Link, native: LinkDeps["native"]): Refusal | null {

@@ -6,7 +6,14 @@ import { setImmediate } from "node:timers/promises";
 import { familyOf } from "../base/ip.ts";
 import type { NetOp } from "../net/diff.ts";
 import type { OpFailure } from "../net/kernel-net.ts";
-import { type Blackhole, describeObject, type Link, type LinkName, type NetObject } from "../net/objects.ts";
+import {
+  type Blackhole,
+  describeObject,
+  type Link,
+  type LinkName,
+  type NetObject,
+  type Route,
+} from "../net/objects.ts";
 import { createAddress, deleteAddress } from "./address.ts";
 import { applyLinkOp, enableIpv6, type LinkDeps, type LinkOp } from "./apply-link.ts";
 import { createBlackhole, deleteBlackhole, replaceBlackhole, settleBlackhole } from "./blackhole.ts";
@@ -14,9 +21,9 @@ import type { Request } from "./codec.ts";
 import { type Connection, type Refusal, refusedTo } from "./connection.ts";
 import { createFdbEntry, deleteFdbEntry } from "./fdb.ts";
 import { createNeighbour, deleteNeighbour } from "./neighbour.ts";
-import { settleOccupied } from "./occupied-route.ts";
+import { type Claim, settleOccupied } from "./occupied-route.ts";
 import { readLink } from "./read-links.ts";
-import { appendRoute, createRoute, deleteRoute, replaceRoute } from "./route.ts";
+import { createRoute, deleteRoute, prependRoute, replaceRoute } from "./route.ts";
 
 /** Large enough that system calls cost nothing, small enough that the event loop is held up for some milliseconds only. */
 const BATCH_SIZE = 128;
@@ -26,6 +33,11 @@ const GONE: readonly string[] = ["ENOENT", "ESRCH", "ENODEV", "EADDRNOTAVAIL"];
 
 /** Kernel: a route that is there already, appended once more. */
 const PRESENT: readonly string[] = ["EEXIST"];
+/** Kernel: an on-link gateway of IPv6 to which the table leads through another device, as the route that is there does. */
+const PRESENT_ELSEWHERE: readonly string[] = [...PRESENT, "EINVAL"];
+
+/** There is nothing to do about what it is refused for. */
+const PLAIN = { after: null, forgiven: [], occupied: [], whenOccupied: null } as const;
 
 const NO_SUCH_DEVICE: Refusal = { errno: "ENODEV", message: "the device does not exist" };
 
@@ -41,8 +53,10 @@ interface Step {
   readonly after: Step | null;
   /** Refusals that mean that nothing had to be done. */
   readonly forgiven: readonly string[];
-  /** What to do about EEXIST; null to report it. */
+  /** What to do when its place is taken; null to report it. */
   readonly whenOccupied: (() => Refusal | null) | null;
+  /** Refusals that mean that it is. */
+  readonly occupied: readonly string[];
 }
 
 export async function applyOps(
@@ -141,9 +155,9 @@ function execute(
 ): (readonly [EntryOp, Step])[] {
   if (steps.size === 0) return [];
   const outcomes = connection.execute([...steps.values()].map(({ request }) => request));
-  return [...steps].filter(([op, { forgiven, whenOccupied }], position) => {
+  return [...steps].filter(([op, { forgiven, occupied, whenOccupied }], position) => {
     const answer = outcomes[position] ?? null;
-    const refusal = answer?.errno === "EEXIST" && whenOccupied ? whenOccupied() : answer;
+    const refusal = answer && occupied.includes(answer.errno) && whenOccupied ? whenOccupied() : answer;
     if (refusal === null || forgiven.includes(refusal.errno)) return true;
     fail(op, refusal);
     return false;
@@ -156,10 +170,10 @@ function stepForBlackhole(op: EntryOp, object: Blackhole, connection: Connection
       return removal(deleteBlackhole(object));
     case "create": {
       const whenOccupied = () => settleBlackhole(object, connection);
-      return { request: createBlackhole(object), after: null, forgiven: [], whenOccupied };
+      return { ...PLAIN, request: createBlackhole(object), occupied: PRESENT, whenOccupied };
     }
     case "replace":
-      return { request: replaceBlackhole(object), after: null, forgiven: [], whenOccupied: null };
+      return { ...PLAIN, request: replaceBlackhole(object) };
   }
 }
 
@@ -172,30 +186,41 @@ function stepFor(
 ): Step {
   if (op.op === "delete") return removal(deletionOf(object, index));
   if (object.kind !== "route") {
-    return { request: creationOf(object, index), after: null, forgiven: PRESENT, whenOccupied: null };
+    return { ...PLAIN, request: creationOf(object, index), forgiven: PRESENT };
   }
-  if (op.op === "create" || op.previous.kind !== "route") {
-    const whenOccupied = () => settleOccupied(object, index, connection);
-    return { request: creationOf(object, index), after: null, forgiven: [], whenOccupied };
-  }
+  if (op.op === "create") return stepForRoute(object, { index, retake: op.retake === true }, connection);
+  if (op.previous.kind !== "route") return stepForRoute(object, { index, retake: false }, connection);
   // Kernel: of IPv6 one of the same gateway and device is the same route, whatever its protocol; it cannot stand beside
   // the other. The kernel's own replacement takes the place of all of this destination and metric.
   if (familyOf(object.dst) === "ipv6") {
-    const replacement: Step = { request: replaceRoute(object, index), after: null, forgiven: [], whenOccupied: null };
+    const replacement: Step = { ...PLAIN, request: replaceRoute(object, index) };
     // Kernel: an on-link gateway is refused while the table leads to it through another device, as the old route does,
     // in which our gateways are (ip6_route_check_nh_onlink()).
     const oldIndex = object.onlink && op.previous.dev !== object.dev ? indexOf(op.previous.dev) : null;
     return oldIndex === null ? replacement : { ...removal(deleteRoute(op.previous, oldIndex)), after: replacement };
   }
-  // That of IPv4 takes the first route of this destination and metric, which need not be `previous`. The new one is added
-  // behind it before it goes, so that no packet is without a route in between.
+  // That of IPv4 takes the first route of this destination and metric, which need not be `previous`. The new one comes
+  // before all of them, since the first is followed, and the old one goes after that, so that no packet is without a route.
+  const addition: Step = { ...PLAIN, request: prependRoute(object, index), forgiven: PRESENT };
   const oldIndex = op.previous.dev === object.dev ? index : indexOf(op.previous.dev);
-  const after = oldIndex === null ? null : removal(deleteRoute(op.previous, oldIndex));
-  return { request: appendRoute(object, index), after, forgiven: PRESENT, whenOccupied: null };
+  if (oldIndex === null) return addition;
+  const goes = removal(deleteRoute(op.previous, oldIndex));
+  return isNamedAlike(op.previous, object) ? { ...goes, after: addition } : { ...addition, after: goes };
+}
+
+/** What deletes one of them would delete the other, whichever comes first. */
+function isNamedAlike(a: Route, b: Route): boolean {
+  return a.dev === b.dev && a.via === b.via && a.protocol === b.protocol;
+}
+
+function stepForRoute(route: Route, claim: Claim, connection: Connection): Step {
+  const occupied = claim.retake && familyOf(route.dst) === "ipv6" ? PRESENT_ELSEWHERE : PRESENT;
+  const whenOccupied = () => settleOccupied(route, claim, connection);
+  return { ...PLAIN, request: createRoute(route, claim.index), occupied, whenOccupied };
 }
 
 function removal(request: Request): Step {
-  return { request, after: null, forgiven: GONE, whenOccupied: null };
+  return { ...PLAIN, request, forgiven: GONE };
 }
 
 function creationOf(object: DeviceEntry, index: number): Request {

@@ -57,10 +57,12 @@ export const IFF_LOOPBACK = 0x8;
 export const IFLA_ADDRESS = 1;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
+export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
 export const IFLA_AF_SPEC = 26;
 export const IFLA_EXT_MASK = 29;
+export const IFLA_PROTO_DOWN = 39;
 /** Settings of IPv4 on a link: written by number, read as an array that has the first at 0. */
 export const IFLA_INET_CONF = 1;
 export const IPV4_DEVCONF_ACCEPT_LOCAL = 23;
@@ -102,9 +104,13 @@ export const RTA_OIF = 4;
 export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
+export const RTA_METRICS = 8;
 export const RTA_MULTIPATH = 9;
+export const RTA_FLOW = 11;
 export const RTA_CACHEINFO = 12;
 export const RTA_VIA = 18;
+export const RTA_ENCAP_TYPE = 21;
+export const RTA_NH_ID = 30;
 export const RT_TABLE_MAIN = 254;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_NOWHERE = 255;
@@ -117,6 +123,9 @@ export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
 export const NDA_CACHEINFO = 3;
 export const NDA_PROBES = 4;
+export const NDA_PORT = 6;
+export const NDA_VNI = 7;
+export const NDA_IFINDEX = 8;
 export const NUD_PERMANENT = 0x80;
 
 /** linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h */

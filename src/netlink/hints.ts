@@ -7,10 +7,11 @@ import { isError } from "../base/errors.ts";
 import type { NativeAddon } from "../native/native.ts";
 import type { NetHint } from "../net/kernel-net.ts";
 import type { LinkName } from "../net/objects.ts";
-import { checkFixedPart, type Message, messagesOf, u32 } from "./codec.ts";
+import { attributesOf, checkFixedPart, type Message, messagesOf, u32 } from "./codec.ts";
 import { type Connection, refusedToTalk } from "./connection.ts";
 import {
   AF_BRIDGE,
+  NLM_F_REPLACE,
   RT_TABLE_MAIN,
   RTM_DELADDR,
   RTM_DELLINK,
@@ -29,7 +30,7 @@ import {
 } from "./constants.ts";
 import { linkIndex, linkName } from "./link.ts";
 import { readLinkName, readLinks } from "./read-links.ts";
-import { routeIndex, routeTable } from "./route.ts";
+import { destinationOf, RTMSG, routeIndex, routeTable } from "./route.ts";
 
 const GROUPS = [
   RTNLGRP_LINK,
@@ -107,7 +108,7 @@ function createPending(): Pending {
   let hints = new Map<string, NetHint>();
   return {
     add(hint) {
-      hints.set(`${hint.reason} ${hint.dev}`, hint);
+      hints.set(`${hint.reason} ${hint.dev} ${hint.over ?? ""}`, hint);
       if (hints.size > MOST_PENDING) hints = new Map([["", EVERYTHING]]);
     },
     take() {
@@ -132,13 +133,13 @@ function createReader(connection: Connection): (messages: Buffer) => readonly Ne
   };
   return (messages) => {
     try {
-      const hints = [...messagesOf(messages)].map((message) => {
+      return [...messagesOf(messages)].flatMap((message) => {
         const hint = hintOf(messages, message, nameOf);
-        learnName(names, messages, message);
+        const formerName = learnName(names, messages, message);
         // Our own doing is remembered for its names only.
-        return message.port === connection.portId() ? null : hint;
+        if (hint === null || message.port === connection.portId()) return [];
+        return formerName === null ? [hint] : [hint, { ...hint, dev: formerName }];
       });
-      return hints.filter((hint) => hint !== null);
     } catch (error) {
       if (isError(error, "netlink.malformed")) return [EVERYTHING];
       throw error;
@@ -146,12 +147,17 @@ function createReader(connection: Connection): (messages: Buffer) => readonly Ne
   };
 }
 
-function learnName(names: Map<number, LinkName>, buffer: Buffer, message: Message): void {
+/** Returns the name that the link had when it has another one now: nothing else tells that this one is gone. */
+function learnName(names: Map<number, LinkName>, buffer: Buffer, message: Message): LinkName | null {
   // A port that leaves its bridge is announced as a deleted link of the bridge family, and is still there.
   const bridged = buffer[message.start] === AF_BRIDGE;
   if (message.type === RTM_DELLINK && !bridged) names.delete(linkIndex(buffer, message));
   const name = message.type === RTM_NEWLINK ? linkName(buffer, message) : null;
-  if (name) names.set(linkIndex(buffer, message), name);
+  if (!name) return null;
+  const index = linkIndex(buffer, message);
+  const before = names.get(index) ?? name;
+  names.set(index, name);
+  return before === name ? null : before;
 }
 
 function hintOf(buffer: Buffer, message: Message, nameOf: (index: number | null) => LinkName | null): NetHint | null {
@@ -165,7 +171,7 @@ function hintOf(buffer: Buffer, message: Message, nameOf: (index: number | null)
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
       if (routeTable(buffer, message) !== RT_TABLE_MAIN) return null;
-      return { reason: "route", dev: nameOf(routeIndex(buffer, message)) };
+      return { reason: "route", dev: nameOf(routeIndex(buffer, message)), ...pushedOut(buffer, message) };
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
       return { reason: "neighbour", dev: nameOf(indexAt4(buffer, message)) };
@@ -173,6 +179,12 @@ function hintOf(buffer: Buffer, message: Message, nameOf: (index: number | null)
     default:
       return null;
   }
+}
+
+/** Kernel: a route that has replaced another one is all that is told of the change (undone.test.ts). */
+function pushedOut(buffer: Buffer, message: Message): Pick<NetHint, "over"> {
+  if (message.type !== RTM_NEWROUTE || (message.flags & NLM_F_REPLACE) === 0) return {};
+  return { over: destinationOf(attributesOf(buffer, message, RTMSG), buffer, message) };
 }
 
 /** ifa_index and ndm_ifindex are at the same place. */

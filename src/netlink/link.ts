@@ -37,7 +37,9 @@ import {
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
+  IFLA_MASTER,
   IFLA_MTU,
+  IFLA_PROTO_DOWN,
   IFLA_TUN_MULTI_QUEUE,
   IFLA_TUN_PERSIST,
   IFLA_TUN_TYPE,
@@ -67,7 +69,16 @@ export interface LinkRecord {
   readonly index: number;
   readonly name: LinkName;
   readonly loopback: boolean;
+  readonly captivity: Captivity;
   readonly link: Link;
+}
+
+/** By what a link of ours can be seized. */
+export interface Captivity {
+  /** It is a port of a bridge or the like. */
+  readonly enslaved: boolean;
+  /** protodown: it is up and carries nothing. */
+  readonly heldDown: boolean;
 }
 
 export function requestLinks(): Request {
@@ -109,6 +120,27 @@ function readsAcceptLocal(attributes: Attributes): boolean {
   const ipv4 = families && nestedAttributes(families, AF_INET);
   const conf = ipv4 && payloadOf(ipv4, IFLA_INET_CONF, 4 * IPV4_DEVCONF_ACCEPT_LOCAL);
   return conf !== null && u32(conf, 4 * (IPV4_DEVCONF_ACCEPT_LOCAL - 1)) !== 0;
+}
+
+/** Kernel: protodown is refused where a device has no such thing, so what does not hold is not named. */
+export function freeLink(index: number, { enslaved, heldDown }: Captivity): Request {
+  const attrs = { ...(enslaved ? { master: 0 } : {}), ...(heldDown ? { protoDown: Buffer.of(0) } : {}) };
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody({ index }, attrs) };
+}
+
+function captivityOf(attributes: Attributes): Captivity {
+  return {
+    enslaved: (u32Attribute(attributes, IFLA_MASTER) ?? 0) !== 0,
+    heldDown: u8Attribute(attributes, IFLA_PROTO_DOWN) === 1,
+  };
+}
+
+export function renameLink(index: number, name: LinkName): Request {
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody({ index }, { ifname: name }) };
+}
+
+export function setLinkDown(index: number): Request {
+  return { type: RTM_NEWLINK, flags: 0, body: linkBody({ index, flags: {}, change: { up: true } }, {}) };
 }
 
 export function setLinkUp(index: number): Request {
@@ -189,6 +221,7 @@ export function decodeLink(buffer: Buffer, message: Message, lookup: LinkLookup)
     index: linkIndex(buffer, message),
     name,
     loopback: (flags & IFF_LOOPBACK) !== 0,
+    captivity: captivityOf(attributes),
     link: { ...fields, ...ofItsKind(name, driver, data, attributes, lookup) },
   };
 }
@@ -205,7 +238,9 @@ function ofItsKind(
   if (driver === "vxlan" && data) {
     const lowerIndex = u32Attribute(data, IFLA_VXLAN_LINK) || null;
     const lower = lowerIndex === null ? null : nameOf(lowerIndex);
-    return { type: "vxlan", lower, checksumOffload: checksumOffloadOf(name), ...vxlanFields(data) };
+    const { enslaved, heldDown } = captivityOf(attributes);
+    const seized = enslaved || heldDown ? { seized: true as const } : {};
+    return { type: "vxlan", lower, checksumOffload: checksumOffloadOf(name), ...vxlanFields(data), ...seized };
   }
   if (driver === "tun" && data && u8Attribute(data, IFLA_TUN_TYPE) === IFF_TUN) {
     return { type: "tun", ...tunFields(data, attributes) };

@@ -31,7 +31,6 @@ import {
 } from "./codec.ts";
 import {
   AF_INET,
-  NLM_F_APPEND,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
@@ -40,8 +39,12 @@ import {
   RT_TABLE_MAIN,
   RTA_CACHEINFO,
   RTA_DST,
+  RTA_ENCAP_TYPE,
+  RTA_FLOW,
   RTA_GATEWAY,
+  RTA_METRICS,
   RTA_MULTIPATH,
+  RTA_NH_ID,
   RTA_OIF,
   RTA_PREFSRC,
   RTA_PRIORITY,
@@ -58,7 +61,7 @@ import { AF, decodeIp, encodeIp, familyOf, ipAttribute } from "./octets.ts";
 /** struct rtmsg, and where its fields are */
 export const RTMSG = 12;
 const RTM_FAMILY = 0;
-const RTM_DST_LEN = 1;
+export const RTM_DST_LEN = 1;
 const RTM_TOS = 3;
 const RTM_TABLE = 4;
 const RTM_TYPE = 7;
@@ -67,6 +70,9 @@ const RTM_FLAGS = 8;
 
 /** struct rtnexthop */
 const RTNEXTHOP = 8;
+
+/** RTPROT_UNSPEC */
+const ANY_PROTOCOL = 0 as RouteProtocol;
 
 /** Which routes of the main table to dump. Kernel: with strict checking it filters itself (facts.test.ts). */
 export interface RouteFilter {
@@ -107,14 +113,25 @@ export function replaceRoute(route: Route, index: number): Request {
   return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, body: newBody(route, index) };
 }
 
-/** Beside those with this destination and metric, and after them. */
-export function appendRoute(route: Route, index: number): Request {
-  return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_APPEND, body: newBody(route, index) };
+/** Beside those with this destination and metric, and before them. */
+export function prependRoute(route: Route, index: number): Request {
+  return { type: RTM_NEWROUTE, flags: NLM_F_CREATE, body: newBody(route, index) };
 }
 
-/** Kernel: what is named must match; scope *nowhere* matches any scope, and a metric of 0 cannot be named. */
+/**
+ * Kernel: what is named must match; scope *nowhere* matches any scope, and a metric of 0 cannot be named. Of IPv6 the
+ * gateway and the device tell one from its siblings, all of which read back with the protocol of the first.
+ */
 export function deleteRoute(route: Route, index: number): Request {
-  return { type: RTM_DELROUTE, flags: 0, body: bodyFor(route, index, RT_SCOPE_NOWHERE, {}) };
+  const any = familyOf(route.dst) === AF_INET ? route : { ...route, protocol: ANY_PROTOCOL };
+  return { type: RTM_DELROUTE, flags: 0, body: bodyFor(any, index, RT_SCOPE_NOWHERE, {}) };
+}
+
+/** Kernel: deletes all IPv6 routes of this destination and metric, of every type and through every device. */
+export function vacatePlace({ dst, metric }: Route): Request {
+  const address = encodeIp(dst.slice(0, dst.indexOf("/")) as Ip);
+  const data = { family: familyOf(dst), dstLen: prefixLength(dst), table: RT_TABLE_MAIN, scope: RT_SCOPE_NOWHERE };
+  return { type: RTM_DELROUTE, flags: 0, body: routeBody(data, { dst: address, priority: metric }) };
 }
 
 function newBody(route: Route, index: number): Buffer {
@@ -146,15 +163,8 @@ function bodyFor(
   const family = familyOf(dst);
   const address = encodeIp(dst.slice(0, dst.indexOf("/")) as Ip);
   const crossing = via !== null && familyOf(via) !== family;
-  const data = {
-    family,
-    dstLen: prefixLength(dst),
-    table: RT_TABLE_MAIN,
-    protocol: protocol as number,
-    scope,
-    type: RTN_UNICAST,
-    flags,
-  };
+  const [dstLen, table] = [prefixLength(dst), RT_TABLE_MAIN];
+  const data = { family, dstLen, table, protocol: protocol as number, scope, type: RTN_UNICAST, flags };
   return encodeBody((out) => {
     const attrs = { dst: address, oif: index, priority: metric };
     structs.formatRouteMessage({ kind: "route", data, attrs }, out);
@@ -188,7 +198,8 @@ export function maskRoute(buffer: Buffer, message: Message): void {
  */
 export function decodeSiblings(buffer: Buffer, message: Message, dev: LinkName, index: number): readonly Route[] {
   const attributes = attributesOf(buffer, message, RTMSG);
-  if (buffer[message.start + RTM_FAMILY] === AF_INET) return [];
+  // Next hops that are an object of their own go with it only.
+  if (buffer[message.start + RTM_FAMILY] === AF_INET || hasAttribute(attributes, RTA_NH_ID)) return [];
   return nextHops(attributes)
     .filter((hop) => hop.index === index)
     .map(({ via, onlink }) => ({
@@ -202,13 +213,18 @@ export function decodeSiblings(buffer: Buffer, message: Message, dev: LinkName, 
     }));
 }
 
+/** What a route may say that a Route cannot, and that a Route does not tell. */
+const BEYOND = [RTA_MULTIPATH, RTA_NH_ID];
+const MORE = [RTA_PREFSRC, RTA_METRICS, RTA_FLOW, RTA_ENCAP_TYPE];
+
 /**
- * Null for what a Route cannot say and we never make: several next hops, a type of service. They stay as they are.
- * Throws `netlink.malformed`.
+ * Null for what a Route cannot say and we never make: several next hops, one that is an object of its own (ip-nexthop(8)),
+ * a type of service. They stay as they are. Throws `netlink.malformed`.
  */
 export function decodeRoute(buffer: Buffer, message: Message, dev: LinkName): Route | null {
   const attributes = attributesOf(buffer, message, RTMSG);
-  if (hasAttribute(attributes, RTA_MULTIPATH) || buffer[message.start + RTM_TOS] !== 0) return null;
+  const says = (type: number) => hasAttribute(attributes, type);
+  if (BEYOND.some(says) || buffer[message.start + RTM_TOS] !== 0) return null;
   return {
     kind: "route",
     dev,
@@ -217,6 +233,7 @@ export function decodeRoute(buffer: Buffer, message: Message, dev: LinkName): Ro
     onlink: (u32(buffer, message.start + RTM_FLAGS) & RTNH_F_ONLINK) !== 0,
     metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0,
     protocol: buffer.readUInt8(message.start + PROTOCOL_AT) as RouteProtocol,
+    ...(MORE.some(says) ? { saysMore: true as const } : {}),
   };
 }
 
@@ -245,25 +262,14 @@ export function decodeWay(buffer: Buffer, message: Message): Way {
   return { index: u32Attribute(attributes, RTA_OIF), source, via: gatewayOf(attributes) };
 }
 
-/** The devices that a default route leaves through, and its metric; null for any other route. */
-export function decodeDefaultRoute(
-  buffer: Buffer,
-  message: Message,
-): { readonly indices: readonly number[]; readonly metric: number } | null {
-  const attributes = attributesOf(buffer, message, RTMSG);
-  if (buffer[message.start + RTM_DST_LEN] !== 0) return null;
-  const index = u32Attribute(attributes, RTA_OIF);
-  const indices = index === null ? nextHops(attributes).map((hop) => hop.index) : [index];
-  return { indices, metric: u32Attribute(attributes, RTA_PRIORITY) ?? 0 };
-}
-
 interface NextHop {
   readonly index: number;
   readonly via: Ip | null;
   readonly onlink: boolean;
 }
 
-function nextHops(attributes: Attributes): NextHop[] {
+/** Those of a route that has several; none of one that has one. */
+export function nextHops(attributes: Attributes): NextHop[] {
   const hops = payloadOf(attributes, RTA_MULTIPATH) ?? Buffer.alloc(0);
   const found: NextHop[] = [];
   for (let offset = 0; offset + RTNEXTHOP <= hops.length; ) {

@@ -9,8 +9,9 @@ import { decodeInterfaceAddress, decodeInterfaceAddress6, requestAddresses } fro
 import { type Message, messagesOf } from "./codec.ts";
 import { type Connection, dumpHead, refusedTo } from "./connection.ts";
 import { RTM_NEWADDR, RTM_NEWROUTE } from "./constants.ts";
+import { decodeDefaultRoute } from "./default-route.ts";
 import { readLinkName, readLinks } from "./read-links.ts";
-import { decodeDefaultRoute, decodeWay, requestLookup, requestRoutes } from "./route.ts";
+import { decodeWay, requestLookup, requestRoutes } from "./route.ts";
 
 /** Kernel: a dump is in the order of the destinations, so default routes are in its beginning (facts.test.ts). */
 const HEAD_BYTES = 32 * 1024;

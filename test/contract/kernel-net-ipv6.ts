@@ -171,6 +171,19 @@ export function ipv6Contract(open: () => Promise<KernelFixture>): void {
     assertSame(await objects(), [device6(fixture.underlay), foreign]);
   });
 
+  it("is made in the place of somebody else's, also through another device, where it stood before", async () => {
+    const { underlay } = fixture;
+    await apply(...create(device6(underlay)));
+    const near: Route = { ...tunnelRoute6(2), via: "fd00:10:5:9::" as Ip, protocol: BOOT_PROTOCOL };
+    const elsewhere: Route = { ...near, dev: underlay, via: "fd77::9" as Ip, onlink: false };
+    for (const foreign of [near, elsewhere]) {
+      await apply(...remove(tunnelRoute6(2)));
+      await fixture.appendRoute(foreign);
+      for (const _twice of [1, 2]) await apply({ op: "create", object: tunnelRoute6(2), retake: true });
+      assertSame(await objects(), [device6(underlay), tunnelRoute6(2)]);
+    }
+  });
+
   it("has blackhole routes beside routes of the same destination, and hints when one is deleted", async () => {
     const kinds = ["blackhole"] as const;
     const read = async () => (await fixture.kernel.read({ ...scope(), kinds }, signal)).objects();

@@ -10,6 +10,8 @@ import { assertSame, create, device, type KernelFixture, openEach, remove, tunne
 export function routesContract(open: () => Promise<KernelFixture>): void {
   const on = openEach(open);
   const { apply, objects } = on;
+  /** In the kernel's order. */
+  const routes = async () => (await objects()).filter(({ kind }) => kind === "route");
   const wrong: Route = { ...tunnelRoute(2), via: "10.5.3.0" as Ip };
 
   it("leaves exactly the wanted one", async () => {
@@ -34,6 +36,14 @@ export function routesContract(open: () => Promise<KernelFixture>): void {
     assertSame(await objects(), [device(on.fixture.underlay), foreign, tunnelRoute(2)]);
   });
 
+  it("comes before others of the same destination and metric, as the one before it did", async () => {
+    const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
+    await apply(...create(device(on.fixture.underlay), wrong));
+    await on.fixture.appendRoute(foreign);
+    await apply({ op: "replace", object: tunnelRoute(2), previous: wrong });
+    assert.deepEqual(await routes(), [tunnelRoute(2), foreign]);
+  });
+
   it("is not made in the place of somebody else's, which stays and is named", async () => {
     const { underlay } = on.fixture;
     const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
@@ -43,6 +53,15 @@ export function routesContract(open: () => Promise<KernelFixture>): void {
     assert.equal(failure?.error.info.errno, "EEXIST");
     assert.match(failure?.error.message ?? "", /10\.5\.2\.0\/24 via 10\.5\.9\.0/);
     assertSame(await objects(), [device(underlay), foreign]);
+  });
+
+  it("comes before somebody else's, which stays, where it stood before", async () => {
+    const { underlay } = on.fixture;
+    const foreign: Route = { ...wrong, via: "10.5.9.0" as Ip, protocol: 186 as Route["protocol"] };
+    await apply(...create(device(underlay)));
+    await on.fixture.appendRoute(foreign);
+    for (const _twice of [1, 2]) await apply({ op: "create", object: tunnelRoute(2), retake: true });
+    assert.deepEqual(await routes(), [tunnelRoute(2), foreign]);
   });
 
   it("is made in the place of one that is ours from an earlier config", async () => {

@@ -69,6 +69,9 @@ describe("a host with vxlan on which somebody", () => {
     ["deletes one route", `ip route del ${FIRST.base}/24 ${entry}`],
     ["points one route elsewhere", `ip route replace ${FIRST.base}/24 via 192.168.77.99 dev eth0`],
     ["gives one route another gateway", `ip route replace ${FIRST.base}/24 via 10.5.202.0 ${entry} onlink proto 70`],
+    ["lets one route lead nowhere", `ip route replace blackhole ${FIRST.base}/24`],
+    ["points one route through another interface", `ip route replace ${FIRST.base}/24 dev lo`],
+    ["gives one route an MTU", `ip route replace ${FIRST.base}/24 via ${FIRST.base} ${entry} onlink proto 70 mtu 600`],
     ["deletes one neighbour", `ip neigh del ${FIRST.base} ${entry}`],
     [
       "gives one neighbour another MAC",
@@ -76,6 +79,9 @@ describe("a host with vxlan on which somebody", () => {
     ],
     ["deletes one FDB entry", `bridge fdb del ${FIRST.mac} ${entry} dst ${FIRST.ip}`],
     ["sends one MAC elsewhere", `bridge fdb replace ${FIRST.mac} ${entry} dst 192.168.77.99 self permanent`],
+    ["sends one MAC to another port", `bridge fdb replace ${FIRST.mac} ${entry} dst ${FIRST.ip} port 9 self permanent`],
+    ["gives the device another name", "ip link set flannel.1 name gone0"],
+    ["puts the device into a bridge", "ip link add foreign0 type bridge && ip link set flannel.1 master foreign0"],
     [
       "adds a route, a neighbour and an FDB entry of nobody",
       [

@@ -77,7 +77,8 @@ export function createFakeKernel(initial: readonly NetObject[] = []): FakeKernel
     externally(ops) {
       for (const op of ops) {
         state.perform(op);
-        tell(hintFor(op.object));
+        const { object } = op;
+        tell({ ...hintFor(object), ...(op.op === "replace" && object.kind === "route" ? { over: object.dst } : {}) });
       }
     },
     setUp(dev, up) {

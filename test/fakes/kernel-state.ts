@@ -55,10 +55,12 @@ export function createKernelState(): KernelState {
       case "delete":
         return remove(object);
       case "create":
-        return add(object);
+        return create(object, op);
       case "replace":
         if (object.kind !== "route" || op.previous.kind !== "route") return add(object);
-        return familyOf(object.dst) === "ipv4" ? (appendRoute(object) ?? remove(op.previous)) : replaceSiblings(object);
+        return familyOf(object.dst) === "ipv4"
+          ? (prependRoute(object) ?? remove(op.previous))
+          : replaceSiblings(object);
     }
   }
 
@@ -165,6 +167,18 @@ export function createKernelState(): KernelState {
     if (position === -1) entries.push(route);
     else entries[position] = route;
     return null;
+  }
+
+  /** Of IPv4 in front of whatever stands there. */
+  function create(object: Entry, { retake }: { readonly retake?: true }): string | null {
+    if (!retake || object.kind !== "route") return add(object);
+    return familyOf(object.dst) === "ipv6" ? replaceSiblings(object) : prependRoute(object);
+  }
+
+  function prependRoute(route: Route): string | null {
+    const refusal = unreachable(route);
+    if (refusal === null && !entries.some((entry) => sameObject(entry, route))) entries.unshift(route);
+    return refusal;
   }
 
   function appendRoute(route: Route): string | null {

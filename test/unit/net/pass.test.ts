@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { keyOf, type NetObject } from "../../../src/net/objects.ts";
+import { BOOT_PROTOCOL, KERNEL_PROTOCOL, keyOf, type NetObject, type Route } from "../../../src/net/objects.ts";
 import { type Knowledge, NOTHING_KNOWN, type PassResult, runPass } from "../../../src/net/pass.ts";
 import type { Plan } from "../../../src/net/plan.ts";
 import { createFakeKernel, type FakeKernel } from "../../fakes/fake-kernel.ts";
@@ -117,6 +117,38 @@ describe("a pass", () => {
     assert.deepEqual(kinds(tidied), ["delete fdb"]);
     assert.equal(tidied.repair, true);
     assert.equal((await pass("read", plan, known)).repair, false);
+  });
+
+  for (const [what, protocol] of [
+    ["that the reading shows", BOOT_PROTOCOL],
+    ["that it does not show", KERNEL_PROTOCOL],
+  ] as const) {
+    it(`takes the place back where somebody has put a route over ours ${what}`, async () => {
+      const { kernel, pass, settle } = startHost();
+      const plan = planFor([PEER_A]);
+      const known = await settle(plan);
+      const ours = the(plan, "route") as Route;
+      const foreign: Route = { ...routeVia("192.168.64.9", ours.dst), via: null, protocol };
+      kernel.externally([{ op: "replace", object: foreign, previous: ours }]);
+      const result = await pass("read", plan, known);
+      assert.deepEqual(result.ops, [{ op: "create", object: ours, retake: true }]);
+      assert.deepEqual([result.failures, result.blocked, result.repair], [[], [], true]);
+      assert.deepEqual((await pass("read", plan, result.knowledge)).ops, []);
+      assert.ok(kernel.objects().includes(foreign), "it stays behind ours");
+    });
+  }
+
+  it("takes no place back on a device that somebody else has in the place of ours", async () => {
+    const { kernel, pass, settle } = startHost();
+    const plan = planFor([PEER_A]);
+    const known = await settle(plan);
+    const unclaimed = { ...plan, claims: ({ kind }: NetObject) => kind !== "link" && kind !== "route" };
+    kernel.externally([
+      { op: "replace", object: { ...the(plan, "link"), mtu: 1300 } as NetObject, previous: the(plan, "link") },
+      { op: "replace", object: { ...the(plan, "route"), via: null } as NetObject, previous: the(plan, "route") },
+    ]);
+    const result = await pass("read", unclaimed, known);
+    assert.deepEqual([result.ops, result.blocked.length], [[], 2]);
   });
 
   it("reads instead of working from what it knows while something foreign stands in the way", async () => {

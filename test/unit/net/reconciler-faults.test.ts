@@ -105,6 +105,20 @@ describe("the reconciler, when something goes wrong,", () => {
     );
   });
 
+  it("repairs at once what somebody put in a route's place through a device that is none of ours", async () => {
+    const plan = planFor([PEER_A]);
+    await using host = startReconciler({ plan });
+    const [eth0] = bareHost("192.168.64.3");
+    host.kernel.externally([{ op: "create", object: { ...eth0, name: "eth1" } as NetObject }]);
+    await host.clock.advance(SOON);
+    const ours = wanted(plan, "route") as Route;
+    const foreign: Route = { ...ours, dev: "eth1" as LinkName, via: null, onlink: false };
+    host.kernel.externally([{ op: "replace", object: foreign, previous: ours }]);
+    assert.equal(host.has(ours), false);
+    await host.clock.advance(150);
+    assert.ok(host.has(ours));
+  });
+
   it("does not lose a hint that comes while a pass is under way", async () => {
     const plan = planFor([PEER_A]);
     const readings = slowReadings();

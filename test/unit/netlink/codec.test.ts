@@ -17,17 +17,11 @@ import {
   u32Attribute,
 } from "../../../src/netlink/codec.ts";
 import { readTranscript } from "../../../src/netlink/connection.ts";
+import { decodeDefaultRoute } from "../../../src/netlink/default-route.ts";
 import { decodeFdbEntry } from "../../../src/netlink/fdb.ts";
 import { decodeLink } from "../../../src/netlink/link.ts";
 import { decodeNeighbour, isPermanent, neighbourIndex } from "../../../src/netlink/neighbour.ts";
-import {
-  decodeDefaultRoute,
-  decodeRoute,
-  decodeWay,
-  maskRoute,
-  routeIndex,
-  routeTable,
-} from "../../../src/netlink/route.ts";
+import { decodeRoute, decodeWay, maskRoute, routeIndex, routeTable } from "../../../src/netlink/route.ts";
 
 const DEV = "flannel.1" as LinkName;
 

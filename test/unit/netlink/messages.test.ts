@@ -16,10 +16,11 @@ import type {
 } from "../../../src/net/objects.ts";
 import { createAddress, decodeAddress } from "../../../src/netlink/address.ts";
 import { encodeRequests, type Message, messagesOf, type Request } from "../../../src/netlink/codec.ts";
+import { decodeDefaultRoute } from "../../../src/netlink/default-route.ts";
 import { createFdbEntry, decodeFdbEntry } from "../../../src/netlink/fdb.ts";
 import { createLink, decodeLink, setLink } from "../../../src/netlink/link.ts";
 import { createNeighbour, decodeNeighbour, isPermanent } from "../../../src/netlink/neighbour.ts";
-import { createRoute, decodeDefaultRoute, decodeRoute, maskRoute } from "../../../src/netlink/route.ts";
+import { createRoute, decodeRoute, maskRoute } from "../../../src/netlink/route.ts";
 
 const DEV = "flannel.1" as LinkName;
 
