@@ -1,7 +1,7 @@
 // The .rpm, by rpmbuild, from a spec that lists what has been laid out already.
 
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { run } from "../lab/run.ts";
 import { seconds } from "../src/base/brand.ts";
 import { DESCRIPTION, SUMMARY } from "./deb.ts";
@@ -10,6 +10,14 @@ import type { Architecture } from "./runtime.ts";
 import { type Entry, PLACES, packageEntries, type Sources } from "./tree.ts";
 
 const RELEASE = "1";
+
+/** What a system has before any of its packages that we do not depend on. */
+const SYSTEM_DIRECTORIES: readonly string[] = [
+  ...["/", "/etc", "/etc/sysconfig", "/usr", "/usr/bin", "/usr/lib", "/usr/libexec", "/usr/share"],
+  ...["/usr/lib/systemd", "/usr/lib/systemd/system", "/usr/lib/systemd/network", "/usr/lib/sysusers.d"],
+  ...["/usr/share/doc", "/usr/share/man", "/usr/share/man/man5", "/usr/share/man/man8"],
+  ...["/usr/share/bash-completion", "/usr/share/bash-completion/completions", "/usr/share/zsh"],
+];
 
 /** Returns the path of the package, in `output`. */
 export async function makeRpm(
@@ -92,15 +100,21 @@ fi
 
 %files
 ${entries.map(formatFile).join("\n")}
-%dir %attr(0755,root,root) /usr/lib/flannel
-%dir %attr(0755,root,root) /usr/libexec/flannel
-%dir %attr(0755,root,root) /usr/share/doc/flanneld
-%dir %attr(0755,root,root) /usr/share/doc/flanneld/examples
+${ownDirectories(entries)
+  .map((path) => `%dir %attr(0755,root,root) ${path}`)
+  .join("\n")}
 
 %changelog
 * ${date} ${maintainer} - ${edition.version}-${RELEASE}
 - See the project's history.
 `;
+}
+
+/** rpm: a directory that no package owns stays when the last file in it goes; several packages may own one. */
+function ownDirectories(entries: readonly Entry[]): readonly string[] {
+  const above = (path: string): readonly string[] => (path === "/" ? [] : [...above(dirname(path)), dirname(path)]);
+  const all = new Set(entries.flatMap(({ path }) => above(path)));
+  return [...all].filter((path) => !SYSTEM_DIRECTORIES.includes(path)).sort();
 }
 
 function formatFile({ path, mode, content, config }: Entry): string {

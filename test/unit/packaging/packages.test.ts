@@ -6,6 +6,14 @@ import { formatSpec } from "../../../packaging/rpm.ts";
 import { architectureOf } from "../../../packaging/runtime.ts";
 import { text } from "../../../packaging/tree.ts";
 
+const SOURCES = {
+  root: "",
+  program: "",
+  runtime: { version: "", executable: "", headers: "", license: "" },
+  edition: { version: "1.2.3", date: 1_700_000_000 },
+  maintainer: NOBODY,
+};
+
 describe("packages", () => {
   it("ask for the newest glibc that any part was linked with, and for other libraries once", () => {
     const said = [
@@ -26,16 +34,19 @@ describe("packages", () => {
 
   it("leave the administrator's file alone", () => {
     const entry = { ...text("/etc/sysconfig/flanneld", "x", 0o600), config: true as const };
-    const sources = {
-      root: "",
-      program: "",
-      runtime: { version: "", executable: "", headers: "", license: "" },
-      edition: { version: "1.2.3", date: 1_700_000_000 },
-      maintainer: NOBODY,
-    };
-    const spec = formatSpec(sources, [entry]);
+    const spec = formatSpec(SOURCES, [entry]);
     assert.match(spec, /^%config\(noreplace\) %attr\(0600,root,root\) \/etc\/sysconfig\/flanneld$/m);
     assert.match(spec, /^\* Tue Nov 14 2023 No contact given <nobody@flanneld\.invalid> - 1\.2\.3-1$/m);
+  });
+
+  it("take the directories away that they have brought, and none of the system's", () => {
+    const entries = ["/etc/sysconfig/flanneld", "/usr/share/doc/flanneld/monitoring/a", "/usr/lib/flannel/b"];
+    const spec = formatSpec(
+      SOURCES,
+      entries.map((path) => text(path, "x")),
+    );
+    const owned = [...spec.matchAll(/^%dir %attr\(0755,root,root\) (.*)$/gm)].map(([, path]) => path);
+    assert.deepEqual(owned, ["/usr/lib/flannel", "/usr/share/doc/flanneld", "/usr/share/doc/flanneld/monitoring"]);
   });
 
   it("name who answers for them, in a form that both kinds of packages take", () => {
