@@ -33,6 +33,16 @@ export function formatLine(json: string, style: LineStyle): string {
   return `${[head(facts, time, style) + escapeControls(String(msg ?? "")), ...pairs].join(" ")}\n`;
 }
 
+/** As it is; for journald with the priority before it, which does not become a part of the text. */
+export function formatJsonLine(json: string, style: LineStyle): string {
+  const { level } = JSON.parse(json) as { readonly level?: unknown };
+  return prioritized(json, String(level), style);
+}
+
+export function prioritized(line: string, level: string, style: LineStyle): string {
+  return style === "journal" ? `<${(LEVELS[level] ?? OTHER).priority}>${line}` : line;
+}
+
 function head({ word, priority, colour }: Level, time: unknown, style: LineStyle): string {
   if (style === "journal") return `<${priority}>`;
   const painted = style === "colour" && colour !== null ? `\u001b[${colour}m${word}\u001b[0m` : word;

@@ -11,7 +11,7 @@ import type { Logger } from "./base/log.ts";
 import { escapeAllButLines } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
-import { formatLine, type LineStyle } from "./journal-text.ts";
+import { formatJsonLine, formatLine, type LineStyle, prioritized } from "./journal-text.ts";
 import type { LogLevel } from "./status/snapshot.ts";
 
 const STDERR = 2;
@@ -41,7 +41,7 @@ export interface Journal extends Logger {
 
 export function createJournal(options: LogOptions, deps: JournalDeps = standardError()): Journal {
   const { clock, style, sink } = deps;
-  const stream = options.format === "json" ? sink : { write: (json: string) => sink.write(formatLine(json, style)) };
+  const format = options.format === "json" ? formatJsonLine : formatLine;
   const logger = pino(
     {
       level: options.debug ? "debug" : "info",
@@ -50,7 +50,7 @@ export function createJournal(options: LogOptions, deps: JournalDeps = standardE
       formatters: { level: (level) => ({ level }) },
       redact: { paths: SECRETS, censor: "[redacted]" },
     },
-    stream,
+    { write: (json: string) => sink.write(format(json, style)) },
   );
   return {
     error: (message, fields = {}) => logger.error(fields, message),
@@ -103,6 +103,11 @@ export function formatFailure(error: unknown): string {
   return text.replaceAll(/^(?=.)/gm, "flanneld: ");
 }
 
-export function printFailure(error: unknown, sink: LogSink = openSink(STDERR)): void {
-  sink.write(`${formatFailure(error)}\n`);
+/** As errors: whoever asks the journal for these alone is to find why the service does not start. */
+export function printFailure(
+  error: unknown,
+  sink: LogSink = openSink(STDERR),
+  style: LineStyle = readLineStyle(process.env),
+): void {
+  for (const line of formatFailure(error).split("\n")) sink.write(`${prioritized(line, "error", style)}\n`);
 }

@@ -6,12 +6,13 @@ import { describe, it } from "node:test";
 import { FlannelError } from "../../src/base/errors.ts";
 import type { LogFields } from "../../src/base/log.ts";
 import { createJournal, formatFailure, openSink, printFailure, readLineStyle } from "../../src/journal.ts";
+import type { LineStyle } from "../../src/journal-text.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 
-function journal(format: "text" | "json", debug = false) {
+function journal(format: "text" | "json", debug = false, style: LineStyle = "plain") {
   const lines: string[] = [];
   const sink = { write: (line: string) => void lines.push(line) };
-  return { lines, log: createJournal({ format, debug }, { clock: createFakeClock(), style: "plain", sink }) };
+  return { lines, log: createJournal({ format, debug }, { clock: createFakeClock(), style, sink }) };
 }
 
 describe("createJournal()", () => {
@@ -27,6 +28,17 @@ describe("createJournal()", () => {
     const { time, ...rest } = JSON.parse(lines.join("")) as Record<string, unknown>;
     assert.deepEqual(rest, { level: "error", msg: "watch lost", ms: 3 });
     assert.match(String(time), /^\d{4}-.*Z$/);
+  });
+
+  it("tells journald the priority of JSON lines, too", () => {
+    const { lines, log } = journal("json", false, "journal");
+    log.warn("watch lost", { ms: 3 });
+    log.info("stopped");
+    assert.deepEqual(
+      lines.map((line) => line.slice(0, 4)),
+      ["<4>{", "<6>{"],
+    );
+    assert.equal(JSON.parse((lines[0] ?? "").slice(3)).msg, "watch lost");
   });
 
   it("writes a message without fields", () => {
@@ -158,7 +170,14 @@ describe("formatFailure()", () => {
 
   it("is printed with a line end", () => {
     const lines: string[] = [];
-    printFailure("x", { write: (line) => void lines.push(line) });
+    printFailure("x", { write: (line) => void lines.push(line) }, "plain");
     assert.deepEqual(lines, ["flanneld: this is a bug: x\n"]);
+  });
+
+  it("is an error to journald, each line of it", () => {
+    const lines: string[] = [];
+    const error = new FlannelError("usage.invalid", { problems: ["unknown flag -x", "unknown flag -y"] });
+    printFailure(error, { write: (line) => void lines.push(line) }, "journal");
+    assert.deepEqual(lines, ["<3>flanneld: unknown flag -x\n", "<3>flanneld: unknown flag -y\n"]);
   });
 });
