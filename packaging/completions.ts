@@ -10,24 +10,43 @@ function offered(flags: readonly Flag[]): readonly Flag[] {
   return flags.filter(({ notBuilt }) => notBuilt === null);
 }
 
-/** First words of commands, each once. */
-function firstWords(commands: readonly Command[]): readonly string[] {
-  return [...new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""))];
+interface FirstWord {
+  readonly word: string;
+  readonly summary: string;
+  /** What may follow; none for a command of one word. */
+  readonly seconds: readonly { readonly word: string; readonly summary: string }[];
 }
 
-/** Second words by first words, for commands of two. */
-function secondWords(commands: readonly Command[]): ReadonlyMap<string, readonly string[]> {
-  const members = new Map<string, string[]>();
-  for (const { name } of commands) {
-    const [first = "", second] = name.split(" ");
-    if (second !== undefined) members.set(first, [...(members.get(first) ?? []), second]);
-  }
-  return members;
+/** In the order of the table, each once. */
+function firstWords(commands: readonly Command[]): readonly FirstWord[] {
+  const split = commands.map(({ name, summary, words }) => {
+    const [word = "", second] = name.split(" ");
+    return { word, second, summary, takesCommand: words.some(({ name }) => name === "COMMAND") };
+  });
+  const names = [...new Set(split.map(({ word }) => word))];
+  return names.map((first) => {
+    const members = split.filter(({ word }) => word === first);
+    const [{ summary, takesCommand } = { summary: "", takesCommand: false }] = members;
+    const seconds = members.flatMap(({ second, summary }) => (second ? [{ word: second, summary }] : []));
+    if (seconds.length > 0) return { word: first, summary: `One of ${seconds.map(wordOf).join(", ")}.`, seconds };
+    const others = names.filter((name) => name !== first).map((word) => ({ word, summary: "" }));
+    return { word: first, summary, seconds: takesCommand ? others : [] };
+  });
 }
 
-function allFlags({ flags, commands }: Surface): readonly Flag[] {
-  const byName = new Map([...flags, ...commands.flatMap((command) => command.flags)].map((flag) => [flag.name, flag]));
-  return offered([...byName.values()]);
+function wordOf({ word }: { readonly word: string }): string {
+  return word;
+}
+
+/** Last words of commands that take a file. */
+function beforeFile(commands: readonly Command[]): readonly string[] {
+  const takers = commands.filter(({ words }) => words.some(({ name }) => name.includes("FILE")));
+  return takers.map(({ name }) => name.split(" ").at(-1) ?? "");
+}
+
+function allFlags({ flags, commands, common }: Surface): readonly Flag[] {
+  const all = [...flags, ...commands.flatMap((command) => command.flags), ...common];
+  return offered([...new Map(all.map((flag) => [flag.name, flag])).values()]);
 }
 
 export function bashCompletion(surface: Surface): string {
@@ -37,7 +56,10 @@ export function bashCompletion(surface: Surface): string {
     const reply = bashReply(flag);
     return reply === null ? [] : [`    -${flag.name} | --${flag.name}) ${reply} ;;`];
   });
-  const seconds = [...secondWords(surface.commands)].map(([first, words]) => `    ${first}) ${bashWords(words)} ;;`);
+  const first = firstWords(surface.commands);
+  const seconds = first.flatMap(({ word, seconds }) =>
+    seconds.length > 0 ? [`    ${word}) ${bashWords(seconds.map(wordOf))} ;;`] : [],
+  );
   return `# bash completion for flanneld; made from its table of flags.
 
 _flanneld() {
@@ -59,12 +81,30 @@ ${[...values, ...seconds].join("\n")}
       COMPREPLY=($(compgen -W "$flags" -- "$word"))
       if [[ \${COMPREPLY[0]-} == *= ]]; then compopt -o nospace 2>/dev/null; fi
       ;;
-    *) COMPREPLY=($(compgen -W "${firstWords(surface.commands).join(" ")}" -- "$word")) ;;
+    *)
+      local earlier command=
+      for earlier in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case $earlier in
+${bashEarlier(surface).join("\n")}
+          *) ;;
+        esac
+      done
+      if [[ -z $command ]]; then COMPREPLY=($(compgen -W "${first.map(wordOf).join(" ")}" -- "$word")); fi
+      ;;
   esac
 }
 
 complete -F _flanneld flanneld
 `;
+}
+
+const FILES = 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return';
+
+/** What words before the one to complete mean for it. */
+function bashEarlier({ commands }: Surface): readonly string[] {
+  const arm = (words: readonly string[], does: string) =>
+    words.length > 0 ? [`          ${words.join(" | ")}) ${does} ;;`] : [];
+  return [...arm(beforeFile(commands), FILES), ...arm(firstWords(commands).map(wordOf), "command=$earlier")];
 }
 
 function bashWords(words: readonly string[]): string {
@@ -76,7 +116,7 @@ function bashReply(flag: Flag): string | null {
   const hint = valueHint(flag);
   switch (hint.kind) {
     case "file":
-      return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return';
+      return FILES;
     case "interface":
       return bashWords([`$(${INTERFACES})`]);
     case "words":
@@ -90,22 +130,35 @@ function bashReply(flag: Flag): string | null {
 
 export function zshCompletion(surface: Surface): string {
   const specs = allFlags(surface).map((flag) => `  ${zshQuote(zshSpec(flag))}`);
-  const commands = surface.commands.map(({ name, summary }) => `    ${zshQuote(`${name}:${summary}`)}`);
-  const positional = commands.length > 0 ? ["  '*:: :_flanneld_commands'"] : [];
+  const first = firstWords(surface.commands);
+  const described = (words: FirstWord["seconds"]) =>
+    words.map(({ word, summary }) => zshQuote(summary === "" ? word : `${word}:${summary}`)).join(" ");
+  const seconds = first.flatMap(({ word, seconds }) =>
+    seconds.length > 0 ? [`    2:${word}) words_of=(${described(seconds)}) ;;`] : [],
+  );
+  const positional = first.length > 0 ? " '*:: :_flanneld_commands'" : "";
   return `#compdef flanneld
 # zsh completion for flanneld; made from its table of flags.
 
 _flanneld_commands() {
-  local -a commands=(
-${commands.join("\n")}
-  )
-  _describe command commands
+  local -a words_of=()
+  case $CURRENT:$words[1] in
+    1:*) words_of=(${described(first)}) ;;
+${seconds.join("\n")}
+  esac
+  if [[ $words[CURRENT] == -* ]]; then
+    _arguments -S $flags
+  elif (( $#words_of )); then
+    _describe command words_of
+  elif (( \${words[(I)(${beforeFile(surface.commands).join("|")})]} )); then
+    _files
+  fi
 }
 
 local -a flags=(
-${[...specs, ...positional].join("\n")}
+${specs.join("\n")}
 )
-_arguments -S $flags
+_arguments -S $flags${positional}
 `;
 }
 
@@ -136,15 +189,27 @@ export function fishCompletion(surface: Surface): string {
     const words = ["complete -c flanneld", `-l ${flag.name}`, `-d ${fishQuote(flag.help)}`, ...fishValue(flag)];
     return words.join(" ");
   });
-  const commands = surface.commands.map(
-    ({ name, summary }) =>
-      `complete -c flanneld -n __fish_use_subcommand -a ${fishQuote(name)} -d ${fishQuote(summary)}`,
-  );
+  const commands = firstWords(surface.commands).flatMap(({ word, summary, seconds }) => [
+    fishWord("__fish_use_subcommand", word, summary),
+    ...seconds.map((second) => fishWord(fishAfter(word, seconds), second.word, second.summary)),
+  ]);
+  const files = `complete -c flanneld -n ${fishQuote(`__fish_seen_subcommand_from ${beforeFile(surface.commands).join(" ")}`)} -F`;
   return `# fish completion for flanneld; made from its table of flags.
 
 complete -c flanneld -f
-${[...lines, ...commands].join("\n")}
+${[...lines, ...commands, files].join("\n")}
 `;
+}
+
+function fishWord(condition: string, word: string, summary: string): string {
+  const about = summary === "" ? "" : ` -d ${fishQuote(summary)}`;
+  return `complete -c flanneld -n ${fishQuote(condition)} -a ${word}${about}`;
+}
+
+/** The first word is there, and none of the second ones. */
+function fishAfter(first: string, seconds: FirstWord["seconds"]): string {
+  const words = seconds.map(wordOf).join(" ");
+  return `__fish_seen_subcommand_from ${first}; and not __fish_seen_subcommand_from ${words}`;
 }
 
 function fishValue(flag: Flag): readonly string[] {

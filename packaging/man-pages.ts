@@ -1,7 +1,7 @@
 // The manual pages as roff, made of the table of flags where they speak of flags. Pure.
 
 import { envName, type Flag, GROUP_TITLES } from "../src/cli/flags.ts";
-import type { Surface } from "./surface.ts";
+import type { Command, Surface } from "./surface.ts";
 
 export interface ManPage {
   /** "flanneld.8" */
@@ -17,13 +17,16 @@ export interface Edition {
 
 export const EXIT_STATUS: readonly (readonly [string, string])[] = [
   ["0", "Stopped by a signal; a command is done; \\-\\-help, \\-\\-version."],
-  ["1", "A bug: report it with the trace. Of status and peers: degraded."],
-  ["2", "A command that asks the daemon got no answer. Of status and peers: not ready."],
+  ["1", "A bug: report it with the trace. Of status, peers, check and ping: degraded."],
+  ["2", "A command that asks the daemon got no answer. Of status and peers: not ready. Of check and ping: broken."],
   ["64", "Wrong command line or FLANNELD_* variable. Every problem is listed."],
   ["65", "A command was refused: it does not fit what is in etcd, and nothing was changed."],
   ["74", "The result of a command could not be written to standard output or to a file."],
   ["75", "The kernel or etcd refused for good; a command got no answer, or was overtaken. Trying again may help."],
-  ["77", "CAP_NET_ADMIN is missing, or the daemon's socket is not for this user."],
+  [
+    "77",
+    "CAP_NET_ADMIN is missing, or CAP_NET_RAW for ping and \\-\\-probe\\-interval, or the daemon's socket is not for this user.",
+  ],
   ["78", "Wrong configuration: network config, certificate file, interface, port. Restarting does not help."],
 ];
 
@@ -108,15 +111,36 @@ const DAEMON_FILES = section(
     "What \\fBflanneld status\\fR and other commands ask. For root and the group flannel.",
   ),
   term("\\fI/run/flannel/docker\\fR", "Options for Docker, made by \\fBmk\\-docker\\-opts\\fR(8)."),
+  term(
+    "\\fI/var/lib/flannel\\fR",
+    "The host's id, and what was leased last, to come up with when etcd does not answer.",
+  ),
   term("\\fI/etc/default/flanneld\\fR, \\fI/etc/sysconfig/flanneld\\fR", "See \\fBflanneld.conf\\fR(5)."),
 );
 
-function daemonPage({ flags, commands }: Surface, edition: Edition): string {
-  const listed = commands.map(({ name, summary, flags }) =>
-    [term(`\\fBflanneld ${escapeRoff(name)}\\fR`, escapeRoff(summary)), ".RS", ...flags.map(flagItem), ".RE"].join(
-      "\n",
-    ),
-  );
+/** "flanneld release SUBNET", what it does, and its own flags. */
+function commandItem({ name, summary, words, flags }: Command): string {
+  const operands = words.map(({ name, optional }) => {
+    const operand = `\\fI${escapeRoff(name)}\\fR`;
+    return optional ? ` [${operand}]` : ` ${operand}`;
+  });
+  const head = `\\fBflanneld ${escapeRoff(name)}\\fR${operands.join("")}`;
+  return [term(head, escapeRoff(summary)), ".RS", ...flags.map(flagItem), ".RE"].join("\n");
+}
+
+function commandSections({ commands, common }: Surface): readonly string[] {
+  if (commands.length === 0) return [];
+  return [
+    section("COMMANDS", ...commands.map(commandItem)),
+    ".SS All commands",
+    'Those that look at etcd also take the flags that say where it is (below, "etcd"), and without them the settings of',
+    "the service. \\fBflanneld help\\fR \\fIcommand\\fR explains one.",
+    ...common.map(flagItem),
+  ];
+}
+
+function daemonPage(surface: Surface, edition: Edition): string {
+  const { flags, commands } = surface;
   return page("flanneld", 8, edition, [
     section("NAME", "flanneld, flanneld\\-start \\- overlay network daemon for containers"),
     section(
@@ -125,7 +149,7 @@ function daemonPage({ flags, commands }: Surface, edition: Edition): string {
       ...(commands.length > 0 ? [".br", "\\fBflanneld\\fR \\fIcommand\\fR [\\fIflags\\fR]"] : []),
     ),
     DAEMON_DESCRIPTION,
-    ...(listed.length > 0 ? [section("COMMANDS", ...listed)] : []),
+    ...commandSections(surface),
     section(
       "OPTIONS",
       '\\-name and \\-\\-name are the same, and so are \\-name=value and \\-name value; a bool takes its value only after "=".',

@@ -3,13 +3,15 @@
 
 import { BACKEND_TYPES } from "../src/backends/registry.ts";
 import { FLAGS, type Flag } from "../src/cli/flags.ts";
-import { BUILT_IN } from "../src/cli/verbs.ts";
+import { BUILT_IN, COMMON_FLAGS, type VerbWord } from "../src/cli/verbs.ts";
 import { VERBS } from "../src/operator/verbs.ts";
 
 export interface Command {
   /** One word or two: "config get". */
   readonly name: string;
   readonly summary: string;
+  /** What follows the name. */
+  readonly words: readonly VerbWord[];
   /** Its own. */
   readonly flags: readonly Flag[];
 }
@@ -18,11 +20,22 @@ export interface Surface {
   /** Of the daemon. */
   readonly flags: readonly Flag[];
   readonly commands: readonly Command[];
+  /** Of every command. */
+  readonly common: readonly Flag[];
 }
 
 export const SURFACE: Surface = {
   flags: FLAGS,
-  commands: [...VERBS, ...BUILT_IN.map(({ name, summary }) => ({ name, summary, flags: [] }))],
+  commands: [
+    ...VERBS,
+    ...BUILT_IN.map(({ name, summary }) => ({
+      name,
+      summary,
+      words: name === "help" ? [{ name: "COMMAND", optional: true }] : [],
+      flags: [],
+    })),
+  ],
+  common: COMMON_FLAGS,
 };
 
 /** What a flag's value is, as far as a shell can help with it. */

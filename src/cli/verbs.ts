@@ -72,7 +72,8 @@ export function integerOf({ settings }: VerbCall, name: string, min: number, max
   throw new FlannelError("usage.invalid", { problems: [`-${name}=${text}: must be between ${min} and ${max}`] });
 }
 
-const COMMON_FLAGS: readonly Flag[] = [
+/** Of every command. */
+export const COMMON_FLAGS: readonly Flag[] = [
   flag("json", { group: "command", type: "bool", env: false, help: "Write JSON, for programs, instead of text." }),
   flag("timeout", {
     group: "command",

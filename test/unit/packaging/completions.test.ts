@@ -7,10 +7,16 @@ import { FLAGS, type Flag } from "../../../src/cli/flags.ts";
 
 const { signal } = new AbortController();
 const built = (FLAGS as readonly Flag[]).filter(({ notBuilt }) => notBuilt === null);
-const DAEMON: Surface = { flags: FLAGS, commands: [] };
+const DAEMON: Surface = { flags: FLAGS, commands: [], common: [] };
 const COMMANDS: Surface = {
   flags: FLAGS,
-  commands: ["config get", "config set", "leases"].map((name) => ({ name, summary: `${name}'s`, flags: [] })),
+  commands: ["config get", "config set", "leases"].map((name) => ({
+    name,
+    summary: `${name}'s`,
+    words: name === "config set" ? [{ name: "FILE|-", optional: false }] : [],
+    flags: [],
+  })),
+  common: [],
 };
 
 /** What a real bash offers after these words; the last is the one to complete. */
@@ -49,6 +55,14 @@ describe("the completion for bash", () => {
     assert.deepEqual(await offered(["ver"], SURFACE), ["version"]);
     assert.deepEqual(await offered([""], COMMANDS), ["config", "leases"]);
     assert.deepEqual(await offered(["config", "g"], COMMANDS), ["get"]);
+    assert.deepEqual(await offered(["-iface", "eth0", "lea"], SURFACE), ["leases"]);
+    assert.deepEqual(await offered(["help", "conf"], SURFACE), ["config"]);
+  });
+
+  it("offers after a command no other one, a file where it takes one, and what all commands have", async () => {
+    assert.deepEqual(await offered(["status", ""], SURFACE), []);
+    assert.ok((await offered(["config", "set", "/etc/pass"], SURFACE)).includes("/etc/passwd"));
+    assert.deepEqual(await offered(["status", "--js"], SURFACE), ["--json"]);
   });
 });
 
@@ -58,7 +72,18 @@ describe("the completions for zsh and fish", () => {
       assert.ok(zshCompletion(SURFACE).includes(`--${name}`), name);
       assert.ok(fishCompletion(SURFACE).includes(`-l ${name} `), name);
     }
-    assert.match(zshCompletion(COMMANDS), /'config get:config get'\\''s'/);
-    assert.match(fishCompletion(COMMANDS), /-a 'config get' -d 'config get\\'s'/);
+    for (const text of [zshCompletion(SURFACE), fishCompletion(SURFACE)]) assert.match(text, /[- ]json\b/);
+  });
+
+  it("know the second words of a command, which are none of their own", () => {
+    assert.match(
+      zshCompletion(COMMANDS),
+      /^ {4}1:\*\) words_of=\('config:One of get, set\.' 'leases:leases'\\''s'\) ;;$/m,
+    );
+    assert.match(zshCompletion(COMMANDS), /^ {4}2:config\) words_of=\('get:config get'\\''s' 'set:/m);
+    const fish = fishCompletion(COMMANDS);
+    assert.match(fish, /^complete -c flanneld -n '__fish_use_subcommand' -a config -d 'One of get, set\.'$/m);
+    const after = "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from get set";
+    assert.ok(fish.includes(`complete -c flanneld -n '${after}' -a get -d 'config get\\'s'\n`), fish);
   });
 });

@@ -22,10 +22,16 @@ describe("the manual pages", () => {
 
   it("describe commands and their flags when there are any", () => {
     const [first] = FLAGS;
-    const command = { name: "config get", summary: "Show the network config.", flags: [first] };
-    const [{ text } = { text: "" }] = manPages({ flags: [], commands: [command] }, EDITION);
+    const words = [{ name: "FILE|-", optional: true }];
+    const command = { name: "config get", summary: "Show the network config.", words, flags: [first] };
+    const [{ text } = { text: "" }] = manPages({ flags: [], commands: [command], common: [] }, EDITION);
     assert.match(text, /^\.SH COMMANDS$/m);
-    assert.match(text, /^\\fBflanneld config get\\fR\nShow the network config\.$/m);
+    assert.match(text, /^\\fBflanneld config get\\fR \[\\fIFILE\|\\-\\fR\]\nShow the network config\.$/m);
+  });
+
+  it("describe the flags that all commands have, once", () => {
+    assert.equal(page("flanneld.8").split("\\fB\\-\\-json\\fR").length, 2);
+    assert.ok(page("flanneld.8").includes("\\fB\\-\\-timeout\\fR=\\fIint\\fR"));
   });
 
   it("know every exit status of the README", () => {
