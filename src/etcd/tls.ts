@@ -109,8 +109,16 @@ async function readPem(path: string, purpose: string): Promise<PemFile> {
   try {
     return { path, purpose, content: await readFile(path) };
   } catch (error) {
-    throw unusable({ path, purpose }, describeFileError(error));
+    throw unusable({ path, purpose }, describeFileError(error) + whyNotRoot(error));
   }
+}
+
+/** Linux: root without CAP_DAC_OVERRIDE, as in flanneld.service, opens other users' files only as anybody may. */
+function whyNotRoot(error: unknown): string {
+  const isDenied = (error as NodeJS.ErrnoException).code === "EACCES" && process.geteuid?.() === 0;
+  return isDenied
+    ? "; without CAP_DAC_OVERRIDE root opens no other user's file: give it and its directories to root (chown root)"
+    : "";
 }
 
 /** At least one, all of them well-formed. */

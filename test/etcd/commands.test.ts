@@ -1,7 +1,7 @@
 // The operator's commands on etcd: where they find it, and what they say when it does not answer.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { chownSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Etcd3 } from "etcd3";
@@ -63,6 +63,19 @@ describe("etcd", () => {
     } finally {
       server().thaw();
     }
+  });
+
+  it("is not asked without a certificate file that is another user's, of whom root is told", async () => {
+    const file = join(place().directory, "etcd-users.pem");
+    writeFileSync(file, "", { mode: 0o600 });
+    chownSync(file, 65534, 65534);
+    const line = ["leases", "--etcd-endpoints=https://127.0.0.1:1", `--etcd-cafile=${file}`];
+    const { status, stderr } = await place().run(line);
+    assert.equal(status, 78);
+    assert.match(
+      stderr,
+      /etcd-users\.pem: permission denied; without CAP_DAC_OVERRIDE root opens no other user's file: .*\(chown root\)$/m,
+    );
   });
 
   it("with TLS and authentication is spoken to by the daemon's variables, and the password is not shown", async () => {
