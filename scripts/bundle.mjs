@@ -135,6 +135,8 @@ const bundled = build({
   platform: "node",
   target: "node20",
   format: "cjs",
+  // Node: code that was compiled ahead, as the packaged executable's is, may not import() at run time; require() it may.
+  supported: { "dynamic-import": false },
   minifyWhitespace: true,
   minifySyntax: true,
   sourcemap: "external",

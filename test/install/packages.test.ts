@@ -75,6 +75,23 @@ describe("the packages", () => {
     assert.doesNotMatch(stderr, /native addon/);
   });
 
+  it("hold a daemon that answers health checks, for which it loads a part of Node.js while it runs", async () => {
+    const root = join(directory, "healthy");
+    await run(["dpkg-deb", "-x", packages.deb, root], { limit: seconds(120) }, signal);
+    // In a network of its own, where nobody has the port.
+    const script = `
+      ip link set lo up
+      "$1/usr/bin/flanneld" --etcd-endpoints=http://127.0.0.1:1 --healthz-ip=127.0.0.1 --healthz-port=8081 \\
+        --control-socket=none --subnet-file="$1/subnet.env" --state-dir="$1/state" &
+      trap "kill $!" EXIT
+      until exec 3<>/dev/tcp/127.0.0.1/8081; do kill -0 $! && sleep 0.1 || exit 1; done 2>/dev/null
+      printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3
+      cat <&3`;
+    const command = ["unshare", "--net", "timeout", "60", "bash", "-c", script, "bash", root];
+    const { stdout, stderr } = await attempt(command, { limit: seconds(90) }, signal);
+    assert.match(stdout, /^HTTP\/1\.1 200 OK[\s\S]*flanneld is running$/, stderr);
+  });
+
   it("have the same bytes when the same source is built in another directory", async () => {
     const other = join(directory, "a/longer path");
     mkdirSync(other, { recursive: true });
