@@ -31,7 +31,10 @@ export interface Reconciler {
   run(signal: AbortSignal): Promise<void>;
   /** Resolves after a reading that started later than this call and found nothing left to do. */
   converged(signal: AbortSignal): Promise<void>;
-  /** Resolves once our own device and addresses are as planned. One bad peer must not delay it. */
+  /**
+   * Resolves once our own device and addresses are as planned, and every peer of the first plan has been tried: what
+   * starts after it finds the others. One bad peer must not delay it.
+   */
   ready(signal: AbortSignal): Promise<void>;
   status(): ReconcileStatus;
   /** What has been done since the start, and which wanted objects are not in the kernel. */
@@ -92,13 +95,17 @@ export function createReconciler(deps: ReconcileDeps, options: ReconcileOptions 
     status: progress.status,
     account: progress.account,
     missing: progress.missing,
-    ready: (signal) => waiters.until(() => progress.status().own === null, signal),
+    ready: (signal) => waiters.until(() => isReady(progress.status()), signal),
     async converged(signal) {
       const reading = progress.demandReading();
       bell.ring("asked");
       await waiters.until(() => progress.lastCleanReading() >= reading, signal);
     },
   };
+}
+
+function isReady({ own, passes }: ReconcileStatus): boolean {
+  return own === null && passes > 0;
 }
 
 async function act(

@@ -34,6 +34,31 @@ describe("the reconciler", () => {
     assert.match(host.reconciler.status().trouble ?? "", /ENOBUFS/);
   });
 
+  it("is not ready before it has tried every peer", async () => {
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    await using host = startReconciler({
+      wrap: (kernel) => ({
+        ...kernel,
+        async apply(ops, signal) {
+          if (ops.some(({ object }) => object.kind === "route")) await gate;
+          return await kernel.apply(ops, signal);
+        },
+      }),
+    });
+    let ready = false;
+    const waiting = host.reconciler.ready(host.stop.signal).then(() => {
+      ready = true;
+    });
+    await host.clock.advance(SOON);
+    assert.deepEqual([ready, host.reconciler.status().own], [false, null]);
+    open();
+    await waiting;
+    assert.deepEqual(host.remaining(), []);
+  });
+
   it("is not ready while its own device cannot be made, tries no peer, and says why", async () => {
     await using host = startReconciler();
     const failure = {
