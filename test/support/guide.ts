@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../lab/run.ts";
 import type { Machine } from "../../lab/topology.ts";
+import { ROOT } from "./packages.ts";
 
 /** Where flanneld's certificates are. */
 export const SSL = "/etc/flanneld/ssl";
@@ -94,25 +95,18 @@ export function configureEtcd(
   writeFileSync(join(prepare, "certificates.conf"), owner);
 }
 
-function etcdSettings({ name, address }: Machine, all: readonly Machine[]): string {
-  const settings = {
-    NAME: name,
-    LISTEN_PEER_URLS: `https://${address}:2380`,
-    INITIAL_ADVERTISE_PEER_URLS: `https://${address}:2380`,
-    LISTEN_CLIENT_URLS: `https://${address}:2379,https://127.0.0.1:2379`,
-    ADVERTISE_CLIENT_URLS: `https://${address}:2379`,
-    INITIAL_CLUSTER: all.map((member) => `${member.name}=https://${member.address}:2380`).join(","),
-    CLIENT_CERT_AUTH: "true",
-    PEER_CLIENT_CERT_AUTH: "true",
-    TRUSTED_CA_FILE: "/etc/etcd/ssl/ca.pem",
-    PEER_TRUSTED_CA_FILE: "/etc/etcd/ssl/ca.pem",
-    CERT_FILE: "/etc/etcd/ssl/etcd.pem",
-    KEY_FILE: "/etc/etcd/ssl/etcd-key.pem",
-    PEER_CERT_FILE: "/etc/etcd/ssl/etcd.pem",
-    PEER_KEY_FILE: "/etc/etcd/ssl/etcd-key.pem",
-    UNSAFE_NO_FSYNC: "true",
-  };
-  return Object.entries(settings)
-    .map(([key, value]) => `ETCD_${key}="${value}"\n`)
-    .join("");
+/** Those of the document, with the names and addresses of these machines. */
+function etcdSettings(own: Machine, all: readonly Machine[]): string {
+  const commands = commandsOf(readFileSync(join(ROOT, "docs/install.md"), "utf8"), "etcd");
+  const [, text = ""] = /<<'END'\n(.*?)^END$/ms.exec(commands) ?? [];
+  const lines = text.replaceAll(/^.*$/gm, (line) =>
+    withMachines(line, line.startsWith("ETCD_INITIAL_CLUSTER=") ? all : [own]),
+  );
+  return `${lines}ETCD_UNSAFE_NO_FSYNC=true\n`;
+}
+
+function withMachines(line: string, machines: readonly Machine[]): string {
+  return line
+    .replaceAll(/\bm([1-9])\b/g, (_, number) => machines[number - 1]?.name ?? "")
+    .replaceAll(/\b192\.0\.2\.([1-9])\b/g, (_, number) => machines[number - 1]?.address ?? "");
 }
