@@ -78,6 +78,12 @@ describe("mk-docker-opts", () => {
     await writes(["-i"], `${BIP}${MASQUERADE.replace("true", "false")}${MTU}`);
   });
 
+  it("reads a file without a slash in its name from where it is called, as it writes one", async () => {
+    const command = ["sh", "-c", 'cd "$1" && exec "$2" -f subnet.env -d docker -c', "sh", directory, PROGRAM];
+    const { status, stderr } = await attempt(command, {}, signal);
+    assert.deepEqual([status, stderr, readFileSync(output, "utf8")], [0, "", `DOCKER_OPTS=${ALL}`]);
+  });
+
   it("makes no options of a missing file", async () => {
     rmSync(input);
     await writes(["-c"], 'DOCKER_OPTS=""\n');
