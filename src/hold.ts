@@ -28,7 +28,7 @@ import { createPublisher, type Publisher } from "./publisher.ts";
 import { reportOnRequest } from "./report.ts";
 import { describeState } from "./status-board.ts";
 import type { Acquired } from "./subnet/acquire-lease.ts";
-import type { CertificateExpiry } from "./subnet/lease-store.ts";
+import type { StoreHealth } from "./subnet/lease-store.ts";
 import { familiesOf } from "./subnet/network-families.ts";
 import { createForwardingWatch, type ForwardingWatch } from "./watch-forwarding.ts";
 import { createNeighbourWatch, type NeighbourWatch } from "./watch-neighbours.ts";
@@ -230,7 +230,7 @@ function watchAll(
   board.watch("lease", () => (leases.holder.isHeld() ? null : leases.holder.trouble()));
   board.watch("device", () => reconciler.status().own ?? plane?.trouble() ?? null);
   board.degrade("etcd", leases.follower.trouble);
-  board.degrade("certificates", () => expiring(store.health().certificates, clock.now()));
+  board.degrade("certificates", () => certificateTrouble(store.health(), clock.now()));
   board.degrade("underlay", () => leases.underlays.trouble() ?? plane?.socketTrouble() ?? null);
   board.degrade("renewal", () => (leases.holder.isHeld() ? leases.holder.trouble() : null));
   board.degrade("kernel", () => contest(reconciler.status()));
@@ -251,7 +251,8 @@ function contest({ contested }: ReconcileStatus): string | null {
 
 const CERTIFICATE_NOTICE = minutes(7 * 24 * 60);
 
-function expiring(certificates: readonly CertificateExpiry[], now: EpochMillis): string | null {
+function certificateTrouble({ certificates, refusedFiles }: StoreHealth, now: EpochMillis): string | null {
+  if (refusedFiles !== null) return `${refusedFiles}; what was read before is in use until a restart`;
   const [first] = certificates.toSorted((a, b) => a.expires - b.expires);
   if (!first || first.expires - now > CERTIFICATE_NOTICE) return null;
   return `${first.name} ${first.expires > now ? "expires" : "expired"} at ${new Date(first.expires).toISOString()}`;

@@ -79,7 +79,11 @@ export async function openEtcdLeaseStore(
       else deps.log.info("there are no files for etcd to read again: it is used without TLS");
     },
     reconnect: transport.reconnect,
-    health: () => ({ trouble: transport.trouble(), certificates: upkeep?.certificates() ?? [] }),
+    health: () => ({
+      trouble: transport.trouble(),
+      certificates: upkeep?.certificates() ?? [],
+      refusedFiles: upkeep?.refused() ?? null,
+    }),
     callCounts: transport.calls,
     [Symbol.asyncDispose]: async () => {
       await upkeep?.[Symbol.asyncDispose]();

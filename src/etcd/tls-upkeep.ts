@@ -7,7 +7,7 @@
 
 import { type Millis, millis, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
-import { type Complaint, createComplaint } from "../base/complaint.ts";
+import { createComplaint } from "../base/complaint.ts";
 import { createDoorbell, waitAtMost } from "../base/doorbell.ts";
 import { FlannelError, isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -21,6 +21,8 @@ import type { EtcdTransport } from "./transport.ts";
 export interface TlsUpkeep extends AsyncDisposable {
   material(): TlsMaterial;
   certificates(): readonly CertificateExpiry[];
+  /** Why the files as they are now are not in use, but what was read before; null when they are. */
+  refused(): string | null;
   /** Looks now, also at files that seem not to have changed. */
   reload(): void;
 }
@@ -62,6 +64,7 @@ export function startTlsUpkeep(options: EtcdOptions, first: TlsMaterial, deps: U
   return {
     material: files.material,
     certificates,
+    refused: files.refused,
     reload: () => bell.ring(RELOAD),
     [Symbol.asyncDispose]: async () => {
       stop.abort();
@@ -74,6 +77,7 @@ const RELOAD = "reload";
 
 interface TlsFiles {
   material(): TlsMaterial;
+  refused(): string | null;
   /** Resolves to whether there was something new. */
   look(isForced: boolean): Promise<boolean>;
   /** Once the newest material has been seen to work, everything moves to it. */
@@ -81,13 +85,7 @@ interface TlsFiles {
 }
 
 function createTlsFiles({ tls }: EtcdOptions, first: TlsMaterial, deps: UpkeepDeps): TlsFiles {
-  const useless = createComplaint(
-    {
-      raised: "the new TLS files for etcd are of no use; going on with the old ones",
-      settled: "the TLS files for etcd are good again",
-    },
-    deps,
-  );
+  const reader = createTlsReader(tls, deps);
   const unproven = createComplaint(
     {
       raised: "etcd cannot be reached with the new TLS files; what is connected stays",
@@ -100,11 +98,12 @@ function createTlsFiles({ tls }: EtcdOptions, first: TlsMaterial, deps: UpkeepDe
   let isProven = true;
   return {
     material: () => material,
+    refused: reader.refused,
     async look(isForced) {
       // Taken before the files are read: what is written meanwhile is found at the next look.
       const now = await fingerprintTlsFiles(tls);
-      if (now === fingerprint && !isForced) return false;
-      const found = await readOrComplain(tls, useless);
+      if (now === fingerprint && !isForced && reader.refused() === null) return false;
+      const found = await reader.read();
       if (found === null) return false;
       fingerprint = now;
       if (isSame(found, material)) {
@@ -133,16 +132,38 @@ function createTlsFiles({ tls }: EtcdOptions, first: TlsMaterial, deps: UpkeepDe
   };
 }
 
-async function readOrComplain(tls: EtcdOptions["tls"], complaint: Complaint): Promise<TlsMaterial | null> {
-  try {
-    const material = await readTlsMaterial(tls);
-    complaint.settle();
-    return material;
-  } catch (error) {
-    if (!(error instanceof FlannelError)) throw error;
-    complaint.raise(error.message);
-    return null;
-  }
+interface TlsReader {
+  /** Null when the files are of no use, which is told. */
+  read(): Promise<TlsMaterial | null>;
+  /** Why they were of no use at the last reading, as a sentence; null when they were good. */
+  refused(): string | null;
+}
+
+function createTlsReader(tls: EtcdOptions["tls"], deps: UpkeepDeps): TlsReader {
+  const useless = createComplaint(
+    {
+      raised: "the new TLS files for etcd are of no use; going on with the old ones",
+      settled: "the TLS files for etcd are good again",
+    },
+    deps,
+  );
+  let refused: string | null = null;
+  return {
+    refused: () => refused,
+    async read() {
+      try {
+        const material = await readTlsMaterial(tls);
+        refused = null;
+        useless.settle();
+        return material;
+      } catch (error) {
+        if (!(error instanceof FlannelError)) throw error;
+        refused = error.message;
+        useless.raise(refused);
+        return null;
+      }
+    },
+  };
 }
 
 function isSame(a: TlsMaterial, b: TlsMaterial): boolean {

@@ -134,6 +134,8 @@ export interface StoreHealth {
   readonly trouble: string | null;
   /** Of all certificates on which the connection depends, as far as they are known. */
   readonly certificates: readonly CertificateExpiry[];
+  /** Why certificate files that were replaced are not in use, as a sentence; null when they are. */
+  readonly refusedFiles: string | null;
 }
 
 export interface CertificateExpiry {

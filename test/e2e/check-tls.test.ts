@@ -1,33 +1,57 @@
 // `flanneld check` and `flanneld status` where etcd has TLS, and a certificate has expired.
 
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { attempt } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { VXLAN } from "../support/backend-profiles.ts";
-import { openOffice, type Pair } from "../support/certificates.ts";
+import { type Office, openOffice, type Pair } from "../support/certificates.ts";
 import { checksOn, LIMIT, PROGRAM } from "../support/checked-hosts.ts";
 import { openCluster } from "../support/cluster.ts";
 
 const { signal } = new AbortController();
 
+async function openSecured(office: Office) {
+  const authority = await office.authority("etcd-ca");
+  const server = await authority.server(["192.168.77.2"], 400);
+  const admin = await authority.client();
+  const tls = { ...server, clientCaFile: authority.caFile };
+  const etcdctl = [`--cacert=${authority.caFile}`, `--cert=${admin.certFile}`, `--key=${admin.keyFile}`];
+  const secured = await openCluster(1, VXLAN.config, signal, { tls, etcdctl });
+  const flagsOf = (pair: Pair) => [
+    `--etcd-cafile=${authority.caFile}`,
+    `--etcd-certfile=${pair.certFile}`,
+    `--etcd-keyfile=${pair.keyFile}`,
+  ];
+  return { secured, authority, admin, flagsOf, ...checksOn(() => secured, signal) };
+}
+
+describe("status where etcd has TLS", () => {
+  it("tells of a certificate on the disk that is of no use, with which the daemon would not start again", async () => {
+    using office = openOffice(signal);
+    const { secured, admin, flagsOf, statusTells } = await openSecured(office);
+    await using _ = secured;
+    const daemon = secured.start(0, { flags: flagsOf(admin) });
+    await daemon.ready(signal);
+    const good = readFileSync(admin.certFile);
+    writeFileSync(admin.certFile, "");
+    process.kill(daemon.pid, "SIGHUP");
+    await statusTells(0, /^ +certificates +.*: there is no certificate in PEM form in it; .* until a restart$/m);
+    writeFileSync(admin.certFile, good);
+    process.kill(daemon.pid, "SIGHUP");
+    await statusTells(0, /^flanneld \S+ +ready /m);
+    assert.equal(await daemon.stop(signal), 0);
+  });
+});
+
 describe("check of an etcd with TLS", () => {
   it("tells the cause in one line of a certificate that has expired", async () => {
     using office = openOffice(signal);
-    const authority = await office.authority("etcd-ca");
-    const server = await authority.server(["192.168.77.2"], 400);
-    const admin = await authority.client();
-    const tls = { ...server, clientCaFile: authority.caFile };
-    const etcdctl = [`--cacert=${authority.caFile}`, `--cert=${admin.certFile}`, `--key=${admin.keyFile}`];
-    await using secured = await openCluster(1, VXLAN.config, signal, { tls, etcdctl });
-    const { statusTells } = checksOn(() => secured, signal);
+    const { secured, authority, admin, flagsOf, statusTells } = await openSecured(office);
+    await using _ = secured;
     const { namespace = "" } = secured.hosts[0] ?? {};
-    const flagsOf = (pair: Pair) => [
-      `--etcd-cafile=${authority.caFile}`,
-      `--etcd-certfile=${pair.certFile}`,
-      `--etcd-keyfile=${pair.keyFile}`,
-    ];
     const look = async (pair: Pair) => {
       const line = [PROGRAM, "check", `--etcd-endpoints=${secured.endpoint}`, ...flagsOf(pair)];
       return await attempt(inNamespace(namespace, line), { limit: LIMIT }, signal);

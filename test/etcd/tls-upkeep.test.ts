@@ -132,6 +132,7 @@ describe("certificates that are replaced on disk", () => {
     store.reload();
     await logged(/are of no use; going on with the old ones$/);
     assert.match(log.lines.at(-1)?.fields.reason ?? "", /tls\.key: it does not belong to .*tls\.crt$/);
+    assert.match(store.health().refusedFiles ?? "", /tls\.key: it does not belong to .*tls\.crt$/);
     await store.list(signal);
     renameSync(tls.keyFile ?? "", `${tls.keyFile}.gone`);
     store.reload();
@@ -142,6 +143,7 @@ describe("certificates that are replaced on disk", () => {
     writeFileSync(tls.keyFile ?? "", readFileSync(fresh.keyFile));
     await logged(/^the TLS files for etcd are good again$/);
     await logged(/^read new TLS files for etcd$/);
+    assert.equal(store.health().refusedFiles, null);
     assert.deepEqual(await followed("second"), []);
   });
 

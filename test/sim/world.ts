@@ -170,7 +170,7 @@ function createHost(
       ...blindfolded(way.over(store), () => host.blind),
       reload: () => {},
       reconnect: () => {},
-      health: () => ({ trouble: null, certificates: [] }),
+      health: () => ({ trouble: null, certificates: [], refusedFiles: null }),
       callCounts: () => NO_CALLS,
       [Symbol.asyncDispose]: async () => {},
     }),

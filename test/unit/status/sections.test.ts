@@ -18,7 +18,7 @@ import { leaseOf, networkOf } from "../../support/leases.ts";
 import { NO_CALLS } from "../../support/snapshots.ts";
 
 const NOW = Date.UTC(2026, 2, 1, 13) as EpochMillis;
-const HEALTHY = { trouble: null, certificates: [] };
+const HEALTHY = { trouble: null, certificates: [], refusedFiles: null };
 const COUNTS = { losses: 0, restarts: 0, resyncs: { history: 0, census: 0 } };
 
 describe("the section of the store", () => {
@@ -43,7 +43,7 @@ describe("the section of the store", () => {
   it("has the last failure also when it is over, and the ends of certificates as moments", () => {
     const calls = { ...answered, lastFailure: { at: NOW, reason: "no answer" } };
     const certificates = [{ whose: "server" as const, name: "the certificate of a", expires: NOW }];
-    const { lastError, certificates: told } = storeSection([], { trouble: null, certificates }, calls, null);
+    const { lastError, certificates: told } = storeSection([], { ...HEALTHY, certificates }, calls, null);
     assert.deepEqual(lastError, { at: "2026-03-01T13:00:00.000Z", reason: "no answer" });
     assert.deepEqual(told, [{ ...certificates[0], expires: "2026-03-01T13:00:00.000Z" }]);
   });
