@@ -5,8 +5,10 @@ import { millis } from "./base/brand.ts";
 import { formatDuration } from "./base/duration.ts";
 import { escapeControls } from "./base/terminal-text.ts";
 
-/** `journal`: a priority for journald, which knows the time itself. `colour`: for a terminal. */
-export type LineStyle = "journal" | "plain" | "colour";
+/**
+ * `journal`: a priority for journald, which knows the time itself; `bare`: not even that. `colour`: for a terminal.
+ */
+export type LineStyle = "journal" | "bare" | "plain" | "colour";
 
 interface Level {
   readonly word: string;
@@ -40,11 +42,17 @@ export function formatJsonLine(json: string, style: LineStyle): string {
 }
 
 export function prioritized(line: string, level: string, style: LineStyle): string {
-  return style === "journal" ? `<${(LEVELS[level] ?? OTHER).priority}>${line}` : line;
+  return style === "journal" ? `<${priorityOf(level)}>${line}` : line;
+}
+
+/** syslog(3) */
+export function priorityOf(level: string): number {
+  return (LEVELS[level] ?? OTHER).priority;
 }
 
 function head({ word, priority, colour }: Level, time: unknown, style: LineStyle): string {
   if (style === "journal") return `<${priority}>`;
+  if (style === "bare") return "";
   const painted = style === "colour" && colour !== null ? `\u001b[${colour}m${word}\u001b[0m` : word;
   return `${String(time)} ${painted} `;
 }

@@ -11,6 +11,7 @@ import type { Logger } from "./base/log.ts";
 import { escapeAllButLines } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
+import { formatEntry } from "./journal-entry.ts";
 import { formatJsonLine, formatLine, type LineStyle, prioritized } from "./journal-text.ts";
 import type { LogLevel } from "./status/snapshot.ts";
 
@@ -29,19 +30,23 @@ export interface LogSink {
   write(line: string): void;
 }
 
+/** Takes an entry in the journal's native protocol; false when it cannot. */
+export type SendEntry = (entry: Buffer) => boolean;
+
 export interface JournalDeps {
   readonly clock: Pick<Clock, "now">;
   readonly style: LineStyle;
   readonly sink: LogSink;
+  /** Of systemd's journal, when that is where the lines go. */
+  readonly sendEntry?: SendEntry;
 }
 
 export interface Journal extends Logger {
   readonly level: LogLevelSwitch;
 }
 
-export function createJournal(options: LogOptions, deps: JournalDeps = standardError()): Journal {
-  const { clock, style, sink } = deps;
-  const format = options.format === "json" ? formatJsonLine : formatLine;
+export function createJournal(options: LogOptions, deps: JournalDeps): Journal {
+  const { clock } = deps;
   const logger = pino(
     {
       level: options.debug ? "debug" : "info",
@@ -50,7 +55,7 @@ export function createJournal(options: LogOptions, deps: JournalDeps = standardE
       formatters: { level: (level) => ({ level }) },
       redact: { paths: SECRETS, censor: "[redacted]" },
     },
-    { write: (json: string) => sink.write(format(json, style)) },
+    { write: lineWriter(options, deps) },
   );
   return {
     error: (message, fields = {}) => logger.error(fields, message),
@@ -66,8 +71,35 @@ export function createJournal(options: LogOptions, deps: JournalDeps = standardE
   };
 }
 
-function standardError(): JournalDeps {
-  return { clock: systemClock, style: readLineStyle(process.env), sink: openSink(STDERR) };
+/** What the journal does not take goes there as a line, like the last words of a process that is ending in disorder. */
+function lineWriter({ format }: LogOptions, { style, sink, sendEntry }: JournalDeps): (json: string) => void {
+  const write = format === "json" ? formatJsonLine : formatLine;
+  return (json) => {
+    if (!sendEntry?.(Buffer.from(formatEntry(json, write(json, "bare").trimEnd())))) sink.write(write(json, style));
+  };
+}
+
+/** To standard error, and to the journal when that is where standard error goes. */
+export function standardError(send: SendDatagram): JournalDeps {
+  const style = readLineStyle(process.env);
+  const deps = { clock: systemClock, style, sink: openSink(STDERR) };
+  return style === "journal" ? { ...deps, sendEntry: (entry) => sends(send, entry) } : deps;
+}
+
+/** Throws when it cannot be sent. */
+export type SendDatagram = (path: string, bytes: Buffer) => void;
+
+/** systemd-journald.service(8); of a journal namespace it is in the same place. */
+const JOURNAL_SOCKET = "/run/systemd/journal/socket";
+
+function sends(send: SendDatagram, entry: Buffer): boolean {
+  try {
+    send(JOURNAL_SOCKET, entry);
+    return true;
+  } catch {
+    // Too long, or nobody reads: what systemd gave us for standard error is still there.
+    return false;
+  }
 }
 
 /** Synchronous: a line is out before the program goes on, so that nothing is lost when it ends. */

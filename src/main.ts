@@ -9,6 +9,8 @@ import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
 import { asksForJson } from "./cli/verbs.ts";
 import { type CommandLine, parseCommandLine } from "./cli.ts";
+import type { SendDatagram } from "./journal.ts";
+import type { NativeAddon } from "./native/native.ts";
 import { failureJson } from "./operator/failure.ts";
 import type { Verb } from "./operator/verb.ts";
 import { VERBS } from "./operator/verbs.ts";
@@ -36,9 +38,17 @@ async function main(): Promise<number> {
 
 async function runDaemonWith(options: Options): Promise<number> {
   // Of all that a command does not need, the journal takes longest to load.
-  const { createJournal } = await import("./journal.ts");
+  const [{ createJournal, standardError }, { installedNative }] = await Promise.all([
+    import("./journal.ts"),
+    import("./native/native.ts"),
+  ]);
   const [{ endNotesAt }, { runInstance }] = await Promise.all([import("./leave-note.ts"), import("./run-instance.ts")]);
-  const journal = createJournal(options.log);
+  let native: NativeAddon | null = null;
+  const send: SendDatagram = (path, bytes) => {
+    native ??= installedNative(installDirectory());
+    native.sendDatagram(path, bytes);
+  };
+  const journal = createJournal(options.log, standardError(send));
   const events = createEventRing({ clock: systemClock });
   const log = recordingLogger(journal, events);
   nameProcess();

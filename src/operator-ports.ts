@@ -4,7 +4,6 @@
 import { addAbortListener } from "node:events";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { seconds } from "./base/brand.ts";
 import { startTimer, systemClock } from "./base/clock.ts";
 import { FlannelError, isError } from "./base/errors.ts";
@@ -30,18 +29,18 @@ export function openOperatorPorts(installDirectory: string): OperatorPorts {
       return await openRawPinger({ clock: systemClock, random: systemRandom });
     },
     openKernel: async () => {
-      const [{ loadNative }, { openKernelNet }] = await Promise.all([
+      const [{ installedNative }, { openKernelNet }] = await Promise.all([
         import("./native/native.ts"),
         import("./netlink/kernel-net.ts"),
       ]);
-      return openKernelNet(loadNative(join(installDirectory, "flannel.node")));
+      return openKernelNet(installedNative(installDirectory));
     },
     openHost: async () => {
-      const [{ loadNative }, { openHostProbe }] = await Promise.all([
+      const [{ installedNative }, { openHostProbe }] = await Promise.all([
         import("./native/native.ts"),
         import("./facts/host-probe.ts"),
       ]);
-      return openHostProbe(loadNative(join(installDirectory, "flannel.node")));
+      return openHostProbe(installedNative(installDirectory));
     },
     checkUpEtcd: async (options, signal) => {
       const { readEtcdCheckup } = await import("./etcd/checkup.ts");
@@ -118,8 +117,8 @@ async function watchReader(
   closed: AbortController,
   installDirectory: string,
 ): Promise<Disposable> {
-  const { loadNative } = await import("./native/native.ts");
-  const { isHungUp } = loadNative(join(installDirectory, "flannel.node"));
+  const { installedNative } = await import("./native/native.ts");
+  const { isHungUp } = installedNative(installDirectory);
   let timer: Disposable | null = null;
   const look = () => {
     if (isHungUp(fd)) closed.abort(new Error("nobody reads any longer"));

@@ -1,6 +1,5 @@
 // The real doors to the world, as the daemon is given them in production.
 
-import { join } from "node:path";
 import { systemClock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
 import { messageOf } from "./base/errors.ts";
@@ -16,7 +15,7 @@ import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { createRunTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
 import { lockDevices, lockInstance } from "./instance-lock.ts";
-import { loadNative, type NativeAddon } from "./native/native.ts";
+import { installedNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
 import { watchForwarding } from "./netlink/forwarding-hints.ts";
 import { openKernelNet } from "./netlink/kernel-net.ts";
@@ -37,7 +36,7 @@ export type LogPorts = Pick<Ports, "log" | "logLevel" | "events">;
 
 /** Throws `native.unavailable` when the addon in the install directory cannot be loaded. */
 export function openPorts({ log, logLevel, events }: LogPorts, installDirectory: string): Ports {
-  const native = loadNative(join(installDirectory, "flannel.node"));
+  const native = installedNative(installDirectory);
   return {
     clock: systemClock,
     random: systemRandom,
@@ -119,7 +118,7 @@ function systemdNotifier(native: NativeAddon, log: Logger): (state: string) => v
   if (!socket) return () => {};
   return (state) => {
     try {
-      native.sdNotify(socket, state);
+      native.sendDatagram(socket, Buffer.from(state));
     } catch (error) {
       log.warn("cannot notify systemd", { reason: messageOf(error) });
     }

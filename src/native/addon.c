@@ -56,7 +56,7 @@ static napi_value export_functions(napi_env env, napi_value exports) {
       {"netlinkClose", netlink_close},
       {"monitorOpen", monitor_open},
       {"monitorClose", monitor_close},
-      {"sdNotify", sd_notify_send},
+      {"datagramSend", datagram_send},
       {"isHungUp", is_hung_up},
       {"memoryFile", memory_file},
       {"releaseFreeMemory", release_free_memory},

@@ -55,7 +55,7 @@ napi_value lock_take(napi_env env, napi_callback_info info);
 napi_value lock_release(napi_env env, napi_callback_info info);
 napi_value lock_holder(napi_env env, napi_callback_info info);
 
-napi_value sd_notify_send(napi_env env, napi_callback_info info);
+napi_value datagram_send(napi_env env, napi_callback_info info);
 
 napi_value is_hung_up(napi_env env, napi_callback_info info);
 napi_value memory_file(napi_env env, napi_callback_info info);

@@ -3,6 +3,7 @@
 
 import { closeSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { OpenDatapath } from "../base/datapath.ts";
 import { FlannelError, messageOf } from "../base/errors.ts";
 import { ipv4Number } from "../base/ip.ts";
@@ -56,8 +57,8 @@ export interface NativeAddon {
   takeLock(name: string): Disposable | null;
   /** The process that has the name: its id, 0 when that cannot be told, -1 when nobody has it; and its user. */
   lockHolder(name: string): LockHolder;
-  /** sd_notify(3): `path` as in NOTIFY_SOCKET, "@name" for an abstract address. */
-  sdNotify(path: string, message: string): void;
+  /** To a Unix socket: `path` as in NOTIFY_SOCKET of sd_notify(3), "@name" for an abstract address. */
+  sendDatagram(path: string, bytes: Buffer): void;
   /** Of an open descriptor: what is written to it has no reader any longer. False for a file. */
   isHungUp(descriptor: number): boolean;
   /** A file in memory with these bytes, at its beginning. */
@@ -76,7 +77,7 @@ interface Exports extends DatapathExports {
   netlinkClose(handle: Handle): void;
   monitorOpen(protocol: number, groups: readonly number[], receiveBuffer: number, listener: NetlinkListener): object;
   monitorClose(handle: object): void;
-  sdNotify(path: string, message: string): void;
+  datagramSend(path: string, bytes: Buffer): void;
   isHungUp(descriptor: number): boolean;
   memoryFile(bytes: Buffer): number;
   releaseFreeMemory(): void;
@@ -94,11 +95,16 @@ interface Exports extends DatapathExports {
 
 const NETLINK_ROUTE = 0;
 
+/** The one beside the program. Throws `native.unavailable`. */
+export function installedNative(installDirectory: string): NativeAddon {
+  return loadNative(join(installDirectory, "flannel.node"));
+}
+
 /** Throws `native.unavailable`. */
 export function loadNative(path: string): NativeAddon {
   const addon = load(path);
   return {
-    sdNotify: addon.sdNotify,
+    sendDatagram: addon.datagramSend,
     isHungUp: addon.isHungUp,
     openMemoryFile(bytes) {
       const descriptor = addon.memoryFile(bytes);

@@ -111,6 +111,9 @@ describe("the guide to three machines", () => {
     const ready = lines.find(({ MESSAGE }) => MESSAGE?.startsWith("flannel is ready"));
     assert.match(ready?.["MESSAGE"] ?? "", /^flannel is ready subnet=172\.30\.\d+\.0\/24 mtu=1500$/);
     assert.deepEqual([ready?.["PRIORITY"], ready?.["SYSLOG_IDENTIFIER"]], ["6", "flanneld"]);
+    const subnet = /\bsubnet=(\S+)/.exec(ready?.["MESSAGE"] ?? "")?.[1] ?? "";
+    const asked = ["FLANNEL_EVENT=flannel is ready", `FLANNEL_SUBNET=${subnet}`];
+    assert.match(await on(0, "journalctl", "-u", "flanneld", "-o", "cat", ...asked), /^flannel is ready subnet=/m);
     // Of systemd, too: no variable that is not set, no setting that it does not know.
     assert.ok(!lines.some(({ PRIORITY }) => Number(PRIORITY) <= 4), journal);
   });

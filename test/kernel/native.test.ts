@@ -207,13 +207,13 @@ describe("the native addon", { skip: whyNotHere() }, () => {
     }
   });
 
-  describe("as sd_notify", () => {
+  describe("as a sender of datagrams", () => {
     it("reaches a listener at a path", async () => {
       const directory = mkdtempSync(join(tmpdir(), "fl-notify-"));
       try {
         const { signal } = new AbortController();
         using listener = await listenForNotifications(directory, signal);
-        openNative().sdNotify(listener.socket, "READY=1");
+        openNative().sendDatagram(listener.socket, Buffer.from("READY=1"));
         await listener.waitFor(/READY=1/, signal);
       } finally {
         rmSync(directory, { recursive: true });
@@ -223,7 +223,7 @@ describe("the native addon", { skip: whyNotHere() }, () => {
     it("names the error when nobody listens, or when the address cannot be one", () => {
       const errno = (path: string) => {
         try {
-          openNative().sdNotify(path, "READY=1");
+          openNative().sendDatagram(path, Buffer.from("READY=1"));
         } catch (error) {
           return code(error);
         }

@@ -9,6 +9,15 @@ import { createJournal, formatFailure, openSink, printFailure, readLineStyle } f
 import type { LineStyle } from "../../src/journal-text.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 
+/** What arrives in systemd's journal when it takes what it is sent. */
+function systemdJournal(format: "text" | "json", isThere = true) {
+  const [lines, entries]: [string[], string[]] = [[], []];
+  const sink = { write: (line: string) => void lines.push(line) };
+  const sendEntry = (entry: Buffer) => isThere && entries.push(entry.toString("utf8")) > 0;
+  const deps = { clock: createFakeClock(), style: "journal" as const, sink, sendEntry };
+  return { lines, entries, log: createJournal({ format, debug: false }, deps) };
+}
+
 function journal(format: "text" | "json", debug = false, style: LineStyle = "plain") {
   const lines: string[] = [];
   const sink = { write: (line: string) => void lines.push(line) };
@@ -39,6 +48,35 @@ describe("createJournal()", () => {
       ["<4>{", "<6>{"],
     );
     assert.equal(JSON.parse((lines[0] ?? "").slice(3)).msg, "watch lost");
+  });
+
+  it("gives systemd's journal the fields by name, and the text that people read", () => {
+    const { lines, entries, log } = systemdJournal("text");
+    log.warn("leased a subnet", { subnet: "10.5.1.0/24", publicIp: "192.0.2.1", ms: 1500, reason: "two\nlines" });
+    assert.deepEqual(lines, []);
+    assert.deepEqual(entries, [
+      [
+        'MESSAGE=leased a subnet subnet=10.5.1.0/24 publicIp=192.0.2.1 duration=1.5s reason="two\\nlines"',
+        "PRIORITY=4",
+        "SYSLOG_FACILITY=3",
+        "SYSLOG_IDENTIFIER=flanneld",
+        "FLANNEL_EVENT=leased a subnet",
+        "FLANNEL_SUBNET=10.5.1.0/24",
+        "FLANNEL_PUBLIC_IP=192.0.2.1",
+        "FLANNEL_MS=1500",
+        "FLANNEL_REASON=two\\u000alines",
+        "",
+      ].join("\n"),
+    ]);
+  });
+
+  it("gives it JSON as the text where that is wanted, and the line with its priority when it takes nothing", () => {
+    const json = systemdJournal("json");
+    json.log.info("stopped");
+    assert.match(json.entries.join(""), /^MESSAGE=\{"level":"info".*"msg":"stopped"\}\nPRIORITY=6\n/);
+    const gone = systemdJournal("text", false);
+    gone.log.info("stopped");
+    assert.deepEqual(gone.lines, ["<6>stopped\n"]);
   });
 
   it("writes a message without fields", () => {

@@ -68,7 +68,7 @@ function connectionWithout(
   const native: NativeAddon = {
     takeLock: () => assert.fail(),
     lockHolder: () => assert.fail(),
-    sdNotify: () => {},
+    sendDatagram: () => {},
     isHungUp: () => assert.fail(),
     openMemoryFile: () => assert.fail(),
     releaseFreeMemory: () => assert.fail(),

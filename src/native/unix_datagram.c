@@ -1,5 +1,4 @@
-/* sd_notify(3): one datagram to the socket that systemd names in NOTIFY_SOCKET. Node has no Unix datagram sockets.
- * It does not read the environment: who may speak in our name is decided by the caller. */
+/* Datagrams to Unix sockets, as sd_notify(3) and the journal's native protocol want them. Node has no such sockets. */
 
 #include "binding.h"
 
@@ -11,9 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LONGEST_MESSAGE 4096
-
-/* Kernel: a datagram socket's queue is short (net.unix.max_dgram_qlen); a manager that does not read holds us up this
+/* Kernel: a datagram socket's queue is short (net.unix.max_dgram_qlen); a reader that does not read holds us up this
  * long and no longer. */
 static const struct timeval PATIENCE = {.tv_sec = 1};
 
@@ -26,7 +23,7 @@ static socklen_t socket_address(struct sockaddr_un *address, const char *path, s
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
-static int send_datagram(const struct sockaddr_un *address, socklen_t address_length, const char *data, size_t length) {
+static int send_datagram(const struct sockaddr_un *address, socklen_t address_length, const void *data, size_t length) {
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return errno;
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &PATIENCE, sizeof PATIENCE);
@@ -38,19 +35,20 @@ static int send_datagram(const struct sockaddr_un *address, socklen_t address_le
   return error;
 }
 
-/* sdNotify(path, message) */
-napi_value sd_notify_send(napi_env env, napi_callback_info info) {
+/* datagramSend(path, buffer): one datagram. */
+napi_value datagram_send(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  char path[256], message[LONGEST_MESSAGE];
-  size_t path_length, message_length;
+  char path[256];
+  size_t path_length, length;
+  void *data;
   struct sockaddr_un address;
   if (!read_arguments(env, info, 2, arguments)) return NULL;
-  if (napi_get_value_string_utf8(env, arguments[0], path, sizeof path, &path_length) != napi_ok ||
-      napi_get_value_string_utf8(env, arguments[1], message, sizeof message, &message_length) != napi_ok) {
-    return throw_type(env, "path and message expected");
+  if (napi_get_value_string_utf8(env, arguments[0], path, sizeof path, &path_length) != napi_ok) {
+    return throw_type(env, "path expected");
   }
+  if (napi_get_buffer_info(env, arguments[1], &data, &length) != napi_ok) return throw_type(env, "buffer expected");
   socklen_t address_length = socket_address(&address, path, path_length);
-  if (address_length == 0) return throw_errno(env, EINVAL, "sd_notify address");
-  int error = send_datagram(&address, address_length, message, message_length);
-  return error == 0 ? NULL : throw_errno(env, error, "sd_notify");
+  if (address_length == 0) return throw_errno(env, EINVAL, "address of a Unix socket");
+  int error = send_datagram(&address, address_length, data, length);
+  return error == 0 ? NULL : throw_errno(env, error, "sending to a Unix socket");
 }
