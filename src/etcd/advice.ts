@@ -58,6 +58,10 @@ const RULES: readonly Rule[] = [
       "something accepted the connection and closed it: if this etcd has TLS, write https:// in -etcd-endpoints",
   },
   {
+    pattern: /belongs? to (different|another) etcd cluster/,
+    advice: () => "name the endpoints of one cluster alone in -etcd-endpoints",
+  },
+  {
     pattern: /authentication failed/,
     advice: () => "check -etcd-username and FLANNELD_ETCD_PASSWORD",
   },

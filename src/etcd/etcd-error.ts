@@ -57,10 +57,12 @@ export function isDefinitive({ code }: GrpcFailure): boolean {
 
 /** True when the request cannot have reached etcd, so that it may go to another endpoint whatever it does. */
 export function wasNotSent({ code, details }: GrpcFailure): boolean {
-  return (
-    code === UNAVAILABLE && /^(No connection established|Name resolution failed|Channel closed before)/.test(details)
-  );
+  return code === UNAVAILABLE && NOT_SENT.test(details);
 }
+
+/** Of an endpoint that is another cluster's (one-cluster.ts), nothing more is asked than whose it is. */
+const NOT_SENT =
+  /^(No connection established|Name resolution failed|Channel closed before|the endpoints belong|it belongs to another)/;
 
 /** True when a fresh token may help: the one that was sent has expired, or auth was switched on after we started. */
 export function isTokenFailure({ code, details }: GrpcFailure): boolean {

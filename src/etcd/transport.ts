@@ -21,6 +21,8 @@ import { type CallRecord, type RecordingFailover, recordingCalls } from "./call-
 import { type Call, type Endpoint, type GrpcStream, loadEtcdClient } from "./endpoint.ts";
 import { cancellation, etcdError, type GrpcFailure, isGrpcFailure } from "./etcd-error.ts";
 import { createFailover, type Failover, type FailoverDeps } from "./failover.ts";
+import { createKeyspace } from "./keyspace.ts";
+import { type AskCluster, withinOneCluster } from "./one-cluster.ts";
 import type { TlsMaterial } from "./tls.ts";
 import { createTokens, type LoginSettings } from "./tokens.ts";
 import { createWatches, type Watches } from "./watches.ts";
@@ -73,7 +75,8 @@ export async function openTransport(
   const advise = (failure: GrpcFailure, reason: string) =>
     withAdvice(failure, reason, { options, tls: used, now: deps.clock.now() });
   const tokens = createTokens(options.auth, logins);
-  const failover = recordingCalls(createFailover(endpoints, tokens, { ...deps, advise }), deps);
+  const anywhere = createFailover(endpoints, tokens, { ...deps, advise });
+  const failover = recordingCalls(withinOneCluster(anywhere, endpoints, askCluster(options), deps.clock), deps);
   const watches = createWatches();
   return {
     ...createUnaryCalls(failover),
@@ -102,6 +105,16 @@ export async function openTransport(
     [Symbol.dispose]: () => {
       for (const endpoint of endpoints) endpoint[Symbol.dispose]();
     },
+  };
+}
+
+/** Below the prefix, where whoever may do anything here may read. */
+function askCluster({ prefix }: EtcdOptions): AskCluster {
+  const request: IRangeRequest = { key: createKeyspace(prefix).subnets, count_only: true };
+  return async (endpoint, headers, signal) => {
+    const call: Call = { service: "KV", method: "range", headers: { ...headers, ...NEEDS_LEADER } };
+    const { header } = await endpoint.unary<IRangeResponse>(call, request, signal);
+    return { cluster: header.cluster_id, revision: BigInt(header.revision) };
   };
 }
 
