@@ -30,6 +30,8 @@ export interface LogFields {
   readonly certificate?: string;
   readonly days?: number;
   readonly count?: number;
+  /** Lines like this that were not written since the last, because there were so many. */
+  readonly unsaid?: number;
   /** Names, separated by commas. */
   readonly changed?: string;
   readonly pid?: number;

@@ -3,14 +3,16 @@
 // another host has it, this one holds nothing, and waits until the record is free or an operator decides.
 
 import { isDeepStrictEqual } from "node:util";
+import { createAllowance } from "../base/allowance.ts";
 import { delays } from "../base/backoff.ts";
-import { type Millis, millis, minutes } from "../base/brand.ts";
+import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { createDoorbell, type Doorbell, TIMER, waitAtMost } from "../base/doorbell.ts";
 import { isRetryable } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { createSparingLog } from "../base/sparing-log.ts";
 import type { Acquired } from "./acquire-lease.ts";
 import { createHolding, type Holding, type Span } from "./holding.ts";
 import { keepLease } from "./keep-lease.ts";
@@ -57,6 +59,12 @@ export interface HoldDeps {
 const LONGEST_NAP = millis(60_000);
 /** How often the record is looked at while another host has it; mostly the watch is first. */
 const CONFLICT_NAP = minutes(5);
+/**
+ * Whoever changes the record again and again is answered at once some times, and then once a second: each answer wakes
+ * every host. Two seconds would be too long, after which peers remove the routes to a host whose record is gone.
+ */
+const ANSWERS = { burst: 5, every: seconds(1) };
+const LINES = { burst: 5, every: minutes(5) };
 
 export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps: HoldDeps): LeaseHolder {
   const bell = createDoorbell();
@@ -65,6 +73,7 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
   const accountant = createLeaseAccountant(acquired.fresh, clock);
   // What is only remembered may long belong to another.
   const care = createCare(!acquired.fresh, holding, accountant, options.ttl, deps);
+  const answer = createAnswer(care, bell, deps);
   const rest = async (signal: AbortSignal) => {
     if (!holding.isHeld()) {
       const reasons = await waitAtMost(CONFLICT_NAP, bell, clock, signal);
@@ -95,7 +104,7 @@ export function createLeaseHolder(acquired: Acquired, options: HoldOptions, deps
     retry: () => bell.ring("connected"),
     async run(signal) {
       for (;;) {
-        if (care.isNeeded()) await tendWithRetries(care.tend, bell, deps, signal);
+        if (care.isNeeded()) await answer(signal);
         else await rest(signal);
       }
     },
@@ -118,7 +127,8 @@ function createCare(
   ttl: Millis,
   deps: HoldDeps,
 ): Care {
-  const { wanted = ({ attrs }) => attrs } = deps;
+  const { wanted = ({ attrs }) => attrs, store, clock } = deps;
+  const sparing = createSparingLog(deps.log, LINES, clock);
   let suspect = isSuspect;
   // Each may be in the record although its answer was lost, or may still get there: all that was tried on this revision.
   let tried: readonly LeaseAttrs[] = [];
@@ -133,7 +143,9 @@ function createCare(
       const held = holding.lease();
       const attrs = wanted(held);
       tried = [...tried.filter((said) => !isDeepStrictEqual(said, attrs)), attrs];
-      const kept = keepLease(why, { held, attrs, tried }, ttl, deps, holding.doubt, signal);
+      // How often a lease is due is the operator's choice; how often its record changes may be anybody's.
+      const log = why === "changed" ? sparing : deps.log;
+      const kept = keepLease(why, { held, attrs, tried }, ttl, { store, log }, holding.doubt, signal);
       const outcome = await kept.catch((error: unknown) => {
         if (!signal.aborted) accountant.failed();
         throw error;
@@ -143,6 +155,16 @@ function createCare(
       accountant.kept(outcome.how);
       holding.hold(outcome.lease);
     },
+  };
+}
+
+/** Tends, but not more often than is good for everybody. */
+function createAnswer({ tend }: Care, bell: Doorbell, deps: HoldDeps): (signal: AbortSignal) => Promise<void> {
+  const allowance = createAllowance(ANSWERS, deps.clock);
+  return async (signal) => {
+    if (allowance.wait() > 0) await deps.clock.sleep(allowance.wait(), signal);
+    allowance.take();
+    await tendWithRetries(tend, bell, deps, signal);
   };
 }
 

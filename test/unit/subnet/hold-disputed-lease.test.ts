@@ -33,6 +33,28 @@ describe("holding a lease that others take or change", () => {
     assert.equal(host.holder.trouble(), null);
   });
 
+  it("answers whoever deletes its record again and again, but soon not more than once a second, nor with many lines", async () => {
+    await using host = startHolder();
+    await host.advance(1000);
+    for (let n = 0; n < 5; n++) {
+      host.store.delete(host.acquired.key);
+      await host.advance(20);
+      assert.ok(host.record(), `deletion ${n} is answered at once`);
+    }
+    for (let n = 0; n < 5 * 600; n++) {
+      if (host.record()) host.store.delete(host.acquired.key);
+      await host.advance(200);
+    }
+    const claims = host.store.count("claim");
+    assert.ok(claims > 500 && claims < 610, String(claims));
+    await host.advance(1000);
+    assert.deepEqual(host.record(), host.holder.lease());
+    const lines = host.log.lines.map(({ fields }) => fields.unsaid ?? 0);
+    assert.equal(lines.length, 7);
+    assert.deepEqual(lines.slice(0, 5), [0, 0, 0, 0, 0]);
+    assert.ok((lines[5] ?? 0) > 200, String(lines));
+  });
+
   for (const how of ["overwrites the record", "claims the subnet after the record was deleted"] as const) {
     it(`holds nothing while another host ${how}, and has the subnet again when that is gone`, async () => {
       await using host = startHolder();
