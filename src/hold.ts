@@ -162,7 +162,7 @@ function plannerOf(
   { holder, keeper, config, underlays }: Leases,
   device: LinkName | null,
   watches: Watches,
-  { log }: Means,
+  { clock, log }: Means,
 ): Planner {
   return createPlanner({
     ...learned,
@@ -175,6 +175,7 @@ function plannerOf(
     isHeld: holder.isHeld,
     measuredOffload: watches.checksums.offload,
     onView: (view) => showView(view, config.overlay().backend, watches),
+    clock,
     log,
   });
 }

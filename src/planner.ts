@@ -3,6 +3,9 @@
 
 import type { NetworkView } from "./backends/backend.ts";
 import { type ReachablePeers, reachablePeers } from "./backends/reachable-peers.ts";
+import { createAllowance } from "./base/allowance.ts";
+import { minutes } from "./base/brand.ts";
+import type { Clock } from "./base/clock.ts";
 import type { LogFields, Logger } from "./base/log.ts";
 import { createIpv6Watch } from "./lost-ipv6.ts";
 import type { LinkName } from "./net/objects.ts";
@@ -30,8 +33,12 @@ export interface PlannerInput {
   readonly measuredOffload: (underlay: Underlay) => boolean | null;
   /** Told of what the plan is made from, whenever that changes. */
   readonly onView: (view: NetworkView) => void;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly log: Logger;
 }
+
+/** Records that are of no use are told one by one, unless they are thousands, or come and go all the time. */
+const LINES = { burst: 100, every: minutes(5) };
 
 export interface Planner {
   plan(): Plan;
@@ -45,11 +52,11 @@ export function createPlanner(input: PlannerInput): Planner {
   const { log } = input;
   const tellUnfit = createTransitionLog(
     { begun: "a record in etcd is left out", over: "a record in etcd is no longer left out" },
-    log,
+    input,
   );
   const tellUnreachable = createTransitionLog(
     { begun: "a peer cannot be reached with this backend", over: "a peer is no longer out of reach" },
-    log,
+    input,
   );
   let last: { readonly basis: Basis; readonly plan: Plan } | null = null;
   let leftOut: readonly LeftOut[] = [];
@@ -138,21 +145,31 @@ type Condition = LogFields & { readonly key: string; readonly reason: string };
 
 /**
  * One line for each record when a condition begins for it or has another reason, and one when it is over, if that is to be
- * told of the record.
+ * told of the record. Of what was not told for there was too much, the end is not told, either.
  */
 function createTransitionLog(
   texts: { readonly begun: string; readonly over: string },
-  log: Logger,
+  { log, clock }: Pick<PlannerInput, "log" | "clock">,
 ): (conditions: readonly Condition[], isToldOver?: (key: string) => boolean) => void {
+  const allowance = createAllowance(LINES, clock);
   let told = new Map<string, string>();
+  const tell = (condition: Condition, count: number): string | undefined => {
+    const before = told.get(condition.key);
+    if (before === condition.reason || allowance.wait() > 0) return before;
+    allowance.take();
+    log.warn(texts.begun, { ...condition, count });
+    return condition.reason;
+  };
   return (conditions, isToldOver = () => true) => {
-    const now = new Map(conditions.map(({ key, reason }) => [key, reason]));
+    const now = new Set(conditions.map(({ key }) => key));
+    const next = new Map<string, string>();
     for (const condition of conditions) {
-      if (told.get(condition.key) !== condition.reason) log.warn(texts.begun, { ...condition, count: now.size });
+      const reason = tell(condition, now.size);
+      if (reason !== undefined) next.set(condition.key, reason);
     }
     for (const key of told.keys()) {
       if (!now.has(key) && isToldOver(key)) log.info(texts.over, { key });
     }
-    told = now;
+    told = next;
   };
 }

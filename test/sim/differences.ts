@@ -10,6 +10,7 @@ import { createPlanner } from "../../src/planner.ts";
 import type { Lease } from "../../src/subnet/lease.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
 import type { FakeDatapath } from "../fakes/fake-datapath.ts";
 import type { FakeKernel } from "../fakes/fake-kernel.ts";
 import type { ScriptedStore } from "../support/scripted-store.ts";
@@ -44,6 +45,7 @@ export async function differences(
     table: () => table,
     self: () => self,
     isHeld: () => true,
+    clock: createFakeClock(),
     measuredOffload: () => null,
     log: createCapturedLog(),
   });

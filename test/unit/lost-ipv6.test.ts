@@ -6,6 +6,7 @@ import { createPlanner } from "../../src/planner.ts";
 import type { Lease, Revision } from "../../src/subnet/lease.ts";
 import { EMPTY_TABLE, foldTable } from "../../src/subnet/lease-table.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock } from "../fakes/fake-clock.ts";
 import { DUAL_NETWORK, DUAL_UNDERLAY, dualLease, hostNumber } from "../support/dual-stack.ts";
 import { MARK } from "../support/vxlan-host.ts";
 
@@ -32,6 +33,7 @@ function start(self: Lease) {
     table: () => foldTable(EMPTY_TABLE, { kind: "reset", list: { revision: "99" as Revision, leases, bad: [] } }),
     self: () => self,
     isHeld: () => true,
+    clock: createFakeClock(),
     measuredOffload: () => null,
     log,
   });

@@ -3,12 +3,14 @@ import { describe, it } from "node:test";
 import type { Backend } from "../../src/backends/backend.ts";
 import { createHostGw } from "../../src/backends/host-gw.ts";
 import { createVxlan } from "../../src/backends/vxlan.ts";
+import { minutes, seconds } from "../../src/base/brand.ts";
 import { parseIpv4 } from "../../src/base/ip.ts";
 import { createPlanner } from "../../src/planner.ts";
 import type { Lease, Revision } from "../../src/subnet/lease.ts";
 import type { BadRecord } from "../../src/subnet/lease-store.ts";
 import { EMPTY_TABLE, foldTable, type LeaseTable } from "../../src/subnet/lease-table.ts";
 import { type CapturedLog, createCapturedLog } from "../fakes/captured-log.ts";
+import { createFakeClock, type FakeClock } from "../fakes/fake-clock.ts";
 import { leaseOf, networkOf } from "../support/leases.ts";
 import { MARK, underlayAt } from "../support/vxlan-host.ts";
 
@@ -26,6 +28,7 @@ function plannerOf(
   log: CapturedLog = createCapturedLog(),
   backend: Backend = createVxlan({}),
   isHeld: () => boolean = () => true,
+  clock: FakeClock = createFakeClock(),
 ) {
   return createPlanner({
     overlay: () => ({ backend, network: NETWORK }),
@@ -38,6 +41,7 @@ function plannerOf(
     table,
     self: () => SELF,
     isHeld,
+    clock,
     measuredOffload: () => null,
     log,
   });
@@ -103,6 +107,38 @@ describe("the planner", () => {
         .toSorted(),
       ["10.5.7.0-24", "10.6.1.0-24", "foo"],
     );
+  });
+
+  it("tells a hundred of a flood of records that are left out, then one in five minutes, and the end of what it told", async () => {
+    const [log, clock] = [createCapturedLog(), createFakeClock()];
+    const junk = Array.from({ length: 2000 }, (_, n): BadRecord => ({ key: `junk${n}`, reason: "it is junk" }));
+    let table = tableOf([SELF], junk);
+    const planner = plannerOf(() => table, log, undefined, undefined, clock);
+    const look = (next: LeaseTable) => {
+      table = next;
+      planner.plan();
+    };
+    look(table);
+    assert.equal(planner.leftOut().length, 2000);
+    assert.equal(log.messages("warn").length, 100);
+    assert.equal(log.lines[99]?.fields.count, 2000);
+    await clock.advance(minutes(10));
+    look(tableOf([SELF, PEER], junk));
+    assert.equal(log.messages("warn").length, 102);
+    look(tableOf([SELF, PEER]));
+    assert.equal(log.messages("info").length, 102);
+  });
+
+  it("tells of a record that comes and goes all the time in a hundred lines, then in one in five minutes", async () => {
+    const [log, clock] = [createCapturedLog(), createFakeClock()];
+    let table = tableOf([SELF]);
+    const planner = plannerOf(() => table, log, undefined, undefined, clock);
+    for (let n = 0; n < 600; n++) {
+      table = tableOf([SELF], n % 2 === 0 ? [{ key: "foo", reason: "it is junk" }] : []);
+      planner.plan();
+      await clock.advance(seconds(1));
+    }
+    assert.deepEqual([log.messages("warn").length, log.messages("info").length], [101, 101]);
   });
 
   it("tells of a record that is left out once, and once when it is not any more", () => {

@@ -25,6 +25,7 @@ import { createPlanner } from "../../../src/planner.ts";
 import type { Lease, Revision } from "../../../src/subnet/lease.ts";
 import { EMPTY_TABLE, foldTable } from "../../../src/subnet/lease-table.ts";
 import { createCapturedLog } from "../../fakes/captured-log.ts";
+import { createFakeClock } from "../../fakes/fake-clock.ts";
 import {
   DUAL_NETWORK,
   DUAL_PEER,
@@ -244,6 +245,7 @@ describe("a peer that can be reached in one family only", () => {
       table: () => foldTable(EMPTY_TABLE, { kind: "reset", list }),
       self: () => DUAL_SELF,
       isHeld: () => true,
+      clock: createFakeClock(),
       measuredOffload: () => null,
       log,
     });
