@@ -128,7 +128,8 @@ interface Admitted extends ReachablePeers {
 }
 
 function admit({ leases, bad, self, backend, network, underlay }: Basis, known: readonly Lease[]): Admitted {
-  const admitted = admitPeers({ leases }, { network, self, backendType: backend.type });
+  const onLink = [...underlay.onLink, ...(underlay.v6?.onLink ?? [])];
+  const admitted = admitPeers({ leases }, { network, self, backendType: backend.type, onLink });
   const faultOf = (peer: Lease) => backend.peerFault(peer, { self, underlay });
   const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {

@@ -35,7 +35,8 @@ export function admitAsDaemon(
   if (network === null) return { peers: list.leases.filter(({ key }) => key !== self?.key), leftOut: list.bad };
   const backend = createBackend(network.backend);
   const leases = new Map(list.leases.map((lease) => [lease.key, lease]));
-  const admitted = admitPeers({ leases }, { network, self, backendType: network.backend.type });
+  const onLink = underlay === null ? [] : [...underlay.onLink, ...(underlay.v6?.onLink ?? [])];
+  const admitted = admitPeers({ leases }, { network, self, backendType: network.backend.type, onLink });
   const faultOf = (peer: Lease) =>
     underlay === null ? backend.recordFault(peer) : backend.peerFault(peer, { self, underlay });
   const { peers, unreachable } = reachablePeers(admitted.peers, { backend, faultOf, leases, known: [] });

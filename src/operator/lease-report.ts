@@ -4,8 +4,8 @@
 import { createBackend } from "../backends/registry.ts";
 import { type EpochMillis, seconds } from "../base/brand.ts";
 import { formatDuration } from "../base/duration.ts";
-import { type Ip, ipv4Number, isUnicastIpv4, prefix4Address } from "../base/ip.ts";
-import { isUnicastIpv6 } from "../base/ipv6.ts";
+import { type Ip, ipv4Number, isUnicastIpv4, prefix4Address, prefix4Contains } from "../base/ip.ts";
+import { isUnicastIpv6, prefix6Contains } from "../base/ipv6.ts";
 import type { Json } from "../base/json.ts";
 import { formatCount } from "../base/terminal-text.ts";
 import {
@@ -90,6 +90,12 @@ function isReachable({ attrs: { publicIp, publicIpv6 } }: Lease, { network: { ip
   return (ipv4 === null || isUnicastIpv4(publicIp)) && (ipv6 === null || reaches6);
 }
 
+function isInItself({ subnet, attrs: { publicIp, publicIpv6 } }: Lease): boolean {
+  const { v4, v6 } = subnet;
+  if (hasIpv4(subnet) && prefix4Contains(v4, publicIp)) return true;
+  return v6 !== null && publicIpv6 !== null && prefix6Contains(v6, publicIpv6);
+}
+
 /** Why daemons that go by the config make no use of a record, or send its packets to the wrong host. */
 function createJudge(leases: readonly Lease[], config: ValidConfig): (lease: Lease) => string | null {
   const { type } = config.network.backend;
@@ -101,6 +107,7 @@ function createJudge(leases: readonly Lease[], config: ValidConfig): (lease: Lea
     if (outside !== null) return outside;
     if (backendName(attrs.backendType) !== type) return `the config says ${type}`;
     if (!isReachable(lease, config)) return "its public IP is not an address that a packet can be sent to";
+    if (isInItself(lease)) return "its public IP is an address of its own subnet";
     const fault = isForLater(lease) ? null : backend.recordFault(lease);
     if (fault !== null) return fault;
     const rival = rivalOf(lease);

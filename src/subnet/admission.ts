@@ -2,8 +2,8 @@
 // store: one operator's slip or one broken host must not cost the others their routes. Each family is judged by itself: a
 // host whose IPv6 subnet is of no use is a peer by IPv4 all the same.
 
-import { isUnicastIpv4, type Prefix, type Prefix4 } from "../base/ip.ts";
-import { isUnicastIpv6, type Prefix6 } from "../base/ipv6.ts";
+import { type Family, familyOf, ipv4Number, isUnicastIpv4, type Prefix, type Prefix4 } from "../base/ip.ts";
+import { ipv6Number, isUnicastIpv6, type Prefix6 } from "../base/ipv6.ts";
 import {
   admitInTurn,
   type Block,
@@ -39,6 +39,8 @@ export interface AdmissionRules {
   readonly self: Lease | null;
   /** Ours. "" means udp, as in leases. */
   readonly backendType: string;
+  /** What the underlay interface reaches without a gateway; empty where that is not known. */
+  readonly onLink: readonly Prefix[];
 }
 
 /** Everything that is a peer, and for the rest the reason. Our own record is neither. */
@@ -87,6 +89,8 @@ function listed(leftOut: readonly LeftOut[]): readonly LeftOut[] {
 
 interface Candidate<N extends number | bigint> extends Block<N> {
   readonly lease: Lease;
+  /** Its public IP is one of its subnet's addresses. */
+  readonly isInside: boolean;
 }
 
 /** What differs between the two. */
@@ -94,6 +98,9 @@ interface LeaseFamily<P extends Prefix, N extends number | bigint> {
   readonly blocks: Blocks<P, N>;
   readonly subnetOf: (lease: Lease) => P | null;
   readonly lacking: string;
+  readonly family: Family;
+  /** Where packets are to be sent to, as a number. */
+  readonly addressOf: (attrs: LeaseAttrs) => N | null;
   /** What is wrong with the address that packets are to be sent to. */
   readonly addressFault: (theirs: LeaseAttrs, ours: LeaseAttrs | null) => string | null;
   /** Which of two that overlap is first when both have the configured length, or neither. */
@@ -106,6 +113,8 @@ const IPV4: LeaseFamily<Prefix4, number> = {
   blocks: IPV4_BLOCKS,
   subnetOf: ({ subnet }) => subnet.v4,
   lacking: "it has no IPv4 subnet",
+  family: "ipv4",
+  addressOf: ({ publicIp }) => ipv4Number(publicIp),
   addressFault: ({ publicIp }, ours) =>
     isUnicastIpv4(publicIp) ? ownAddress(publicIp, ours?.publicIp ?? null) : unreachable(publicIp),
   order: (a, b) => order(a.key, b.key),
@@ -116,6 +125,8 @@ const IPV6: LeaseFamily<Prefix6, bigint> = {
   blocks: IPV6_BLOCKS,
   subnetOf: ({ subnet }) => subnet.v6,
   lacking: "it has no IPv6 subnet",
+  family: "ipv6",
+  addressOf: ({ publicIpv6 }) => publicIpv6 && ipv6Number(publicIpv6),
   addressFault({ publicIpv6 }, ours) {
     if (publicIpv6 === null) return "it has no public IPv6 address";
     return isUnicastIpv6(publicIpv6) ? ownAddress(publicIpv6, ours?.publicIpv6 ?? null) : unreachable(publicIpv6);
@@ -148,9 +159,10 @@ function admitByFamily<P extends Prefix, N extends number | bigint>(
   const leftOut: LeftOut[] = [];
   const acceptable: Candidate<N>[] = [];
   const judge = createJudge(family, network?.network ?? null, rules);
+  const intrudes = createIntrusion(family, network, rules);
   for (const lease of leases) {
     const candidate = candidateOf(lease, family);
-    const reason = candidate === null ? family.lacking : judge(candidate);
+    const reason = candidate === null ? family.lacking : (judge(candidate) ?? intrudes(candidate));
     if (candidate !== null && reason === null) acceptable.push(candidate);
     else if (reason !== null) leftOut.push({ key: lease.key, reason });
   }
@@ -192,6 +204,40 @@ function createJudge<P extends Prefix, N extends number | bigint>(
 }
 
 /**
+ * What would send packets for the hosts themselves into the overlay, in which they go round: one such record would cost
+ * this host its peers, or etcd, which alone could tell it that the record has gone. Networks that hosts are in, too, are
+ * usual (10.0.0.0/8 with SubnetMin and SubnetMax), so that lying on their link is no fault in a subnet like all others.
+ */
+function createIntrusion<P extends Prefix, N extends number | bigint>(
+  { blocks, subnetOf, family, addressOf }: LeaseFamily<P, N>,
+  network: { readonly network: P; readonly subnetLen: number } | null,
+  { self, onLink }: AdmissionRules,
+): (candidate: Candidate<N>) => string | null {
+  const whole = network && blocks.blockOf(network.network);
+  const own = self && addressOf(self.attrs);
+  const links = onLink
+    .filter((prefix) => familyOf(prefix) === family)
+    .map((prefix) => ({ prefix, block: blocks.blockOf(prefix as P) }))
+    .filter(({ block }) => whole !== null && !contains(block, whole));
+  return (candidate) => {
+    const subnet = subnetOf(candidate.lease);
+    if (candidate.isInside) {
+      return `its public IP is inside its own subnet ${subnet}: flanneld there took the address of a bridge or of the overlay, and needs --iface or --public-ip`;
+    }
+    if (holds(candidate, own)) return `its subnet ${subnet} contains our own public IP`;
+    if (candidate.length === network?.subnetLen) return null;
+    const link = links.find(({ block }) => contains(block, candidate) || contains(candidate, block));
+    return link
+      ? `its subnet ${subnet} overlaps ${link.prefix}, where hosts are, and is not a /${network?.subnetLen}`
+      : null;
+  };
+}
+
+function holds<N extends number | bigint>({ start, last }: Block<N>, address: N | null): boolean {
+  return address !== null && address >= start && address <= last;
+}
+
+/**
  * Compat: the Go daemon writes no type into a record of its udp backend. Reading, it takes those of every backend for
  * peers, also of hosts where nobody listens.
  */
@@ -216,13 +262,14 @@ function precedence<N extends number | bigint>(
 
 function candidateOf<P extends Prefix, N extends number | bigint>(
   lease: Lease,
-  { blocks, subnetOf, candidates }: LeaseFamily<P, N>,
+  { blocks, subnetOf, addressOf, candidates }: LeaseFamily<P, N>,
 ): Candidate<N> | null {
   const known = candidates.get(lease);
   if (known) return known;
   const subnet = subnetOf(lease);
   if (subnet === null) return null;
-  const candidate = { ...blocks.blockOf(subnet), lease };
+  const block = blocks.blockOf(subnet);
+  const candidate = { ...block, lease, isInside: holds(block, addressOf(lease.attrs)) };
   candidates.set(lease, candidate);
   return candidate;
 }

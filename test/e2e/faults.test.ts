@@ -63,17 +63,24 @@ function suite(profile: BackendProfile): void {
   });
 
   describe("records in etcd", () => {
-    it("that do not parse, lie outside the network or overlap ours are left out, and hurt no peer", async () => {
+    it("that do not parse, lie outside the network, overlap ours or contain their own host are left out, and hurt no peer", async () => {
       const before = await host.state();
       const record = profile.record(phantom(66));
       const inOurs = host.ownKey().replace(/0-24$/, "128-25");
-      const keys = [`${PREFIX}/subnets/foo`, `${PREFIX}/subnets/10.9.1.0-24`, `${PREFIX}/subnets/0.0.0.0-0`, inOurs];
-      for (const key of keys) {
-        await cluster.etcdctl("put", key, key.endsWith("foo") ? "bar" : record);
+      const inItself = `${PREFIX}/subnets/10.5.210.0-24`;
+      const values = {
+        [`${PREFIX}/subnets/foo`]: "bar",
+        [`${PREFIX}/subnets/10.9.1.0-24`]: record,
+        [`${PREFIX}/subnets/0.0.0.0-0`]: record,
+        [inOurs]: record,
+        [inItself]: profile.record({ ...phantom(66), ip: "10.5.210.1" }),
+      };
+      for (const [key, value] of Object.entries(values)) {
+        await cluster.etcdctl("put", key, value);
         await daemon.waitForLog(new RegExp(`left out.*key=${key.slice(key.lastIndexOf("/") + 1)}`), LIMIT, signal);
       }
       assert.equal(await host.state(), before);
-      for (const key of keys) await cluster.etcdctl("del", key);
+      for (const key of Object.keys(values)) await cluster.etcdctl("del", key);
     });
 
     it("of our own that are deleted are leased again at the same subnet", async () => {

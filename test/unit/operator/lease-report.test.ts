@@ -101,6 +101,8 @@ describe("the report of all leases", () => {
 
   it("says to which hosts no packet can be sent", () => {
     assert.match(problems(leaseOf({ subnet: "10.5.6.0/24", publicIp: "127.0.0.1" }))[0] ?? "", /^its public IP is not/);
+    const inside = leaseOf({ subnet: "10.5.6.0/24", publicIp: "10.5.6.1" });
+    assert.deepEqual(problems(inside), ["its public IP is an address of its own subnet"]);
   });
 
   it("sums up what there is and what is free: bad records take their subnet, larger leases all of theirs", () => {

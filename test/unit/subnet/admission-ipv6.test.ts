@@ -28,7 +28,7 @@ function tableOf(leases: readonly Lease[], revision = 9): LeaseTable {
 
 function admit(network: NetworkConfig, ...leases: readonly Lease[]): Admission {
   const self = network === IPV6_NETWORK ? dualLease(ipv6Only(hostNumber(52))) : SELF;
-  return admitPeers(tableOf([self, ...leases]), { network, self, backendType: "vxlan" });
+  return admitPeers(tableOf([self, ...leases]), { network, self, backendType: "vxlan", onLink: [] });
 }
 
 /** "10.5.1.0/24 fd00:5:0:1::/64" of each peer. */

@@ -17,7 +17,7 @@ function tableOf(leases: readonly Lease[]): LeaseTable {
 }
 
 function admit(...leases: readonly Lease[]): Admission {
-  return admitPeers(tableOf(leases), { network, self, backendType: "vxlan" });
+  return admitPeers(tableOf(leases), { network, self, backendType: "vxlan", onLink: [] });
 }
 
 function peer(
@@ -66,6 +66,42 @@ describe("admission", () => {
     }
   });
 
+  test("leaves out a host whose public IP is an address of its own subnet, to which packets would go round", () => {
+    const reason = reasonFor(peer("10.3.9.0/24", "10.3.9.1"));
+    assert.match(
+      reason ?? "",
+      /^its public IP is inside its own subnet 10\.3\.9\.0\/24: .* needs --iface or --public-ip$/,
+    );
+    assert.equal(admit(self, peer("10.3.9.0/24", "10.3.10.1")).peers.length, 1);
+  });
+
+  describe("in a network that the hosts are in, too", () => {
+    const wide = networkOf({ Network: "10.0.0.0/8", Backend: { Type: "vxlan" } });
+    const ours = leaseOf({ subnet: "10.99.1.0/24", publicIp: "10.240.0.2" });
+    const onLink: readonly Prefix4[] = ["10.240.0.0/20" as Prefix4];
+    const judged = (subnet: string, links = onLink, network = wide) => {
+      const rules = { network, self: ours, backendType: "vxlan", onLink: links };
+      return admitPeers(tableOf([ours, peer(subnet)]), rules).leftOut[0]?.reason ?? null;
+    };
+
+    test("leaves out a subnet that contains our own public IP", () => {
+      assert.equal(judged("10.240.0.0/24"), "its subnet 10.240.0.0/24 contains our own public IP");
+    });
+
+    test("leaves out one on their link that is larger or smaller than all others, and takes one like all others", () => {
+      const reason = "its subnet 10.240.7.4/31 overlaps 10.240.0.0/20, where hosts are, and is not a /24";
+      assert.equal(judged("10.240.7.4/31"), reason);
+      assert.match(judged("10.240.8.0/21") ?? "", /where hosts are/);
+      assert.equal(judged("10.240.7.0/24"), null);
+      assert.equal(judged("10.99.7.4/31"), null);
+    });
+
+    test("takes any where the link is larger than the network", () => {
+      const inside = networkOf({ Network: "10.96.0.0/11", Backend: { Type: "vxlan" } });
+      assert.equal(judged("10.99.7.4/31", ["10.0.0.0/8" as Prefix4], inside), null);
+    });
+  });
+
   test("leaves out a subnet with a host part", () => {
     const lease = peer("10.3.2.0/24");
     const crooked = { ...lease, subnet: { v4: "10.3.2.7/24" as Prefix4, v6: null } };
@@ -101,7 +137,7 @@ describe("admission", () => {
       leaseOf({ subnet: `10.3.${index + 2}.0/24`, publicIp: `192.168.0.${index + 2}`, backendType }),
     );
     for (const backendType of ["", "udp"]) {
-      const { peers, leftOut } = admitPeers(tableOf([self, ...records]), { network, self, backendType });
+      const { peers, leftOut } = admitPeers(tableOf([self, ...records]), { network, self, backendType, onLink: [] });
       assert.deepEqual(peers, records.slice(0, 2));
       assert.match(leftOut[0]?.reason ?? "", /its backend is vxlan/);
     }
@@ -163,7 +199,7 @@ describe("admission", () => {
     const all = leaseOf({ subnet: "10.0.0.0/9", publicIp: "192.168.0.99" });
     const table = tableOf([all, ...Array.from({ length: 10_000 }, (_, n) => peerNumber(n))]);
     const ours = leaseOf({ subnet: "10.255.255.0/24", publicIp: "192.168.0.1" });
-    const { peers, leftOut } = admitPeers(table, { network: wide, self: ours, backendType: "vxlan" });
+    const { peers, leftOut } = admitPeers(table, { network: wide, self: ours, backendType: "vxlan", onLink: [] });
     assert.equal(peers.length, 10_000);
     assert.equal(leftOut[0]?.key, all.key);
   });
@@ -171,7 +207,7 @@ describe("admission", () => {
   test("judges ten thousand leases in a fraction of a second", () => {
     const wide = networkOf({ Network: "10.0.0.0/8", Backend: { Type: "vxlan" } });
     const table = tableOf(Array.from({ length: 10_000 }, (_, n) => peerNumber(n)));
-    const rules = { network: wide, self: peerNumber(0), backendType: "vxlan" };
+    const rules = { network: wide, self: peerNumber(0), backendType: "vxlan", onLink: [] };
     for (let turn = 0; turn < 5; turn++) admitPeers(table, rules);
     const before = performance.now();
     assert.equal(admitPeers(table, rules).peers.length, 9_999);
