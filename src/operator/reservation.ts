@@ -2,7 +2,7 @@
 // compare-and-put on what it was decided on.
 // A reservation is a record without an etcd lease: it does not expire, and the host with its public IP gets the subnet.
 
-import type { Ipv4, Prefix4 } from "../base/ip.ts";
+import { type Ipv4, type Prefix4, prefix4Contains } from "../base/ip.ts";
 import { pasteCommand } from "../base/paste.ts";
 import type { Lease, LeaseAttrs } from "../subnet/lease.ts";
 import { shortKey } from "../subnet/lease-codec.ts";
@@ -48,6 +48,9 @@ export function decideReserve(
   const inTheWay = overlap(list, subnet);
   if (inTheWay !== null) return refused(`${subnet} cannot be reserved: ${inTheWay}`);
   if (publicIp === null) return { kind: "needs-public-ip" };
+  if (prefix4Contains(subnet, publicIp)) {
+    return refused(`${subnet} cannot be reserved for ${publicIp}: that is an address of the subnet, and of no host`);
+  }
   const other = list.leases.find(({ attrs }) => attrs.publicIp === publicIp);
   if (other) {
     const advice = `a host has one subnet: stop flanneld there and release that one first (${pasteCommand(`release ${other.subnet.v4} --now --force`, asking)})`;

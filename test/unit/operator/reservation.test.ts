@@ -44,6 +44,12 @@ function releaseKey(key: string, { now = true, force = true } = {}) {
 }
 
 describe("reserving", () => {
+  it("refuses a public IP that is an address of the subnet, whose record every daemon would leave out", () => {
+    const reason = "10.5.60.0/24 cannot be reserved for 10.5.60.1: that is an address of the subnet, and of no host";
+    assert.deepEqual(reserve("10.5.60.0/24", "10.5.60.1"), { kind: "refused", reason, hint: null });
+    assert.equal(reserve("10.5.60.0/24", "10.5.61.1").kind, "create");
+  });
+
   it("keeps a leased subnet for the host that has it", () => {
     assert.deepEqual(reserve("10.5.1.0/24"), { kind: "keep", lease: LEASED });
     assert.deepEqual(reserve("10.5.1.0/24", "10.0.0.1"), { kind: "keep", lease: LEASED });
