@@ -19,7 +19,7 @@ export function checkForwardRules(facts: HostFacts): Finding {
   const { rules } = facts;
   if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
   const packets = forwardedPackets(facts);
-  const found = findObstacles(packets, ["forward"], rules.value)[0];
+  const found = findObstacles(packets, ["ingress", "forward", "egress"], rules.value)[0];
   if (!found) return ok("forwarded packets of the overlay are not dropped here");
   if (isOfFirewalld(found, found.keeper.chains)) {
     const sentence = `firewalld rejects forwarded packets of the overlay${inZone(found)}, whatever flanneld's own rules accept`;
@@ -60,7 +60,7 @@ function iptablesDrop({ keeper: { tool }, base, rule, packet: { source } }: Obst
 }
 
 /** Where a datagram from another host passes, and one to it. */
-const PORT_HOOKS = ["prerouting", "input", "output", "postrouting"];
+const PORT_HOOKS = ["ingress", "prerouting", "input", "output", "postrouting", "egress"];
 
 export function checkInputRules(facts: HostFacts): Finding {
   const { rules, backends, isBackendKnown } = facts;

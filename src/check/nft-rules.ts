@@ -18,6 +18,14 @@ export interface NftChain extends SeenChain {
   readonly isOfIptables: boolean;
 }
 
+/** Before all other hooks, or behind them; of both families, whatever the table's. */
+export const DEVICE_HOOKS: readonly string[] = ["ingress", "egress"];
+
+/** Its "dev" is a name or several. */
+export function isAtDevice(chain: Loose): boolean {
+  return DEVICE_HOOKS.includes(String(chain["hook"]));
+}
+
 const IPTABLES_TABLES = ["filter", "nat", "mangle", "raw", "security"];
 
 export function readNftChains(ruleset: string | null): readonly NftChain[] {
@@ -43,7 +51,8 @@ export function readNftChains(ruleset: string | null): readonly NftChain[] {
       IPTABLES_TABLES.includes(String(chain["table"])) &&
       (chain["hook"] === undefined || /^[A-Z]+$/.test(name));
     const dropsByPolicy = chain["policy"] === "drop";
-    return [{ table, name, hook, dropsByPolicy, isOfIptables, rules: rules.get(`${table} ${name}`) ?? [] }];
+    const devices = isAtDevice(chain) ? { devices: [chain["dev"] ?? []].flat().map(String) } : {};
+    return [{ table, name, hook, ...devices, dropsByPolicy, isOfIptables, rules: rules.get(`${table} ${name}`) ?? [] }];
   });
 }
 

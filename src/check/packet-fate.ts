@@ -59,6 +59,8 @@ export interface SeenChain {
   readonly name: string;
   /** Null for one that is only jumped to. */
   readonly hook: string | null;
+  /** Whose packets come to it; none for all. Of one whose interfaces are not known none is named. */
+  readonly devices?: readonly string[];
   readonly dropsByPolicy: boolean;
   readonly rules: readonly SeenRule[];
 }

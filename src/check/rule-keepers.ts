@@ -1,10 +1,9 @@
 // Who keeps firewall rules on a host: iptables of either kind and nft, and which packets come to their chains. Pure.
 
-import type { Family } from "../base/ip.ts";
 import type { RuleFacts } from "./facts.ts";
 import { readIptablesChains } from "./iptables-rules.ts";
 import { readNftChains } from "./nft-rules.ts";
-import type { SeenChain } from "./packet-fate.ts";
+import type { Packet, SeenChain } from "./packet-fate.ts";
 
 /** All chains that one tool keeps. */
 export interface Keeper {
@@ -31,8 +30,16 @@ function readKeepers({ iptables, nftables }: RuleFacts): readonly Keeper[] {
   return [...saved, { tool: "nft", chains: nft }];
 }
 
-/** iptables is of IPv4, and so is a table "ip" of nft. Those of "bridge" and "arp" see frames. */
-export function meets({ family }: { readonly family: Family }, { table }: SeenChain, { tool }: Keeper): boolean {
-  if (tool !== "nft") return family === "ipv4";
-  return table.startsWith("inet ") || table.startsWith(family === "ipv4" ? "ip " : "ip6 ");
+/** iptables is of IPv4, and so is a table "ip" of nft; "inet" and "netdev" are of both. Those of "bridge" and "arp" see frames. */
+export function meets(packet: Packet, chain: SeenChain, { tool }: Keeper): boolean {
+  if (tool !== "nft") return packet.family === "ipv4";
+  const families = ["inet", "netdev", packet.family === "ipv4" ? "ip" : "ip6"];
+  return families.some((family) => chain.table.startsWith(`${family} `)) && isAtItsDevice(packet, chain);
+}
+
+/** A chain that is jumped to is met wherever that is done. */
+function isAtItsDevice({ iif, oif }: Packet, { hook, devices }: SeenChain): boolean {
+  if (devices === undefined) return true;
+  const own = hook === "egress" ? oif : iif;
+  return typeof own === "string" && devices.includes(own);
 }

@@ -7,9 +7,10 @@ import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { type Known, known, type RuleFacts, unknown } from "../check/facts.ts";
 import { joinRulesets } from "../check/nft-json.ts";
-import { type NftChain, readNftChains, smallSetsOf } from "../check/nft-rules.ts";
+import { DEVICE_HOOKS, type NftChain, readNftChains, smallSetsOf } from "../check/nft-rules.ts";
 import { isAbsent } from "../firewall/ask-tool.ts";
 import { runTool, type ToolResult } from "../firewall/tool.ts";
+import { addDevices, lacksDevices } from "./chain-devices.ts";
 
 /** The plain name stands for one of the two; what both print is kept once. */
 const SAVES = ["iptables", "iptables-nft", "iptables-legacy"];
@@ -40,11 +41,17 @@ async function readWith(
   try {
     const [listed = null, ...saved] = await mapInParallel(commands, AT_ONCE, read, signal);
     const iptables = withoutDoubles(saved);
-    return known({ iptables, nftables: await follow(listed, Object.keys(iptables).length > 0) });
+    const nftables = await follow(listed, Object.keys(iptables).length > 0);
+    return known({ iptables, nftables: nftables === null ? null : await withDevices(nftables, signal) });
   } catch (error) {
     if (!isError(error, "firewall.failed")) throw error;
     return unknown(error.info.reason);
   }
+}
+
+async function withDevices(ruleset: string, signal: AbortSignal): Promise<string> {
+  if (!lacksDevices(ruleset)) return ruleset;
+  return addDevices(ruleset, (await read(["nft", "list", "chains"], signal)) ?? "");
 }
 
 /** By the tool's name; null is one that is not there. */
@@ -64,7 +71,7 @@ const MOST_BASE_CHAINS = 12;
 /** Whoever jumps to more writes rules by a program, such as kube-proxy, and drops nothing of the overlay's in them. */
 const MOST_CHAINS = 24;
 /** Where most drop comes first. */
-const HOOKS = ["input", "forward", "prerouting", "output", "postrouting"];
+const HOOKS = ["input", "forward", "prerouting", "output", "postrouting", ...DEVICE_HOOKS];
 
 async function readBaseChains(
   listed: string | null,

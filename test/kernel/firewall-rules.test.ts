@@ -93,6 +93,29 @@ describe("the firewall rules of a host", { skip: whyNotHere() }, () => {
     }
   });
 
+  it("are judged at the interface where they are, before all other hooks and behind them", async () => {
+    await run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], {}, signal);
+    const drop = "policy accept; udp dport 8472 drop;";
+    const breaks = [
+      ["netdev", `type filter hook ingress device eth0 priority 0; ${drop}`],
+      ["netdev", `type filter hook ingress devices = { eth1, eth0 } priority 0; ${drop}`],
+      ["netdev", `type filter hook egress device eth0 priority 0; ${drop}`],
+      ["inet", `type filter hook ingress device eth0 priority 0; ${drop}`],
+    ] as const;
+    for (const [family, chain] of breaks) {
+      for (const there of ["eth0", "eth1"]) {
+        await run(["nft", "flush", "ruleset"], {}, signal);
+        const lines = chain.replaceAll(/eth0/g, there).replace("eth1, eth1", "eth1");
+        await run(["nft", `table ${family} fw {\nchain c {\n${lines}\n}\n}`], {}, signal);
+        const told = await sentences(readBaseRules);
+        const expected = there === "eth0" ? /^fail: UDP port 8472.* is dropped here: nftables \w+ fw c$/ : /^ok: /;
+        assert.match(told[1] ?? "", expected, lines);
+        assert.deepEqual(told, await sentences(readRules), lines);
+      }
+    }
+    await run(["ip", "link", "del", "eth0"], {}, signal);
+  });
+
   it("are read to an end where chains jump to very many", async () => {
     await run(["nft", "flush", "ruleset"], {}, signal);
     const services = Array.from({ length: 100 }, (_, index) => `svc${index}`);
