@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { LockHolder, NativeAddon } from "./native/native.ts";
+import type { LinkName } from "./net/objects.ts";
 
 export interface LockDeps {
   readonly native: Pick<NativeAddon, "takeLock" | "lockHolder">;
@@ -46,13 +47,38 @@ export async function lockDevices(devices: readonly string[], deps: LockDeps): P
   try {
     for (const device of devices) {
       const refuse = (pid: number) => new FlannelError("device.carried", { device, pid });
-      locks.push(await takeName(`flanneld device ${device}`, refuse, deps));
+      locks.push(await takeName(deviceLock(device), refuse, deps));
     }
   } catch (error) {
     release();
     throw error;
   }
   return { [Symbol.dispose]: release };
+}
+
+/** Those that a daemon has which is not this one, before this one has any. */
+export async function carriedDevices(
+  devices: readonly LinkName[],
+  { mayChangeNetwork, isTrusted, ...deps }: Omit<LockDeps, "log">,
+): Promise<readonly LinkName[]> {
+  const carried: LinkName[] = [];
+  for (const device of devices) {
+    const { pid, uid } = holderOf(deviceLock(device), deps);
+    if (pid < 0) continue;
+    const isDaemon = pid === 0 ? null : await mayChangeNetwork(pid);
+    if (isDaemon ?? isTrusted(uid)) carried.push(device);
+  }
+  return carried;
+}
+
+/** Whoever does not listen, or lets its queue fill up, has the name all the same. */
+function holderOf(name: string, { native, nameHolder }: Pick<LockDeps, "native" | "nameHolder">): LockHolder {
+  const answer = native.lockHolder(name);
+  return answer.pid > 0 ? answer : { ...answer, pid: nameHolder(name) ?? answer.pid };
+}
+
+function deviceLock(device: string): string {
+  return `flanneld device ${device}`;
 }
 
 async function takeName(
@@ -65,9 +91,7 @@ async function takeName(
   for (let attempt = 0; isDaemon === null && attempt < MOST_ATTEMPTS; attempt++) {
     const lock = native.takeLock(name);
     if (lock) return lock;
-    const answer = native.lockHolder(name);
-    // Whoever does not listen, or lets its queue fill up, has the name all the same.
-    holder = answer.pid > 0 ? answer : { ...answer, pid: nameHolder(name) ?? answer.pid };
+    holder = holderOf(name, { native, nameHolder });
     if (holder.pid < 0) continue;
     // A process of another container has no number here: its user must do.
     isDaemon = holder.pid === 0 ? isTrusted(holder.uid) : await mayChangeNetwork(holder.pid);

@@ -82,7 +82,7 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     underlay,
     self,
     mark: host.mark,
-    flannelDevices: flannelDevices(host.links),
+    flannelDevices: await earlierDevices(host, means),
     firewall,
     memory,
     list: found.list,
@@ -90,6 +90,13 @@ export async function learn(options: Options, means: Means, signal: AbortSignal)
     last,
     lately: last && leasesOfLate(last, options, means),
   };
+}
+
+/** What a running daemon has is nobody's earlier config, even where its network overlaps ours. */
+async function earlierDevices({ links }: HostView, { carriedDevices }: Means): Promise<readonly LinkName[]> {
+  const devices = flannelDevices(links);
+  const carried = await carriedDevices(devices);
+  return devices.filter((name) => !carried.includes(name));
 }
 
 /** An interface that is missing is told meanwhile. */

@@ -16,6 +16,7 @@ import type { HealthDeps } from "./health.ts";
 import type { Pinger } from "./icmp/pinger.ts";
 import type { WatchForwarding } from "./net/forwarding-hint.ts";
 import type { KernelNet } from "./net/kernel-net.ts";
+import type { LinkName } from "./net/objects.ts";
 import type { StateDirectory } from "./state-directory.ts";
 import type { EventRing } from "./status/events.ts";
 import type { DeviceStatus, ProcessStatus } from "./status/snapshot.ts";
@@ -47,6 +48,8 @@ export interface Ports {
   readonly lockInstance: (prefix: string) => Promise<Disposable>;
   /** Until disposed of, no other daemon has these devices. Throws `device.carried`. */
   readonly lockDevices: (devices: readonly string[]) => Promise<Disposable>;
+  /** Those of them that the daemon of another network has now. */
+  readonly carriedDevices: (devices: readonly LinkName[]) => Promise<readonly LinkName[]>;
   /** Runs iptables or nft. */
   readonly runTool: RunTool;
   readonly hasBridgeFilter: () => Promise<boolean>;

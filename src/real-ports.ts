@@ -14,7 +14,7 @@ import { readSysctls } from "./facts/sysctls.ts";
 import { hasBridgeFilter } from "./firewall/bridge-filter.ts";
 import { createRunTool } from "./firewall/tool.ts";
 import { openHealth } from "./health.ts";
-import { lockDevices, lockInstance } from "./instance-lock.ts";
+import { carriedDevices, lockDevices, lockInstance } from "./instance-lock.ts";
 import { installedNative, type NativeAddon } from "./native/native.ts";
 import { codeOf } from "./netlink/errno.ts";
 import { watchForwarding } from "./netlink/forwarding-hints.ts";
@@ -60,6 +60,7 @@ export function openPorts({ log, logLevel, events }: LogPorts, installDirectory:
     hasCapability,
     lockInstance: (prefix) => lockInstance(prefix, { native, nameHolder, mayChangeNetwork, isTrusted, log }),
     lockDevices: (devices) => lockDevices(devices, { native, nameHolder, mayChangeNetwork, isTrusted, log }),
+    carriedDevices: (devices) => carriedDevices(devices, { native, nameHolder, mayChangeNetwork, isTrusted }),
     runTool: createRunTool(native.openMemoryFile),
     hasBridgeFilter,
     sysctls: readSysctls,

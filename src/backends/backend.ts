@@ -34,7 +34,7 @@ export interface NetworkView {
   readonly mark: string;
   /** Ours, as chosen at the start; null when the backend makes none. */
   readonly device: LinkName | null;
-  /** Devices that any backend may have made, ours or another, as of the start: routes may be left on them. */
+  /** Devices that any backend may have made and no other daemon had, as of the start: routes may be left on them. */
   readonly flannelDevices: readonly LinkName[];
   /** Interfaces that were the underlay before this one, since the start: routes may be left on them. */
   readonly formerUnderlays: readonly LinkName[];

@@ -1,7 +1,8 @@
 // Routes that are in the kernel because of an earlier config: another backend, another VNI, or a Go daemon. They stand in
 // the place of the current backend's routes, or are more specific and so win against them; left alone they would send
 // packets where nobody takes them. The current backend claims them, whichever it is.
-// The devices stay: another flanneld for another network may own them. What lies inside our network is certainly ours.
+// The devices stay: another flanneld for another network may own them. While it runs its routes stay as well; of all other
+// devices what lies inside our network is certainly ours.
 
 import { familyOf, prefixLength } from "../base/ip.ts";
 import { BOOT_PROTOCOL, FLANNEL_PROTOCOL, type Link, type LinkName, type Route } from "../net/objects.ts";

@@ -137,6 +137,28 @@ function suite(profile: BackendProfile): void {
       await running.stop(signal);
       await host.shell("ip link del flannel.7");
     });
+
+    it("keeps its routes beside the daemon of another network that overlaps its own", async () => {
+      const running = cluster.start(0);
+      await running.ready(signal);
+      const state = await host.state();
+      const range = { SubnetMin: "10.5.210.0", SubnetMax: "10.5.220.0" };
+      const config = { Network: "10.5.0.0/16", ...range, Backend: { Type: "vxlan", VNI: 8 } };
+      await cluster.etcdctl("put", "/blue/config", JSON.stringify(config));
+      const flags = ["--etcd-prefix=/blue", `--subnet-file=${join(running.host.directory, "blue.env")}`];
+      // So that it cannot put back what the other takes.
+      process.kill(running.pid, "SIGSTOP");
+      try {
+        const other = cluster.start(0, { flags });
+        await other.ready(signal);
+        assert.equal(await host.state(), state);
+        await other.stop(signal);
+      } finally {
+        process.kill(running.pid, "SIGCONT");
+      }
+      await running.stop(signal);
+      await host.shell("ip link del flannel.8");
+    });
   }
 
   const { goRoute } = profile;

@@ -202,6 +202,7 @@ function createHost(
     ruleGeneration: () => null,
     hasCapability: async () => true,
     lockInstance: async () => ({ [Symbol.dispose]: () => {} }),
+    carriedDevices: async () => [],
     lockDevices: async () => ({ [Symbol.dispose]: () => {} }),
     notify: () => {},
     openStateDirectory: () => state,

@@ -58,6 +58,7 @@ export function startLearning({ objects = bareHost(ADDRESS), options = {} as Par
     hasCapability: unused,
     lockInstance: unused,
     lockDevices: unused,
+    carriedDevices: async () => [],
     runTool: async () => ({ kind: "missing" }),
     hasBridgeFilter: async () => true,
     sysctls: unused,

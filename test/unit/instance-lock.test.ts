@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isError } from "../../src/base/errors.ts";
-import { lockDevices, lockInstance, lockName } from "../../src/instance-lock.ts";
+import { carriedDevices, lockDevices, lockInstance, lockName } from "../../src/instance-lock.ts";
+import type { LinkName } from "../../src/net/objects.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 
 const PREFIX = "/coreos.com/network";
@@ -114,6 +115,23 @@ describe("the lock against a second daemon", () => {
     held.clear();
     using _locks = await lockDevices(["flannel.1", "flannel-v6.1"], deps);
     assert.equal(held.size, 2);
+  });
+
+  it("of a device tells which are another daemon's, by whoever may change the network", async () => {
+    const holders = new Map([
+      ["flanneld device flannel.1", { pid: 77, uid: 0 }],
+      ["flanneld device flannel.2", { pid: 78, uid: 1000 }],
+      ["flanneld device flannel.3", { pid: 0, uid: 0 }],
+    ]);
+    const native = {
+      takeLock: () => assert.fail(),
+      lockHolder: (name: string) => holders.get(name) ?? { pid: -1, uid: 0 },
+    };
+    const nameHolder = (name: string) => (name.endsWith(".4") ? 77 : null);
+    const rights = { mayChangeNetwork: async (pid: number) => pid === 77, isTrusted: (uid: number) => uid === 0 };
+    const deps = { native, nameHolder, ...rights };
+    const devices = ["flannel.1", "flannel.2", "flannel.3", "flannel.4", "flannel.5"] as LinkName[];
+    assert.deepEqual(await carriedDevices(devices, deps), ["flannel.1", "flannel.3", "flannel.4"]);
   });
 
   it("has a name of its own for each network, however long its prefix", () => {

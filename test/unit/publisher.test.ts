@@ -64,6 +64,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     watchdog: null,
     lockInstance: unused,
     lockDevices: unused,
+    carriedDevices: unused,
     hasCapability: unused,
     runTool: unused,
     hasBridgeFilter: unused,
