@@ -1,6 +1,7 @@
 // Looks at what others decide on this host and what keeps packets of the overlay from their way: firewall rules of
 // theirs, rp_filter, a route by another interface. Nothing tells us when that changes, and a look costs some processes:
-// so it is looked at when somebody asks for the status, and else rarely, and never for more than a twentieth of the time.
+// so it is looked at when somebody asks for the status, and else rarely, and in the long run for no more than a twentieth
+// of the time.
 
 import { type Millis, millis, minutes, seconds } from "./base/brand.ts";
 import type { Clock } from "./base/clock.ts";
@@ -17,7 +18,7 @@ type HostTroubles = HostJudgement["troubles"];
 export interface HostWatch {
   /** As of the last look that could tell; null when it is fine, or was never looked at. */
   trouble(topic: HostTopic): HostTrouble | null;
-  /** Resolves when what is told is of now, or of a moment ago; also when a look takes long. Never rejects. */
+  /** Resolves when what is told is of now; also when a look takes long, or looks have taken long of late. Never rejects. */
   refresh(): Promise<void>;
   run: Task;
 }
@@ -38,10 +39,10 @@ const FIRST = seconds(20);
 const INTERVAL = minutes(10);
 /** While something is wrong: somebody may be mending it. */
 const TROUBLED = seconds(20);
-/** What was looked at so lately is good enough for whoever asks. */
-const FRESH = seconds(3);
-/** A look that has taken a second is not repeated within twenty, however often somebody asks. */
+/** A look that has taken a second stands for twenty of the time, however often somebody asks. */
 const SHARE = 20;
+/** That far looks may be ahead of the time for which they stand: whoever pastes what mends it asks again at once. */
+const AHEAD = seconds(20);
 /** How long whoever asks waits for a look. */
 const PATIENCE = seconds(1);
 
@@ -52,12 +53,15 @@ export function createHostWatch(deps: HostWatchDeps): HostWatch {
   const findings = createFindings(deps);
   let looks = 0;
   let running = false;
-  let freshUntil = Number.NEGATIVE_INFINITY;
+  let pause = millis(0);
+  /** For which the looks so far stand. */
+  let paidUntil = Number.NEGATIVE_INFINITY;
   const lookOnce = async (signal: AbortSignal): Promise<Millis> => {
     const started = clock.monotonic();
     await findings.look(signal);
-    const pause = millis((clock.monotonic() - started) * SHARE);
-    freshUntil = clock.monotonic() + Math.max(pause, FRESH);
+    const ended = clock.monotonic();
+    pause = millis((ended - started) * SHARE);
+    paidUntil = Math.max(paidUntil, ended) + pause;
     looks += 1;
     // Whoever has asked during the look is answered by it.
     bell.silence();
@@ -67,7 +71,7 @@ export function createHostWatch(deps: HostWatchDeps): HostWatch {
   return {
     trouble: (topic) => findings.troubles().get(topic) ?? null,
     async refresh() {
-      if (!running || clock.monotonic() < freshUntil) return;
+      if (!running || paidUntil + pause - clock.monotonic() > Math.max(AHEAD, pause)) return;
       const before = looks;
       bell.ring("asked");
       await patiently(clock, (scope) => waiters.until(() => looks > before, scope));
