@@ -1,25 +1,41 @@
 // The neighbour table, and what the network card does by itself.
 
+import { NO_IPV4, prefix4Contains } from "../base/ip.ts";
 import { byCommand } from "../base/remedy.ts";
+import { hasIpv4, type Lease } from "../subnet/lease.ts";
 import type { Facts } from "./facts.ts";
 import { type Finding, ok, skip, warn } from "./finding.ts";
+import { ownDevices } from "./interface-checks.ts";
 
 const TOO_FULL = 0.8;
 
-export function checkNeighbours({ neighbours, store }: Facts): Finding {
+export function checkNeighbours(facts: Facts): Finding {
+  const { neighbours, store, underlay } = facts;
   if (!neighbours.known) return skip(`how full the neighbour table is was not looked at: ${neighbours.reason}`);
-  const hosts = store.known ? store.value.list.leases.length : 0;
-  const { entries, limit } = neighbours.value;
+  const leases = store.known ? store.value.list.leases : [];
+  const { limit } = neighbours.value;
+  const entries = Math.max(0, neighbours.value.entries - countPermanent(facts, leases));
+  // Those behind a router need no entry of their own here.
+  const onLink = underlay.known ? underlay.value.onLink : [];
+  const hosts = leases.filter(
+    ({ attrs: { publicIp } }) => publicIp !== NO_IPV4 && onLink.some((prefix) => prefix4Contains(prefix, publicIp)),
+  ).length;
   if (entries >= limit * TOO_FULL || hosts > limit) {
     const enough = Math.max(4096, 2 * Math.max(entries, hosts));
     return warn(
-      `the neighbour table has ${entries} of ${limit} entries, and ${hosts} hosts have a lease`,
+      `the neighbour table has ${entries} of ${limit} entries, and ${hosts} hosts with a lease are on this link`,
       byCommand(
         `sysctl -w net.ipv4.neigh.default.gc_thresh3=${enough} net.ipv4.neigh.default.gc_thresh2=${enough / 2}`,
       ),
     );
   }
   return ok(`the neighbour table has ${entries} of ${limit} entries`);
+}
+
+/** Kernel: since 5.0 permanent entries, as vxlan's device has one for each peer, do not count against the limit. */
+function countPermanent(facts: Facts, leases: readonly Lease[]): number {
+  const isThere = ownDevices(facts).some(({ link, families }) => link.type === "vxlan" && families.includes("ipv4"));
+  return isThere ? leases.filter(({ subnet }) => hasIpv4(subnet)).length : 0;
 }
 
 /** Only what is switched on: whether the card does it right shows in transfers alone. */

@@ -6,9 +6,23 @@ import type { Prefix4 } from "../../../src/base/ip.ts";
 import { causeOf, outcomeOf, runChecks } from "../../../src/check/checks.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
 import { expectAll, finding } from "../../support/findings.ts";
-import { NEVER_RUN, NOW, wellFacts } from "../../support/well-facts.ts";
+import { NEVER_RUN, NOW, recordOf, storeOf, wellFacts } from "../../support/well-facts.ts";
 
 const udp = { backends: [{ backend: createBackend({ type: "udp", options: {} }), port: 8285 }] };
+const full = (entries: number) => ({ neighbours: known({ entries, limit: 1024 }) });
+
+/** With public addresses from there on, which the interface is on the link of. */
+function manyHosts(count: number, from: string) {
+  const addressOf = (index: number) => `${from}.${Math.floor(index / 250)}.${(index % 250) + 1}`;
+  const leases = Array.from({ length: count }, (_, index) => recordOf(`10.5.${index % 250}.0/24`, addressOf(index)));
+  const { underlay } = wellFacts();
+  assert.ok(underlay.known);
+  return {
+    store: known(storeOf(leases)),
+    underlay: known({ ...underlay.value, onLink: ["192.168.0.0/16" as Prefix4] }),
+  };
+}
+
 describe("a check of the host", () => {
   it("tells what is missing, and what it cannot see", () => {
     const IPV6 = "net.ipv6.conf.all.forwarding";
@@ -37,7 +51,22 @@ describe("a check of the host", () => {
       ["ip-forward", "ok", /^net\.ipv6.* is on$/, { families: ["ipv6"], sysctls: { [IPV6]: "1" } }],
       ["daemon", "ok", /no flanneld runs here/, NEVER_RUN],
       ["daemon", "ok", /process 4711 runs here; a second one/, {}],
-      ["neighbours", "warn", /900 of 1024 entries/, { neighbours: known({ entries: 900, limit: 1024 }) }],
+      ["neighbours", "warn", /900 of 1024 entries/, full(902)],
+      [
+        "neighbours",
+        "ok",
+        /^the neighbour table has 25 of 1024 entries$/,
+        { ...manyHosts(1000, "10.9"), ...full(1025) },
+      ],
+      ["neighbours", "ok", /has 30 of 1024/, { ...manyHosts(2000, "10.9"), ...full(2030) }],
+      ["neighbours", "warn", /has 900 of 1024 entries/, { ...manyHosts(1000, "10.9"), ...full(1900) }],
+      ["neighbours", "warn", /has 1000 of 1024/, { ...manyHosts(1000, "10.9"), ...full(1000), links: NEVER_RUN.links }],
+      [
+        "neighbours",
+        "warn",
+        /1100 hosts with a lease are on this link$/,
+        { ...manyHosts(1100, "192.168"), ...full(1150) },
+      ],
       ["offload", "skip", /there is no ethtool/, { offload: unknown("there is no ethtool here") }],
       [
         "offload",
