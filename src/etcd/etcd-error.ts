@@ -146,6 +146,8 @@ function cleanReason(details: string): string {
     .replace(/ ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)/, "")
     // OpenSSL: the thread, the library and the place in its source.
     .replace(/^[\dA-F]+:error:[\dA-F]+:SSL routines:\w*:([^:]+):.*?(:SSL alert number \d+)?$/, "TLS: $1$2")
+    // grpc-js: by us, because nothing came back on it, or for new certificates or another address of this host.
+    .replace(/^Channel closed before call started$/, "the connection was given up, and is made anew")
     .replace(/^Error: /, "")
     .replace(/^etcdserver: /, "")
     .replace(/\.$/, "")

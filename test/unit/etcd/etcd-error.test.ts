@@ -17,6 +17,10 @@ describe("the error for a call that failed", () => {
       "etcd did not answer (listing the leases): connect ECONNREFUSED 10.0.0.1:2379",
     );
     assert.equal(
+      errorOf(14, "Channel closed before call started").message,
+      "etcd did not answer (listing the leases): https://10.0.0.1:2379: the connection was given up, and is made anew",
+    );
+    assert.equal(
       errorOf(14, "etcdserver: no leader").message,
       "etcd did not answer (listing the leases): https://10.0.0.1:2379: no leader",
     );
