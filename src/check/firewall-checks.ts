@@ -15,11 +15,14 @@ interface Obstacle extends Drop {
   readonly packet: Packet;
 }
 
+/** Where a packet passes that comes from one interface and goes to another. */
+const FORWARD_HOOKS = ["ingress", "prerouting", "forward", "postrouting", "egress"];
+
 export function checkForwardRules(facts: HostFacts): Finding {
   const { rules } = facts;
   if (!rules.known) return skip(`firewall rules were not looked at: ${rules.reason}`);
   const packets = forwardedPackets(facts);
-  const found = findObstacles(packets, ["ingress", "forward", "egress"], rules.value)[0];
+  const found = findObstacles(packets, FORWARD_HOOKS, rules.value)[0];
   if (!found) return ok("forwarded packets of the overlay are not dropped here");
   if (isOfFirewalld(found, found.keeper.chains)) {
     const sentence = `firewalld rejects forwarded packets of the overlay${inZone(found)}, whatever flanneld's own rules accept`;
@@ -46,16 +49,19 @@ function filledIn(command: string, network: Prefix | null | undefined): Remedy {
 }
 
 function iptablesDrop({ keeper: { tool }, base, rule, packet: { source } }: Obstacle): Finding {
-  const place = `${tool} ${base.table === "filter" ? "" : `-t ${base.table} `}${rule === null ? "-A" : "-I"} FORWARD`;
+  const table = base.table === "filter" ? tool : `${tool} -t ${base.table}`;
+  const place = `${table} ${rule === null ? "-A" : "-I"} ${base.name}`;
   const accept = `${place} -s ${source ?? "NETWORK"} -j ACCEPT; ${place} -d ${source ?? "NETWORK"} -j ACCEPT`;
   if (rule !== null)
     return fail(
       `a rule drops forwarded packets of the overlay: ${tool} -t ${base.table} ${rule.name}`,
       filledIn(accept, source),
     );
+  const isOurs = base.table === "filter" && base.hook === "forward";
+  const own = isOurs ? " (flanneld adds its own while it runs, unless --iptables-forward-rules=false)" : "";
   return fail(
-    `the policy of FORWARD is DROP in ${tool}, and no rule accepts the overlay's packets (flanneld adds its own while it runs, unless --iptables-forward-rules=false)`,
-    byCommand(source === null ? `${tool} -P FORWARD ACCEPT` : accept),
+    `the policy of ${base.name} is DROP in ${tool}, and no rule accepts the overlay's packets${own}`,
+    byCommand(source === null ? `${table} -P ${base.name} ACCEPT` : accept),
   );
 }
 

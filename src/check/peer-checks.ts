@@ -40,7 +40,7 @@ function judgeReach(facts: Facts): Finding {
   if (peers.length === 0) return facts.leftOut.length === 0 ? nobody(facts) : withoutReach(asking);
   const silent = peers.filter(({ ways }) => ways.every(isDead));
   const [first] = silent;
-  if (!first) return checkFamilies(peers) ?? ok(`${answering(peers.length)} on the underlay`);
+  if (!first) return checkFamilies(peers) ?? ok(describeAnswers(peers));
   const { subnet, attrs } = first.lease;
   const own = hasIpv4(subnet) ? subnet.v4 : subnet.v6;
   const more = silent.length > 1 ? ` (${silent.length} of ${peers.length} peers do not answer)` : "";
@@ -72,7 +72,16 @@ function checkFamilies(peers: readonly PeerFacts[]): Finding | null {
 }
 
 function answering(peers: number): string {
+  if (peers === 0) return "no peer answers";
   return peers === 1 ? "1 peer answers" : `${peers} peers answer`;
+}
+
+/** Whose firewall drops ICMP on the underlay alone answers all the same. */
+function describeAnswers(peers: readonly PeerFacts[]): string {
+  const direct = peers.filter(({ ways }) => ways.some((way) => way.over === "underlay" && !isDead(way)));
+  const others = peers.length - direct.length;
+  const through = others > 0 ? `, ${others} through the overlay alone` : "";
+  return `${answering(direct.length)} on the underlay${through}`;
 }
 
 function isDead({ received }: PeerWay): boolean {

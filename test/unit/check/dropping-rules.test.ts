@@ -52,6 +52,33 @@ describe("a check of the firewall", () => {
     ]);
   });
 
+  it("tells what drops forwarded packets before or behind the forward hook, and accepts them there", () => {
+    const raw = (line: string) => rules({ iptables: `*raw\n:PREROUTING ACCEPT [0:0]\n${line}\nCOMMIT\n` });
+    expectAll([
+      [
+        "forward-rules",
+        "fail",
+        /: iptables -t raw -A PREROUTING -i flannel.1 -j DROP$/,
+        raw("-A PREROUTING -i flannel.1 -j DROP"),
+      ],
+      ["forward-rules", "fail", /a rule drops/, raw("-A PREROUTING -s 10.5.0.0/16 -j DROP")],
+      // As Docker has it for a container of its own.
+      ["forward-rules", "ok", /not dropped/, raw("-A PREROUTING -d 10.5.1.2/32 ! -i docker0 -j DROP")],
+      ["forward-rules", "ok", /not dropped/, raw("-A PREROUTING -s 10.9.0.0/16 -i flannel.1 -j DROP")],
+      ["forward-rules", "fail", /chain inet fw c drops what is forwarded/, nftables([chain("postrouting", "drop")])],
+      [
+        "forward-rules",
+        "fail",
+        /^the policy of PREROUTING is DROP in iptables, and no rule accepts the overlay's packets$/,
+        rules({ iptables: "*raw\n:PREROUTING DROP [0:0]\nCOMMIT\n" }),
+      ],
+    ]);
+    assert.equal(
+      finding("forward-rules", raw("-A PREROUTING -i flannel.1 -j DROP")).command,
+      "iptables -t raw -I PREROUTING -s 10.5.0.0/16 -j ACCEPT; iptables -t raw -I PREROUTING -d 10.5.0.0/16 -j ACCEPT",
+    );
+  });
+
   it("tells a rule or a policy that drops the port, and how to take it away", () => {
     const drop = "-A INPUT -p udp -m udp --dport 8472 -j DROP";
     expectAll([

@@ -25,6 +25,12 @@ describe("a check of the peers", () => {
         /^stale peer: 192\.168\.77\.12 does not answer, and its record for 10\.5\.2\.0\/24 was last renewed 23 h 30 min ago/,
         { peers: [peerOf(PEER, { ...gone, term: untilIn(0.5) }), other] },
       ],
+      [
+        "peers",
+        "ok",
+        /^1 peer answers on the underlay, 1 through the overlay alone$/,
+        { peers: [peerOf(PEER, { ways: [wayOf("underlay", underlay, DEAD), wayOf("overlay", overlay)] }), other] },
+      ],
       ["peers", "ok", /no other host/, { peers: [] }],
       ["peers", "skip", /not pinged: CAP_NET_RAW/, { unpinged: "CAP_NET_RAW" }],
     ]);
