@@ -58,7 +58,7 @@ export async function lookAtHost(
     interfaces: seen.known ? known(seen.value.interfaces) : seen,
     links,
     routes: await sight.routes(isOfUse(underlay, sample)),
-    rules: await sight.rules(signal),
+    rules: await sight.rules(families, signal),
     peers: ways.known ? ways.value : [],
   };
 }

@@ -68,7 +68,7 @@ export interface PortFact {
 
 /** What firewall tools print. */
 export interface RuleFacts {
-  /** Of iptables-save, by the name of the tool; what is the same is there once. */
+  /** Of iptables-save and ip6tables-save, by the name of the tool; what is the same is there once. */
   readonly iptables: Readonly<Record<string, string>>;
   /** Of nft -j list ruleset; null without nft. */
   readonly nftables: string | null;

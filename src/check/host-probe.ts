@@ -1,6 +1,7 @@
 // The port to what only this host itself can tell. Everything that needs a right that the user lacks, or a tool that is not
 // there, is told as unknown.
 
+import type { Family } from "../base/ip.ts";
 import type { Prefix6 } from "../base/ipv6.ts";
 import type { LinkName } from "../net/objects.ts";
 import type { NodeId } from "../subnet/lease.ts";
@@ -24,7 +25,8 @@ export interface HostProbe extends Disposable {
   /** IPv6, of all tables, without those that lead to this host itself or nowhere. */
   routes6(): Promise<readonly RouteFact<Prefix6>[]>;
   portHolder(port: number): string | null;
-  rules(signal: AbortSignal): Promise<Known<RuleFacts>>;
+  /** Of iptables for these families alone. */
+  rules(families: readonly Family[], signal: AbortSignal): Promise<Known<RuleFacts>>;
   /** By the names of ethtool -k. */
   offload(dev: LinkName, signal: AbortSignal): Promise<Known<Readonly<Record<string, boolean>>>>;
   /** Where to read what a process with this root has at `path`: there below it, unless it is the same here. */

@@ -88,7 +88,9 @@ function readOption(option: string, argument: string): Match | null {
     case "-s":
     case "-d": {
       const prefixes = readPrefixes([argument]);
-      return prefixes && { kind: "address", end: option === "-s" ? "source" : "destination", prefixes };
+      return prefixes === null
+        ? { kind: "unknown" }
+        : { kind: "address", end: option === "-s" ? "source" : "destination", prefixes };
     }
     case "-p":
       return { kind: "protocol", names: [argument] };

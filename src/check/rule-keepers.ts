@@ -2,7 +2,7 @@
 
 import type { RuleFacts } from "./facts.ts";
 import { readIptablesChains } from "./iptables-rules.ts";
-import { readNftChains } from "./nft-rules.ts";
+import { type NftChain, readNftChains } from "./nft-rules.ts";
 import type { Packet, SeenChain } from "./packet-fate.ts";
 
 /** All chains that one tool keeps. */
@@ -25,14 +25,22 @@ export function keepersOf(rules: RuleFacts): readonly Keeper[] {
 
 function readKeepers({ iptables, nftables }: RuleFacts): readonly Keeper[] {
   const saved = Object.entries(iptables).map(([tool, text]) => ({ tool, chains: readIptablesChains(text) }));
-  // Tables that iptables-nft has made are read with iptables-save.
-  const nft = readNftChains(nftables).filter(({ isOfIptables }) => saved.length === 0 || !isOfIptables);
+  const nft = readNftChains(nftables).filter((chain) => !isSaved(chain, Object.keys(iptables)));
   return [...saved, { tool: "nft", chains: nft }];
 }
 
-/** iptables is of IPv4, and so is a table "ip" of nft; "inet" and "netdev" are of both. Those of "bridge" and "arp" see frames. */
+/** Tables that iptables-nft has made are read with iptables-save, those of ip6tables-nft with ip6tables-save. */
+export function isSaved({ isOfIptables, table }: NftChain, tools: readonly string[]): boolean {
+  return isOfIptables && tools.some((tool) => isOfIpv6(tool) === table.startsWith("ip6 "));
+}
+
+function isOfIpv6(tool: string): boolean {
+  return tool.startsWith("ip6tables");
+}
+
+/** Of nft the table "ip" is of IPv4, "inet" and "netdev" are of both families. Those of "bridge" and "arp" see frames. */
 export function meets(packet: Packet, chain: SeenChain, { tool }: Keeper): boolean {
-  if (tool !== "nft") return packet.family === "ipv4";
+  if (tool !== "nft") return isOfIpv6(tool) === (packet.family === "ipv6");
   const families = ["inet", "netdev", packet.family === "ipv4" ? "ip" : "ip6"];
   return families.some((family) => chain.table.startsWith(`${family} `)) && isAtItsDevice(packet, chain);
 }

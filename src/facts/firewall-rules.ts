@@ -3,21 +3,26 @@
 import { seconds } from "../base/brand.ts";
 import { systemClock } from "../base/clock.ts";
 import { FlannelError, isError } from "../base/errors.ts";
+import type { Family } from "../base/ip.ts";
 import { DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import { mapInParallel } from "../base/tasks.ts";
 import { type Known, known, type RuleFacts, unknown } from "../check/facts.ts";
 import { joinRulesets } from "../check/nft-json.ts";
 import { DEVICE_HOOKS, type NftChain, readNftChains, smallSetsOf } from "../check/nft-rules.ts";
+import { isSaved } from "../check/rule-keepers.ts";
 import { isAbsent } from "../firewall/ask-tool.ts";
 import { runTool, type ToolResult } from "../firewall/tool.ts";
 import { addDevices, lacksDevices } from "./chain-devices.ts";
 
 /** The plain name stands for one of the two; what both print is kept once. */
-const SAVES = ["iptables", "iptables-nft", "iptables-legacy"];
+const SAVES: Readonly<Record<Family, readonly string[]>> = {
+  ipv4: ["iptables", "iptables-nft", "iptables-legacy"],
+  ipv6: ["ip6tables", "ip6tables-nft", "ip6tables-legacy"],
+};
 
-/** All that there are. */
-export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
-  return readWith(["list", "ruleset"], async (listed) => listed, signal);
+/** All that there are for these families. */
+export function readRules(families: readonly Family[], signal: AbortSignal): Promise<Known<RuleFacts>> {
+  return readWith(["list", "ruleset"], async (listed) => listed, families, signal);
 }
 
 /**
@@ -25,8 +30,13 @@ export function readRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
  * jumped to and not read may accept, so that a drop behind it is left to `flanneld check`. nft: 20,000 rules as JSON are
  * 200 MiB of its memory and a second of its time, the list of chains 5 MiB and 10 ms.
  */
-export function readBaseRules(signal: AbortSignal): Promise<Known<RuleFacts>> {
-  return readWith(["list", "chains"], (listed, hasIptables) => readBaseChains(listed, hasIptables, signal), signal);
+export function readBaseRules(families: readonly Family[], signal: AbortSignal): Promise<Known<RuleFacts>> {
+  return readWith(
+    ["list", "chains"],
+    (listed, tools) => readBaseChains(listed, { tools, families }, signal),
+    families,
+    signal,
+  );
 }
 
 /** Whoever asks waits for it, and each tool is some milliseconds of starting. */
@@ -34,14 +44,17 @@ const AT_ONCE = 4;
 
 async function readWith(
   list: readonly string[],
-  follow: (listed: string | null, hasIptables: boolean) => Promise<string | null>,
+  follow: (listed: string | null, tools: readonly string[]) => Promise<string | null>,
+  families: readonly Family[],
   signal: AbortSignal,
 ): Promise<Known<RuleFacts>> {
-  const commands = [["nft", "-j", ...list], ...SAVES.map((tool) => [`${tool}-save`])];
+  const tools = families.flatMap((family) => SAVES[family]);
+  const commands = [["nft", "-j", ...list], ...tools.map((tool) => [`${tool}-save`])];
   try {
     const [listed = null, ...saved] = await mapInParallel(commands, AT_ONCE, read, signal);
-    const iptables = withoutDoubles(saved);
-    const nftables = await follow(listed, Object.keys(iptables).length > 0);
+    const texts = new Map(tools.map((tool, index) => [tool, saved[index] ?? null]));
+    const iptables = Object.assign({}, ...families.map((family) => withoutDoubles(SAVES[family], texts)));
+    const nftables = await follow(listed, Object.keys(iptables));
     return known({ iptables, nftables: nftables === null ? null : await withDevices(nftables, signal) });
   } catch (error) {
     if (!isError(error, "firewall.failed")) throw error;
@@ -54,11 +67,11 @@ async function withDevices(ruleset: string, signal: AbortSignal): Promise<string
   return addDevices(ruleset, (await read(["nft", "list", "chains"], signal)) ?? "");
 }
 
-/** By the tool's name; null is one that is not there. */
-function withoutDoubles(saved: readonly (string | null)[]): RuleFacts["iptables"] {
+/** Of the tools of one family; null is one that is not there. */
+function withoutDoubles(tools: readonly string[], texts: ReadonlyMap<string, string | null>): RuleFacts["iptables"] {
   const seen = new Set<string>();
-  const found = SAVES.flatMap((tool, index): readonly (readonly [string, string])[] => {
-    const text = saved[index] ?? null;
+  const found = tools.flatMap((tool): readonly (readonly [string, string])[] => {
+    const text = texts.get(tool) ?? null;
     if (text === null || seen.has(withoutRemarks(text))) return [];
     seen.add(withoutRemarks(text));
     return [[tool, text]];
@@ -75,14 +88,14 @@ const HOOKS = ["input", "forward", "prerouting", "output", "postrouting", ...DEV
 
 async function readBaseChains(
   listed: string | null,
-  hasIptables: boolean,
+  { tools, families }: { readonly tools: readonly string[]; readonly families: readonly Family[] },
   signal: AbortSignal,
 ): Promise<string | null> {
   if (listed === null) return null;
   const chains = readNftChains(listed);
   let next: readonly NftChain[] = chains
     .filter(({ hook }) => hook !== null && HOOKS.includes(hook))
-    .filter(({ isOfIptables }) => !(hasIptables && isOfIptables))
+    .filter((chain) => isOfOne(families, chain) && !isSaved(chain, tools))
     .toSorted((a, b) => HOOKS.indexOf(a.hook ?? "") - HOOKS.indexOf(b.hook ?? ""))
     .toSorted((a, b) => Number(b.dropsByPolicy) - Number(a.dropsByPolicy))
     .slice(0, MOST_BASE_CHAINS);
@@ -99,6 +112,11 @@ async function readBaseChains(
   }
   // In the order of the whole ruleset, of which the first drop is told.
   return joinRulesets([...chains.map((chain) => texts.get(idOf(chain)) ?? "{}"), ...sets.values()]);
+}
+
+function isOfOne(families: readonly Family[], { table }: NftChain): boolean {
+  if (table.startsWith("ip ")) return families.includes("ipv4");
+  return !table.startsWith("ip6 ") || families.includes("ipv6");
 }
 
 function idOf({ table, name }: Pick<NftChain, "table" | "name">): string {

@@ -127,7 +127,7 @@ async function probeHost(
     routes: await host.routes(),
     routes6: await host.routes6(),
     ports: backends.flatMap(({ port }) => (port === null ? [] : [{ port, holder: host.portHolder(port) }])),
-    rules: await host.rules(signal),
+    rules: await host.rules(found.families, signal),
     offload: underlay.known ? await host.offload(underlay.value.link, signal) : unknown("there is no interface"),
   };
 }

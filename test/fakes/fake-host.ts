@@ -45,7 +45,7 @@ export function createFakeHost(): FakeHost {
     routes: async (keeps = () => true) => (await now().routes()).filter(keeps),
     routes6: () => now().routes6(),
     portHolder: (port) => now().portHolder(port),
-    rules: (signal) => now().rules(signal),
+    rules: (families, signal) => now().rules(families, signal),
     offload: (dev, signal) => now().offload(dev, signal),
     placeOf: (path, root) => now().placeOf(path, root),
     subnetFile: (path) => now().subnetFile(path),

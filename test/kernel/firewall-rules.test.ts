@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { run } from "../../lab/run.ts";
-import type { RuleFacts } from "../../src/check/facts.ts";
+import { type Facts, NO_IPV4_NETWORK, type RuleFacts, unknown } from "../../src/check/facts.ts";
 import { checkForwardRules, checkInputRules } from "../../src/check/firewall-checks.ts";
 import { readNftChains } from "../../src/check/nft-rules.ts";
 import { readBaseRules, readRules } from "../../src/facts/firewall-rules.ts";
+import { IPV6_NETWORK } from "../support/dual-stack.ts";
 import { whyNotHere } from "../support/namespace.ts";
 import { wellFacts } from "../support/well-facts.ts";
 
@@ -41,13 +42,20 @@ table arp fw {
   chain input { type filter hook input priority 0; policy drop; }
 }`;
 
-async function sentences(read: (signal: AbortSignal) => ReturnType<typeof readRules>): Promise<readonly string[]> {
-  const facts = wellFacts({ rules: await read(signal) });
+const IPV6 = { families: ["ipv6"], network: unknown(NO_IPV4_NETWORK), network6: IPV6_NETWORK.ipv6 } as const;
+
+/** Of a network of IPv4, unless another is given. */
+async function sentences(read: typeof readRules, network: Partial<Facts> = {}): Promise<readonly string[]> {
+  const facts = wellFacts({ ...network, rules: await read(network.families ?? ["ipv4"], signal) });
   return [checkForwardRules(facts), checkInputRules(facts)].map(({ verdict, sentence }) => `${verdict}: ${sentence}`);
 }
 
-async function rulesOf(read: (signal: AbortSignal) => ReturnType<typeof readRules>): Promise<RuleFacts> {
-  const found = await read(signal);
+function judged(told: readonly string[]): readonly (string | undefined)[] {
+  return told.map((said) => said.split(":")[0]);
+}
+
+async function rulesOf(read: typeof readRules): Promise<RuleFacts> {
+  const found = await read(["ipv4"], signal);
   assert.ok(found.known);
   return found.value;
 }
@@ -92,6 +100,29 @@ describe("the firewall rules of a host", { skip: whyNotHere() }, () => {
       assert.deepEqual(told, await sentences(readRules), broken);
     }
   });
+
+  for (const [tool, named] of [
+    ["ip6tables-nft", "ip6tables"],
+    ["ip6tables-legacy", "ip6tables-legacy"],
+  ] as const) {
+    it(`are judged by ${tool} in a network of IPv6, and there alone`, async () => {
+      const breaks = [
+        ["-P FORWARD DROP", "-P FORWARD ACCEPT", "forwarded", `the policy of FORWARD is DROP in ${named},`],
+        ["-A INPUT -p udp --dport 8472 -j DROP", "-F INPUT", "taken in", `is dropped here: ${named} -t filter`],
+        ["-t raw -A PREROUTING -s fd00:5::/48 -j DROP", "-t raw -F", "forwarded", `of the overlay: ${named} -t raw`],
+      ] as const;
+      await run(["nft", "flush", "ruleset"], {}, signal);
+      for (const [broken, mended, what, said] of breaks) {
+        await run([tool, ...broken.split(" ")], {}, signal);
+        const told = await sentences(readBaseRules, IPV6);
+        assert.ok(told[what === "forwarded" ? 0 : 1]?.includes(said), told.join("\n"));
+        assert.deepEqual(await sentences(readRules, IPV6), told);
+        assert.deepEqual(judged(await sentences(readBaseRules)), ["ok", "ok"]);
+        await run([tool, ...mended.split(" ")], {}, signal);
+        assert.deepEqual(judged(await sentences(readBaseRules, IPV6)), ["ok", "ok"]);
+      }
+    });
+  }
 
   it("are judged at the interface where they are, before all other hooks and behind them", async () => {
     await run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1"], {}, signal);

@@ -27,7 +27,7 @@ export function expectAll(cases: readonly Case[]): void {
   }
 }
 
-const TOOL = /^(etcdctl|firewall-cmd|flanneld|ip|iptables(-\w+)?|kill|modprobe|nft|sysctl|systemctl|timedatectl) /;
+const TOOL = /^(etcdctl|firewall-cmd|flanneld|ip|ip6?tables(-\w+)?|kill|modprobe|nft|sysctl|systemctl|timedatectl) /;
 
 /** A remedy is a command from its first word to its last, or begins as what is said to a person. */
 function expectCommand({ remedy, command }: Remedy): void {

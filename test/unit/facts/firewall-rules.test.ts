@@ -39,14 +39,14 @@ async function placeNft(script: string): Promise<void> {
 describe("a chain that cannot be read", () => {
   it("drops nothing when it has gone since it was listed", async () => {
     await placeNft("echo 'Error: No such file or directory' >&2; exit 1");
-    const rules = await readBaseRules(signal);
+    const rules = await readBaseRules(["ipv4"], signal);
     assert.ok(rules.known);
     assert.doesNotMatch(rules.value.nftables ?? "", /forward/);
   });
 
   it("leaves the rules unknown when nft fails otherwise", async () => {
     await placeNft("echo 'netlink: Error: cache initialization failed: Too many open files' >&2; exit 1");
-    const rules = await readBaseRules(signal);
+    const rules = await readBaseRules(["ipv4"], signal);
     assert.ok(!rules.known);
     assert.match(rules.reason, /Too many open files/);
   });
@@ -94,7 +94,7 @@ esac`,
 
   it("are read once each, whoever names them", async () => {
     const asked = await placeSets((chain) => ["shared", `own${chain % 2}`]);
-    const rules = await readBaseRules(signal);
+    const rules = await readBaseRules(["ipv4"], signal);
     assert.ok(rules.known, JSON.stringify(rules));
     assert.deepEqual(setsAsked(await asked()).toSorted(), ["own0", "own1", "shared"]);
     assert.match(checkInputRules(wellFacts({ rules })).sentence, /is dropped here: nftables inet fw c0$/);
@@ -102,7 +102,7 @@ esac`,
 
   it("are read up to a limit for all chains together, and what is in the others nobody knows", async () => {
     const asked = await placeSets((chain) => [`a${chain}`, `b${chain}`]);
-    const rules = await readBaseRules(signal);
+    const rules = await readBaseRules(["ipv4"], signal);
     assert.ok(rules.known, JSON.stringify(rules));
     assert.deepEqual(setsAsked(await asked()).toSorted(), ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]);
     assert.equal((await asked()).length, 1 + chains.length + 8);
