@@ -4,7 +4,7 @@ import type { Backend } from "../backends/backend.ts";
 import { carrierFamily } from "../backends/udp-carrier.ts";
 import { type Family, type Prefix, prefix4Contains } from "../base/ip.ts";
 import type { HostFacts } from "./facts.ts";
-import { ownDevices } from "./interface-checks.ts";
+import { isFlannel, ownDevices } from "./interface-checks.ts";
 import type { Interface, Packet } from "./packet-fate.ts";
 
 /** As far as they are known. */
@@ -53,9 +53,10 @@ function waysOf(facts: HostFacts, family: Family): { readonly tunnel: Interface;
   const isPlain = isBackendKnown && backends.every(({ port }) => port === null);
   const tunnel = device ?? (isPlain ? outside[0] : undefined) ?? { otherThan: ["lo", ...(isPlain ? [] : outside)] };
   const others = ["lo", ...outside, ...(device ? [device] : [])];
+  // A pod has its addresses of both families behind the same one.
   const bridge = routes.find(
     ({ dst, dev }) =>
-      family === "ipv4" && network.known && prefix4Contains(network.value.network, dst) && !others.includes(dev),
+      network.known && prefix4Contains(network.value.network, dst) && !others.includes(dev) && !isFlannel(dev),
   );
   return { tunnel, pods: bridge?.dev ?? { otherThan: others } };
 }

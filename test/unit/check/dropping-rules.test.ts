@@ -3,8 +3,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
+import type { Prefix4 } from "../../../src/base/ip.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
+import type { LinkName } from "../../../src/net/objects.ts";
+import { DUAL_NETWORK } from "../../support/dual-stack.ts";
 import { expectAll, finding } from "../../support/findings.ts";
+import { wellFacts } from "../../support/well-facts.ts";
 
 const rules = (iptables: Readonly<Record<string, string>>, items: readonly object[] = []) => ({
   rules: known({ iptables, nftables: JSON.stringify({ nftables: items }) }),
@@ -76,6 +80,26 @@ describe("a check of the firewall", () => {
     assert.equal(
       finding("forward-rules", raw("-A PREROUTING -i flannel.1 -j DROP")).command,
       "iptables -t raw -I PREROUTING -s 10.5.0.0/16 -j ACCEPT; iptables -t raw -I PREROUTING -d 10.5.0.0/16 -j ACCEPT",
+    );
+  });
+
+  it("tells what ip6tables drops of pods that have both families", () => {
+    const dual = {
+      families: ["ipv4", "ipv6"] as const,
+      network6: DUAL_NETWORK.ipv6,
+      routes: [...wellFacts().routes, { dst: "10.5.1.0/24" as Prefix4, dev: "cni0" as LinkName }],
+    };
+    const from = (dev: string) =>
+      rules({ ip6tables: `*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i ${dev} -j DROP\nCOMMIT\n` });
+    expectAll([
+      ["forward-rules", "fail", /: ip6tables -t filter -A FORWARD -i cni0 -j DROP$/, { ...dual, ...from("cni0") }],
+      ["forward-rules", "ok", /not dropped/, { ...dual, ...from("docker0") }],
+      ["forward-rules", "ok", /not dropped/, from("cni0")],
+    ]);
+    const { command } = finding("forward-rules", { ...dual, ...from("cni0") });
+    assert.equal(
+      command,
+      "ip6tables -I FORWARD -s fd00:5::/48 -j ACCEPT; ip6tables -I FORWARD -d fd00:5::/48 -j ACCEPT",
     );
   });
 
