@@ -55,16 +55,17 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
       ),
     };
   }
+  const which = deadOverlay(ways);
   const unsent = dead.find(({ over, isUnsent }) => over === "overlay" && isUnsent);
   if (unsent) {
-    const sentence = `${name} answers, but not through the overlay (${unsent.reason}): most likely a route, a rule or a firewall of this host forbids it`;
+    const sentence = `${name} answers, but not through the overlay${which} (${unsent.reason}): most likely a route, a rule or a firewall of this host forbids it`;
     return { verdict: "broken", sentence, ...lookHere(unsent) };
   }
   if (dead.some(({ over }) => over === "overlay")) {
     const by = carrier ?? "the overlay";
     return {
       verdict: "broken",
-      sentence: `${name} answers, but not through the overlay${because}: ${by} is dropped on the way or there, or no flanneld runs there`,
+      sentence: `${name} answers, but not through the overlay${which}${because}: ${by} is dropped on the way or there, or no flanneld runs there`,
       ...byHand(`let ${by} through in the firewalls of both hosts and between them, and see flanneld check there`),
     };
   }
@@ -75,6 +76,14 @@ function judgeReach({ name, carrier, ways }: PeerView): PeerJudgement | null {
 /** A route or a rule shows in ip route get, a firewall does not. */
 function lookHere({ to }: PeerWay): Remedy {
   return byHand(`see what forbids it here: ip route get ${to}, ip rule, nft list ruleset`);
+}
+
+/** " over IPv6" when only that of IPv6 is dead, of an overlay of two; else nothing. */
+function deadOverlay(ways: readonly PeerWay[]): string {
+  const its = ways.filter(({ over }) => over === "overlay");
+  const [first] = its.filter(isDead);
+  if (!first || its.every(isDead)) return "";
+  return ` over ${familyOf(first.to) === "ipv4" ? "IPv4" : "IPv6"}`;
 }
 
 /** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */

@@ -71,8 +71,12 @@ describe("what is said of a dual-stack peer", () => {
   });
 
   it("is the overlay where only that is silent, and nothing at all where nothing answers", () => {
-    for (const dead of [["10.5.2.0"], ["fd00:5:0:2::"], ["10.5.2.0", "fd00:5:0:2::"]])
-      assert.match(judge(...dead).sentence ?? "", /answers, but not through the overlay: UDP port 8472/);
+    for (const [dead, which] of [
+      [["10.5.2.0"], " over IPv4"],
+      [["fd00:5:0:2::"], " over IPv6"],
+      [["10.5.2.0", "fd00:5:0:2::"], ""],
+    ] as const)
+      assert.match(judge(...dead).sentence ?? "", RegExp(`, but not through the overlay${which}: UDP port 8472`));
     assert.match(judge("192.168.77.12", "10.5.2.0", "fd00:5:0:2::").sentence ?? "", /not through the overlay/);
     assert.match(judge("192.168.77.12").sentence ?? "", /through the overlay, but not on the underlay/);
     assert.match(judge(...WAYS.map(([, to]) => to)).sentence ?? "", /does not answer at all/);
