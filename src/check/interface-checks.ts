@@ -27,8 +27,10 @@ export function checkInterface(facts: HostFacts): Finding {
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
   if (!underlay.known) return fail(underlay.reason, byHand("name it with -iface=NAME or -public-ip=ADDRESS"));
-  const device = vxlanDevice(facts);
+  const device = vxlanDevices(facts)[0] ?? null;
   const used = device?.lower ?? underlay.value.link;
+  const homeless = vxlanDevices(facts).find(({ local }) => local !== null && !hasAddress(interfaces.value, local));
+  if (homeless) return lacksAddress(homeless, used);
   const { address, publicIp } = endOf(underlay.value);
   // An answer that leaves by another interface with this one's address is a matter of rp_filter.
   const own = device?.local ?? address;
@@ -85,9 +87,21 @@ function notLookedAt({ reason }: { readonly reason: string }): Finding {
   return skip(`this was not looked at: ${reason}`);
 }
 
-function vxlanDevice(facts: HostFacts): VxlanLink | null {
-  const found = ownDevices(facts).find(({ link }) => link.type === "vxlan")?.link;
-  return found?.type === "vxlan" ? found : null;
+function vxlanDevices(facts: HostFacts): readonly VxlanLink[] {
+  return ownDevices(facts).flatMap(({ link }) => (link.type === "vxlan" ? [link] : []));
+}
+
+function hasAddress(interfaces: readonly InterfaceFacts[], ip: Ip): boolean {
+  return interfaces.some(({ addresses, addresses6 }) => [...addresses, ...addresses6].some((one) => one.ip === ip));
+}
+
+function lacksAddress({ name, local }: VxlanLink, used: LinkName): Finding {
+  return fail(
+    `${name} sends from ${local}, which no interface of this host has any more`,
+    byHand(
+      `give it back: ip addr add ${local}/LENGTH dev ${used}; or give ${used} another one, which flanneld follows`,
+    ),
+  );
 }
 
 /** With the link as it is. */

@@ -7,7 +7,7 @@ import type { Ipv6, Prefix6 } from "../../../src/base/ipv6.ts";
 import { runChecks } from "../../../src/check/checks.ts";
 import { type Facts, known, NO_IPV4_NETWORK, type PeerFacts, unknown } from "../../../src/check/facts.ts";
 import type { InterfaceFacts } from "../../../src/net/kernel-net.ts";
-import type { LinkName } from "../../../src/net/objects.ts";
+import type { Link, LinkName } from "../../../src/net/objects.ts";
 import type { Lease } from "../../../src/subnet/lease.ts";
 import { dualLease, hostNumber, IPV6_NETWORK, ipv6Only } from "../../support/dual-stack.ts";
 import { DEAD, interfaceOf, OWN_ID, storeOf, untilIn, wayOf, wellFacts } from "../../support/well-facts.ts";
@@ -60,6 +60,15 @@ function says(name: string, change: Partial<Facts> = {}): string {
 }
 
 describe("a check of a network without IPv4", () => {
+  it("tells a device whose address has gone from the host", () => {
+    assert.ok(plain.links.known);
+    const device = { ...plain.links.value[0], name: "flannel-v6.1", local: HERE } as Link;
+    const gone = { links: known([device]), interfaces: known([withPrefix6("eth0", "fe80::1", "fe80::/64")]) };
+    const told = "fail: flannel-v6.1 sends from fd77::1, which no interface of this host has any more";
+    assert.equal(says("interface", gone), told);
+    assert.match(says("interface", { links: known([device]) }), /^ok/);
+  });
+
   it("goes by its IPv6 addresses and subnets", () => {
     assert.match(says("config"), /^ok: .* is valid: fd00:5::\/48$/);
     assert.equal(says("interface"), "ok: eth0 (fd77::1) leads to the other hosts");
