@@ -4,19 +4,11 @@
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { replaceFile } from "./replace-file.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MODULES = ["src", "test", "lab", "demo", "bench", "packaging", "soak"];
@@ -88,7 +80,7 @@ function execute(what, command, args) {
 /** Where the package itself looks for it, for what runs from modules, and beside the bundle. */
 async function buildRawSocket(script, out) {
   await execute("the addon of raw-socket", process.execPath, [script]);
-  copyFileSync(join(ROOT, "node_modules/raw-socket/build/Release/raw.node"), join(out, "raw-socket.node"));
+  replaceFile(join(ROOT, "node_modules/raw-socket/build/Release/raw.node"), join(out, "raw-socket.node"));
 }
 
 async function build(out) {
