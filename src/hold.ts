@@ -253,7 +253,7 @@ function contest({ contested }: ReconcileStatus): string | null {
 const CERTIFICATE_NOTICE = minutes(7 * 24 * 60);
 
 function certificateTrouble({ certificates, refusedFiles }: StoreHealth, now: EpochMillis): string | null {
-  if (refusedFiles !== null) return `${refusedFiles}; what was read before is in use until a restart`;
+  if (refusedFiles !== null) return `${refusedFiles}; what was read before stays in use, and a restart would fail`;
   const [first] = certificates.toSorted((a, b) => a.expires - b.expires);
   if (!first || first.expires - now > CERTIFICATE_NOTICE) return null;
   return `${first.name} ${first.expires > now ? "expires" : "expired"} at ${new Date(first.expires).toISOString()}`;

@@ -8,7 +8,7 @@ import { pino } from "pino";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { FlannelError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
-import { escapeAllButLines } from "./base/terminal-text.ts";
+import { escapeAllButLines, wantsColour } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
 import { formatEntry } from "./journal-entry.ts";
@@ -112,7 +112,7 @@ export function openSink(fd: number): LogSink {
 
 export function readLineStyle(env: Readonly<Record<string, string | undefined>>, fd = STDERR): LineStyle {
   if (isJournal(env["JOURNAL_STREAM"], fd)) return "journal";
-  return isatty(fd) && !env["NO_COLOR"] ? "colour" : "plain";
+  return isatty(fd) && wantsColour(env) ? "colour" : "plain";
 }
 
 /** systemd.exec(5): the variable names the journal's socket; it is inherited, so what we write to may be another. */

@@ -8,12 +8,15 @@ export interface Style {
   faint(text: string): string;
 }
 
-/** Colours only for a person at a terminal who has not refused them (no-color.org). */
-export function createStyle(
-  stream: { readonly isTTY?: boolean },
-  env: Readonly<Record<string, string | undefined>>,
-): Style {
-  const coloured = stream.isTTY === true && !env["NO_COLOR"];
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Of a person at a terminal: whether it shows colours, and they have not been refused (no-color.org). */
+export function wantsColour(env: Environment): boolean {
+  return !env["NO_COLOR"] && env["TERM"] !== "dumb";
+}
+
+export function createStyle(stream: { readonly isTTY?: boolean }, env: Environment): Style {
+  const coloured = stream.isTTY === true && wantsColour(env);
   const paint = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
   return { isColoured: coloured, heading: paint(1), good: paint(32), bad: paint(31), faint: paint(2) };
 }

@@ -34,6 +34,7 @@ describe("createStyle", () => {
   it("colours only for a terminal whose owner has not refused it", () => {
     assert.notEqual(createStyle({ isTTY: true }, {}).good("ok"), "ok");
     assert.equal(createStyle({ isTTY: true }, { NO_COLOR: "1" }).good("ok"), "ok");
+    assert.equal(createStyle({ isTTY: true }, { TERM: "dumb" }).good("ok"), "ok");
     assert.equal(createStyle({}, {}).good("ok"), "ok");
   });
 });
