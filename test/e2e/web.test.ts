@@ -167,7 +167,7 @@ describe("the live page of three hosts", () => {
     await page.keyboard.press("End");
     assert.equal(await current(), "cell-ipv4-254");
     await page.keyboard.press("n");
-    assert.match(await page.locator("#cell-ipv4").innerText(), /10\.5\.\d+\.0\/24 .*by 192\.168\.77\.\d+/);
+    assert.match(await page.locator("#cell-ipv4").innerText(), /10\.5\.\d+\.0\/24 .*(by|for) 192\.168\.77\.\d+/);
   });
 
   it("finds a host by what is known of it, and filters events by level", async () => {
