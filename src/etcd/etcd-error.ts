@@ -7,18 +7,22 @@ import { FlannelError, isError } from "../base/errors.ts";
 export interface GrpcFailure {
   readonly code: number;
   readonly details: string;
+  /** The request was kept back by us. */
+  readonly isUnsent?: true;
 }
 
 /** The same in a class of its own: etcd3 rewrites what is a plain Error, and loses the code on the way. */
 export class CallFailed extends Error implements GrpcFailure {
   readonly code: number;
   readonly details: string;
+  readonly isUnsent?: true;
 
-  constructor({ code, details }: GrpcFailure, options?: ErrorOptions) {
+  constructor({ code, details, isUnsent }: GrpcFailure, options?: ErrorOptions) {
     super(details, options);
     this.name = "CallFailed";
     this.code = code;
     this.details = details;
+    if (isUnsent) this.isUnsent = true;
   }
 }
 
@@ -26,13 +30,13 @@ export class CallFailed extends Error implements GrpcFailure {
 const CANCELLED = 1;
 const UNKNOWN = 2;
 const INVALID_ARGUMENT = 3;
-const DEADLINE_EXCEEDED = 4;
+export const DEADLINE_EXCEEDED = 4;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
-const UNAVAILABLE = 14;
+export const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
 /** What a connection, or something that is no etcd, can be the reason of. All others are etcd's own word. */
@@ -56,13 +60,12 @@ export function isDefinitive({ code }: GrpcFailure): boolean {
 }
 
 /** True when the request cannot have reached etcd, so that it may go to another endpoint whatever it does. */
-export function wasNotSent({ code, details }: GrpcFailure): boolean {
-  return code === UNAVAILABLE && NOT_SENT.test(details);
+export function wasNotSent({ code, details, isUnsent }: GrpcFailure): boolean {
+  if (isUnsent) return true;
+  return (
+    code === UNAVAILABLE && /^(No connection established|Name resolution failed|Channel closed before)/.test(details)
+  );
 }
-
-/** Of an endpoint that is another cluster's (one-cluster.ts), nothing more is asked than whose it is. */
-const NOT_SENT =
-  /^(No connection established|Name resolution failed|Channel closed before|the endpoints belong|it belongs to another)/;
 
 /** True when a fresh token may help: the one that was sent has expired, or auth was switched on after we started. */
 export function isTokenFailure({ code, details }: GrpcFailure): boolean {

@@ -9,12 +9,14 @@ import type { Random } from "../base/random.ts";
 import { type ChildSignal, childSignal, DeadlineExceeded, withDeadline } from "../base/signals.ts";
 import type { Call, Endpoint, Pace } from "./endpoint.ts";
 import {
+  DEADLINE_EXCEEDED,
   etcdError,
   type GrpcFailure,
   isDefinitive,
   isGrpcFailure,
   isTokenFailure,
   reasonOfEndpoint,
+  UNAVAILABLE,
   wasNotSent,
 } from "./etcd-error.ts";
 import type { Tokens } from "./tokens.ts";
@@ -58,8 +60,6 @@ export interface FailoverDeps {
  */
 const LIMITS: Readonly<Record<Pace, number>> = { quick: 5, slow: 20 };
 const KNOCK_SECONDS = 6;
-const DEADLINE_EXCEEDED = 4;
-const UNAVAILABLE = 14;
 const GIVEN_UP: GrpcFailure = {
   code: UNAVAILABLE,
   details: "the connection was given up: this host's address has changed",

@@ -8,7 +8,7 @@ import { seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { withDeadline } from "../base/signals.ts";
 import type { Call, Endpoint } from "./endpoint.ts";
-import { CallFailed } from "./etcd-error.ts";
+import { CallFailed, UNAVAILABLE } from "./etcd-error.ts";
 import type { Attempt, Failover, Purpose } from "./failover.ts";
 
 /** What answers at an endpoint. */
@@ -23,7 +23,6 @@ export type AskCluster = (endpoint: Endpoint, headers: Call["headers"], signal: 
 /** By endpoint, in the order in which they were given; null of one that does not answer. */
 type Clusters = ReadonlyMap<Endpoint, Seen | null>;
 
-const UNAVAILABLE = 14;
 /** A silent one must not make a start slow: it is asked again before it is used. */
 const OTHERS_LIMIT = seconds(2);
 
@@ -145,8 +144,9 @@ function foreign(cluster: string, followed: string): CallFailed {
   );
 }
 
+/** Of such an endpoint nothing more is asked than whose it is. */
 function failure(details: string): CallFailed {
-  return new CallFailed({ code: UNAVAILABLE, details });
+  return new CallFailed({ code: UNAVAILABLE, details, isUnsent: true });
 }
 
 /** As etcd's log has it. */
