@@ -10,7 +10,7 @@ import type { LogFields, Logger } from "./base/log.ts";
 import { createIpv6Watch } from "./lost-ipv6.ts";
 import type { LinkName } from "./net/objects.ts";
 import type { Plan } from "./net/plan.ts";
-import type { Underlay } from "./net/underlay.ts";
+import { onLinkOf, type Underlay } from "./net/underlay.ts";
 import type { Overlay } from "./overlay.ts";
 import { admitPeers, type LeftOut } from "./subnet/admission.ts";
 import { hasIpv4, type Lease, type SubnetKey } from "./subnet/lease.ts";
@@ -128,8 +128,7 @@ interface Admitted extends ReachablePeers {
 }
 
 function admit({ leases, bad, self, backend, network, underlay }: Basis, known: readonly Lease[]): Admitted {
-  const onLink = [...underlay.onLink, ...(underlay.v6?.onLink ?? [])];
-  const admitted = admitPeers({ leases }, { network, self, backendType: backend.type, onLink });
+  const admitted = admitPeers({ leases }, { network, self, backendType: backend.type, onLink: onLinkOf(underlay) });
   const faultOf = (peer: Lease) => backend.peerFault(peer, { self, underlay });
   const unreadable = [...bad].map(([key, reason]): LeftOut => ({ key: key as SubnetKey, reason }));
   return {

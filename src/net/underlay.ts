@@ -2,7 +2,7 @@
 // It does not ask whether the interface is up: a cable that is out comes back.
 
 import { FlannelError } from "../base/errors.ts";
-import { type Family, type Ip, type Ipv4, NO_IPV4, type Prefix4, prefixLength } from "../base/ip.ts";
+import { type Family, type Ip, type Ipv4, NO_IPV4, type Prefix, type Prefix4, prefixLength } from "../base/ip.ts";
 import type { Ipv6, Prefix6 } from "../base/ipv6.ts";
 import type { InterfaceFacts, UnderlayFacts } from "./kernel-net.ts";
 import type { LinkName } from "./objects.ts";
@@ -35,6 +35,11 @@ export function addressesOf({ publicIp, v6 }: Underlay): { readonly publicIp: Ip
 export function publicIpsOf({ publicIp, v6 }: Underlay): { readonly publicIp: Ip; readonly publicIpv6?: Ipv6 } {
   if (v6 === null) return { publicIp };
   return publicIp === NO_IPV4 ? { publicIp: v6.publicIp } : { publicIp, publicIpv6: v6.publicIp };
+}
+
+/** Of both families. */
+export function onLinkOf({ onLink, v6 }: Underlay): readonly Prefix[] {
+  return [...onLink, ...(v6?.onLink ?? [])];
 }
 
 /** What the operator asked for (--iface, --iface-regex, --iface-can-reach, --public-ip, --public-ipv6), and the network. */

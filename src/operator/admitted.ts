@@ -3,7 +3,7 @@
 
 import { reachablePeers } from "../backends/reachable-peers.ts";
 import { createBackend } from "../backends/registry.ts";
-import type { Underlay } from "../net/underlay.ts";
+import { onLinkOf, type Underlay } from "../net/underlay.ts";
 import { admitPeers } from "../subnet/admission.ts";
 import type { Lease } from "../subnet/lease.ts";
 import type { BadRecord, LeaseList } from "../subnet/lease-store.ts";
@@ -35,7 +35,7 @@ export function admitAsDaemon(
   if (network === null) return { peers: list.leases.filter(({ key }) => key !== self?.key), leftOut: list.bad };
   const backend = createBackend(network.backend);
   const leases = new Map(list.leases.map((lease) => [lease.key, lease]));
-  const onLink = underlay === null ? [] : [...underlay.onLink, ...(underlay.v6?.onLink ?? [])];
+  const onLink = underlay === null ? [] : onLinkOf(underlay);
   const admitted = admitPeers({ leases }, { network, self, backendType: network.backend.type, onLink });
   const faultOf = (peer: Lease) =>
     underlay === null ? backend.recordFault(peer) : backend.peerFault(peer, { self, underlay });
