@@ -27,9 +27,11 @@ export function checkInterface(facts: HostFacts): Finding {
   if (!interfaces.known) return notLookedAt(interfaces);
   if (!links.known) return notLookedAt(links);
   if (!underlay.known) return fail(underlay.reason, byHand("name it with -iface=NAME or -public-ip=ADDRESS"));
-  const device = vxlanDevices(facts)[0] ?? null;
+  const devices = vxlanDevices(facts);
+  const device = devices[0] ?? null;
   const used = device?.lower ?? underlay.value.link;
-  const homeless = vxlanDevices(facts).find(({ local }) => local !== null && !hasAddress(interfaces.value, local));
+  const here = addressesOf(interfaces);
+  const homeless = devices.find(({ local }) => local !== null && !here.includes(local));
   if (homeless) return lacksAddress(homeless, used);
   const { address, publicIp } = endOf(underlay.value);
   // An answer that leaves by another interface with this one's address is a matter of rp_filter.
@@ -89,10 +91,6 @@ function notLookedAt({ reason }: { readonly reason: string }): Finding {
 
 function vxlanDevices(facts: HostFacts): readonly VxlanLink[] {
   return ownDevices(facts).flatMap(({ link }) => (link.type === "vxlan" ? [link] : []));
-}
-
-function hasAddress(interfaces: readonly InterfaceFacts[], ip: Ip): boolean {
-  return interfaces.some(({ addresses, addresses6 }) => [...addresses, ...addresses6].some((one) => one.ip === ip));
 }
 
 function lacksAddress({ name, local }: VxlanLink, used: LinkName): Finding {
