@@ -2,17 +2,18 @@
 // under the name of the one that the file names: no registry is asked.
 
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { addPod } from "../../lab/cni.ts";
 import { ping } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
+import { builtImage, loadByDocker } from "../support/container-image.ts";
 import { DOCKER, unpackDocker } from "../support/docker-programs.ts";
 import { type NeighbourHost, type NeighbourHosts, openNeighbourHosts, SUBNET_FILE } from "../support/neighbours.ts";
-import { builtPackages, ROOT } from "../support/packages.ts";
+import { ROOT } from "../support/packages.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(120);
@@ -40,20 +41,6 @@ function installCompose(): void {
 const compose = (...words: readonly string[]) =>
   host.on("/usr/local/bin/docker-compose", "-f", "/root/compose/compose.yaml", ...words);
 
-/** As `docker load` would have it of the layout that is in the packages' directory. */
-async function loadFlanneld(): Promise<void> {
-  const directory = dirname((await builtPackages(signal)).deb);
-  const layout = readdirSync(directory).find((entry) => entry.endsWith(".oci")) ?? assert.fail();
-  const version = /-(\d[^-]*)-/.exec(basename(layout))?.[1];
-  const archive = `docker-archive:${host.debian.path("/root/flanneld.tar")}:flanneld:${version}`;
-  await run(
-    ["skopeo", "copy", "--quiet", `oci:${join(directory, layout)}:${version}`, archive],
-    { limit: LIMIT },
-    signal,
-  );
-  await host.on("docker", "load", "--quiet", "--input=/root/flanneld.tar");
-}
-
 async function loadEtcd(): Promise<void> {
   const image = /image: (\S+\/etcd:\S+)/.exec(readFileSync(FILE, "utf8"))?.[1] ?? assert.fail();
   const files = ["/usr/bin/etcd", "/usr/bin/etcdctl", "/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
@@ -73,7 +60,7 @@ describe("the compose file, brought up by Docker", () => {
     installCompose();
     host.put("/etc/docker/daemon.json", '{"storage-driver":"vfs"}');
     await host.on("systemctl", "start", "docker.service");
-    await loadFlanneld();
+    await loadByDocker(host, await builtImage(signal), signal);
     await loadEtcd();
   });
   after(async () => open?.[Symbol.asyncDispose]());

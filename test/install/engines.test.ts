@@ -2,17 +2,16 @@
 // as skopeo gives it to it. Each container has what packaging/compose.yaml gives it, and no more.
 
 import assert from "node:assert/strict";
-import { cpSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { cpSync } from "node:fs";
+import { basename } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import { ping } from "../../lab/ping.ts";
-import { run } from "../../lab/run.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { PREFIX } from "../support/cluster.ts";
+import { builtImage, type ContainerImage, loadByDocker } from "../support/container-image.ts";
 import { type NeighbourHost, type NeighbourHosts, openNeighbourHosts, SUBNET_FILE } from "../support/neighbours.ts";
-import { builtPackages } from "../support/packages.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(60);
@@ -35,22 +34,20 @@ async function clear(host: NeighbourHost): Promise<void> {
 }
 
 /** Each engine with the storage that works on any file system. */
-async function startContainers(image: string, version: string): Promise<void> {
+async function startContainers(image: ContainerImage): Promise<void> {
   const words = ["--ip-masq", `--etcd-endpoints=${open.cluster.endpoint}`];
-  const name = basename(image);
-  cpSync(image, byPodman.debian.path(`/root/${name}`), { recursive: true });
+  const { path, version } = image;
+  const name = basename(path);
+  cpSync(path, byPodman.debian.path(`/root/${name}`), { recursive: true });
   byPodman.put(
     "/etc/containers/storage.conf",
     '[storage]\ndriver = "vfs"\nrunroot = "/run/podman"\ngraphroot = "/root/podman"\n',
   );
   // The machines of the tests have no cgroup controller for it.
   await byPodman.on("podman", "run", "--pids-limit=0", ...OPTIONS, `oci:/root/${name}:${version}`, ...words);
-  const archive = byDocker.debian.path("/root/flanneld.tar");
-  const to = `docker-archive:${archive}:flanneld:${version}`;
-  await run(["skopeo", "copy", "--quiet", `oci:${image}:${version}`, to], { limit: LIMIT }, signal);
   byDocker.put("/etc/docker/daemon.json", '{"storage-driver":"vfs"}');
   await byDocker.on("systemctl", "start", "docker.service");
-  await byDocker.on("docker", "load", "--quiet", "--input=/root/flanneld.tar");
+  await loadByDocker(byDocker, image, signal);
   await byDocker.on("docker", "run", ...OPTIONS, `flanneld:${version}`, ...words);
 }
 
@@ -59,8 +56,7 @@ describe("the container image, run by podman and by Docker", () => {
   let pods: readonly [Pod, Pod];
 
   before(async () => {
-    const directory = dirname((await builtPackages(signal)).deb);
-    const image = join(directory, readdirSync(directory).find((entry) => entry.endsWith(".oci")) ?? "");
+    const image = await builtImage(signal);
     open = await openNeighbourHosts(2, CONFIG, "", signal);
     [byPodman, byDocker] = open.hosts as [NeighbourHost, NeighbourHost];
     engines = [
@@ -69,7 +65,7 @@ describe("the container image, run by podman and by Docker", () => {
     ];
     await Promise.all(open.hosts.map(clear));
     await open.cluster.etcdctl("del", "--prefix", `${PREFIX}/subnets/`);
-    await startContainers(image, /-(\d[^-]*)-/.exec(basename(image))?.[1] ?? "");
+    await startContainers(image);
   });
   after(async () => open?.[Symbol.asyncDispose]());
 
