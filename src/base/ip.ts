@@ -12,6 +12,8 @@ export type Ip = Ipv4 | Ipv6;
 export type Family = "ipv4" | "ipv6";
 
 export const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
+/** As people write them. */
+export const FAMILY_NAMES = { ipv4: "IPv4", ipv6: "IPv6" } as const satisfies Readonly<Record<Family, string>>;
 
 /** Where an IPv4 address is expected of a host that has none. Compat: the Go daemon's records say it so. */
 export const NO_IPV4 = "0.0.0.0" as Ipv4;

@@ -1,7 +1,7 @@
 // Whether the kernel forwards what comes in for the overlay, by its settings. Pure: `flanneld check` and the running daemon
 // judge by the same.
 
-import { type Family, type Prefix4, prefix4Contains } from "../base/ip.ts";
+import { FAMILY_NAMES, type Family, type Prefix4, prefix4Contains } from "../base/ip.ts";
 import { type Prefix6, prefix6Contains } from "../base/ipv6.ts";
 import { shellWord } from "../base/paste.ts";
 import { byCommand } from "../base/remedy.ts";
@@ -39,8 +39,6 @@ export function forwardingSysctls({ families, devices }: Pick<ForwardingFacts, "
   return families.flatMap((family) => [GENERAL[family], ...devices[family].map((dev) => ofInterface(family, dev))]);
 }
 
-const NAMES: Readonly<Record<Family, string>> = { ipv4: "IPv4", ipv6: "IPv6" };
-
 function ofInterface(family: Family, dev: LinkName): string {
   return interfaceSysctl(family, dev, OF_INTERFACE[family]);
 }
@@ -58,7 +56,7 @@ const CONSEQUENCE = "so that containers reach nobody on other hosts";
 function judgeFamily(family: Family, { families, devices: all, sysctls }: ForwardingFacts): Finding {
   const general = GENERAL[family];
   const devices = all[family];
-  const packets = families.length === 1 ? "packets" : `${NAMES[family]} packets`;
+  const packets = families.length === 1 ? "packets" : `${FAMILY_NAMES[family]} packets`;
   const read = (dev: LinkName) => sysctls[ofInterface(family, dev)];
   if (sysctls[general] === "0") {
     if (devices.length > 0 && devices.every((dev) => read(dev) === "1")) {

@@ -1,6 +1,6 @@
 // What the ways to a peer say together: a verdict, its cause in a sentence, and what to do. Pure.
 
-import { FAMILIES, type Family, familyOf } from "../base/ip.ts";
+import { FAMILIES, FAMILY_NAMES, type Family, familyOf } from "../base/ip.ts";
 import { byHand, NO_REMEDY, type Remedy } from "../base/remedy.ts";
 import type { WayReport } from "./way.ts";
 
@@ -83,7 +83,7 @@ function deadOverlay(ways: readonly PeerWay[]): string {
   const its = ways.filter(({ over }) => over === "overlay");
   const [first] = its.filter(isDead);
   if (!first || its.every(isDead)) return "";
-  return ` over ${familyOf(first.to) === "ipv4" ? "IPv4" : "IPv6"}`;
+  return ` over ${FAMILY_NAMES[familyOf(first.to)]}`;
 }
 
 /** The family in which nothing answers, neither on the underlay nor through the overlay, while in the other all does. */
