@@ -53,6 +53,8 @@ export interface EtcdServer extends AsyncDisposable {
   /** SIGSTOP: connections stay open, and nobody answers. */
   freeze(): void;
   thaw(): void;
+  /** It has been started, and neither stopped nor frozen since. */
+  serves(): boolean;
 }
 
 /** Resolves when the server answers. */
@@ -71,7 +73,7 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
   const logFile = join(directory, "etcd.log");
   const server = createServerProcess({ name: "etcd", command: words, logFile, listen, namespace });
   const end = () => {
-    server.kill("SIGKILL");
+    server.kill();
     rmSync(directory, { recursive: true, force: true });
   };
   if (options.directory === undefined) process.on("exit", end);
@@ -81,8 +83,9 @@ export async function startEtcd(options: EtcdOptions, signal: AbortSignal): Prom
     member,
     stop: server.stop,
     start: () => server.start(signal),
-    freeze: () => server.kill("SIGSTOP"),
-    thaw: () => server.kill("SIGCONT"),
+    freeze: server.freeze,
+    thaw: server.thaw,
+    serves: server.serves,
     [Symbol.asyncDispose]: async () => {
       await server.stop();
       process.removeListener("exit", end);

@@ -38,7 +38,7 @@ export async function startGrpcProxy(options: GrpcProxyOptions, signal: AbortSig
   const logFile = join(directory, "proxy.log");
   const server = createServerProcess({ name: "the grpc-proxy", command, logFile, listen, namespace });
   const end = () => {
-    server.kill("SIGKILL");
+    server.kill();
     rmSync(directory, { recursive: true, force: true });
   };
   process.on("exit", end);

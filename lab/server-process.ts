@@ -25,7 +25,11 @@ export interface ServerProcess {
   /** Kills it; resolves when it has ended. Does nothing when it does not run. */
   stop(): Promise<void>;
   /** The same without waiting, for when this process ends. */
-  kill(signal: NodeJS.Signals): void;
+  kill(): void;
+  freeze(): void;
+  thaw(): void;
+  /** It has been started, and neither stopped nor frozen since. */
+  serves(): boolean;
   /** 0 while it does not run. */
   pid(): number;
 }
@@ -38,10 +42,16 @@ const STOP_LIMIT = seconds(10);
 
 export function createServerProcess({ name, command, logFile, listen, namespace }: ServerPlace): ServerProcess {
   let child: ChildProcess | null = null;
+  let isFrozen = false;
+  const freeze = (now: boolean) => {
+    child?.kill(now ? "SIGSTOP" : "SIGCONT");
+    isFrozen = now;
+  };
   return {
     async start(signal) {
       const server = launch(command, logFile);
       child = server;
+      isFrozen = false;
       const look = () => {
         if (hasEnded(server)) throw new Error(`${name} has ended with status ${server.exitCode ?? server.signalCode}`);
         return answers(listen, namespace, signal);
@@ -54,7 +64,10 @@ export function createServerProcess({ name, command, logFile, listen, namespace 
       await waitFor(`the end of ${name}`, () => !server || hasEnded(server) || null, STOP_LIMIT, never);
       child = null;
     },
-    kill: (signal) => void child?.kill(signal),
+    kill: () => void child?.kill("SIGKILL"),
+    freeze: () => freeze(true),
+    thaw: () => freeze(false),
+    serves: () => child !== null && !isFrozen,
     pid: () => child?.pid ?? 0,
   };
 }

@@ -63,7 +63,7 @@ describe("an etcd of three members", () => {
   /** etcd takes writes, if only just. */
   const writable = () => waitFor("etcd", () => cluster.etcdctl("put", "/probe", "x").catch(() => null), LONG, signal);
 
-  /** With a member that is frozen or has just come to life, etcdctl may have to be told twice. */
+  /** During an election, or with a member that has just come to life, etcdctl may have to be told twice. */
   const persist = (work: () => Promise<void>) => {
     const attempt = () =>
       work().then(
@@ -152,7 +152,6 @@ describe("an etcd of three members", () => {
     await logs(/connected to etcd again/);
     for (const member of cluster.members) {
       member.freeze();
-      // Most of it may be etcdctl's: it has the frozen member among its endpoints, too.
       await within(seconds(25), "following another member", test, () => follows(224));
       member.thaw();
       await cleanUp(224);

@@ -16,6 +16,7 @@ export interface Cluster extends AsyncDisposable {
   readonly etcd: EtcdServer;
   readonly members: readonly EtcdServer[];
   readonly endpoint: string;
+  /** Asks the members that serve: one that does not would have it wait for 5 s, in vain, as often as it is drawn. */
   etcdctl(...args: string[]): Promise<string>;
   /** Starts a daemon on the n-th host, counted from 0. */
   start(host: number, options?: Partial<FlanneldOptions>): Flanneld;
@@ -89,14 +90,9 @@ function clusterOn(
       return daemons;
     },
     async etcdctl(...args) {
-      const words = [
-        "env",
-        "ETCDCTL_API=3",
-        "etcdctl",
-        `--endpoints=${etcdEndpoints.join(",")}`,
-        ...etcdctlFlags,
-        ...args,
-      ];
+      const serving = members.filter((member) => member.serves()).map((member) => member.endpoint);
+      const asked = serving.length > 0 ? serving : etcdEndpoints;
+      const words = ["env", "ETCDCTL_API=3", "etcdctl", `--endpoints=${asked.join(",")}`, ...etcdctlFlags, ...args];
       return (await run(inNamespace(topology.etcd.namespace, words), {}, signal)).stdout;
     },
     on: async (index, ...words) => (await run(command(index, words), {}, signal)).stdout,
