@@ -213,7 +213,7 @@ function dockerPage(edition: Edition): string {
     section(
       "DESCRIPTION",
       "Writes \\-\\-bip, \\-\\-mtu and \\-\\-ip\\-masq for dockerd into a file that a unit reads with EnvironmentFile=.",
-      "flanneld.service runs it when the network is ready and writes DOCKER_NETWORK_OPTIONS to \\fI/run/flannel/docker\\fR.",
+      "flanneld.service runs it when the network is ready, and flanneld\\-docker.service before Docker starts; both write DOCKER_NETWORK_OPTIONS to \\fI/run/flannel/docker\\fR.",
       "Docker masquerades exactly when flannel does not.",
     ),
     section(

@@ -74,6 +74,7 @@ export function packageEntries(sources: Sources, places: Places): readonly Entry
     // Compat: where the CentOS and Fedora packages have it, and people's units call it.
     link("/usr/libexec/flannel/mk-docker-opts.sh", "../../bin/mk-docker-opts"),
     file(`${UNITS}/flanneld.service`, systemd("flanneld.service")),
+    file(`${UNITS}/flanneld-docker.service`, systemd("flanneld-docker.service")),
     file(`${UNITS}/docker.service.d/50-flannel.conf`, systemd("docker-flannel.conf")),
     file("/usr/lib/sysusers.d/flanneld.conf", systemd("flanneld.sysusers")),
     file("/usr/lib/systemd/network/00-flannel.link", systemd("00-flannel.link")),

@@ -103,6 +103,17 @@ describe("Docker on the hosts of an overlay", () => {
     assert.deepEqual(await dockersRules(), before);
   });
 
+  it("has another MTU of the network config after it was restarted, without a restart of flanneld", async () => {
+    // Compat: of the packets outside; 50 bytes of them are vxlan's.
+    const config = JSON.stringify({ ...CONFIG, Backend: { ...CONFIG.Backend, MTU: 1400 } });
+    await open.cluster.etcdctl("put", `${PREFIX}/config`, config);
+    const look = async () => ((await near.on("cat", "/run/flannel/subnet.env")).includes("MTU=1350\n") ? true : null);
+    await waitFor("the MTU in subnet.env", look, LIMIT, signal);
+    await systemctl(near, "restart", "docker.service");
+    await becomes(ALL);
+    assert.match((await inContainer(near, "ip", "link", "show", "eth0")).stdout, / mtu 1350 /);
+  });
+
   it("does so when it has started before flanneld, with its rules before ours", async () => {
     await systemctl(near, "stop", "docker.service", "docker.socket", "flanneld.service");
     await near.on("sh", "-c", "for table in nat filter; do iptables -t $table -F; iptables -t $table -X; done");
