@@ -4,7 +4,7 @@
 
 import type { EpochMillis } from "../base/brand.ts";
 import type { EtcdOptions } from "../cli/options.ts";
-import type { GrpcFailure } from "./etcd-error.ts";
+import { ENDED_BEFORE_HTTP, ENDED_BEFORE_TLS, type GrpcFailure } from "./etcd-error.ts";
 import type { TlsMaterial } from "./tls.ts";
 
 /** Who we are. */
@@ -49,13 +49,14 @@ const RULES: readonly Rule[] = [
         : `no authority in ${options.tls.caFile} (-etcd-cafile) has signed the etcd server's certificate`,
   },
   {
-    pattern: /disconnected before secure TLS connection|wrong version number|packet length too long/,
-    advice: () => "if this etcd has no TLS, write http:// in -etcd-endpoints",
+    // One sentence for all: which of them it is may change from one attempt to the next.
+    pattern: new RegExp(`${ENDED_BEFORE_TLS}|wrong version number|packet length too long`),
+    advice: () => "TLS could not be agreed on: if this etcd has no TLS, write http:// in -etcd-endpoints",
+    instead: true,
   },
   {
-    pattern: /^Failed to connect$/,
-    advice: () =>
-      "something accepted the connection and closed it: if this etcd has TLS, write https:// in -etcd-endpoints",
+    pattern: new RegExp(ENDED_BEFORE_HTTP),
+    advice: ({ tls }) => (tls ? "etcd's log says why" : "if this etcd has TLS, write https:// in -etcd-endpoints"),
   },
   {
     pattern: /belongs? to (different|another) etcd cluster/,

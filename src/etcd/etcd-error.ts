@@ -50,6 +50,10 @@ const CODES_BY_NAME: Readonly<Record<string, number>> = {
 
 const LONGEST_REASON = 300;
 
+/** What listens there speaks something else, or is at its end. */
+export const ENDED_BEFORE_TLS = "the connection ended before TLS was agreed on";
+export const ENDED_BEFORE_HTTP = "something accepted the connection and closed it";
+
 export function isGrpcFailure(error: unknown): error is Error & GrpcFailure {
   return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
 }
@@ -94,7 +98,8 @@ function isHandshake({ code, details }: GrpcFailure): boolean {
   return code === UNAVAILABLE && HANDSHAKE.test(details);
 }
 
-const HANDSHAKE = /SSL routines|\bcert(ificate)?\b|secure TLS connection|wrong version number|packet length too long/i;
+const HANDSHAKE =
+  /SSL routines|\bcert(ificate)?\b|secure TLS connection|wrong version number|packet length too long|Last error: Error: (read ECONNRESET|write EPIPE)/i;
 
 /** etcd: it answers, and takes no writes until a person has made room. */
 function isFull({ code, details }: GrpcFailure): boolean {
@@ -145,6 +150,10 @@ function cleanReason(details: string): string {
     .replace(/ ?Resolution note:.*$/s, "")
     .split("\n");
   const reason = line
+    // Node while TLS is agreed on, whichever of them the other side's system makes of it.
+    .replace(/^Error: (read ECONNRESET|write EPIPE|Client network socket disconnected .*?)\.?$/, ENDED_BEFORE_TLS)
+    // The same of HTTP: grpc-js adds the moment then.
+    .replace(/^(read ECONNRESET|write EPIPE|Failed to connect) \(.*\)\.?$/, ENDED_BEFORE_HTTP)
     // grpc-js: the moment at which a connection could not be made.
     .replace(/ ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)/, "")
     // OpenSSL: the thread, the library and the place in its source.

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { setMaxListeners } from "node:events";
+import { once, setMaxListeners } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { openEtcdCluster } from "../../lab/etcd-cluster.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -27,6 +28,15 @@ async function messageOf(options: Partial<EtcdOptions>): Promise<string> {
     () => "no error",
     (error: Error) => error.message,
   );
+}
+
+/** What is no etcd. */
+async function listen(onConnection: (socket: Socket) => void): Promise<AsyncDisposable & { readonly address: string }> {
+  const server = createServer((socket) => onConnection(socket.on("error", () => {})));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const close = async () => void (await new Promise((resolve) => server.close(resolve)));
+  return { address: `127.0.0.1:${port}`, [Symbol.asyncDispose]: close };
 }
 
 /** A request, a transaction and a stream. */
@@ -115,6 +125,20 @@ describe("TLS with certificates made by cfssl", () => {
       await messageOf({ endpoints: [endpoint], tls: pki.tlsOf(null) }),
       /if this etcd has no TLS, write http:\/\//,
     );
+  });
+
+  it("has the same sentence whether what speaks no TLS, or nothing else, ends the connection or resets it", async () => {
+    const sentences = {
+      https: /^TLS could not be agreed on: if this etcd has no TLS, write http:\/\/ in -etcd-endpoints \(/,
+      http: /: something accepted the connection and closed it; if this etcd has TLS, write https:\/\/ in -etcd-endpoints$/,
+    };
+    for (const end of ["destroy", "resetAndDestroy"] as const) {
+      await using server = await listen((socket) => socket.once("data", () => socket[end]()));
+      for (const [scheme, sentence] of Object.entries(sentences)) {
+        const endpoints = [`${scheme}://${server.address}`];
+        assert.match(await messageOf({ endpoints, tls: pki.tlsOf(null) }), sentence, `${scheme} ${end}`);
+      }
+    }
   });
 
   it("tells the end of the client's certificate, of the authority's and of the server's", async () => {

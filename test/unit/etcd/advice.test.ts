@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { EpochMillis } from "../../../src/base/brand.ts";
 import type { EtcdOptions } from "../../../src/cli/options.ts";
 import { type Situation, withAdvice } from "../../../src/etcd/advice.ts";
+import { ENDED_BEFORE_HTTP, ENDED_BEFORE_TLS } from "../../../src/etcd/etcd-error.ts";
 import type { CertificateExpiry } from "../../../src/subnet/lease-store.ts";
 
 const OPTIONS: EtcdOptions = {
@@ -48,7 +49,10 @@ describe("advice about a failure", () => {
     ],
     ["unable to verify the first certificate", SITUATION, /no authority in \/etc\/ca\.pem \(-etcd-cafile\) has signed/],
     ["self-signed certificate in certificate chain", NOBODY, /name the one that has with -etcd-cafile/],
-    ["Failed to connect", SITUATION, /write https:\/\//],
+    ["TLS: wrong version number", SITUATION, /^TLS could not be agreed on: if this etcd has no TLS, write http:\/\//],
+    [ENDED_BEFORE_TLS, SITUATION, /^TLS could not be agreed on: if this etcd has no TLS, write http:\/\//],
+    [ENDED_BEFORE_HTTP, { ...SITUATION, tls: null }, /closed it; if this etcd has TLS, write https:\/\//],
+    [ENDED_BEFORE_HTTP, SITUATION, /closed it; etcd's log says why$/],
     [
       "authentication failed, invalid user ID or password",
       SITUATION,
