@@ -216,10 +216,12 @@ describe("an etcd", () => {
 
   it("whose quota is used up is said to be full, with what to do; no packet is lost, and the record is written once there is room", async () => {
     await using cluster = await openCluster(2, VXLAN.config, signal, { flags: ["--quota-backend-bytes=4194304"] });
-    const [daemon] = await cluster.startAll({ flags: FLAGS });
-    assert.ok(daemon);
+    const [daemon, other] = await cluster.startAll({ flags: FLAGS });
+    assert.ok(daemon && other);
     const host = createOverlayHost(cluster, VXLAN, signal);
     await host.shows(VXLAN.peerLines(await host.peer(1)));
+    // To the other host a record that is gone is a host that has left: it must not see that.
+    await other.kill(signal);
     using plane = await watchDataPlane(cluster, host, async () => 0);
     const fill = `head -c 500000 /dev/zero | tr '\\0' x | ETCDCTL_API=3 etcdctl --endpoints=${cluster.endpoint} put filler`;
     for (let n = 0; n < 20; n++) await cluster.tryOn(1, "sh", "-c", fill);
