@@ -61,7 +61,7 @@ function suite(type: string): void {
 
   it("gives every host IPv6 beside its IPv4 subnet, and loses no packet of IPv4", async (t) => {
     const before = envs();
-    const traffics = pairs().map(([from, to]) => startTraffic(from.namespace, to.address));
+    const traffics = await Promise.all(pairs().map(([from, to]) => startTraffic(from.namespace, to.address)));
     await restartAll();
     let [sent, lost] = [0, 0];
     for (const traffic of traffics) {
@@ -98,7 +98,7 @@ function suite(type: string): void {
     const before = envs().map(({ subnet }) => subnet);
     await put(ipv4);
     const [from, to] = pairs()[0] ?? assert.fail();
-    const traffic = startTraffic(from.namespace, to.address);
+    const traffic = await startTraffic(from.namespace, to.address);
     await restartAll();
     const { sent, lost } = await traffic.stop();
     assert.deepEqual(lost, [], `of ${sent}`);

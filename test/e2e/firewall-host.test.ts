@@ -123,7 +123,7 @@ describe("a host that changes how its rules are kept", () => {
   it("from iptables to nftables and back has the rules of one of them only, and loses no packet", async () => {
     const one = await start(["--ip-masq"], withPath("nft"));
     const pod = await addPod(one.host, "pod", one.subnetFile, signal);
-    const pinging = startTraffic(pod.namespace, cluster.topology.etcd.address);
+    const pinging = await startTraffic(pod.namespace, cluster.topology.etcd.address);
     await becomes([wholeSet(one), "", ""]);
     await putConfig(true);
     await start(["--ip-masq"], withPath("nft"));

@@ -211,8 +211,8 @@ function suite(mode: Mode): void {
   });
 
   it("loses no packet while its rules are written anew, or the daemon starts again", async () => {
-    const inside = startTraffic(one().namespace, two().address);
-    const out = startTraffic(one().namespace, outside().address);
+    const inside = await startTraffic(one().namespace, two().address);
+    const out = await startTraffic(one().namespace, outside().address);
     const rules = await rulesOf();
     for (let round = 0; round < 3; round++) {
       const stranger = mode.nftables

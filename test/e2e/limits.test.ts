@@ -46,7 +46,7 @@ function descriptorSuite(profile: BackendProfile): void {
 
   it("loses no packet, keeps its device in order, and is itself again when it has descriptors", async (t) => {
     const peer: Peer = { base: "10.5.201.0", ip: "192.168.77.201", mac: "02:00:00:00:03:01" };
-    const pinging = startTraffic(pods[0].namespace, pods[1].address);
+    const pinging = await startTraffic(pods[0].namespace, pods[1].address);
     assert.ok(readdirSync(`/proc/${daemon.pid}/fd`).length > TOO_FEW);
     const [, before = ""] = /Max open files\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/limits`, "utf8")) ?? [];
     await limit(TOO_FEW);

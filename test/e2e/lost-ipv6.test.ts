@@ -91,7 +91,7 @@ function suite({ type, data }: Profile): void {
     const [own, peer] = pods;
     await answers(own, peer.address6 ?? "");
     assert.ok((await seen()) > 0);
-    using traffic = startTraffic(own.namespace, peer.address);
+    using traffic = await startTraffic(own.namespace, peer.address);
     await loseSubnet();
     const { state, reason } = await degraded(true);
     assert.equal(state, "degraded");

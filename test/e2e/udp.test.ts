@@ -63,7 +63,7 @@ function processorTime(): number {
 /** Pings from pod to pod every 10 ms while something is done; how many answers were missing. */
 async function lostDuring(what: () => Promise<void>): Promise<number> {
   const [from, to] = pods;
-  const traffic = startTraffic(from.namespace, to.address);
+  const traffic = await startTraffic(from.namespace, to.address);
   await what();
   const { sent, lost } = await traffic.stop();
   assert.ok(lost.length < sent);

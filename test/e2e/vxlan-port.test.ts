@@ -81,7 +81,7 @@ describe("the port of vxlan", () => {
   });
 
   it("takes them from hosts only with the documented rules, which cost the hosts not one packet", async () => {
-    const pinging = startTraffic(pods[0].namespace, pods[1].address);
+    const pinging = await startTraffic(pods[0].namespace, pods[1].address);
     await cluster.on(0, "nft", documentedRules(cluster.hosts.slice(0, 2)));
     using peer = await openRawPeer(stranger.namespace, stranger.address, 8472, signal);
     const datagram = await spoofedDatagram();

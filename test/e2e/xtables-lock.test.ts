@@ -65,7 +65,7 @@ describe("the xtables lock", () => {
     const pod = await addPod(one.host, "pod", one.subnetFile, signal);
     const whole = wholeSet(one);
     await waitFor("the rules", async () => ((await legacyRules()) === whole ? true : null), LIMIT, signal);
-    const pinging = startTraffic(pod.namespace, cluster.topology.etcd.address);
+    const pinging = await startTraffic(pod.namespace, cluster.topology.etcd.address);
     const release = await holdLock();
     try {
       await shell("iptables-legacy -F FLANNEL-FWD");

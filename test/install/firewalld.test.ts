@@ -77,8 +77,8 @@ after(async () => open?.[Symbol.asyncDispose]());
 async function lossDuring(t: TestContext, ...command: readonly string[]): Promise<void> {
   const [near, far] = pods;
   const pings = [
-    startTraffic(far.namespace, near.address),
-    startTraffic(near.namespace, open.cluster.topology.etcd.address),
+    await startTraffic(far.namespace, near.address),
+    await startTraffic(near.namespace, open.cluster.topology.etcd.address),
   ];
   await host.on(...command);
   await becomes(ALL);

@@ -59,7 +59,7 @@ export async function watchDataPlane(
   assert.ok(first);
   const before = { state: await host.state(), ops: await opsOf() };
   const { base } = await host.peer(1);
-  const traffic: Traffic = startTraffic(first.namespace, base);
+  const traffic: Traffic = await startTraffic(first.namespace, base);
   const lostNothing = async () => {
     const { sent, lost } = await traffic.stop();
     assert.deepEqual(lost, [], `of ${sent}`);

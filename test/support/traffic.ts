@@ -9,7 +9,7 @@ import { seconds } from "../../src/base/brand.ts";
 
 export interface Lasted {
   readonly sent: number;
-  /** Of those that were sent, by their numbers. */
+  /** Of those, by their numbers. */
   readonly lost: readonly number[];
 }
 
@@ -21,15 +21,24 @@ export interface Traffic extends Disposable {
 /** An answer is late, not lost, for this long: whoever sends it may have to wait for a processor. */
 const LATE = seconds(2);
 
-/** A ping from the namespace every 10 ms. */
-export function startTraffic(namespace: string, destination: string): Traffic {
+/** Ample for the other side to have the route back. */
+const FIRST = seconds(20);
+
+/** A ping from the namespace every 10 ms. Resolves when one was answered; those before it do not count. */
+export async function startTraffic(namespace: string, destination: string): Promise<Traffic> {
   const [program = "", ...args] = inNamespace(namespace, ["ping", "-n", "-i", "0.01", destination]);
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: toolEnvironment() });
   const [answers, counts] = [textOf(child.stdout), textOf(child.stderr)];
   const answered = () => new Set([...answers().matchAll(/icmp_seq=(\d+) ttl=/g)].map(([, number]) => Number(number)));
+  const end = () => void child.kill("SIGKILL");
+  const { signal } = new AbortController();
+  const look = () => [...answered()][0] ?? null;
+  const first = await waitFor(`an answer from ${destination}`, look, FIRST, signal).catch((error: unknown) => {
+    end();
+    throw error;
+  });
   return {
     async stop() {
-      const { signal } = new AbortController();
       // iputils: SIGQUIT has ping say "answered/sent packets" and go on.
       child.kill("SIGQUIT");
       const asked = () => Number(/\d+\/(\d+) packets/.exec(counts())?.[1] ?? 0) || null;
@@ -40,9 +49,10 @@ export function startTraffic(namespace: string, destination: string): Traffic {
       child.kill("SIGINT");
       await closed;
       const arrived = answered();
-      return { sent, lost: Array.from({ length: sent }, (_, index) => index + 1).filter((one) => !arrived.has(one)) };
+      const counted = Array.from({ length: sent - first + 1 }, (_, index) => first + index);
+      return { sent: counted.length, lost: counted.filter((one) => !arrived.has(one)) };
     },
-    [Symbol.dispose]: () => void child.kill("SIGKILL"),
+    [Symbol.dispose]: end,
   };
 }
 
