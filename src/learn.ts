@@ -6,6 +6,7 @@ import { flannelDevices } from "./backends/earlier-routes.ts";
 import { seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
+import type { Ip } from "./base/ip.ts";
 import { isLinkLocalIpv6 } from "./base/ipv6.ts";
 import { type EtcdPlace, placeOf } from "./base/paste.ts";
 import { FLAGS } from "./cli/flags.ts";
@@ -236,9 +237,11 @@ export async function acquire(
   const { board, kernel, random } = means;
   const { overlay, underlay, self, mark, last, memory } = learned;
   const links = await kernel.links(signal);
+  const { interfaces } = await kernel.underlayFacts(familiesOf(overlay.network), signal);
   const request: AcquireRequest = {
     network: overlay.network,
     self,
+    addresses: new Set(interfaces.flatMap((one) => [...one.addresses, ...one.addresses6].map(({ ip }): Ip => ip))),
     previous: await previousSubnet(overlay, last, options.subnetFile, means),
     advertise: (own) => overlay.backend.advertise({ underlay, links, mark, own, random }),
     ttl: LEASE_TTL,

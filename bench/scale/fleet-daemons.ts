@@ -71,6 +71,7 @@ async function joinOne(number: number, store: LeaseStore, options: FleetOptions)
   const request: AcquireRequest = {
     network,
     self: { nodeId: null, publicIp: announcement.publicIp, publicIpv6: null },
+    addresses: new Set(),
     previous: { v4: null, v6: null },
     advertise: () => announcement,
     ttl,

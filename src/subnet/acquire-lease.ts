@@ -7,6 +7,7 @@ import { type Millis, millis, minutes, seconds } from "../base/brand.ts";
 import type { Clock } from "../base/clock.ts";
 import { createComplaint } from "../base/complaint.ts";
 import { FlannelError, isError, isRetryable } from "../base/errors.ts";
+import type { Ip } from "../base/ip.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type AcquireDecision, decideAcquire } from "./acquire.ts";
@@ -29,6 +30,8 @@ import { fitsNetwork, type SubnetParts, spacesOf } from "./subnet-space.ts";
 export interface AcquireRequest {
   readonly network: Pick<NetworkConfig, "ipv4" | "ipv6">;
   readonly self: Identity;
+  /** All that the interfaces of this host have. */
+  readonly addresses: ReadonlySet<Ip>;
   /** The subnet that subnet.env names from an earlier run. */
   readonly previous: SubnetParts;
   /** What to announce, given the record that this host already has. */
@@ -188,10 +191,9 @@ async function attempt(
   deps: AcquireDeps,
   signal: AbortSignal,
 ): Promise<Attempt> {
-  const { network, self, previous } = request;
   const spoilt = [...list.bad.flatMap(({ key }) => readSubnet(key) ?? []), ...lost];
   const { leases } = list;
-  const decision = decideAcquire({ network, leases, spoilt, self, defended, previous, random: deps.random });
+  const decision = decideAcquire({ ...request, leases, spoilt, defended, random: deps.random });
   switch (decision.kind) {
     case "exhausted":
       // Nothing is given up on an old picture.

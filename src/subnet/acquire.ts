@@ -1,7 +1,7 @@
 // Which subnet this host should have, given the leases that exist. Pure policy: claiming, and losing a race for it, is
 // the subnet manager's business.
 
-import type { Prefix } from "../base/ip.ts";
+import type { Ip, Prefix } from "../base/ip.ts";
 import { prefixLength } from "../base/ip.ts";
 import type { Random } from "../base/random.ts";
 import { type Identity, ownershipOf, sharesAddress } from "./identity.ts";
@@ -25,6 +25,8 @@ export interface AcquireInput {
   readonly spoilt?: readonly Subnet[];
   /** A lease of whoever is known by the same is ours. */
   readonly self: Identity;
+  /** All that the interfaces of this host have. */
+  readonly addresses?: ReadonlySet<Ip>;
   /** Disputed records whose hosts have shown that they are there. */
   readonly defended?: ReadonlySet<SubnetKey>;
   /** The subnet of our last run, from subnet.env. */
@@ -120,16 +122,32 @@ interface ByOwner {
 }
 
 /** Each sorted by key, so that two starts decide alike. */
-function sortByOwner({ leases, self, defended = new Set() }: AcquireInput): ByOwner {
+function sortByOwner(input: AcquireInput): ByOwner {
+  const { leases, self, defended = new Set() } = input;
   const sorted = leases.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const owners = new Map(
-    sorted.map((lease) => [lease, defended.has(lease.key) ? "another's" : ownershipOf(lease.attrs, self)]),
-  );
+  const ownerOf = (lease: Lease) => {
+    if (defended.has(lease.key)) return "another's";
+    return isOfOtherAddress(lease, input) ? "ours" : ownershipOf(lease.attrs, self);
+  };
+  const owners = new Map(sorted.map((lease) => [lease, ownerOf(lease)]));
   return {
     own: sorted.filter((lease) => owners.get(lease) === "ours"),
     disputed: sorted.filter((lease) => owners.get(lease) === "disputed"),
     others: sorted.filter((lease) => owners.get(lease) === "another's"),
   };
+}
+
+/**
+ * Compat: of several addresses of a host the Go daemon may have announced another than we choose, a static VIP under DHCP
+ * for one. Its record says no id; the subnet file says that the subnet was this host's. An address alone would not do: a
+ * VIP that has moved here is in the record of the host that had it before.
+ */
+function isOfOtherAddress(
+  { attrs, subnet: { v4, v6 } }: Lease,
+  { addresses, previous }: Pick<AcquireInput, "addresses" | "previous">,
+): boolean {
+  const isPrevious = v4 === NO_SUBNET4 ? v6 !== null && v6 === previous.v6 : v4 === previous.v4;
+  return attrs.nodeId === null && isPrevious && addresses?.has(hostIp(attrs)) === true;
 }
 
 /** Of those that will do the one with the subnet of our last run, or the first. */

@@ -31,6 +31,7 @@ export function startAcquiring(changes: Partial<AcquireRequest> = {}) {
     recall: () => null,
     list: null,
     isAway: false,
+    addresses: new Set(),
     previous: { v4: null, v6: null },
     advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
     ttl: DAY,

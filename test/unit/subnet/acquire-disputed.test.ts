@@ -89,6 +89,7 @@ describe("a record of which it is not certain whose it is", () => {
       const request: AcquireRequest = {
         network: WIDE,
         self: { nodeId: id as NodeId, publicIp: parseIpv4(OURS), publicIpv6: null },
+        addresses: new Set(),
         previous: { v4: null, v6: null },
         advertise: (own) => createVxlan({}).advertise({ underlay, links: [], mark: MARK, own, random }),
         ttl: DAY,

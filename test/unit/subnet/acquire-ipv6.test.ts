@@ -54,6 +54,21 @@ describe("the choice of a subnet in a dual-stack network", () => {
     assert.ok(taken.every(({ subnet }) => subnet.v6 !== decision.subnet.v6));
   });
 
+  test("is that of the last run where a Go daemon has announced another address of this host", () => {
+    const record = dualLease(hostNumber(9));
+    const { publicIp, publicIpv6 } = record.attrs;
+    const addresses = new Set([SELF.publicIp, publicIp, ...(publicIpv6 ? [publicIpv6] : [])]);
+    assert.deepEqual(decide([...OTHERS, record], { previous: record.subnet, addresses }), {
+      kind: "reuse",
+      lease: record,
+    });
+    const alone = dualLease(ipv6Only(hostNumber(9)));
+    const only6 = { network: IPV6_NETWORK, self: SELF6, addresses };
+    const previous = { v4: null, v6: alone.subnet.v6 };
+    assert.deepEqual(decide([alone], { ...only6, previous }), { kind: "reuse", lease: alone });
+    assert.equal(decide([alone], only6).kind, "claim");
+  });
+
   test("is that of the last run in both families", () => {
     const previous = { v4: "10.5.9.0/24" as Prefix4, v6: "fd00:5:0:77::/64" as Prefix6 };
     assert.deepEqual(decide(OTHERS, { previous }), { kind: "claim", subnet: previous, discard: [] });

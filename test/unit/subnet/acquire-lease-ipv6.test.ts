@@ -28,6 +28,7 @@ function start() {
     recall: () => null,
     list: null,
     isAway: false,
+    addresses: new Set(),
     previous: { v4: null, v6: null },
     advertise: (own) => createVxlan({}).advertise({ underlay: DUAL_UNDERLAY, links: [], mark: MARK, own, random }),
     ttl: minutes(24 * 60),

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Ipv4, Prefix4 } from "../../../src/base/ip.ts";
 import { ipv4FromNumber, prefix4Overlaps } from "../../../src/base/ip.ts";
 import { type AcquireDecision, chooseAnyFree, countFree, decideAcquire } from "../../../src/subnet/acquire.ts";
-import type { Json, Lease } from "../../../src/subnet/lease.ts";
+import type { Json, Lease, NodeId } from "../../../src/subnet/lease.ts";
 import type { Ipv4Network } from "../../../src/subnet/network-config.ts";
 import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { createSeededRandom } from "../../fakes/seeded-random.ts";
@@ -53,6 +53,34 @@ describe("the choice of a subnet", () => {
     const records = [ours("10.3.9.0/24"), ours("10.3.7.0/24"), ours("10.99.0.0/24"), ours("10.3.8.0/24")];
     assert.deepEqual(decide(records, "10.3.8.0/24"), { kind: "reuse", lease: records[3] });
     assert.deepEqual(decide(records), { kind: "reuse", lease: records[1] });
+  });
+
+  test("is that of our last run also where a Go daemon has announced another address of this host", () => {
+    const vip = "1.2.3.5" as Ipv4;
+    const record = leaseOf({ subnet: "10.3.9.0/24", publicIp: vip });
+    const input = {
+      network: { ipv4: network, ipv6: null },
+      self: { nodeId: "aa" as NodeId, publicIp: OUR_IP, publicIpv6: null },
+      addresses: new Set([OUR_IP, vip]),
+      random: createSeededRandom(1),
+    };
+    const previous = { v4: "10.3.9.0/24" as Prefix4, v6: null };
+    const leases = [...others, record];
+    assert.deepEqual(decideAcquire({ ...input, leases, previous }), { kind: "reuse", lease: record });
+    const elsewhere = { v4: "10.3.8.0/24" as Prefix4, v6: null };
+    assert.deepEqual(
+      claimed(decideAcquire({ ...input, leases, previous: elsewhere })),
+      { subnet: "10.3.8.0/24", discard: [] },
+      "a VIP that has moved here from another host",
+    );
+    for (const [why, changed] of [
+      ["an address of no interface", { addresses: new Set([OUR_IP]) }],
+      ["no Go daemon's", { leases: [...others, leaseOf({ subnet: "10.3.9.0/24", publicIp: vip, nodeId: "bb" })] }],
+    ] as const) {
+      const { subnet, discard } = claimed(decideAcquire({ ...input, leases, previous, ...changed }));
+      assert.notEqual(subnet, "10.3.9.0/24", why);
+      assert.deepEqual(discard, [], why);
+    }
   });
 
   test("replaces a record of ours that the config no longer allows", () => {
