@@ -93,7 +93,10 @@ export function requestLink(by: { readonly name: LinkName } | { readonly index: 
 /** Makes the device, still down. `lowerIndex` is the index of a vxlan device's `lower`. */
 export function createLink(link: Link, lowerIndex: number | null): Request {
   const linkinfo = encodeBody((out) => out.emit(ifla.formatInfo(linkInfo(link, lowerIndex))));
-  const body = linkBody({}, { ifname: link.name, mtu: link.mtu, ...macOf(link), linkinfo });
+  // Compat: the Go daemon's device has no queue. Kernel: without the attribute it says 1000, which is of no use before
+  // somebody puts a queueing discipline there.
+  const queue = link.type === "vxlan" ? { txqlen: 0 } : {};
+  const body = linkBody({}, { ifname: link.name, mtu: link.mtu, ...queue, ...macOf(link), linkinfo });
   return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body };
 }
 

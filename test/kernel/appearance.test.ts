@@ -86,6 +86,8 @@ describe("what we make", { skip: whyNotHere() }, () => {
     const device = ip(`-d link show ${DEV}`);
     assert.match(device, /<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 /);
     assert.match(device, /link\/ether 02:00:00:00:01:00 /);
+    assert.match(device, / qdisc noqueue state /);
+    assert.doesNotMatch(device, / qlen /);
     assert.match(
       device,
       /vxlan id 7 local 192\.168\.77\.1 dev und0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 /,
