@@ -242,12 +242,14 @@ function readLogFormat(reader: Reader): LogFormat {
   return "text";
 }
 
-/** A function that is not built is refused only when it is asked for; "-ip-masq=false" asks for nothing. */
+/**
+ * A function that is not built is refused only when it is asked for; "-kube-subnet-mgr=false" asks for nothing, and
+ * neither does a default that is spelt out.
+ */
 function checkFlag(flag: Flag<FlagName>, setting: Setting, reader: Reader): void {
   const value = reader.text(flag.name);
   const boolean = flag.type === "bool" ? parseGoBoolean(value) : null;
-  // Compat: ":0" is how klog writes that no stack trace is wanted.
-  const idle = boolean === false || value === "" || value === ":0";
+  const idle = boolean === false || value === flag.default;
   if (flag.type === "bool" && boolean === null) reader.complain(flag.name, "must be true or false");
   else if (flag.notBuilt !== null && setting.given && !idle) reader.complain(flag.name, flag.notBuilt);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { exitStatusOf, isError } from "../../src/base/errors.ts";
+import { FLAGS } from "../../src/cli/flags.ts";
 import type { Options } from "../../src/cli/options.ts";
 import { parseCommandLine } from "../../src/cli.ts";
 import { VERBS } from "../../src/operator/verbs.ts";
@@ -209,8 +210,7 @@ describe("parseCommandLine() and functions that are not built", () => {
     "-kube-api-url=https://k",
     "-kube-annotation-prefix=x",
     "-kubeconfig-file=/k",
-    "-net-config-path=/etc/kube-flannel/net-conf.json",
-    "-set-node-network-unavailable",
+    "-net-config-path=/etc/flannel.json",
     "-vmodule=x=1",
     "-log_backtrace_at=x:1",
   ];
@@ -229,5 +229,12 @@ describe("parseCommandLine() and functions that are not built", () => {
   it("lets a flag pass that asks for nothing", () => {
     run("-kube-subnet-mgr=false");
     run("-set-node-network-unavailable=false -kubeconfig-file= -public-ipv6= -vmodule= -log_backtrace_at=:0");
+  });
+
+  it("lets every default of the Go daemon pass that is spelt out", () => {
+    for (const { name, default: value } of FLAGS.filter((flag) => flag.name !== "version")) {
+      assert.deepEqual(run(`-${name}=${value}`), run(""), name);
+    }
+    run("-set-node-network-unavailable");
   });
 });
