@@ -19,6 +19,11 @@ describe("the network config", () => {
     assert.deepEqual(backend, { type: "udp", options: { Type: "udp" } });
   });
 
+  test("of a member that stands there twice the last one counts, also when it says null", () => {
+    assert.equal(ipv4Of(with16('"SubnetLen":26,"SubnetLen":25')).subnetLen, 25);
+    assert.equal(ipv4Of(with16('"SubnetLen":26,"SubnetLen":null')).subnetLen, 24);
+  });
+
   test("without a Backend means udp, as in the Go daemon", () => {
     assert.deepEqual(parseNetworkConfig('{"Network":"10.3.0.0/16"}').backend, { type: "udp", options: {} });
   });
