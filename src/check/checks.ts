@@ -64,7 +64,13 @@ export function outcomeOf(checked: readonly Pick<Checked, "verdict">[]): CheckOu
   return checked.some(({ verdict }) => verdict === "warn") ? "degraded" : "fine";
 }
 
-/** The first that fails, or else the first to warn; null when all is fine. */
+/** What only warns by itself, and is why nothing comes through the overlay when nothing does. */
+const EXPLAINING: readonly string[] = ["daemon", "input-rules"];
+
+/** The first that fails, or what explains it, or else the first to warn; null when all is fine. */
 export function causeOf(checked: readonly Checked[]): Checked | null {
-  return checked.find(({ verdict }) => verdict === "fail") ?? checked.find(({ verdict }) => verdict === "warn") ?? null;
+  const warning = checked.filter(({ verdict }) => verdict === "warn");
+  const failed = checked.find(({ verdict }) => verdict === "fail");
+  if (failed?.name !== "overlay") return failed ?? warning[0] ?? null;
+  return warning.find(({ name }) => EXPLAINING.includes(name)) ?? failed;
 }
