@@ -1,6 +1,7 @@
 // The checks, in an order in which the first that fails is most likely the cause of those after it. One is added by a
 // function from facts to a finding, and a line here.
 
+import { checkBackend } from "./backend-check.ts";
 import type { Facts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { checkForwardRules, checkInputRules } from "./firewall-checks.ts";
@@ -35,6 +36,7 @@ export const CHECKS: readonly Check[] = [
   { name: "public-ip", judge: checkPublicIp },
   { name: "subnets", judge: checkSubnets },
   { name: "networks", judge: checkNetworks },
+  { name: "backend", judge: checkBackend },
   { name: "port", judge: checkPort },
   { name: "ip-forward", judge: checkForwarding },
   { name: "forward-rules", judge: checkForwardRules },

@@ -96,6 +96,8 @@ export interface Facts {
   readonly prefix: string;
   readonly user: UserFacts;
   readonly daemons: Known<readonly DaemonProcess[]>;
+  /** Devices that a running flanneld has, of whatever network. */
+  readonly carried: readonly string[];
   /** How the last daemon with this subnet file has ended, if that was with an error and none was started since. */
   readonly lastEnd: { readonly at: EpochMillis; readonly message: string } | null;
   /** The last daemon with this subnet file was killed: nobody listens on the control socket that it has left. */

@@ -106,7 +106,9 @@ function tracesOf(facts: Facts, isAlone: boolean): readonly string[] {
     (subnet !== null && network.known && prefix4Contains(network.value.network, subnet)) ||
     (subnet6 !== null && network6 !== null && prefix6Contains(network6.network, subnet6));
   const isLeft = (subnet ?? subnet6) !== null && isOfThisBoot && (isKnown ? isInside : isAlone);
-  return [...ownDevices(facts).map(({ link }) => link.name), ...(isLeft ? [path] : [])];
+  // What a running flanneld has is another network's: none of this one runs.
+  const left = ownDevices(facts).filter(({ link }) => !facts.carried.includes(link.name));
+  return [...left.map(({ link }) => link.name), ...(isLeft ? [path] : [])];
 }
 
 function describeDaemon({ pid, prefix }: DaemonProcess): string {
@@ -123,11 +125,13 @@ function mayHold(daemon: DaemonProcess, holder: string, prefix: string): boolean
 export function checkPort({ ports, backends, links, daemons, prefix }: Facts): Finding {
   const wanted = backends.flatMap(({ port }) => (port === null ? [] : [port]));
   if (wanted.length === 0) return ok("the backend needs no port");
+  // Kernel: vxlan devices share the socket of a port. Whether ours can have it with them is what the check of the backend
+  // says.
+  const isShared = (port: number) =>
+    backends.some((one) => one.port === port && one.backend.type === "vxlan") &&
+    (links.known ? links.value : []).some((link) => link.type === "vxlan" && link.port === port);
   const isOurs = (port: number) =>
-    (links.known ? links.value : []).some(
-      (link) => link.type === "vxlan" && link.port === port && link.name.startsWith("flannel"),
-    ) ||
-    (daemons.known && daemons.value.some((daemon) => mayHold(daemon, holderOf(port) ?? "", prefix)));
+    isShared(port) || (daemons.known && daemons.value.some((daemon) => mayHold(daemon, holderOf(port) ?? "", prefix)));
   const holderOf = (port: number) => ports.find((one) => one.port === port)?.holder ?? null;
   const taken = wanted.find((port) => holderOf(port) !== null && !isOurs(port));
   if (taken === undefined) return ok(`nobody else has UDP port ${wanted.join(" or ")}`);

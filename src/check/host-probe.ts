@@ -14,6 +14,8 @@ export interface HostProbe extends Disposable {
   user(): Promise<UserFacts>;
   /** Those in this network namespace, this process not counted. */
   daemons(): Promise<Known<readonly DaemonProcess[]>>;
+  /** Names of devices that one of these has, by its locks. */
+  carriedDevices(): Promise<readonly string[]>;
   vxlan(): Known<boolean>;
   /** Why there are no TUN devices; null when there are. */
   tun(): Promise<Known<string | null>>;

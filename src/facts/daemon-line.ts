@@ -47,13 +47,23 @@ function valuesIn(name: string, word: string, next: string | undefined): readonl
  * the locks of devices.
  */
 export function lockedPrefixes(unixTable: string): ReadonlyMap<string, string> {
-  const found = unixTable
-    .split("\n")
-    // Kernel: Num RefCount Protocol Flags Type St Inode Path; "@" is the zero byte of an abstract name.
-    .map((line) => /^\S+: +(?:\S+ +){5}(\d+) @flanneld (.+)$/.exec(line))
-    .flatMap((match) => (match?.[1] && match[2] ? [[match[1], match[2]] as const] : []))
-    .filter(([, prefix]) => !/^(?:[0-9a-f]{64}|device .*)$/.test(prefix));
-  return new Map(found);
+  return new Map(locksIn(unixTable).filter(([, prefix]) => !/^(?:[0-9a-f]{64}|device .*)$/.test(prefix)));
+}
+
+/** Names of devices whose lock a daemon has. */
+export function lockedDevices(unixTable: string): readonly string[] {
+  return locksIn(unixTable).flatMap(([, name]) => /^device (.+)$/.exec(name)?.[1] ?? []);
+}
+
+/** Inodes, and what follows "flanneld " in the name. */
+function locksIn(unixTable: string): readonly (readonly [inode: string, name: string])[] {
+  return (
+    unixTable
+      .split("\n")
+      // Kernel: Num RefCount Protocol Flags Type St Inode Path; "@" is the zero byte of an abstract name.
+      .map((line) => /^\S+: +(?:\S+ +){5}(\d+) @flanneld (.+)$/.exec(line))
+      .flatMap((match) => (match?.[1] && match[2] ? [[match[1], match[2]] as const] : []))
+  );
 }
 
 /** Networks whose lock was held before and after the processes were looked at, and is that of none which was seen. */

@@ -13,7 +13,16 @@ import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnet
 import { parseFeatures } from "./ethtool.ts";
 import { firstLine, readRules, runBriefly } from "./firewall-rules.ts";
 import { placeOf } from "./other-root.ts";
-import { isOfThisBoot, readDaemons, readReversePathDrops, readRoutes, readRoutes6, readUser, tryTun } from "./proc.ts";
+import {
+  isOfThisBoot,
+  readCarriedDevices,
+  readDaemons,
+  readReversePathDrops,
+  readRoutes,
+  readRoutes6,
+  readUser,
+  tryTun,
+} from "./proc.ts";
 import { readSysctls } from "./sysctls.ts";
 
 export function openHostProbe(native: NativeAddon): HostProbe {
@@ -21,6 +30,7 @@ export function openHostProbe(native: NativeAddon): HostProbe {
   return {
     user: readUser,
     daemons: readDaemons,
+    carriedDevices: readCarriedDevices,
     vxlan() {
       const supported = supportsVxlan(connection);
       return supported === null ? unknown("only root may ask the kernel") : known(supported);

@@ -17,7 +17,7 @@ import {
 } from "../check/facts.ts";
 import type { LinkName } from "../net/objects.ts";
 import { hasCapability } from "../privilege.ts";
-import { daemonSettings, lockedPrefixes, unseenPrefixes } from "./daemon-line.ts";
+import { daemonSettings, lockedDevices, lockedPrefixes, unseenPrefixes } from "./daemon-line.ts";
 import { rootOf } from "./other-root.ts";
 
 export async function readUser(): Promise<UserFacts> {
@@ -54,6 +54,10 @@ export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
 
 async function readLocks(): Promise<ReadonlyMap<string, string>> {
   return lockedPrefixes((await textOf("/proc/net/unix")) ?? "");
+}
+
+export async function readCarriedDevices(): Promise<readonly string[]> {
+  return lockedDevices((await textOf("/proc/net/unix")) ?? "");
 }
 
 /** What the Go daemon and ours are for when nothing says otherwise. */

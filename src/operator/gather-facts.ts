@@ -63,6 +63,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     prefix: call.etcd.prefix,
     user: await host.user(),
     daemons,
+    carried: await host.carriedDevices(),
     ...(await readLastEnd(files.subnetFile.path, call.etcd.prefix, ports, signal)),
     adopted,
     etcd: placeOf(call.etcd),

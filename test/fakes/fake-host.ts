@@ -18,6 +18,7 @@ export function createFakeHost(): FakeHost {
   const well: HostProbe = {
     user: async () => ({ isRoot: true, netAdmin: true, netRaw: true }),
     daemons: async () => known([]),
+    carriedDevices: async () => [],
     vxlan: () => known(true),
     tun: async () => known(null),
     sysctls: async (names) =>
@@ -38,6 +39,7 @@ export function createFakeHost(): FakeHost {
     answers,
     user: () => now().user(),
     daemons: () => now().daemons(),
+    carriedDevices: () => now().carriedDevices(),
     vxlan: () => now().vxlan(),
     tun: () => now().tun(),
     sysctls: (names) => now().sysctls(names),

@@ -105,6 +105,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
     prefix: "/coreos.com/network",
     user: { isRoot: true, netAdmin: true, netRaw: true },
     daemons: known([{ pid: 4711, prefix: "/coreos.com/network", settings: {}, root: "" }]),
+    carried: [],
     lastEnd: null,
     wasKilled: false,
     adopted: [],

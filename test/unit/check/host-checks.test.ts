@@ -82,7 +82,7 @@ describe("a check of the host", () => {
     const facts = { links: refused, interfaces: refused, underlay: refused, neighbours: refused };
     const checked = runChecks(wellFacts(facts));
     assert.deepEqual([outcomeOf(checked), causeOf(checked)], ["fine", null]);
-    const skipped = ["interface", "networks", "port", "rp-filter", "mtu", "neighbours"];
+    const skipped = ["interface", "networks", "backend", "port", "rp-filter", "mtu", "neighbours"];
     assert.deepEqual(
       checked.filter(({ verdict }) => verdict === "skip").map(({ name }) => name),
       skipped,

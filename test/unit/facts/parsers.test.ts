@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { daemonSettings, lockedPrefixes, unseenPrefixes } from "../../../src/facts/daemon-line.ts";
+import { daemonSettings, lockedDevices, lockedPrefixes, unseenPrefixes } from "../../../src/facts/daemon-line.ts";
 import { parseFeatures } from "../../../src/facts/ethtool.ts";
 import { parseNetstat, parseRoutes, parseRoutes6 } from "../../../src/facts/proc.ts";
 
@@ -104,6 +104,7 @@ describe("facts from the texts of the kernel and its tools", () => {
         ["702", "/a b"],
       ],
     );
+    assert.deepEqual(lockedDevices(text), ["flannel.1"]);
   });
 
   it("are the networks whose lock nobody holds who was seen, if it was held all the time", () => {

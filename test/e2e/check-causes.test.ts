@@ -1,0 +1,71 @@
+// Troubles that look like others: `flanneld check` tells which it is, and calls nothing a trouble that is none.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { run } from "../../lab/run.ts";
+import { inNamespace } from "../../lab/topology.ts";
+import { VXLAN } from "../support/backend-profiles.ts";
+import { checksOn, putConfig } from "../support/checked-hosts.ts";
+import { type Cluster, openCluster } from "../support/cluster.ts";
+
+const { signal } = new AbortController();
+/** Two hosts on which flanneld runs, and one on which it does not yet. */
+const [FIRST, SECOND, SPARE] = [0, 1, 2];
+let cluster: Cluster;
+
+const { report, causeOf, isFine } = checksOn(() => cluster, signal);
+
+before(async () => {
+  cluster = await openCluster(3, VXLAN.config, signal);
+  await Promise.all([FIRST, SECOND].map((host) => cluster.start(host).ready(signal)));
+});
+after(async () => cluster?.[Symbol.asyncDispose]());
+
+describe("check tells", () => {
+  it("a vxlan device that leaves the port to others from one that does not", async () => {
+    const link = (...words: string[]) => cluster.on(SPARE, "ip", "link", ...words);
+    await link("add", "vxlan.calico", "up", "type", "vxlan", "id", "4096", "dev", "eth0", "dstport", "8472");
+    await isFine(SPARE);
+    await link("del", "vxlan.calico");
+    await link("add", "cilium_vxlan", "up", "type", "vxlan", "external", "dstport", "8472");
+    assert.match(
+      await causeOf(SPARE),
+      /^broken: backend: the backend vxlan cannot run here: UDP port 8472 is taken by the vxlan device cilium_vxlan,/,
+    );
+    await link("del", "cilium_vxlan");
+    await isFine(SPARE);
+  });
+
+  it("another network's device from one that a flanneld of this network has left", async () => {
+    await putConfig(cluster, "/other", { Network: "10.88.0.0/16", Backend: { Type: "vxlan" } });
+    const other = ["--etcd-prefix=/other", "--subnet-file=/nonexistent"];
+    assert.match(
+      await causeOf(FIRST, ...other),
+      /^broken: backend: the flanneld of another network has the device flannel\.1 on this host/,
+    );
+    const daemon = (await report(FIRST, ...other)).checks.find(({ name }) => name === "daemon");
+    assert.equal(daemon?.verdict, "ok", daemon?.sentence);
+    await isFine(SPARE, ...other);
+  });
+
+  it("a rule for some packets of the port where those do not come", async () => {
+    const rule = ["INPUT", "-p", "udp", "--dport", "8472", "-m", "length", "--length", "0:1400", "-j", "DROP"];
+    await cluster.on(SECOND, "iptables", "-I", ...rule);
+    assert.match(
+      await causeOf(SECOND),
+      /^broken: input-rules: UDP port 8472, .* is dropped here for some packets: iptables -t filter -A INPUT .*length/,
+    );
+    await cluster.on(SECOND, "iptables", "-D", ...rule);
+    await isFine(SECOND);
+  });
+
+  it("packets that a link loses now and then from those that are too large for it", async () => {
+    const { switchNamespace } = cluster.topology;
+    const nft = (rules: string) => run(inNamespace(switchNamespace, ["nft", rules]), {}, signal);
+    await nft("add table bridge lossy; add chain bridge lossy f { type filter hook forward priority 0; }");
+    // Both tries of one size, and the next one comes through.
+    await nft("add rule bridge lossy f icmp type echo-request meta length > 1400 numgen inc mod 3 < 2 drop");
+    await isFine(FIRST);
+    await nft("delete table bridge lossy");
+  });
+});
