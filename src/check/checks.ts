@@ -5,6 +5,7 @@ import { checkBackend } from "./backend-check.ts";
 import type { Facts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { checkForwardRules, checkInputRules } from "./firewall-checks.ts";
+import { checkRoutes } from "./forwarded-ways.ts";
 import { checkForwarding } from "./forwarding.ts";
 import { checkDaemon, checkKernel, checkPort, checkPrivileges } from "./host-checks.ts";
 import { checkInterface, checkMtu, checkNetworks, checkReversePath } from "./interface-checks.ts";
@@ -42,6 +43,7 @@ export const CHECKS: readonly Check[] = [
   { name: "forward-rules", judge: checkForwardRules },
   { name: "input-rules", judge: checkInputRules },
   { name: "rp-filter", judge: checkReversePath },
+  { name: "routes", judge: checkRoutes },
   { name: "mtu", judge: checkMtu },
   { name: "neighbours", judge: checkNeighbours },
   { name: "offload", judge: checkOffload },

@@ -14,6 +14,7 @@ import type { Underlay } from "../net/underlay.ts";
 import type { Lease, LeaseTerm, NodeId } from "../subnet/lease.ts";
 import type { BadRecord, CertificateExpiry, LeaseList } from "../subnet/lease-store.ts";
 import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
+import type { ForwardedAnswer } from "./forwarded-ways.ts";
 
 /** What could be found out, or why not, as a sentence without a full stop. */
 export type Known<T> = { readonly known: true; readonly value: T } | { readonly known: false; readonly reason: string };
@@ -133,6 +134,8 @@ export interface Facts {
   readonly links: Known<readonly Link[]>;
   readonly routes: readonly RouteFact[];
   readonly routes6: readonly RouteFact<Prefix6>[];
+  /** Where this host sends what it forwards. */
+  readonly forwarded: readonly ForwardedAnswer[];
   readonly ports: readonly PortFact[];
   readonly rules: Known<RuleFacts>;
   readonly subnetFile: {

@@ -6,6 +6,7 @@ import type { Prefix6 } from "../base/ipv6.ts";
 import type { LinkName } from "../net/objects.ts";
 import type { NodeId } from "../subnet/lease.ts";
 import type { DaemonProcess, Facts, Known, RouteFact, RuleFacts, UserFacts } from "./facts.ts";
+import type { ForwardedPacket, ForwardedWay } from "./forwarded-ways.ts";
 
 /** What a running daemon looks at by itself. */
 export type HostSight = Pick<HostProbe, "sysctls" | "reversePathDrops" | "routes" | "rules">;
@@ -26,6 +27,8 @@ export interface HostProbe extends Disposable {
   routes(keeps?: (route: RouteFact) => boolean): Promise<readonly RouteFact[]>;
   /** IPv6, of all tables, without those that lead to this host itself or nowhere. */
   routes6(): Promise<readonly RouteFact<Prefix6>[]>;
+  /** Where the kernel would send what comes in so. */
+  forwardedWay(packet: ForwardedPacket, signal: AbortSignal): Promise<Known<ForwardedWay>>;
   portHolder(port: number): string | null;
   /** Of iptables for these families alone. */
   rules(families: readonly Family[], signal: AbortSignal): Promise<Known<RuleFacts>>;

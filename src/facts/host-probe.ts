@@ -12,6 +12,7 @@ import { openStateDirectory, readMachineId } from "../state-directory.ts";
 import { parsePreviousMtu, parsePreviousSubnet, parsePreviousSubnet6, readSubnetFile } from "../subnet/subnet-file.ts";
 import { parseFeatures } from "./ethtool.ts";
 import { firstLine, readRules, runBriefly } from "./firewall-rules.ts";
+import { readForwardedWay } from "./forwarded-way.ts";
 import { placeOf } from "./other-root.ts";
 import {
   isOfThisBoot,
@@ -40,6 +41,7 @@ export function openHostProbe(native: NativeAddon): HostProbe {
     reversePathDrops: readReversePathDrops,
     routes: readRoutes,
     routes6: readRoutes6,
+    forwardedWay: readForwardedWay,
     portHolder: (port) => udpPortHolder(port, "ipv4") ?? udpPortHolder(port, "ipv6"),
     rules: readRules,
     offload: async (dev, signal) => {

@@ -32,6 +32,7 @@ import type { Ipv4Network, Ipv6Network, NetworkConfig } from "../subnet/network-
 import { familiesOf } from "../subnet/network-families.ts";
 import { checkConfig } from "./check-config.ts";
 import { type Adoption, adoptFlags } from "./daemon-flags.ts";
+import { withForwarded } from "./gather-forwarded.ts";
 import { gatherPeers } from "./gather-peers.ts";
 import { lookAtStore } from "./look.ts";
 import { configKey, withStore } from "./session.ts";
@@ -58,7 +59,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     { call, ports, kernel },
     signal,
   );
-  return {
+  const facts = {
     now: ports.clock.now(),
     prefix: call.etcd.prefix,
     user: await host.user(),
@@ -80,6 +81,7 @@ export async function gatherFacts(given: VerbCall, ports: OperatorPorts, signal:
     neighbours: withSomething(answers.neighbours),
     ...peers,
   };
+  return await withForwarded(facts, host, signal);
 }
 
 /** What needs no other answer. Throws `usage.invalid`. */

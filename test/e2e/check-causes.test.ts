@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { addPod, deletePod } from "../../lab/cni.ts";
+import type { Flanneld } from "../../lab/flanneld.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { VXLAN } from "../support/backend-profiles.ts";
@@ -12,12 +14,14 @@ const { signal } = new AbortController();
 /** Two hosts on which flanneld runs, and one on which it does not yet. */
 const [FIRST, SECOND, SPARE] = [0, 1, 2];
 let cluster: Cluster;
+let daemons: readonly Flanneld[];
 
 const { report, causeOf, isFine } = checksOn(() => cluster, signal);
 
 before(async () => {
   cluster = await openCluster(3, VXLAN.config, signal);
-  await Promise.all([FIRST, SECOND].map((host) => cluster.start(host).ready(signal)));
+  daemons = [FIRST, SECOND].map((host) => cluster.start(host));
+  await Promise.all(daemons.map((daemon) => daemon.ready(signal)));
 });
 after(async () => cluster?.[Symbol.asyncDispose]());
 
@@ -57,6 +61,35 @@ describe("check tells", () => {
     );
     await cluster.on(SECOND, "iptables", "-D", ...rule);
     await isFine(SECOND);
+  });
+
+  it("a rule for what comes from containers, which the host's own packets do not meet", async () => {
+    const pods = await Promise.all(
+      daemons.map(({ host, subnetFile }, index) => addPod(host, `pod${index}`, subnetFile, signal)),
+    );
+    await isFine(FIRST);
+    const rules: readonly (readonly [number, string, RegExp])[] = [
+      [
+        FIRST,
+        "iif cni0 blackhole",
+        /^broken: routes: what comes in by cni0 for \S+ is refused .* leave by flannel\.1$/,
+      ],
+      [SECOND, "iif flannel.1 prohibit", /^broken: routes: what comes in by flannel\.1 for \S+ is refused .* by cni0$/],
+      [
+        FIRST,
+        "iif cni0 lookup 77",
+        /^broken: routes: what comes in by cni0 for \S+ leaves by eth0, and should by flannel/,
+      ],
+    ];
+    await cluster.on(FIRST, "ip", "route", "add", "default", "via", "192.168.77.1", "table", "77");
+    for (const [host, rule, cause] of rules) {
+      const words = [...rule.split(" "), "pref", "100"];
+      await cluster.on(host, "ip", "rule", "add", ...words);
+      assert.match(await causeOf(host), cause);
+      await cluster.on(host, "ip", "rule", "del", ...words);
+      await isFine(host);
+    }
+    for (const [index, pod] of pods.entries()) await deletePod(pod, daemons[index]?.subnetFile ?? "", signal);
   });
 
   it("packets that a link loses now and then from those that are too large for it", async () => {

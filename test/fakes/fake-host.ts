@@ -1,6 +1,6 @@
 // HostProbe of a host on which all is well, until a test says otherwise.
 
-import { known } from "../../src/check/facts.ts";
+import { known, unknown } from "../../src/check/facts.ts";
 import type { HostProbe } from "../../src/check/host-probe.ts";
 
 export interface FakeHost extends HostProbe {
@@ -26,6 +26,7 @@ export function createFakeHost(): FakeHost {
     reversePathDrops: async () => 0,
     routes: async () => [],
     routes6: async () => [],
+    forwardedWay: async () => unknown("nobody asks here"),
     portHolder: () => null,
     rules: async () => known({ iptables: {}, nftables: null }),
     offload: async () => known({}),
@@ -46,6 +47,7 @@ export function createFakeHost(): FakeHost {
     reversePathDrops: () => now().reversePathDrops(),
     routes: async (keeps = () => true) => (await now().routes()).filter(keeps),
     routes6: () => now().routes6(),
+    forwardedWay: (packet, signal) => now().forwardedWay(packet, signal),
     portHolder: (port) => now().portHolder(port),
     rules: (families, signal) => now().rules(families, signal),
     offload: (dev, signal) => now().offload(dev, signal),

@@ -142,6 +142,7 @@ export function wellFacts(change: Partial<Facts> = {}): Facts {
       { dst: "10.5.2.0/24" as Prefix4, dev: FLANNEL.name },
     ],
     routes6: [],
+    forwarded: [],
     ports: [{ port: 8472, holder: "the kernel itself, for a device such as one of vxlan" }],
     rules: known({ iptables: {}, nftables: null }),
     subnetFile: {
