@@ -20,6 +20,7 @@ import { hasIpv4, hostIp } from "../subnet/lease.ts";
 import { addressesOf, type Facts, type HostFacts, type PeerFacts, type WantedBackend } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 import { interfaceSysctl } from "./interface-sysctl.ts";
+import { NOWHERE, noWay } from "./no-way.ts";
 
 /** By what flanneld would choose now, and by what its device goes by already. */
 export function checkInterface(facts: HostFacts): Finding {
@@ -38,18 +39,10 @@ export function checkInterface(facts: HostFacts): Finding {
   const own = device?.local ?? address;
   const astray = facts.peers.filter(({ way }) => leavesBy(way, used) && way?.source !== own);
   if (astray.length > 0) return leadsAstray(astray, used, facts);
-  const unreachable = facts.peers.filter(({ way }) => way === null);
-  if (unreachable.length > 0) {
-    const sentence = `this host has no route to ${some(unreachable.map(({ lease }) => hostIp(lease.attrs)))}`;
-    return fail(
-      sentence,
-      byHand(
-        `add one by the gateway that leads there: ip route add ${unreachable[0] && hostIp(unreachable[0].lease.attrs)} via GATEWAY dev ${used}`,
-      ),
-    );
-  }
   const link = interfaces.value.find(({ name }) => name === used);
   if (link && !link.up) return fail(`the interface ${used} is down`, byCommand(`ip link set ${shellWord(used)} up`));
+  const unreachable = facts.peers.filter(({ way }) => way === null);
+  if (unreachable.length > 0) return noWay(unreachable, used, facts, underlay.value);
   const announced = address === publicIp ? address : `${address}, announced as ${publicIp}`;
   return ok(`${used} (${announced}) leads to the other hosts`);
 }
@@ -257,9 +250,6 @@ function routesAround({ network, network6, routes, routes6 }: Facts, devices: re
       !devices.includes(dev),
   );
 }
-
-/** Kernel: what /proc/net/route has in place of a device for a route that drops packets. */
-const NOWHERE = "*" as LinkName;
 
 interface Overlap {
   readonly ours: Prefix;

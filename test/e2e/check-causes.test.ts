@@ -16,7 +16,7 @@ const [FIRST, SECOND, SPARE] = [0, 1, 2];
 let cluster: Cluster;
 let daemons: readonly Flanneld[];
 
-const { report, causeOf, isFine } = checksOn(() => cluster, signal);
+const { report, causeOf, isFine, statusTells } = checksOn(() => cluster, signal);
 
 before(async () => {
   cluster = await openCluster(3, VXLAN.config, signal);
@@ -90,6 +90,25 @@ describe("check tells", () => {
       await isFine(host);
     }
     for (const [index, pod] of pods.entries()) await deletePod(pod, daemons[index]?.subnetFile ?? "", signal);
+  });
+
+  it("a route and a rule that drop what is for a peer's host", async () => {
+    const ip = (...words: string[]) => cluster.on(FIRST, "ip", ...words);
+    const peer = cluster.hosts[SECOND]?.address ?? "";
+    for (const kind of ["blackhole", "unreachable", "prohibit"]) {
+      await ip("route", "add", kind, peer);
+      assert.match(
+        await causeOf(FIRST),
+        /^broken: interface: the route 192\.168\.77\.12\/32 of this host drops packets to /,
+      );
+      await statusTells(FIRST, /^ +mend: ip route del 192\.168\.77\.12\/32$/m);
+      await ip("route", "del", `${peer}/32`);
+      await isFine(FIRST);
+    }
+    await ip("rule", "add", "to", peer, "prohibit", "pref", "100");
+    assert.match(await causeOf(FIRST), /^broken: interface: a rule of this host refuses packets to 192\.168\.77\.12, /);
+    await ip("rule", "del", "pref", "100");
+    await isFine(FIRST);
   });
 
   it("packets that a link loses now and then from those that are too large for it", async () => {

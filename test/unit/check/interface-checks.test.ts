@@ -21,7 +21,6 @@ describe("a check of the interface", () => {
         /packets to 192\.168\.77\.12 leave by eth1, and flanneld uses eth0: the wrong interface/,
         astray,
       ],
-      ["interface", "fail", /no route to 192\.168\.77\.12/, { peers: [peerOf(PEER, { way: null })] }],
       [
         "interface",
         "fail",
@@ -31,6 +30,22 @@ describe("a check of the interface", () => {
       ["interface", "fail", /no default route/, { underlay: unknown("there is no default route") }],
       ["mtu", "skip", /without an interface/, { underlay: unknown("there is no default route") }],
     ]);
+  });
+
+  it("tells a route and a rule that refuse a peer from one to which no route leads", () => {
+    const peers = [peerOf(PEER, { way: null })];
+    const { underlay, routes } = wellFacts();
+    const blackhole = { dst: "192.168.77.12/32" as Prefix4, dev: "*" as LinkName };
+    const elsewhere = underlay.known ? known({ ...underlay.value, onLink: [] }) : underlay;
+    const withoutDefault = routes.slice(1);
+    expectAll([
+      ["interface", "fail", /^the route 192\.168\.77\.12\/32 .* drops/, { peers, routes: [blackhole, ...routes] }],
+      ["interface", "fail", /^a rule of this host refuses packets to 192\.168\.77\.12, to/, { peers }],
+      ["interface", "fail", /^a rule of this host refuses/, { peers, underlay: elsewhere }],
+      ["interface", "fail", /^this host has no route to/, { peers, underlay: elsewhere, routes: withoutDefault }],
+    ]);
+    const { command } = finding("interface", { peers, routes: [blackhole, ...routes] });
+    assert.equal(command, "ip route del 192.168.77.12/32");
   });
 
   it("tells the route where it is only some peers that are reached by another one", () => {
