@@ -57,7 +57,8 @@ function iptablesDrop({ keeper: { tool }, base, rule, packet: { source } }: Obst
       `a rule drops forwarded packets of the overlay: ${tool} -t ${base.table} ${rule.name}`,
       filledIn(accept, source),
     );
-  const isOurs = base.table === "filter" && base.hook === "forward";
+  // The other kind of iptables on this host has rules of its own, beside which those in this one do not help.
+  const isOurs = base.table === "filter" && base.hook === "forward" && /^ip6?tables$/.test(tool);
   const own = isOurs ? " (flanneld adds its own while it runs, unless --iptables-forward-rules=false)" : "";
   return fail(
     `the policy of ${base.name} is DROP in ${tool}, and no rule accepts the overlay's packets${own}`,

@@ -35,7 +35,17 @@ describe("a check of the firewall", () => {
   it("tells a policy that drops what is forwarded, unless a rule accepts it", () => {
     const shut = ":FORWARD DROP [0:0]";
     expectAll([
-      ["forward-rules", "fail", /policy of FORWARD is DROP in iptables, and no rule accepts/, filter(shut)],
+      ["forward-rules", "fail", /is DROP in iptables, and no rule accepts .* packets \(flanneld adds/, filter(shut)],
+      // Which have none of flanneld's.
+      [
+        "forward-rules",
+        "fail",
+        /is DROP in iptables-legacy, and no rule accepts the overlay's packets$/,
+        rules({
+          iptables: "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n",
+          "iptables-legacy": `*filter\n${shut}\nCOMMIT\n`,
+        }),
+      ],
       [
         "forward-rules",
         "ok",
