@@ -12,33 +12,21 @@ import { escapeAllButLines, wantsColour } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
 import { formatEntry } from "./journal-entry.ts";
+import { type LogSink, type OutputFunctions, openPatientSink, type PatientSink } from "./journal-sink.ts";
 import { formatJsonLine, formatLine, type LineStyle, prioritized } from "./journal-text.ts";
 import type { LogLevel } from "./status/snapshot.ts";
 
 const STDERR = 2;
 
-/**
- * So much of what cannot be written, as on a full disk, is kept; what comes after is dropped until it can be. Who holds
- * the other end of a pipe and does not read stops the program.
- */
-const BACKLOG_BYTES = 1024 * 1024;
+const DROPPED = "lines are missing here: for too long nobody read the log, or there was no room for it";
 
 /** No field of the vocabulary holds a secret. This is for the day when somebody logs an object that does. */
 const SECRETS = ["password", "*.password", "token", "*.token", "authorization", "*.authorization"];
-
-export interface LogSink {
-  write(line: string): void;
-}
-
-/** Takes an entry in the journal's native protocol; false when it cannot. */
-export type SendEntry = (entry: Buffer) => boolean;
 
 export interface JournalDeps {
   readonly clock: Pick<Clock, "now">;
   readonly style: LineStyle;
   readonly sink: LogSink;
-  /** Of systemd's journal, when that is where the lines go. */
-  readonly sendEntry?: SendEntry;
 }
 
 export interface Journal extends Logger {
@@ -57,6 +45,8 @@ export function createJournal(options: LogOptions, deps: JournalDeps): Journal {
     },
     { write: lineWriter(options, deps) },
   );
+  // Not by its level: whoever reads errors alone must know that there were some.
+  deps.sink.onDropped?.((count) => logger[logger.level === "error" ? "error" : "warn"]({ count }, DROPPED));
   return {
     error: (message, fields = {}) => logger.error(fields, message),
     warn: (message, fields = {}) => logger.warn(fields, message),
@@ -71,41 +61,26 @@ export function createJournal(options: LogOptions, deps: JournalDeps): Journal {
   };
 }
 
-/** What the journal does not take goes there as a line, like the last words of a process that is ending in disorder. */
-function lineWriter({ format }: LogOptions, { style, sink, sendEntry }: JournalDeps): (json: string) => void {
+function lineWriter({ format }: LogOptions, { style, sink }: JournalDeps): (json: string) => void {
   const write = format === "json" ? formatJsonLine : formatLine;
-  return (json) => {
-    if (!sendEntry?.(Buffer.from(formatEntry(json, write(json, "bare").trimEnd())))) sink.write(write(json, style));
-  };
+  if (style !== "journal") return (json) => sink.write(write(json, style));
+  return (json) => sink.write(write(json, style), Buffer.from(formatEntry(json, write(json, "bare").trimEnd())));
 }
 
-/** To standard error, and to the journal when that is where standard error goes. */
-export function standardError(send: SendDatagram): JournalDeps {
-  const style = readLineStyle(process.env);
-  const deps = { clock: systemClock, style, sink: openSink(STDERR) };
-  return style === "journal" ? { ...deps, sendEntry: (entry) => sends(send, entry) } : deps;
+export interface StandardError {
+  readonly style: LineStyle;
+  readonly sink: PatientSink;
 }
 
-/** Throws when it cannot be sent. */
-export type SendDatagram = (path: string, bytes: Buffer) => void;
-
-/** systemd-journald.service(8); of a journal namespace it is in the same place. */
-const JOURNAL_SOCKET = "/run/systemd/journal/socket";
-
-function sends(send: SendDatagram, entry: Buffer): boolean {
-  try {
-    send(JOURNAL_SOCKET, entry);
-    return true;
-  } catch {
-    // Too long, or nobody reads: what systemd gave us for standard error is still there.
-    return false;
-  }
+/** Of the daemon: what nobody reads does not hold it up. */
+export function openStandardError(native: () => OutputFunctions): StandardError {
+  return { style: readLineStyle(process.env), sink: openPatientSink(STDERR, native, systemClock) };
 }
 
-/** Synchronous: a line is out before the program goes on, so that nothing is lost when it ends. */
-export function openSink(fd: number): LogSink {
-  const sink = pino.destination({ dest: fd, sync: true, maxLength: BACKLOG_BYTES });
-  // A full disk or a reader that has gone away must not end the network of a host. Nobody is left to be told.
+/** Of a command: it waits for its reader, as others do. */
+function openSink(): LogSink {
+  const sink = pino.destination({ dest: STDERR, sync: true });
+  // Nobody is left to be told.
   sink.on("error", () => {});
   return sink;
 }
@@ -138,7 +113,7 @@ export function formatFailure(error: unknown): string {
 /** As errors: whoever asks the journal for these alone is to find why the service does not start. */
 export function printFailure(
   error: unknown,
-  sink: LogSink = openSink(STDERR),
+  sink: LogSink = openSink(),
   style: LineStyle = readLineStyle(process.env),
 ): void {
   for (const line of formatFailure(error).split("\n")) sink.write(`${prioritized(line, "error", style)}\n`);

@@ -9,7 +9,7 @@ import type { Logger } from "./base/log.ts";
 import type { Options } from "./cli/options.ts";
 import { asksForJson } from "./cli/verbs.ts";
 import { type CommandLine, parseCommandLine } from "./cli.ts";
-import type { SendDatagram } from "./journal.ts";
+import type { LogSink } from "./journal-sink.ts";
 import type { NativeAddon } from "./native/native.ts";
 import { failureJson } from "./operator/failure.ts";
 import type { Verb } from "./operator/verb.ts";
@@ -38,17 +38,19 @@ async function main(): Promise<number> {
 
 async function runDaemonWith(options: Options): Promise<number> {
   // Of all that a command does not need, the journal takes longest to load.
-  const [{ createJournal, standardError }, { installedNative }] = await Promise.all([
+  const [{ createJournal, openStandardError }, { installedNative }] = await Promise.all([
     import("./journal.ts"),
     import("./native/native.ts"),
   ]);
   const [{ endNotesAt }, { runInstance }] = await Promise.all([import("./leave-note.ts"), import("./run-instance.ts")]);
   let native: NativeAddon | null = null;
-  const send: SendDatagram = (path, bytes) => {
+  const output = openStandardError(() => {
     native ??= installedNative(installDirectory());
-    native.sendDatagram(path, bytes);
-  };
-  const journal = createJournal(options.log, standardError(send));
+    return native;
+  });
+  const { sink } = output;
+  process.on("exit", sink.finish);
+  const journal = createJournal(options.log, { ...output, clock: systemClock });
   const events = createEventRing({ clock: systemClock });
   const log = recordingLogger(journal, events);
   nameProcess();
@@ -64,7 +66,7 @@ async function runDaemonWith(options: Options): Promise<number> {
     lock: async () => (await loading).lockInstance(prefix),
     run: async () => (await loading).run(),
     ends: endNotesAt({ socket: options.controlSocket, prefix }),
-    fail: (error: unknown) => fail(error, log),
+    fail: (error: unknown) => fail(error, log, sink),
   };
   const status = await runInstance(instance, signal);
   if (status !== null) return status;
@@ -138,15 +140,15 @@ async function failCommand(error: unknown, json: boolean): Promise<number> {
   return status;
 }
 
-async function fail(error: unknown, log: Logger): Promise<number> {
-  if (!(error instanceof FlannelError)) return await tellFailure(error);
+async function fail(error: unknown, log: Logger, sink: LogSink): Promise<number> {
+  if (!(error instanceof FlannelError)) return await tellFailure(error, sink);
   log.error("flanneld cannot go on", { reason: error.message });
   return exitStatusOf(error);
 }
 
-async function tellFailure(error: unknown): Promise<number> {
+async function tellFailure(error: unknown, sink?: LogSink): Promise<number> {
   const { printFailure } = await import("./journal.ts");
-  printFailure(error);
+  printFailure(error, sink);
   return exitStatusOf(error);
 }
 

@@ -1,8 +1,7 @@
 // The real doors to the world, as the daemon is given them in production.
 
-import { systemClock } from "./base/clock.ts";
+import { startTimer, systemClock } from "./base/clock.ts";
 import type { OpenDatapath } from "./base/datapath.ts";
-import { messageOf } from "./base/errors.ts";
 import { familyOf } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import { systemRandom } from "./base/random.ts";
@@ -23,6 +22,7 @@ import { readRuleGeneration } from "./netlink/rule-generation.ts";
 import { watchRules } from "./netlink/rule-hints.ts";
 import { nameHolder } from "./netlink/socket-holder.ts";
 import { udpPortHolder } from "./netlink/udp-port-holder.ts";
+import { createNotifier } from "./notifier.ts";
 import type { Ports } from "./ports.ts";
 import { hasCapability, processHasCapability } from "./privilege.ts";
 import { createProcessReader } from "./process-status.ts";
@@ -117,11 +117,6 @@ function systemdNotifier(native: NativeAddon, log: Logger): (state: string) => v
   const socket = process.env["NOTIFY_SOCKET"];
   delete process.env["NOTIFY_SOCKET"];
   if (!socket) return () => {};
-  return (state) => {
-    try {
-      native.sendDatagram(socket, Buffer.from(state));
-    } catch (error) {
-      log.warn("cannot notify systemd", { reason: messageOf(error) });
-    }
-  };
+  const send = (state: string) => native.sendDatagram(socket, Buffer.from(state));
+  return createNotifier({ send, startTimer, clock: systemClock, log });
 }

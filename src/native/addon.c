@@ -58,6 +58,8 @@ static napi_value export_functions(napi_env env, napi_value exports) {
       {"monitorClose", monitor_close},
       {"datagramSend", datagram_send},
       {"isHungUp", is_hung_up},
+      {"sendNow", send_now},
+      {"isWritable", is_writable},
       {"memoryFile", memory_file},
       {"releaseFreeMemory", release_free_memory},
       {"lockTake", lock_take},

@@ -58,6 +58,8 @@ napi_value lock_holder(napi_env env, napi_callback_info info);
 napi_value datagram_send(napi_env env, napi_callback_info info);
 
 napi_value is_hung_up(napi_env env, napi_callback_info info);
+napi_value send_now(napi_env env, napi_callback_info info);
+napi_value is_writable(napi_env env, napi_callback_info info);
 napi_value memory_file(napi_env env, napi_callback_info info);
 
 napi_value release_free_memory(napi_env env, napi_callback_info info);

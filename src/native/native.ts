@@ -57,10 +57,17 @@ export interface NativeAddon {
   takeLock(name: string): Disposable | null;
   /** The process that has the name: its id, 0 when that cannot be told, -1 when nobody has it; and its user. */
   lockHolder(name: string): LockHolder;
-  /** To a Unix socket: `path` as in NOTIFY_SOCKET of sd_notify(3), "@name" for an abstract address. */
+  /**
+   * To a Unix socket: `path` as in NOTIFY_SOCKET of sd_notify(3), "@name" for an abstract address. Waits for nobody: throws
+   * with the code EAGAIN when whoever reads there has not read.
+   */
   sendDatagram(path: string, bytes: Buffer): void;
   /** Of an open descriptor: what is written to it has no reader any longer. False for a file. */
   isHungUp(descriptor: number): boolean;
+  /** To a stream socket: how many bytes it has taken at once; 0 when it has no room. */
+  sendNow(descriptor: number, bytes: Buffer): number;
+  /** A pipe takes PIPE_BUF bytes at once, a file anything. True also when the write will fail. */
+  isWritable(descriptor: number): boolean;
   /** A file in memory with these bytes, at its beginning. */
   openMemoryFile(bytes: Buffer): MemoryFile;
   /** Gives the kernel what the allocator keeps and nobody uses. */
@@ -79,6 +86,8 @@ interface Exports extends DatapathExports {
   monitorClose(handle: object): void;
   datagramSend(path: string, bytes: Buffer): void;
   isHungUp(descriptor: number): boolean;
+  sendNow(descriptor: number, bytes: Buffer): number;
+  isWritable(descriptor: number): boolean;
   memoryFile(bytes: Buffer): number;
   releaseFreeMemory(): void;
   lockTake(name: string): object | null;
@@ -106,6 +115,8 @@ export function loadNative(path: string): NativeAddon {
   return {
     sendDatagram: addon.datagramSend,
     isHungUp: addon.isHungUp,
+    sendNow: addon.sendNow,
+    isWritable: addon.isWritable,
     openMemoryFile(bytes) {
       const descriptor = addon.memoryFile(bytes);
       return { descriptor, [Symbol.dispose]: () => closeSync(descriptor) };

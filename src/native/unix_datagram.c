@@ -6,13 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/* Kernel: a datagram socket's queue is short (net.unix.max_dgram_qlen); a reader that does not read holds us up this
- * long and no longer. */
-static const struct timeval PATIENCE = {.tv_sec = 1};
 
 /* "@name" is an address in the abstract name space. Returns the address's length, or 0 when the path cannot be one. */
 static socklen_t socket_address(struct sockaddr_un *address, const char *path, size_t length) {
@@ -26,16 +21,16 @@ static socklen_t socket_address(struct sockaddr_un *address, const char *path, s
 static int send_datagram(const struct sockaddr_un *address, socklen_t address_length, const void *data, size_t length) {
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return errno;
-  (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &PATIENCE, sizeof PATIENCE);
   ssize_t sent;
-  do sent = sendto(fd, data, length, MSG_NOSIGNAL, (const struct sockaddr *)address, address_length);
+  /* Kernel: a datagram socket's queue is short (net.unix.max_dgram_qlen); a reader that does not read would hold us up. */
+  do sent = sendto(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)address, address_length);
   while (sent < 0 && errno == EINTR);
   int error = sent < 0 ? errno : 0;
   close(fd);
   return error;
 }
 
-/* datagramSend(path, buffer): one datagram. */
+/* datagramSend(path, buffer): one datagram. Throws EAGAIN when there is no room for it. */
 napi_value datagram_send(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   char path[256];

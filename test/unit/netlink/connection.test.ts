@@ -70,6 +70,8 @@ function connectionWithout(
     lockHolder: () => assert.fail(),
     sendDatagram: () => {},
     isHungUp: () => assert.fail(),
+    sendNow: () => assert.fail(),
+    isWritable: () => assert.fail(),
     openMemoryFile: () => assert.fail(),
     releaseFreeMemory: () => assert.fail(),
     createTun: unused,
