@@ -2,6 +2,7 @@
 // (ip, ss, ethtool, journalctl). One that cannot be started is firewall.failed whatever it is; the sentence has its name.
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { addAbortListener } from "node:events";
 import { FlannelError, messageOf } from "../base/errors.ts";
 
 export type ToolResult =
@@ -11,6 +12,9 @@ export type ToolResult =
 
 /** Rejects with the signal's reason on abort, and with `firewall.failed` when the program cannot be started. */
 export type RunTool = (command: readonly string[], input: string, signal: AbortSignal) => Promise<ToolResult>;
+
+/** The status of what has none. */
+const KILLED = 255;
 
 /** For programs that read no input, or read it as it is. */
 export const runTool = createRunTool(null);
@@ -50,11 +54,11 @@ async function execute(
   const child = start(program, () => spawn(program, args, options));
   const failures: NodeJS.ErrnoException[] = [];
   const ended = new Promise<number>((done) => {
-    child.on("close", (code) => done(code ?? 255));
+    child.on("close", (code) => done(code ?? KILLED));
     child.on("error", (error) => {
       failures.push(error);
       // Node: a child for whose pipes there are no descriptors left (EMFILE) has none, and is not closed.
-      if (!child.stdout) done(255);
+      if (!child.stdout) done(KILLED);
     });
   });
   const stdout = collect(child.stdout);
@@ -62,12 +66,33 @@ async function execute(
   // It may end without having read its input; its status says what came of it.
   child.stdin?.on("error", () => {});
   child.stdin?.end(input);
-  const status = await ended;
+  using abandon = abandonOnAbort(child, signal);
+  const status = await Promise.race([ended, abandon.abandoned]);
   signal.throwIfAborted();
   const [failure] = failures;
   if (failure?.code === "ENOENT") return { kind: "missing" };
   if (failure) throw new FlannelError("firewall.failed", { tool: program, reason: messageOf(failure) });
   return { kind: "ended", status, stdout: stdout(), stderr: stderr() };
+}
+
+/**
+ * On abort it is killed, and not waited for: in the kernel (state D) it may hang for ever, and a child of its own may hold
+ * what it has written to.
+ */
+function abandonOnAbort(
+  child: ChildProcess,
+  signal: AbortSignal,
+): Disposable & { readonly abandoned: Promise<number> } {
+  let giveUp = (_: number) => {};
+  const abandoned = new Promise<number>((done) => {
+    giveUp = done;
+  });
+  const listener = addAbortListener(signal, () => {
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    giveUp(KILLED);
+  });
+  return { abandoned, [Symbol.dispose]: () => listener[Symbol.dispose]() };
 }
 
 /** Node: of why a program cannot be started only the most frequent reasons come as events; ENOMEM, say, is thrown. */

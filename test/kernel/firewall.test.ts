@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
@@ -233,6 +233,20 @@ describe("the firewall", { skip: whyNotHere() }, () => {
     const running = runTool(["sleep", "600"], "", stop.signal);
     stop.abort(new Error("stopped"));
     await assert.rejects(running, /stopped/);
+  });
+
+  it("waits for none that has left a child with its output", { timeout: 60_000 }, async () => {
+    const file = join(lockDirectory, "child");
+    const stop = new AbortController();
+    const running = runTool(["sh", "-c", `sleep 120 & echo $! > ${file}; wait`], "", stop.signal);
+    const look = () => (existsSync(file) && Number(readFileSync(file, "utf8"))) || null;
+    const pid = await waitFor("the child", look, seconds(20), signal);
+    try {
+      stop.abort(new Error("enough"));
+      await assert.rejects(running, /enough/);
+    } finally {
+      process.kill(pid, "SIGKILL");
+    }
   });
 
   it("hands no secret of ours to the programs", async () => {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, constants, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { compiledProgram } from "../../lab/compiled.ts";
 import { listenForNotifications } from "../../lab/notify.ts";
 import { isError } from "../../src/base/errors.ts";
 import { loadNative } from "../../src/native/native.ts";
@@ -234,6 +236,24 @@ describe("the native addon", { skip: whyNotHere() }, () => {
       assert.equal(errno("relative"), "EINVAL");
       assert.equal(errno(`/${"x".repeat(200)}`), "EINVAL");
     });
+  });
+
+  it("waits for nobody who does not read what he is sent", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "flannel-datagrams-"));
+    const socket = join(directory, "socket");
+    const listener = spawn(compiledProgram("notify-listener"), [socket], { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      await once(listener.stdout, "data");
+      listener.kill("SIGSTOP");
+      const send = () => {
+        // Kernel: net.unix.max_dgram_qlen is far less.
+        for (let count = 0; count < 100_000; count += 1) openNative().sendDatagram(socket, Buffer.from("WATCHDOG=1"));
+      };
+      assert.throws(send, (error) => code(error) === "EAGAIN");
+    } finally {
+      listener.kill("SIGKILL");
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it("tells whether somebody still reads from a pipe, and that a file needs nobody", () => {
