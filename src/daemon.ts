@@ -22,6 +22,7 @@ import { createStatusBoard, type StatusBoard } from "./status-board.ts";
 /** Under the instance lock. Runs until the signal aborts. Throws what a person or the supervisor must act on. */
 export async function runDaemon(options: Options, ports: Ports, signal: AbortSignal): Promise<void> {
   const board = createStatusBoard(ports.notify);
+  board.degrade("log", ports.logTrouble);
   const { readiness } = board;
   const status = createCollector({ ...ports, ...options.etcd, readiness, options: describeOptions(options) });
   const metrics = createMetrics(status.status, ports.clock);

@@ -15,6 +15,9 @@ const BACKLOG_BYTES = 1024 * 1024;
 const LAST_WAIT = millis(1000);
 const LAST_LOOK = 20;
 
+/** A reader who stops for so long is told of: a pager has its reader wait, too, but a moment is nothing to tell. */
+const TOLD_AFTER = millis(10_000);
+
 /** POSIX: what a pipe takes at once or not at all. */
 const PIPE_BUF = 4096;
 
@@ -67,6 +70,12 @@ export function openPatientSink(
       while (backlog.flush() === "later" && monotonic() < end) pause(LAST_LOOK);
     },
   };
+}
+
+/** What to tell of `PatientSink.stalled`, which the log cannot. */
+export function stallTrouble(stalled: number | null): string | null {
+  if (stalled === null || stalled < TOLD_AFTER) return null;
+  return "nobody reads the log: lines wait for the reader, and are dropped when there are too many";
 }
 
 /** Writes some of it and returns how many bytes; 0 when nobody reads. */

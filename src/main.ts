@@ -38,8 +38,9 @@ async function main(): Promise<number> {
 
 async function runDaemonWith(options: Options): Promise<number> {
   // Of all that a command does not need, the journal takes longest to load.
-  const [{ createJournal, openStandardError }, { installedNative }] = await Promise.all([
+  const [{ createJournal, openStandardError }, { stallTrouble }, { installedNative }] = await Promise.all([
     import("./journal.ts"),
+    import("./journal-sink.ts"),
     import("./native/native.ts"),
   ]);
   const [{ endNotesAt }, { runInstance }] = await Promise.all([import("./leave-note.ts"), import("./run-instance.ts")]);
@@ -58,7 +59,8 @@ async function runDaemonWith(options: Options): Promise<number> {
   const signal = stopOnSignals(log);
   // Loaded only now, so that the line above does not wait for the etcd client.
   const loading = loadDaemon().then(([{ runDaemon }, { openPorts }]) => {
-    const ports = openPorts({ log, logLevel: journal.level, events }, installDirectory());
+    const logTrouble = () => stallTrouble(sink.stalled());
+    const ports = openPorts({ log, logLevel: journal.level, logTrouble, events }, installDirectory());
     return { lockInstance: ports.lockInstance, run: () => runDaemon(options, ports, signal) };
   });
   const { prefix } = options.etcd;

@@ -27,6 +27,8 @@ export interface Ports {
   readonly random: Random;
   readonly log: Logger;
   readonly logLevel: LogLevelSwitch;
+  /** What is the matter with the log, which it cannot say itself; null when nothing is. */
+  readonly logTrouble: () => string | null;
   /** What `log` is told at info and above, and more. */
   readonly events: EventRing;
   readonly openStore: (options: EtcdOptions) => Promise<OpenLeaseStore>;

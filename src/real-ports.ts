@@ -32,16 +32,17 @@ import { readSubnetFile, writeSubnetFile } from "./subnet/subnet-file.ts";
 import { takeWatchdog } from "./watchdog.ts";
 
 /** What is there before the others: a start is logged before the rest is loaded. */
-export type LogPorts = Pick<Ports, "log" | "logLevel" | "events">;
+export type LogPorts = Pick<Ports, "log" | "logLevel" | "logTrouble" | "events">;
 
 /** Throws `native.unavailable` when the addon in the install directory cannot be loaded. */
-export function openPorts({ log, logLevel, events }: LogPorts, installDirectory: string): Ports {
+export function openPorts({ log, logLevel, logTrouble, events }: LogPorts, installDirectory: string): Ports {
   const native = installedNative(installDirectory);
   return {
     clock: systemClock,
     random: systemRandom,
     log,
     logLevel,
+    logTrouble,
     events,
     openStore: (options) => openEtcdLeaseStore(options, { clock: systemClock, random: systemRandom, log, readLogin }),
     openKernel: () => openKernelNet(native),

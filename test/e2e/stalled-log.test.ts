@@ -107,10 +107,12 @@ describe("a daemon whose log nobody reads", () => {
     });
   }
 
-  it("ends soon although there are lines left", async () => {
+  it("says so where it can, and ends soon although there are lines left", async () => {
     using reader = openStalledPipe();
     await using daemon = start(reader.descriptor);
     await becomesReady();
+    const told = async () => (await status())?.degraded.find(({ name }) => name === "log")?.reason ?? null;
+    assert.match(await waitFor("what is told of the log", told, seconds(60), signal), /^nobody reads the log/);
     daemon.kill("SIGTERM");
     assert.deepEqual(await once(daemon, "exit"), [0, null]);
     assert.equal(reader.text(), "");

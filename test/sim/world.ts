@@ -187,6 +187,7 @@ function createHost(
     readProcess: async () => PROCESS,
     readDevice: async () => null,
     logLevel: { get: () => "info", set: () => {} },
+    logTrouble: () => null,
     events: createEventRing({ clock }),
     openDatapath: (options, listener) => attachable(datapath.open(options, listener), kernel),
     openPacketSocket: createFakePackets(() => "refused").open,

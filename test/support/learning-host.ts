@@ -70,6 +70,7 @@ export function startLearning({ objects = bareHost(ADDRESS), options = {} as Par
     watchdog: null,
     status: { attach: unused, status: unused, refreshBy: unused, refresh: unused },
     logLevel: { get: unused, set: unused },
+    logTrouble: unused,
     events: createEventRing({ clock }),
     openControl: unused,
     releaseFreeMemory: unused,

@@ -56,6 +56,7 @@ function start({ write = () => {}, isUp = true }: { readonly write?: () => void;
     readProcess: unused,
     readDevice: unused,
     logLevel: { get: unused, set: unused },
+    logTrouble: unused,
     events: createEventRing({ clock }),
     openDatapath: unused,
     openPacketSocket: unused,
