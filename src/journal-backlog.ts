@@ -32,38 +32,30 @@ export interface BacklogDeps {
 
 /** How often a reader is looked after who has stopped reading. What fails is tried again with the next parcel alone. */
 const LOOK_INTERVAL = millis(100);
+/** One who reads again has as much room as the kernel gives him: of the journal's datagrams ten, perhaps. */
+const READING_INTERVAL = millis(5);
 
 export function createBacklog(limit: number, { now, startTimer, onDropped }: BacklogDeps): Backlog {
   const waiting: Parcel[] = [];
   let size = 0;
   let dropped = 0;
   let stalledSince: number | null = null;
-  let isLookedAfter = false;
-  const lookAfter = () => {
-    if (isLookedAfter) return;
-    isLookedAfter = true;
-    startTimer(LOOK_INTERVAL, () => {
-      isLookedAfter = false;
-      flush();
-    });
-  };
-  const deliver = (parcel: Parcel): Delivery => {
+  const lookAgain = createLook(startTimer, () => flush());
+  const deliver = (parcel: Parcel, isReading: boolean): Delivery => {
     const delivery = parcel.deliver();
     if (delivery !== "later") stalledSince = null;
     else {
       stalledSince ??= now();
-      lookAfter();
+      lookAgain(isReading ? READING_INTERVAL : LOOK_INTERVAL);
     }
     return delivery;
   };
-  const wait = (parcel: Parcel) => {
-    waiting.push(parcel);
-    size += parcel.size;
-  };
   const flush = (): Delivery => {
+    let isReading = false;
     for (let [parcel] = waiting; parcel; [parcel] = waiting) {
-      const delivery = deliver(parcel);
+      const delivery = deliver(parcel, isReading);
       if (delivery !== "done") return delivery;
+      isReading = true;
       size -= parcel.size;
       waiting.shift();
     }
@@ -74,12 +66,29 @@ export function createBacklog(limit: number, { now, startTimer, onDropped }: Bac
   };
   return {
     add(parcel) {
-      if (flush() === "done") {
-        if (deliver(parcel) !== "done") wait(parcel);
-      } else if (dropped > 0 || size + parcel.size > limit) dropped += 1;
-      else wait(parcel);
+      const isNext = flush() === "done";
+      if (isNext && deliver(parcel, false) === "done") return;
+      if (!isNext && (dropped > 0 || size + parcel.size > limit)) {
+        dropped += 1;
+        return;
+      }
+      waiting.push(parcel);
+      size += parcel.size;
     },
     flush,
     stalledSince: () => stalledSince,
+  };
+}
+
+/** One timer at a time. */
+function createLook(startTimer: BacklogDeps["startTimer"], look: () => void): (after: Millis) => void {
+  let isDue = false;
+  return (after) => {
+    if (isDue) return;
+    isDue = true;
+    startTimer(after, () => {
+      isDue = false;
+      look();
+    });
   };
 }

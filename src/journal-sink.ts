@@ -13,7 +13,7 @@ const BACKLOG_BYTES = 1024 * 1024;
 
 /** How long what is left waits for its reader when the program ends, and how often he is looked after then. */
 const LAST_WAIT = millis(1000);
-const LAST_LOOK = 20;
+const LAST_LOOK = 5;
 
 /** A reader who stops for so long is told of: a pager has its reader wait, too, but a moment is nothing to tell. */
 const TOLD_AFTER = millis(10_000);

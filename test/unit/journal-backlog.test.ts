@@ -5,18 +5,27 @@ import { createBacklog, type Delivery, type Parcel } from "../../src/journal-bac
 /** A reader who takes parcels of ten bytes as he is told. */
 function scene(limit = 30) {
   const [taken, timers, dropped]: [string[], (() => void)[], number[]] = [[], [], []];
+  const intervals: number[] = [];
+  let room = Number.POSITIVE_INFINITY;
   let answer: Delivery = "done";
   let now = 0;
   const parcel = (name: string): Parcel => ({
     size: 10,
     deliver() {
-      if (answer === "done") taken.push(name);
+      if (room === 0) return "later";
+      if (answer === "done") {
+        taken.push(name);
+        room -= 1;
+      }
       return answer;
     },
   });
   const backlog = createBacklog(limit, {
     now: () => now,
-    startTimer: (_, ring) => void timers.push(ring),
+    startTimer(duration, ring) {
+      intervals.push(duration);
+      timers.push(ring);
+    },
     onDropped(count) {
       dropped.push(count);
       backlog.add(parcel(`${count} missing`));
@@ -27,6 +36,10 @@ function scene(limit = 30) {
     taken,
     dropped,
     timers,
+    intervals,
+    room: (parcels: number) => {
+      room = parcels;
+    },
     add: (...names: string[]) => {
       for (const name of names) backlog.add(parcel(name));
     },
@@ -81,6 +94,18 @@ describe("the backlog of the log", () => {
     reader("done");
     look();
     assert.equal(timers.length, 0);
+  });
+
+  it("looks again soon after a reader who has begun to read, and has little room", () => {
+    const { taken, intervals, add, look, room } = scene();
+    room(0);
+    add("a", "b", "c");
+    look();
+    room(1);
+    look();
+    assert.deepEqual(taken, ["a"]);
+    look();
+    assert.deepEqual(intervals, [100, 100, 5, 100]);
   });
 
   it("tries what fails again with the next parcel alone", () => {
