@@ -3,7 +3,7 @@
 import type { NetOp } from "./diff.ts";
 import { type Difference, diff, diffHeld } from "./diff.ts";
 import type { KernelNet, OpFailure } from "./kernel-net.ts";
-import type { NetObject } from "./objects.ts";
+import type { LinkName, NetObject } from "./objects.ts";
 import type { Plan } from "./plan.ts";
 
 /** What is believed of the kernel between two readings. */
@@ -44,9 +44,9 @@ function isOwn(op: NetOp): boolean {
 }
 
 /**
- * Our own device and addresses come first. When they had to be changed the kernel is read again before the peers,
- * because a device that is made anew or set up takes its routes, neighbours and FDB entries with it; when they cannot be
- * had, no peer is tried.
+ * Our own devices and addresses come first. When they had to be changed the kernel is read again before the peers,
+ * because a device that is made anew or set up takes its routes, neighbours and FDB entries with it. Of a device that
+ * cannot be had no peer is tried; those of another one, as the other family has, are.
  */
 export async function runPass(
   kind: "read" | "delta",
@@ -60,23 +60,42 @@ export async function runPass(
 
   let reading = await readDifference(plan, known, deps.kernel, signal);
   const own = reading.difference.ops.filter(isOwn);
+  let refused: readonly OpFailure[] = [];
   if (own.length > 0) {
     deps.onOwn(`the device of this host is not as planned (${own.length} changes to make)`);
-    const failures = await deps.kernel.apply(own, signal);
-    const [first] = failures;
-    if (first) {
-      deps.onOwn(first.error.message);
-      const knowledge = { ...NOTHING_KNOWN, attempted: plan };
-      const repair = isRepair(own, plan, known);
-      return { kind: "read", plan, knowledge, ops: own, failures, blocked: reading.difference.blocked, repair };
-    }
+    refused = await deps.kernel.apply(own, signal);
     reading = await readDifference(plan, known, deps.kernel, signal);
   }
-  const unowned = ownBlocked(reading.difference);
-  deps.onOwn(unowned);
-  const result = await finish("read", plan, reading.difference, reading.digest, known, deps, signal);
+  const lost = new Set(refused.flatMap(({ op }) => deviceOf(op.object)));
+  deps.onOwn(refused[0]?.error.message ?? ownBlocked(reading.difference));
+  const difference = withoutDevices(lost, reading.difference);
+  const result = await finish("read", plan, difference, reading.digest, known, deps, signal);
   const ops = [...own, ...result.ops];
-  return { ...result, ops, repair: isRepair(ops, plan, known) };
+  const knowledge = lost.size > 0 ? lessDevices(lost, result.knowledge) : result.knowledge;
+  return { ...result, ops, knowledge, failures: [...refused, ...result.failures], repair: isRepair(ops, plan, known) };
+}
+
+/** The device that an object is or is on; none for one that leads through no device. */
+function deviceOf(object: NetObject): readonly LinkName[] {
+  if (object.kind === "link") return [object.name];
+  return object.kind === "blackhole" ? [] : [object.dev];
+}
+
+function isOf(devices: ReadonlySet<LinkName>, object: NetObject): boolean {
+  return deviceOf(object).some((name) => devices.has(name));
+}
+
+function withoutDevices(devices: ReadonlySet<LinkName>, { ops, blocked }: Difference): Difference {
+  if (devices.size === 0) return { ops, blocked };
+  return {
+    ops: ops.filter(({ object }) => !isOf(devices, object)),
+    blocked: blocked.filter(({ want }) => !isOf(devices, want)),
+  };
+}
+
+/** Of these devices nothing is believed, and only a reading tells what has become of them. */
+function lessDevices(devices: ReadonlySet<LinkName>, { attempted, holds }: Knowledge): Knowledge {
+  return { attempted, holds: holds.filter((object) => !isOf(devices, object)), certain: false, verified: null };
 }
 
 function ownBlocked({ blocked }: Difference): string | null {

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { createVxlan } from "../../../src/backends/vxlan.ts";
+import type { NetOp } from "../../../src/net/diff.ts";
 import { BOOT_PROTOCOL, KERNEL_PROTOCOL, keyOf, type NetObject, type Route } from "../../../src/net/objects.ts";
 import { type Knowledge, NOTHING_KNOWN, type PassResult, runPass } from "../../../src/net/pass.ts";
 import type { Plan } from "../../../src/net/plan.ts";
 import { createFakeKernel, type FakeKernel } from "../../fakes/fake-kernel.ts";
+import { dualView } from "../../support/dual-stack.ts";
 import { bareHost, PEER_A, PEER_B, planFor, routeVia } from "../../support/vxlan-host.ts";
 
+const DEV6 = "flannel-v6.1";
 const never = new AbortController().signal;
 
 function startHost() {
@@ -66,6 +70,33 @@ describe("a pass", () => {
     assert.deepEqual(kinds(result), ["create link", "create address"]);
     assert.match(told.at(-1) ?? "", /EPERM/);
     assert.deepEqual(result.knowledge, { ...NOTHING_KNOWN, attempted: plan });
+  });
+
+  it("has the other family's device, its peers and their repairs when the device of one is refused", async () => {
+    const { kernel, told, pass } = startHost();
+    const plan = createVxlan({}).plan(dualView());
+    const isOf6 = (object: NetObject) => ("dev" in object ? object.dev : "name" in object && object.name) === DEV6;
+    const refusal = { matches: ({ object }: NetOp) => isOf6(object), errno: "EPERM", times: Infinity };
+    kernel.failures.push(refusal);
+    const first = await pass("read", plan, NOTHING_KNOWN);
+    const ipv4 = plan.want.filter((object) => !isOf6(object));
+    assert.deepEqual(first.knowledge.holds, ipv4);
+    assert.match(told.at(-1) ?? "", /flannel-v6\.1: EPERM/);
+    assert.deepEqual(
+      first.failures.map(({ op }) => op.object.kind),
+      ["link", "address"],
+    );
+    const route = ipv4.filter(({ kind }) => kind === "route");
+    await kernel.apply(
+      route.map((object) => ({ op: "delete", object })),
+      never,
+    );
+    const second = await pass("delta", plan, first.knowledge);
+    assert.deepEqual([second.kind, second.repair, second.knowledge.holds], ["read", true, ipv4]);
+    kernel.failures.length = 0;
+    const third = await pass("read", plan, second.knowledge);
+    assert.equal(told.at(-1), null);
+    assert.deepEqual(third.knowledge.holds, plan.want);
   });
 
   it("works from what it knows without reading, when only peers changed", async () => {
