@@ -126,7 +126,10 @@ export interface FdbEntry {
   readonly dev: LinkName;
   readonly mac: Mac;
   readonly dst: Ip;
-  /** It sends to another port, with another VNI or through another interface than the device. Missing when it does not. */
+  /**
+   * It sends to another port, with another VNI or through another interface than the device, or to a next hop that is an
+   * object of its own, when `dst` tells nothing. Missing when it does not.
+   */
   readonly astray?: true;
 }
 

@@ -126,6 +126,7 @@ export const NDA_PROBES = 4;
 export const NDA_PORT = 6;
 export const NDA_VNI = 7;
 export const NDA_IFINDEX = 8;
+export const NDA_NH_ID = 13;
 export const NUD_PERMANENT = 0x80;
 
 /** linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h */

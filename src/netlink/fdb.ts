@@ -1,5 +1,6 @@
 // Permanent entries of a vxlan device's own forwarding database <-> RTM_*NEIGH messages of the bridge family.
 
+import { NO_IPV4 } from "../base/ip.ts";
 import { type Mac, macOctets } from "../base/mac.ts";
 import type { FdbEntry, LinkName } from "../net/objects.ts";
 import { attributesOf, hasAttribute, type Message, type Request } from "./codec.ts";
@@ -8,6 +9,7 @@ import {
   NDA_DST,
   NDA_IFINDEX,
   NDA_LLADDR,
+  NDA_NH_ID,
   NDA_PORT,
   NDA_VNI,
   NLM_F_CREATE,
@@ -40,14 +42,14 @@ function bodyFor(mac: Mac, index: number, to: { readonly dst?: Buffer }): Buffer
   return neighbourBody(data, { lladdr: Buffer.from(macOctets(mac)), ...to });
 }
 
-/** Kernel: it names them where they are others than the device's. */
-const DETOURS = [NDA_PORT, NDA_VNI, NDA_IFINDEX];
+/** Kernel: it names them where they are others than the device's. A next hop that is an object stands for the destination. */
+const DETOURS = [NDA_PORT, NDA_VNI, NDA_IFINDEX, NDA_NH_ID];
 
 /** Null for an entry that sends nowhere. Throws `netlink.malformed`. */
 export function decodeFdbEntry(buffer: Buffer, message: Message, dev: LinkName): FdbEntry | null {
   const attributes = attributesOf(buffer, message, NDMSG);
   const mac = macAttribute(attributes, NDA_LLADDR);
-  const dst = ipAttribute(attributes, NDA_DST);
+  const dst = ipAttribute(attributes, NDA_DST) ?? (hasAttribute(attributes, NDA_NH_ID) ? NO_IPV4 : null);
   if (mac === null || dst === null) return null;
   const astray = DETOURS.some((type) => hasAttribute(attributes, type));
   return { kind: "fdb", dev, mac, dst, ...(astray ? { astray } : {}) };

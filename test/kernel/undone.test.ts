@@ -58,6 +58,10 @@ const CHANGES: readonly (readonly [string, string])[] = [
   ["a forwarding entry sends to another port", `bridge fdb replace ${FDB} port 9999 self permanent`],
   ["a forwarding entry sends with another VNI", `bridge fdb replace ${FDB} vni 9 self permanent`],
   ["a forwarding entry sends through another interface", `bridge fdb replace ${FDB} via und1 self permanent`],
+  [
+    "a forwarding entry sends to a next hop that is an object",
+    `ip nexthop add id 8 via 192.168.77.9 fdb; ip nexthop add id 9 group 8 fdb; bridge fdb del ${peerMac(2)} dev ${DEV}; bridge fdb add ${peerMac(2)} dev ${DEV} nhid 9`,
+  ],
   ["the device has a default destination", `ip link set ${DEV} type vxlan id 1 remote 192.168.77.9`],
   ["the device is put into a bridge", `ip link add br9 type bridge; ip link set ${DEV} master br9`],
   ["the device is held down", `ip link set ${DEV} protodown on`],
