@@ -19,7 +19,7 @@ export interface LinkDeps {
   readonly native: Pick<NativeAddon, "createTun" | "setChecksumOffload">;
 }
 
-/** Null when the link is as wanted. */
+/** Null when the link is as wanted. One that cannot be made anew stays as it is. */
 export async function applyLinkOp(op: LinkOp, deps: LinkDeps): Promise<Refusal | null> {
   const refusal = await perform(op, deps);
   return refusal && explainRefusal(op.object, refusal, { holderOf: udpPortHolder });
@@ -36,7 +36,9 @@ async function perform(op: LinkOp, { connection, native }: LinkDeps): Promise<Re
       if (previous.kind === "link" && linkChange(previous, op.object) === "set") {
         return change(previous, op.object, { connection, native });
       }
-      return remove(op.object.name, connection) ?? (await create(op.object, { connection, native }));
+      // What it would be made anew on is not there, as when somebody has renamed it: the old one may still carry packets.
+      const absent = absentLower(op.object, connection);
+      return absent ?? remove(op.object.name, connection) ?? (await create(op.object, { connection, native }));
     }
   }
 }
@@ -136,6 +138,12 @@ function remove(name: LinkName, connection: Connection): Refusal | null {
   const index = indexOf(name, connection);
   const refusal = index === null ? null : execute(deleteLink(index), connection);
   return refusal?.errno === "ENODEV" ? null : refusal;
+}
+
+/** The refusal of a link whose lower device does not exist; null when it does. */
+function absentLower(link: Link, connection: Connection): Refusal | null {
+  const lower = link.type === "vxlan" ? link.lower : null;
+  return lower !== null && indexOf(lower, connection) === null ? noDevice(lower) : null;
 }
 
 function indexOf(name: LinkName, connection: Connection): number | null {

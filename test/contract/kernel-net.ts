@@ -180,6 +180,20 @@ export function kernelNetContract(name: string, open: () => Promise<KernelFixtur
         assertSame(await objects(), [changed, OWN]);
       });
 
+      it("leaves a link as it is that would be made anew on one that does not exist", async () => {
+        await apply(...create(...tunnel(2)));
+        const moved = { ...device("none0" as LinkName), port: 4789 };
+        const failures = await on.fixture.kernel.apply(
+          [{ op: "replace", object: moved, previous: device(on.fixture.underlay) }],
+          on.signal,
+        );
+        assert.deepEqual(
+          failures.map(({ error }) => error.info.errno),
+          ["ENODEV"],
+        );
+        assertSame(await objects(), tunnel(2));
+      });
+
       it("refuses to make a link where another one stands, and accepts an equal one", async () => {
         await apply(...create(device(on.fixture.underlay)));
         const failures = await on.fixture.kernel.apply(

@@ -81,6 +81,7 @@ export function createKernelState(): KernelState {
         return createLink(link);
       case "replace":
         if (op.previous.kind === "link" && linkChange(op.previous, link) === "set") return changeLink(link);
+        if (link.type === "vxlan" && link.lower !== null && !links.has(link.lower)) return "ENODEV";
         deleteLink(link.name);
         return createLink(link);
     }
