@@ -8,12 +8,13 @@ import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { createDoorbell, TIMER, waitAtMost } from "./base/doorbell.ts";
 import { isError } from "./base/errors.ts";
+import type { Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import { runTasks } from "./base/tasks.ts";
 import type { KernelNet, NetHint } from "./net/kernel-net.ts";
 import type { LinkName } from "./net/objects.ts";
 import { publicIpsOf, type Underlay } from "./net/underlay.ts";
-import { changesOfUnderlay, isMove, lossOf } from "./net/underlay-change.ts";
+import { changesOfUnderlay, hasBothFamilies, isMove, lossOf, withFamily } from "./net/underlay-change.ts";
 
 export interface UnderlayFollower {
   /** What is in force. The same object means that nothing has changed. */
@@ -33,6 +34,8 @@ export interface FollowUnderlayDeps {
   readonly log: Logger;
   /** Chooses as at the start. Throws `interface.not-found` and `netlink.errno`. */
   readonly choose: (signal: AbortSignal) => Promise<Underlay>;
+  /** The same as if the network had this family alone. */
+  readonly chooseOf: (family: Family, signal: AbortSignal) => Promise<Underlay>;
   /** Why a choice must not be followed, as a phrase; null when it may be. May take its time. Throws `netlink.errno`. */
   readonly objection: (next: Underlay, signal: AbortSignal) => Promise<string | null>;
   /** The host sends from another address, whether or not that may be announced. Told before everything else. */
@@ -80,6 +83,8 @@ function concerns({ reason }: NetHint): boolean {
   return reason !== "neighbour";
 }
 
+const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
+
 const WORDS = {
   raised: "the underlay interface is not as it was, and the last choice stays in force",
   settled: "the underlay interface can be used again",
@@ -103,33 +108,63 @@ function createState(first: Underlay, deps: FollowUnderlayDeps) {
     deps.onChange();
     return INTERVAL;
   };
-  const follow = (next: Underlay) => {
+  const follow = (next: Underlay, lack: string | null) => {
     const changed = changesOfUnderlay(underlay, next).join(", ");
     const { link: dev, mtu } = next;
     log.warn("the underlay interface has changed and is followed", { dev, mtu, ...publicIpsOf(next), changed });
     if (next.link !== underlay.link) former = [...new Set([...former, underlay.link])];
     former = former.filter((name) => name !== next.link);
     settling.forget();
-    [underlay, trouble] = [next, null];
-    complaint.settle();
+    [underlay, trouble] = [next, lack];
+    if (lack === null) complaint.settle();
+    else complaint.raise(lack);
     deps.onChange();
     return INTERVAL;
   };
   /** Returns after which time to look again at the latest. */
   const look = async (signal: AbortSignal) => {
-    const choice = await attempt(() => deps.choose(signal));
-    if (typeof choice === "string") return refuse(choice);
+    const { choice, lack } = await chooseBeside(underlay, deps, signal);
+    if (choice === null) return refuse(lack);
     if (changesOfUnderlay(underlay, choice).length === 0) {
       seenAt(choice);
-      return refuse(null);
+      return refuse(lack);
     }
     const left = settling.left(choice, choice.link === underlay.link ? SETTLE : SETTLE_OTHER_LINK);
     if (left > 0) return left;
     seenAt(choice);
     const objection = lossOf(underlay, choice) ?? (await attempt(() => deps.objection(choice, signal)));
-    return objection === null ? follow(choice) : refuse(objection);
+    return objection === null ? follow(choice, lack) : refuse(objection);
   };
   return { look, underlay: () => underlay, former: () => former, trouble: () => trouble };
+}
+
+interface Chosen {
+  /** Null when nothing can be chosen. */
+  readonly choice: Underlay | null;
+  /** Why that, or a family of it, stays as it was, as a phrase. */
+  readonly lack: string | null;
+}
+
+/** Where one family has no address of use it stays as it was, and the other is followed by itself. */
+async function chooseBeside(
+  before: Underlay,
+  { choose, chooseOf }: Pick<FollowUnderlayDeps, "choose" | "chooseOf">,
+  signal: AbortSignal,
+): Promise<Chosen> {
+  const whole = await attempt(() => choose(signal));
+  const lack = typeof whole === "string" ? whole : lossOf(before, whole);
+  if (lack !== null && hasBothFamilies(before)) {
+    for (const family of FAMILIES) {
+      const one = await attempt(() => chooseOf(family, signal));
+      const choice = typeof one === "string" ? null : withFamily(before, one, family);
+      if (choice !== null && isGain(before, choice)) return { choice, lack };
+    }
+  }
+  return typeof whole === "string" ? { choice: null, lack } : { choice: whole, lack: null };
+}
+
+function isGain(before: Underlay, choice: Underlay): boolean {
+  return lossOf(before, choice) === null && changesOfUnderlay(before, choice).length > 0;
 }
 
 interface Settling {

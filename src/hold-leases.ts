@@ -87,6 +87,10 @@ function followUnderlay(
     ...deps,
     onMove: deps.store.reconnect,
     choose: (signal) => findUnderlay(config.overlay().network, options, holder.lease().subnet, deps, signal),
+    chooseOf(family, signal) {
+      const network = { ipv4: null, ipv6: null, [family]: config.overlay().network[family] };
+      return findUnderlay(network, options, holder.lease().subnet, deps, signal);
+    },
     async objection(next, signal) {
       const links = await deps.kernel.links(signal);
       const unsuitable = config.overlay().backend.unsuitable({ underlay: next, links, mark });

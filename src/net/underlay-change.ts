@@ -1,6 +1,6 @@
 // What is another about an underlay that was chosen again while the daemon runs. Pure.
 
-import { type Ip, isLinkLocalIpv4, type Prefix4, prefix4Contains } from "../base/ip.ts";
+import { type Family, type Ip, isLinkLocalIpv4, NO_IPV4, type Prefix4, prefix4Contains } from "../base/ip.ts";
 import { isLinkLocalIpv6, type Prefix6, prefix6Contains } from "../base/ipv6.ts";
 import type { UnderlayFacts } from "./kernel-net.ts";
 import type { Underlay } from "./underlay.ts";
@@ -48,6 +48,19 @@ export function withoutOwnSubnet(
     addresses6: v6 === null ? link.addresses6 : link.addresses6.filter(({ ip }) => !prefix6Contains(v6, ip)),
   }));
   return { ...facts, interfaces };
+}
+
+export function hasBothFamilies({ address, v6 }: Underlay): boolean {
+  return address !== NO_IPV4 && v6 !== null;
+}
+
+/**
+ * What was, with the addresses of `next` in one family and the MTU that it has now. Null on another interface: the other
+ * family's address is on the one that was.
+ */
+export function withFamily(before: Underlay, next: Underlay, family: Family): Underlay | null {
+  if (next.link !== before.link) return null;
+  return family === "ipv4" ? { ...next, v6: before.v6 } : { ...before, mtu: next.mtu, v6: next.v6 };
 }
 
 /** Why the next one would be less than there was, as a phrase; null when it is not. */

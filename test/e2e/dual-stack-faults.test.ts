@@ -61,6 +61,16 @@ describe("a host of both families", () => {
     await reach("ipv4", "ipv6");
   });
 
+  it("follows another IPv4 address while the underlay has no IPv6, and IPv6 once it is there again", async () => {
+    await shell("echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6");
+    await shell("ip addr add 192.168.77.111/24 dev eth0; ip addr del 192.168.77.11/24 dev eth0");
+    await shell("ip addr replace 192.168.77.111/24 dev eth0; ip route replace default via 192.168.77.1");
+    await daemon.waitForLog(/is followed dev=eth0 .*publicIp=192\.168\.77\.111 /, LIMIT, signal);
+    await reach("ipv4");
+    await shell("echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip addr replace fd77::11/64 dev eth0 nodad");
+    await reach("ipv4", "ipv6");
+  });
+
   it("loses no packet when the underlay has another name for a while", async (t) => {
     const [from, to] = pods;
     const addresses = [to.address, addressOf(to, "ipv6")];

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FlannelError } from "../../src/base/errors.ts";
+import { type Family, type Ipv4, NO_IPV4 } from "../../src/base/ip.ts";
 import { createUnderlayFollower } from "../../src/follow-underlay.ts";
 import type { LinkName } from "../../src/net/objects.ts";
 import type { Underlay } from "../../src/net/underlay.ts";
 import { createCapturedLog } from "../fakes/captured-log.ts";
 import { createFakeClock } from "../fakes/fake-clock.ts";
 import { createFakeKernel } from "../fakes/fake-kernel.ts";
+import { DUAL_UNDERLAY } from "../support/dual-stack.ts";
 import { bareHost, ETH0, underlayAt } from "../support/vxlan-host.ts";
 
 const FIRST = underlayAt("192.168.64.2");
@@ -14,17 +16,30 @@ const MOVED = underlayAt("192.168.64.3");
 const ETH1 = { ...MOVED, link: "eth1" as LinkName };
 const SMALL = { ...FIRST, mtu: 1400 };
 
-function start() {
+const DUAL = DUAL_UNDERLAY;
+const MOVED4 = { ...DUAL, ...addressed("192.168.64.3"), v6: null };
+const MOVED6 = {
+  ...DUAL,
+  ...addressed(NO_IPV4),
+  v6: { ...DUAL.v6, address: "fd77::53", publicIp: "fd77::53" },
+} as Underlay;
+
+function addressed(ip: string) {
+  return { address: ip as Ipv4, publicIp: ip as Ipv4 };
+}
+
+function start(first: Underlay = FIRST) {
   const clock = createFakeClock();
   const log = createCapturedLog();
   const kernel = createFakeKernel(bareHost("192.168.64.2"));
   const stop = new AbortController();
-  let choice: Underlay | null = FIRST;
+  let choice: Underlay | null = first;
+  let parts: Partial<Record<Family, Underlay>> = {};
   let objection: () => string | null = () => null;
   let changes = 0;
   let looks = 0;
   let moves = 0;
-  const follower = createUnderlayFollower(FIRST, {
+  const follower = createUnderlayFollower(first, {
     kernel,
     clock,
     log,
@@ -32,6 +47,11 @@ function start() {
       looks += 1;
       if (choice) return { ...choice };
       throw new FlannelError("interface.not-found", { reason: "eth0 is gone", existing: [] });
+    },
+    async chooseOf(family) {
+      const part = parts[family];
+      if (part) return { ...part };
+      throw new FlannelError("interface.not-found", { reason: `eth0 has no ${family}`, existing: [] });
     },
     objection: async () => objection(),
     onMove: () => {
@@ -64,6 +84,10 @@ function start() {
     /** Nobody says so. */
     becomes(next: Underlay) {
       choice = next;
+    },
+    /** What would be chosen of each family alone. */
+    hasParts(next: typeof parts) {
+      parts = next;
     },
     /** The kernel says that something has changed. */
     async turns(next: Underlay | null) {
@@ -165,6 +189,42 @@ describe("following the underlay", () => {
     await host.clock.advance(5000);
     assert.equal(host.follower.underlay(), FIRST);
     assert.match(host.follower.trouble() ?? "", /eth0 has only 169\.254\.7\.7/);
+  });
+
+  for (const [what, part, followed] of [
+    ["IPv4", { ipv4: MOVED4 }, { ...MOVED4, v6: DUAL.v6 }],
+    ["IPv6", { ipv6: MOVED6 }, { ...DUAL, v6: MOVED6.v6 }],
+  ] as const) {
+    it(`follows ${what} by itself while the other family has no address, and says what is missing`, async () => {
+      await using host = start(DUAL);
+      await host.clock.advance(0);
+      host.hasParts(part);
+      await host.turns(null);
+      await host.clock.advance(1300);
+      assert.deepEqual(host.follower.underlay(), followed);
+      assert.match(host.follower.trouble() ?? "", /eth0 is gone/);
+      await host.clock.advance(60_000);
+      assert.match(host.follower.trouble() ?? "", /eth0 is gone/);
+      await host.turns(followed);
+      await host.clock.advance(1300);
+      assert.deepEqual([host.follower.underlay(), host.follower.trouble()], [followed, null]);
+    });
+  }
+
+  it("follows one family by itself while the other has only what the host has given itself, and on no other interface", async () => {
+    await using host = start(DUAL);
+    await host.clock.advance(0);
+    const given = { ...MOVED4, v6: { address: "fe80::1", publicIp: "fe80::1", onLink: [] } } as unknown as Underlay;
+    host.hasParts({ ipv4: { ...MOVED4, link: "eth1" as LinkName } });
+    await host.turns(given);
+    await host.clock.advance(6000);
+    assert.deepEqual(host.follower.underlay(), DUAL);
+    assert.match(host.follower.trouble() ?? "", /eth0 has only fe80::1/);
+    host.hasParts({ ipv4: MOVED4 });
+    await host.turns(given);
+    await host.clock.advance(1300);
+    assert.deepEqual(host.follower.underlay(), { ...MOVED4, v6: DUAL.v6 });
+    assert.match(host.follower.trouble() ?? "", /eth0 has only fe80::1/);
   });
 
   it("does not follow what somebody objects to, until the objection is gone", async () => {
