@@ -97,6 +97,11 @@ export interface InterfaceFacts {
   readonly addresses: readonly InterfaceAddress[];
   /** The oldest first; none when IPv6 was not asked for. */
   readonly addresses6: readonly InterfaceAddress6[];
+  /**
+   * IPv6 networks that it reaches without a gateway, by routes of the kernel or of a router: an address that DHCPv6 has
+   * given is alone in its prefix. None when IPv6 was not asked for.
+   */
+  readonly networks6: readonly Prefix6[];
 }
 
 export interface UnderlayFacts {

@@ -26,6 +26,8 @@ export function usualMetric(dst: Prefix): number {
 export const FLANNEL_PROTOCOL = 70 as RouteProtocol;
 /** RTPROT_BOOT: added by hand, or by the Go daemon. */
 export const BOOT_PROTOCOL = 3 as RouteProtocol;
+/** RTPROT_RA: of a router's advertisement, by whoever reads those in the kernel's place. */
+export const RA_PROTOCOL = 9 as RouteProtocol;
 /** RTPROT_KERNEL: connected routes that the kernel adds with an address. */
 export const KERNEL_PROTOCOL = 2 as RouteProtocol;
 

@@ -178,9 +178,7 @@ function underlayOf(facts: UnderlayFacts, { link, address, address6 }: Choice, r
     address: ipv4 ? address : NO_IPV4,
     publicIp: ipv4 ? (request.publicIp ?? address) : NO_IPV4,
     onLink: ipv4 ? networksOf(link.addresses, 32) : [],
-    v6: ipv6
-      ? { address: address6, publicIp: request.publicIpv6 ?? address6, onLink: networksOf(link.addresses6, 128) }
-      : null,
+    v6: ipv6 ? { address: address6, publicIp: request.publicIpv6 ?? address6, onLink: networks6Of(link) } : null,
   };
 }
 
@@ -190,6 +188,10 @@ function networksOf<P extends Prefix4 | Prefix6>(
   bits: number,
 ): readonly P[] {
   return [...new Set(addresses.map(({ prefix }) => prefix).filter((prefix) => prefixLength(prefix) < bits))];
+}
+
+function networks6Of({ addresses6, networks6 }: InterfaceFacts): readonly Prefix6[] {
+  return [...new Set([...networksOf(addresses6, 128), ...networks6])];
 }
 
 function notFound(facts: UnderlayFacts, reason: string): FlannelError<"interface.not-found"> {

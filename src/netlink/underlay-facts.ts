@@ -1,17 +1,18 @@
 // What is needed to choose the underlay interface: interfaces, their addresses, default routes, and where a packet would
 // go. Facts only; the choice is made in net/underlay.ts.
 
-import type { Family, Ip } from "../base/ip.ts";
+import { type Family, type Ip, prefixLength } from "../base/ip.ts";
+import type { Prefix6 } from "../base/ipv6.ts";
 import type { NativeAddon } from "../native/native.ts";
 import type { UnderlayFacts } from "../net/kernel-net.ts";
-import type { LinkName } from "../net/objects.ts";
+import { KERNEL_PROTOCOL, type LinkName, RA_PROTOCOL } from "../net/objects.ts";
 import { decodeInterfaceAddress, decodeInterfaceAddress6, requestAddresses } from "./address.ts";
-import { type Message, messagesOf } from "./codec.ts";
+import { attributesOf, type Message, messagesOf } from "./codec.ts";
 import { type Connection, dumpHead, refusedTo } from "./connection.ts";
 import { RTM_NEWADDR, RTM_NEWROUTE } from "./constants.ts";
 import { decodeDefaultRoute } from "./default-route.ts";
 import { readLinkName, readLinks } from "./read-links.ts";
-import { decodeWay, requestLookup, requestRoutes } from "./route.ts";
+import { decodeWay, destinationOf, RTMSG, requestLookup, requestRoutes } from "./route.ts";
 
 /** Kernel: a dump is in the order of the destinations, so default routes are in its beginning (facts.test.ts). */
 const HEAD_BYTES = 32 * 1024;
@@ -29,6 +30,7 @@ export function readUnderlayFacts(
   const ipv6 = families.includes("ipv6");
   const addresses = readInterfaceAddresses("ipv4", decodeInterfaceAddress, connection);
   const addresses6 = ipv6 ? readInterfaceAddresses("ipv6", decodeInterfaceAddress6, connection) : NONE;
+  const networks6 = ipv6 ? readNetworks6(connection) : NONE;
   const names = new Map(records.map(({ index, name }) => [index, name]));
   return {
     interfaces: records.map(({ index, name, loopback, link }) => ({
@@ -40,6 +42,7 @@ export function readUnderlayFacts(
       addresses: addresses.get(index) ?? [],
       // Kernel: the newest is told first; an address that is added must not take the place of the one in use.
       addresses6: (addresses6.get(index) ?? []).toReversed(),
+      networks6: networks6.get(index) ?? [],
     })),
     defaultRoutes: defaultRoutes(readHead(native), names),
     defaultRoutes6: ipv6 && !families.includes("ipv4") ? defaultRoutes(readAll6(connection), names) : [],
@@ -61,6 +64,28 @@ function readInterfaceAddresses<A>(
     if (decoded) byIndex.set(decoded.index, [...(byIndex.get(decoded.index) ?? []), decoded.address]);
   }
   return byIndex;
+}
+
+/** By the index of the interface. */
+function readNetworks6(connection: Connection): ReadonlyMap<number, readonly Prefix6[]> {
+  const byIndex = new Map<number, Prefix6[]>();
+  for (const protocol of [KERNEL_PROTOCOL, RA_PROTOCOL]) {
+    const { refusal, messages } = connection.dump(requestRoutes({ family: "ipv6", index: null, protocol }));
+    if (refusal && refusal.errno !== "ENOENT") throw refusedTo("reading the IPv6 networks", refusal);
+    for (const message of messagesOf(messages)) {
+      const network = message.type === RTM_NEWROUTE ? decodeNetwork6(messages, message) : null;
+      if (network) byIndex.set(network.index, [...(byIndex.get(network.index) ?? []), network.prefix]);
+    }
+  }
+  return byIndex;
+}
+
+/** Null for a route with a gateway or several next hops, to everywhere, or to a single address. */
+function decodeNetwork6(buffer: Buffer, message: Message): { readonly index: number; readonly prefix: Prefix6 } | null {
+  const { index, via } = decodeWay(buffer, message);
+  const prefix = destinationOf(attributesOf(buffer, message, RTMSG), buffer, message) as Prefix6;
+  const length = prefixLength(prefix);
+  return index !== null && via === null && length > 0 && length < 128 ? { index, prefix } : null;
 }
 
 function readHead(native: NativeAddon): Buffer {

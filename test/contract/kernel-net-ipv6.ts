@@ -17,6 +17,7 @@ import {
   type LinkName,
   type Neighbour,
   type NetObject,
+  RA_PROTOCOL,
   type Route,
   type VxlanLink,
 } from "../../src/net/objects.ts";
@@ -100,6 +101,20 @@ export function ipv6Contract(open: () => Promise<KernelFixture>): void {
     assertSame(await objects(), tunnel(2, 3));
     for (let time = 0; time < 2; time++) await apply(...remove(...tunnel(2, 3).toReversed()));
     assertSame(await objects(), []);
+  });
+
+  it("tells which networks an interface reaches without a gateway, by its addresses or as a router says", async () => {
+    const route = { kind: "route", dev: fixture.underlay, via: null, onlink: false, metric: IPV6_METRIC } as const;
+    const said: Route = { ...route, dst: "fd78::/64" as Prefix6, protocol: RA_PROTOCOL };
+    const further: Route = { ...said, dst: "fd79::/64" as Prefix6, via: "fd77::9" as Ip };
+    const single: Route = { ...said, dst: "fd78::9/128" as Prefix6 };
+    const another: Route = { ...said, dst: "fd76::/64" as Prefix6, protocol: FLANNEL_PROTOCOL };
+    await fixture.externally(create(said, further, single, another));
+    const { interfaces } = await fixture.kernel.underlayFacts(["ipv6"], signal);
+    const found = interfaces.find(({ name }) => name === fixture.underlay)?.networks6 ?? [];
+    assert.deepEqual(found.filter((network) => network.startsWith("fd")).toSorted(), ["fd77::/64", "fd78::/64"]);
+    const [none] = (await fixture.kernel.underlayFacts(["ipv4"], signal)).interfaces;
+    assert.deepEqual(none?.networks6, []);
   });
 
   it("has both devices of one VNI and one port side by side, and reads the families that are asked for", async () => {

@@ -21,6 +21,26 @@ const CONFIG = {
   Backend: { Type: "vxlan" },
 };
 
+describe("a host whose IPv6 address is from DHCPv6, and alone in its prefix", () => {
+  it("reaches the hosts with host-gw that are on the link by what the router says", async () => {
+    const config = { ...CONFIG, EnableIPv4: false, Backend: { Type: "host-gw" } };
+    await using cluster = await openCluster(2, config, signal, { ipv6: true });
+    for (const [index, { address6 }] of cluster.hosts.entries()) {
+      const lines = [
+        `ip addr del ${address6}/64 dev eth0; ip addr add ${address6}/128 dev eth0 nodad`,
+        "ip -6 route add fd77::/64 dev eth0 proto ra",
+      ];
+      await cluster.on(index, "sh", "-ec", lines.join("; "));
+    }
+    const daemons = await cluster.startAll();
+    const made = daemons.map(({ host, subnetFile }, index) => addPod(host, `p${index}`, subnetFile, signal));
+    const [from, to] = (await Promise.all(made)) as [Pod, Pod];
+    const address = to.address6 ?? assert.fail("no IPv6 address");
+    const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+    await waitFor(`an answer of ${address}`, look, LIMIT, signal);
+  });
+});
+
 describe("a host of both families", () => {
   let cluster: Cluster;
   let daemon: Flanneld;

@@ -24,11 +24,13 @@ import {
   BOOT_PROTOCOL,
   describeObject,
   FLANNEL_PROTOCOL,
+  KERNEL_PROTOCOL,
   keyOf,
   type Link,
   type LinkName,
   type NetObject,
   objectFamily,
+  RA_PROTOCOL,
   type Route,
 } from "../../src/net/objects.ts";
 import type { NetScope } from "../../src/net/plan.ts";
@@ -217,11 +219,19 @@ function interfacesOf(state: KernelState, families: readonly Family[]): readonly
       deprecated: false,
       tentative: false,
     })),
+    networks6: families.includes("ipv6") ? networks6Of(state, link.name) : [],
   }));
 }
 
 function ofFamily(state: KernelState, dev: LinkName, family: Family): readonly Address[] {
   return addressesOf(state, dev).filter(({ address }) => familyOf(address) === family);
+}
+
+function networks6Of(state: KernelState, dev: LinkName): readonly Prefix6[] {
+  const isOne = ({ dev: through, dst, via, protocol }: Route) =>
+    through === dev && via === null && familyOf(dst) === "ipv6" && [KERNEL_PROTOCOL, RA_PROTOCOL].includes(protocol);
+  const networks = routesOf(state).filter(isOne);
+  return networks.map(({ dst }) => dst as Prefix6).filter((dst) => prefixLength(dst) > 0 && prefixLength(dst) < 128);
 }
 
 function isLoopback({ name }: Link): boolean {

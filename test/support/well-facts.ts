@@ -52,7 +52,7 @@ export function interfaceOf(name: string, prefix: string, change: Partial<Interf
   const [ip = ""] = prefix.split("/");
   const network = prefix.replace(/\d+\//, "0/") as Prefix4;
   const address = { ip: ip as Ipv4, prefix: network, permanent: true, secondary: false, deprecated: false };
-  const fixed = { index: 2, mtu: 1500, up: true, loopback: false, addresses: [address], addresses6: [] };
+  const fixed = { index: 2, mtu: 1500, up: true, loopback: false, addresses: [address], addresses6: [], networks6: [] };
   return { name: name as LinkName, ...fixed, ...change };
 }
 

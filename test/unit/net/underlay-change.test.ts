@@ -13,7 +13,16 @@ const UNDERLAY = underlayAt("192.168.64.2");
 function interfaceOf(name: string, index: number, address: string): InterfaceFacts {
   const ip = parseIpv4(address);
   const one = { ip, prefix: parsePrefix4(`${address}/24`), permanent: true, secondary: false, deprecated: false };
-  return { name: name as LinkName, index, mtu: 1500, up: true, loopback: false, addresses: [one], addresses6: [] };
+  return {
+    name: name as LinkName,
+    index,
+    mtu: 1500,
+    up: true,
+    loopback: false,
+    addresses: [one],
+    addresses6: [],
+    networks6: [],
+  };
 }
 
 describe("a change of the underlay", () => {

@@ -23,9 +23,23 @@ function link(name: string, v4: readonly string[], v6: readonly (string | Interf
     return { ip, prefix: parsePrefix4(text), permanent: true, secondary: false, deprecated: false };
   });
   const addresses6 = v6.map((item) => (typeof item === "string" ? address6(item) : item));
-  return { name: name as LinkName, index: 1, mtu: 1500, up: true, loopback: false, addresses, addresses6 };
+  return {
+    name: name as LinkName,
+    index: 1,
+    mtu: 1500,
+    up: true,
+    loopback: false,
+    addresses,
+    addresses6,
+    networks6: [],
+  };
 }
 
+/** As DHCPv6 gives an address, with what a router says of the link. */
+const BY_ROUTER: InterfaceFacts = {
+  ...link("eth0", ["10.0.0.2/24"], ["2001:db8::2/128"]),
+  networks6: [parsePrefix6("2001:db8::/64"), parsePrefix6("2001:db8::/64")],
+};
 const ETH0 = link("eth0", ["10.0.0.2/24"], ["fe80::2/64", "2001:db8::2/64"]);
 const ETH1 = link("eth1", ["10.0.1.2/24"], ["2001:db8:1::2/64", "2001:db8:1::3/64"]);
 const V4_ONLY = link("eth2", ["10.0.2.2/24"], ["::1/128", "ff02::1/128"]);
@@ -163,5 +177,9 @@ describe("a change of the IPv6 underlay", () => {
     const request = { families: ["ipv6"] as const, ...regex("^fd") };
     assert.equal(choose(request, withoutOwnSubnet(facts, own)).link, "eth9");
     assert.equal(choose(request, facts).link, "flannel-v6.1");
+  });
+
+  test("reaches what a router says to be on the link, where its own address is alone in its prefix", () => {
+    assert.deepEqual(choose({}, host(BY_ROUTER)).v6?.onLink, ["2001:db8::/64"]);
   });
 });

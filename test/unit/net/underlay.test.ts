@@ -23,6 +23,7 @@ function link(name: string, addresses: readonly (InterfaceAddress | string)[], m
     loopback: name === "lo",
     addresses: addresses.map((item) => (typeof item === "string" ? address(item) : item)),
     addresses6: [],
+    networks6: [],
   };
 }
 
