@@ -1,6 +1,6 @@
 // ping(8) of iputils, with its answer as data.
 
-import { millis } from "../src/base/brand.ts";
+import { millis, seconds } from "../src/base/brand.ts";
 import { attempt, CommandFailed } from "./run.ts";
 import { inNamespace } from "./topology.ts";
 
@@ -13,25 +13,30 @@ export interface PingResult {
 
 export interface PingOptions {
   readonly count: number;
-  /** Between two requests. */
-  readonly intervalMillis?: number;
-  /** How long the last answer is waited for. */
+  /** How long answers are waited for. */
   readonly waitSeconds?: number;
 }
 
-/** Pings from a namespace. No answer is a result; throws when ping itself cannot do its work. */
+/** Ample for a process to start. */
+const START_LIMIT = seconds(30);
+
+/**
+ * Pings from a namespace, all at once. No answer is a result; throws when ping itself cannot do its work.
+ *
+ * iputils: once there was an answer, -W is of no effect, and ping waits for the others for one interval or for twice the
+ * longest round trip. So the interval is as long as the wait, and -l has it pass before none of the requests.
+ */
 export async function ping(
   namespace: string,
   destination: string,
   options: PingOptions,
   signal: AbortSignal,
 ): Promise<PingResult> {
-  const { count, intervalMillis = 10, waitSeconds = 1 } = options;
-  const command = inNamespace(namespace, [
-    ...["ping", "-n", "-q", "-c", String(count), "-i", String(intervalMillis / 1000), "-W", String(waitSeconds)],
-    destination,
-  ]);
-  const limit = millis(count * (intervalMillis + waitSeconds * 1000) + 10_000);
+  const { count, waitSeconds = 1 } = options;
+  const [all, wait] = [String(count), String(waitSeconds)];
+  const words = ["ping", "-n", "-q", "-c", all, "-l", all, "-i", wait, "-W", wait, destination];
+  const command = inNamespace(namespace, words);
+  const limit = millis(START_LIMIT + waitSeconds * 1000);
   const output = await attempt(command, { limit }, signal);
   const result = parsePing(output.stdout);
   if (result === null) throw new CommandFailed(command, `exit status ${output.status}`, output);

@@ -35,7 +35,7 @@ const CONFIG_KEY = "/coreos.com/network/config";
 const FLAGS = ["--ip-masq=false", "--iptables-forward-rules=false"];
 const REACH_LIMIT = seconds(20);
 /** The first packets find neighbours and grow queues; they are no part of what is measured. */
-const WARM_UP = { count: 50, intervalMillis: 2 };
+const WARM_UP = { count: 50 };
 
 /** `peer` is the program of PEER. Throws PathRefused when a daemon ends before it is ready. */
 export async function openPath(path: DataPath, peer: string | null, signal: AbortSignal): Promise<OpenPath> {

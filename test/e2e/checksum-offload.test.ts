@@ -71,7 +71,7 @@ describe("a card that leaves checksums in tunnels wrong", () => {
     it("lets no connection of pods through, while pings pass, and nothing is changed", async () => {
       assert.equal(await connects(), false);
       assert.equal(await offloadOf(0), "on");
-      assert.equal((await ping(pods[0].namespace, pods[1].address, { count: 3 }, signal)).received, 3);
+      assert.equal((await ping(pods[0].namespace, pods[1].address, { count: 3, waitSeconds: 5 }, signal)).received, 3);
     });
 
     it("is got around as soon as the config says off, and the device is put back when it says on", async () => {

@@ -112,13 +112,13 @@ function suite(mode: Mode): void {
     const reach = async () =>
       (await ping(one().namespace, two().address, { count: 1 }, signal)).received === 1 ? true : null;
     await waitFor("the way to the other pod", reach, seconds(15), signal);
-    assert.equal((await ping(one().namespace, two().address, { count: 5 }, signal)).received, 5);
+    assert.equal((await ping(one().namespace, two().address, { count: 5, waitSeconds: 5 }, signal)).received, 5);
     const journey = { from: one().namespace, to: two().namespace, address: two().address };
     assert.equal(await seen(journey), one().address);
   });
 
   it("lets a pod speak with outside under its host's address, and lets the answers in", async () => {
-    assert.equal((await ping(one().namespace, outside().address, { count: 5 }, signal)).received, 5);
+    assert.equal((await ping(one().namespace, outside().address, { count: 5, waitSeconds: 5 }, signal)).received, 5);
     const journey = { from: one().namespace, to: outside().namespace, address: outside().address };
     assert.equal(await seen(journey), one().host.address);
   });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { ping } from "../../lab/ping.ts";
@@ -61,22 +62,23 @@ function suite(profile: BackendProfile): void {
     return (await peers(host)).find((peer) => peer.publicIp === publicIp)?.traffic ?? null;
   };
   const counting = (host: number, number: number) => {
-    const look = async () =>
-      (await peers(host)).filter((peer) => peer.traffic !== null).length === number ? true : null;
-    return waitFor(`${number} peers that are counted by host ${host}`, look, LIMIT, signal);
+    const isCounted = ({ state, traffic }: PeerStatus) => state === "programmed" && traffic !== null;
+    const look = async () => ((await peers(host)).filter(isCounted).length === number ? true : null);
+    return waitFor(`${number} peers that host ${host} reaches and counts`, look, LIMIT, signal);
   };
   const counts = async (host: number, of: number, expected: Traffic) => {
     let last: Traffic | null = null;
     // What was read less than a second before is told again.
     const look = async () => {
       last = await traffic(host, of);
-      return last?.receivedPackets === expected.receivedPackets ? true : null;
+      return isDeepStrictEqual(last, expected) ? true : null;
     };
     await waitFor("the counters", look, seconds(15), signal).catch(() => {});
     assert.deepEqual(last, expected, `host ${host} of host ${of}`);
   };
   const pingAll = async (from: number, to: number, count: number) => {
-    const { received } = await ping(pods[from]?.namespace ?? "", pods[to]?.address ?? "", { count }, signal);
+    const { namespace = "" } = pods[from] ?? {};
+    const { received } = await ping(namespace, pods[to]?.address ?? "", { count, waitSeconds: 5 }, signal);
     assert.equal(received, count);
   };
   const start = async (flags: readonly string[]) => {
@@ -198,8 +200,8 @@ describe("traffic by peer of vxlan with DirectRouting and both families", () => 
       return [...stdout.matchAll(/ counter packets 0 bytes 0/g)].length === 4 ? true : null;
     };
     await waitFor("the table", isBack, LIMIT, signal);
-    await ping(one.namespace, two.address, { count: 6 }, signal);
-    const { received } = await ping(one.namespace, two.address6 ?? "", { count: 3 }, signal);
+    await ping(one.namespace, two.address, { count: 6, waitSeconds: 5 }, signal);
+    const { received } = await ping(one.namespace, two.address6 ?? "", { count: 3, waitSeconds: 5 }, signal);
     assert.equal(received, 3);
     await counts(9);
     const bytes = 6 * SIZE + 3 * IPV6_SIZE;

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type { Pod } from "../../lab/cni.ts";
 import type { Debian } from "../../lab/debian.ts";
-import { ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 import { readKernelState, SSL, sysconfig } from "./guide.ts";
+import { startTraffic } from "./traffic.ts";
 
 export const LONG = seconds(300);
 export const ENV = "/run/flannel/subnet.env";
@@ -38,15 +38,10 @@ export function handsOn(machines: () => readonly Debian[], pods: readonly Pod[],
   /** Pings from the first machine's pod to that of another, while something is done; nothing is lost. */
   const underTraffic = async (action: () => Promise<unknown>, index = 1) => {
     const [from, to] = [pods[0], pods[index]] as [Pod, Pod];
-    let done = false;
-    const acting = action().finally(() => {
-      done = true;
-    });
-    do {
-      const { sent, received } = await ping(from.namespace, to.address, { count: 40, intervalMillis: 25 }, signal);
-      assert.equal(received, sent);
-    } while (!done);
-    await acting;
+    using traffic = await startTraffic(from.namespace, to.address);
+    await action();
+    const { sent, lost } = await traffic.stop();
+    assert.deepEqual(lost, [], `of ${sent}`);
   };
 
   const leftOn = (index: number) => readKernelState((...command) => on(index, ...command));

@@ -1,11 +1,9 @@
 // Pods that ping each other a thousand times a second while something is done to a host between them.
 
-import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import type { Pod } from "../../lab/cni.ts";
-import { parsePing } from "../../lab/ping.ts";
-import { toolEnvironment } from "../../lab/run.ts";
-import { inNamespace } from "../../lab/topology.ts";
+import { startEchoStream } from "../../lab/echo-stream.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { millis, seconds } from "../../src/base/brand.ts";
 import { systemClock } from "../../src/base/clock.ts";
 
 export interface PingedDuring {
@@ -15,25 +13,24 @@ export interface PingedDuring {
   readonly milliseconds: number;
 }
 
-/** Ten seconds of pings, in the middle of which `what` is done; fails when that takes longer. */
+/** So that what comes of it later is seen as well. */
+const LEAST = seconds(10);
+/** An answer is late, not lost, for this long: whoever sends it may have to wait for a processor. */
+const LATE = seconds(3);
+
+const { signal } = new AbortController();
+
+/** Pings that begin before `what` is done and go on after it, for ten seconds in all, or for as long as it takes. */
 export async function pingDuring(from: Pod, to: Pod, what: () => Promise<void>): Promise<PingedDuring> {
-  const words = ["ping", "-n", "-q", "-i", "0.001", "-c", "10000", "-W", "2", to.address];
-  const [file = "", ...args] = inNamespace(from.namespace, words);
-  const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"], env: toolEnvironment() });
-  try {
-    let text = "";
-    child.stdout.on("data", (chunk) => {
-      text += chunk;
-    });
-    const ended = new Promise((resolve) => child.on("close", resolve));
-    const start = systemClock.monotonic();
-    await what();
-    const milliseconds = Math.round(systemClock.monotonic() - start);
-    assert.equal(child.exitCode, null, `the pings were over before the ${milliseconds} ms that it took`);
-    await ended;
-    const { sent, received } = parsePing(text) ?? assert.fail(text);
-    return { sent, lost: sent - received, milliseconds };
-  } finally {
-    child.kill("SIGKILL");
-  }
+  const route = { namespace: from.namespace, destination: to.address };
+  await using stream = startEchoStream({ ...route, interval: millis(1), wait: LATE });
+  // The first news come with the first request.
+  const first = await stream.take(systemClock.now(), signal);
+  const start = systemClock.monotonic();
+  const passed = () => systemClock.monotonic() - start;
+  await what();
+  const milliseconds = Math.round(passed());
+  await waitFor("ten seconds", () => passed() >= LEAST || null, LEAST, signal);
+  const { sent, lost } = await stream.take(systemClock.now(), signal);
+  return { sent: first.sent + sent, lost: first.lost.length + lost.length, milliseconds };
 }

@@ -19,7 +19,7 @@ export interface Traffic extends Disposable {
 }
 
 /** An answer is late, not lost, for this long: whoever sends it may have to wait for a processor. */
-const LATE = seconds(2);
+const LATE = seconds(10);
 
 /** Ample for the other side to have the route back. */
 const FIRST = seconds(20);
