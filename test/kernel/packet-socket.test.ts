@@ -95,10 +95,10 @@ describe("a packet socket", { skip: whyNotHere() }, () => {
         assert.deepEqual([answer?.peer, answer?.sequence], [HOME, 7]);
         if (answer) answered.add(answer.sourcePort);
       }
-      return answered.has(61_002) ? true : null;
+      return answered.has(61_001) && answered.has(61_002) ? true : null;
     };
-    await waitFor("the last answer", look, seconds(10), signal);
-    assert.deepEqual([...answered], [61_001, 61_002]);
+    await waitFor("two answers", look, seconds(10), signal);
+    assert.equal(answered.size, 2, [...answered].join());
   });
 
   it("sees only what comes from the port, or by ICMP, to the address", async () => {

@@ -19,12 +19,18 @@ import {
   PORT,
   SILENT,
   TUNNEL,
-  threads,
+  untilThreads,
   useTunDevice,
 } from "../support/real-datapath.ts";
 
 const { signal } = new AbortController();
 const LIMIT = seconds(10);
+
+/** Kernel: up to a second later, where devices have had or lost their carrier just before. */
+async function hasCarrier(expected: boolean): Promise<void> {
+  const look = () => !ip(`link show ${DEVICE}`).includes("NO-CARRIER") === expected || null;
+  await waitFor(`${expected ? "a" : "no"} carrier`, look, LIMIT, signal);
+}
 
 describe("the udp data path", { skip: whyNotHere() }, () => {
   useTunDevice();
@@ -66,7 +72,7 @@ describe("the udp data path", { skip: whyNotHere() }, () => {
       path.attach(TUNNEL);
       ip(`link del ${DEVICE}`);
       await waitFor("the end", () => (calls > 0 ? true : null), LIMIT, signal);
-      assert.deepEqual(threads(), []);
+      await untilThreads(0);
       assert.equal(
         codeOf(() => path.detach()),
         "EBADF",
@@ -83,17 +89,17 @@ describe("the udp data path", { skip: whyNotHere() }, () => {
       assert.equal(calls, 0);
     });
 
-    it("leaves no thread, no descriptor and no device behind, however often", () => {
+    it("leaves no thread, no descriptor and no device behind, however often", async () => {
       using _first = open(SILENT, [], PORT + 1);
       const before = descriptors();
       for (let round = 0; round < 200; round++) {
         using path = open();
         path.attach(TUNNEL);
-        assert.equal(threads().length, 1);
+        await untilThreads(1);
       }
-      assert.deepEqual(threads(), []);
+      await untilThreads(0);
       assert.equal(descriptors(), before);
-      assert.match(ip(`link show ${DEVICE}`), /NO-CARRIER/);
+      await hasCarrier(false);
     });
   });
 
@@ -203,25 +209,25 @@ describe("the udp data path", { skip: whyNotHere() }, () => {
       );
     });
 
-    it("twice fails with EALREADY, and the first goes on", () => {
+    it("twice fails with EALREADY, and the first goes on", async () => {
       using path = open();
       path.attach(TUNNEL);
       assert.equal(
         codeOf(() => path.attach(TUNNEL)),
         "EALREADY",
       );
-      assert.equal(threads().length, 1);
+      await untilThreads(1);
     });
 
-    it("is possible again after letting go, which the device outlives", () => {
+    it("is possible again after letting go, which the device outlives", async () => {
       using path = open();
       path.detach();
       for (let round = 0; round < 50; round++) {
         path.attach(TUNNEL);
-        assert.doesNotMatch(ip(`link show ${DEVICE}`), /NO-CARRIER/);
+        await hasCarrier(true);
         path.detach();
         path.detach();
-        assert.deepEqual(threads(), []);
+        await untilThreads(0);
       }
     });
   });

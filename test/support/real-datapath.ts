@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach } from "node:test";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
 import {
   DATAPATH_FEATURES,
   type Datapath,
@@ -45,7 +47,13 @@ export function codeOf(attempt: () => void): unknown {
   return null;
 }
 
-export function threads(): readonly string[] {
+/** Kernel: a thread that has ended and was joined is listed until it has left everything else, too. */
+export async function untilThreads(count: number): Promise<void> {
+  const { signal } = new AbortController();
+  await waitFor(`${count} threads`, () => threads().length === count || null, seconds(10), signal);
+}
+
+function threads(): readonly string[] {
   const names = readdirSync("/proc/self/task").map((id) => {
     try {
       return readFileSync(`/proc/self/task/${id}/comm`, "utf8").trim();
