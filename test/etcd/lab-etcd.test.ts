@@ -10,7 +10,7 @@ import { seconds } from "../../src/base/brand.ts";
 import { startTestEtcd } from "./etcd-fixture.ts";
 
 const { signal } = new AbortController();
-const LIMIT = seconds(10);
+const LIMIT = seconds(60);
 
 async function serves(endpoint: string): Promise<boolean> {
   return fetch(`${endpoint}/health`).then(
