@@ -72,7 +72,10 @@ describe("a cluster whose backend is switched", () => {
       const peer = await host.peer(1);
       await host.shows([...to.ownLines(await host.peer(0)), ...to.peerLines(peer)]);
       await assertReach(one, other, "after the switch");
-      assert.deepEqual(await strayRoutes(cluster, to), []);
+      const isClean = async () => (await strayRoutes(cluster, to)).length === 0 || null;
+      await waitFor("the end of other routes", isClean, LIMIT, signal).catch(async (error: unknown) =>
+        assert.fail(`${error}: ${await strayRoutes(cluster, to)}`),
+      );
       assert.ok(!(await host.shell("ip route")).includes(gone.base), "the route of the host that has gone");
       assert.ok((await host.shell("ip route")).includes(foreign), "what another network has on its device stays");
     });
