@@ -21,6 +21,8 @@ export interface NotifyListener extends Disposable {
   waitFor(pattern: RegExp, signal: AbortSignal): Promise<Notification>;
 }
 
+const LIMIT = seconds(30);
+
 export async function listenForNotifications(directory: string, signal: AbortSignal): Promise<NotifyListener> {
   const socket = join(directory, "notify.sock");
   const child = spawn(compiledProgram("notify-listener"), [socket], { stdio: ["ignore", "pipe", "inherit"] });
@@ -29,11 +31,11 @@ export async function listenForNotifications(directory: string, signal: AbortSig
   const received: Notification[] = [];
   createInterface({ input: child.stdout }).on("line", (text) => received.push({ text, at: systemClock.now() }));
   const look = (pattern: RegExp) => () => received.find(({ text }) => pattern.test(text)) ?? null;
-  await waitFor("the notification listener", look(/^listening$/), seconds(10), signal);
+  await waitFor("the notification listener", look(/^listening$/), LIMIT, signal);
   return {
     socket,
     received,
-    waitFor: (pattern) => waitFor(`the notification ${pattern}`, look(pattern), seconds(20), signal),
+    waitFor: (pattern) => waitFor(`the notification ${pattern}`, look(pattern), LIMIT, signal),
     [Symbol.dispose]: () => {
       process.removeListener("exit", stop);
       stop();

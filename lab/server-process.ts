@@ -38,7 +38,7 @@ export interface ServerProcess {
 export const TIED_TO_PARENT = ["setpriv", "--pdeathsig", "KILL"];
 
 const START_LIMIT = seconds(30);
-const STOP_LIMIT = seconds(10);
+const STOP_LIMIT = seconds(30);
 
 export function createServerProcess({ name, command, logFile, listen, namespace }: ServerPlace): ServerProcess {
   let child: ChildProcess | null = null;

@@ -91,7 +91,7 @@ describe("npm run soak", () => {
     assert.match(text, /\d+\.\d s\] flanneld-killed +h\d .* packets, 0 lost/);
     assert.match(
       text,
-      /\d+\.\d s\] device-deleted +h\d .* lost \(\d+ that the fault may cost, the last after 0\.\d+ s\)/,
+      /\d+\.\d s\] device-deleted +h\d .* lost \(\d+ that the fault may cost, the last after \d+\.\d+ s\)/,
     );
     assert.deepEqual(remains, []);
   });

@@ -36,7 +36,7 @@ function bootWithoutEtcd(profile: BackendProfile): void {
 
     await cluster.etcd.start();
     const look = async () => (/^200 flanneld is ready$/m.test(await scene.readiness()) ? true : null);
-    await waitFor("etcd to be followed again", look, seconds(30), signal);
+    await waitFor("etcd to be followed again", look, seconds(90), signal);
     assert.equal(await host.state(), expected);
   });
 }

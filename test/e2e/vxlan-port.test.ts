@@ -9,6 +9,7 @@ import type { Flanneld } from "../../lab/flanneld.ts";
 import { ping } from "../../lab/ping.ts";
 import { inNamespace, type Machine } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
 import { type Mac, macOctets } from "../../src/base/mac.ts";
 import { VXLAN } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster } from "../support/cluster.ts";
@@ -90,7 +91,7 @@ describe("the port of vxlan", () => {
       peer.send(cluster.hosts[0]?.address ?? "", 8472, datagram);
       return (await dropped()) >= 20 ? true : null;
     };
-    await waitFor("twenty of them to be dropped", look, LIMIT, signal);
+    await waitFor("twenty of them to be dropped", look, seconds(90), signal);
     assert.equal(await arrived(), before);
     // The same rules again, as nftables.service reads them at a reload.
     await cluster.on(0, "nft", documentedRules(cluster.hosts.slice(0, 2)));

@@ -9,6 +9,7 @@ import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
 
 const PROGRAM = join(import.meta.dirname, "raw-peer-end.js");
+const LIMIT = seconds(30);
 
 export interface Datagram {
   readonly address: string;
@@ -38,12 +39,12 @@ export async function openRawPeer(
     if (line === "ready") ready = true;
     else received.push({ address: from, port: Number(fromPort), bytes: Buffer.from(hex, "hex") });
   });
-  await waitFor("the raw peer", () => (ready ? true : null), seconds(10), signal);
+  await waitFor("the raw peer", () => (ready ? true : null), LIMIT, signal);
   return {
     received,
     send: (to, toPort, bytes) => void child.stdin.write(`${to} ${toPort} ${bytes.toString("hex")}\n`),
     waitFor: (wanted) =>
-      waitFor("a datagram", () => received.find(({ bytes }) => wanted(bytes)) ?? null, seconds(10), signal),
+      waitFor("a datagram", () => received.find(({ bytes }) => wanted(bytes)) ?? null, LIMIT, signal),
     [Symbol.dispose]: () => void child.kill("SIGKILL"),
   };
 }

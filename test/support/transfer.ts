@@ -11,7 +11,7 @@ import { seconds } from "../../src/base/brand.ts";
 const PROGRAM = join(import.meta.dirname, "transfer-end.js");
 
 /** Ample: it takes a second on a quiet machine. */
-const LIMIT = seconds(30);
+const LIMIT = seconds(120);
 
 /** Where an end runs, and the address that the other end calls, of either version. */
 export interface TransferEnd {
