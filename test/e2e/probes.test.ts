@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { attempt, type Output, run } from "../../lab/run.ts";
 import { inNamespace, ipBatch } from "../../lab/topology.ts";
@@ -48,8 +49,15 @@ for (const profile of PROFILES) {
     before(async () => {
       cluster = await openCluster(2, profile.config, signal);
       await cluster.startAll();
+      // Each is ready for itself; of the other it hears a moment later.
+      await becomesFine();
     });
     after(async () => cluster?.[Symbol.asyncDispose]());
+
+    async function becomesFine(): Promise<void> {
+      const look = async () => ((await pinged(cluster, 0, "--all")).verdict === "fine" ? true : null);
+      await waitFor("the host", look, LIMIT, signal);
+    }
 
     it("shows how large packets reach the peer's addresses", async () => {
       const { status, stdout } = await ping(cluster, 0, "--all");
@@ -76,8 +84,7 @@ for (const profile of PROFILES) {
       assert.equal(status, 2);
       assert.match(stdout, /^broken: 192\.168\.77\.12 .* does not answer at all/m);
       await ipBatch(cluster.topology.switchNamespace, ["link set h2 up"], signal);
-      const isBack = async () => ((await pinged(cluster, 0, "--all")).verdict === "fine" ? true : null);
-      await waitFor("the host", isBack, LIMIT, signal);
+      await becomesFine();
     });
   });
 }
@@ -109,17 +116,19 @@ describe("a partition of one direction", () => {
     assert.match(second ?? "", /192\.168\.77\.11 \(/);
     assert.match(await readyz(0), /probes.*192\.168\.77\.12 .*does not answer at all/);
     const { directory = "" } = cluster.hosts[0] ?? {};
-    const { stdout } = await cluster.tryOn(0, PROGRAM, "peers", "--json", `--socket=${directory}`);
-    const { peers } = JSON.parse(stdout) as { readonly peers: readonly ProbedPeer[] };
+    let peers: readonly ProbedPeer[] = [];
+    const measured = async () => {
+      const { stdout } = await cluster.tryOn(0, PROGRAM, "peers", "--json", `--socket=${directory}`);
+      ({ peers } = JSON.parse(stdout) as { readonly peers: readonly ProbedPeer[] });
+      const sizes = peers.find(({ publicIp }) => publicIp === "192.168.77.13")?.probes.map(({ pathMtu }) => pathMtu);
+      return isDeepStrictEqual(sizes, [1500, 1450]) || null;
+    };
+    await waitFor("what the way to the third host carries", measured, LIMIT, signal);
     const answering = peers.map(({ publicIp, probes }) => [publicIp, probes.map(({ isAnswering }) => isAnswering)]);
     assert.deepEqual(Object.fromEntries(answering), {
       "192.168.77.12": [false, false],
       "192.168.77.13": [true, true],
     });
-    assert.deepEqual(
-      peers.find(({ publicIp }) => publicIp === "192.168.77.13")?.probes.map(({ pathMtu }) => pathMtu),
-      [1500, 1450],
-    );
     assert.doesNotMatch(daemons[2]?.log() ?? "", /do not answer probes/);
     assert.doesNotMatch(await readyz(2), /192\.168\.77/);
     await onSwitch("delete table bridge partition");

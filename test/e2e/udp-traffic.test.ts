@@ -167,6 +167,8 @@ describe("hosts whose MTUs differ", () => {
     await cutOff(cluster);
     await cluster.etcdctl("put", `${PREFIX}/config`, JSON.stringify(UDP.config));
     await waitFor("the MTU without the config's limit", () => mtuOf(wide) === "8972" || null, LIMIT, signal);
+    const isWide = async () => (await cluster.on(1, "ip", "link", "show", "flannel0")).includes(" mtu 8972 ") || null;
+    await waitFor("the same of the device", isWide, LIMIT, signal);
     assert.equal(mtuOf(narrow), "1472");
     const [small, large] = (await addPods([narrow, wide])) as [Pod, Pod];
     await assertReach(large, small);

@@ -118,17 +118,21 @@ describe("the device of udp", () => {
     ["deleted", "ip link del flannel0"],
     ["set down", "ip link set flannel0 down"],
   ] as const) {
-    it(`that is ${what} carries packets again within seconds, each time`, async () => {
+    it(`that is ${what} carries packets again within seconds, each time`, async (t: TestContext) => {
       for (let round = 0; round < 3; round++) {
         await shell(command);
-        assert.ok((await reach()) < 3000, `round ${round}`);
+        const took = Math.round(await reach());
+        t.diagnostic(`round ${round}: ${took} ms`);
+        assert.ok(took < 3000, `round ${round}: ${took} ms`);
       }
     });
   }
 
   it("that cannot be made anew costs no processor time, and is back when it can", async () => {
+    const ends = () => daemon.log().match(/packets are no longer carried/g)?.length ?? 0;
+    const before = ends();
     await takeName();
-    await daemon.waitForLog(/packets are no longer carried/, LIMIT, signal);
+    await waitFor("the end of the packets", () => ends() > before || null, LIMIT, signal);
     const start = processorTime();
     const until = systemClock.monotonic() + 2000;
     await waitFor("two seconds", () => (systemClock.monotonic() > until ? true : null), seconds(5), signal);

@@ -9,6 +9,8 @@ import type { Flanneld } from "../../lab/flanneld.ts";
 import { ping } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace, ipBatch } from "../../lab/topology.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { seconds } from "../../src/base/brand.ts";
 import { type Cluster, openCluster } from "../support/cluster.ts";
 import { CACHE } from "../support/packages.ts";
 
@@ -70,6 +72,8 @@ describe("flannel's CNI plugin", () => {
     assert.doesNotMatch(await cluster.on(0, "iptables-save", "-t", "nat"), /CNI-/);
     const to = results[1].ips[0]?.address.replace("/24", "") ?? "";
     const pod = `${(daemons[0] as Flanneld).host.namespace}-pod`;
+    const isOpen = async () => (await ping(pod, to, { count: 1 }, signal)).received > 0 || null;
+    await waitFor("the way to the other pod", isOpen, seconds(60), signal);
     const { received } = await ping(pod, to, { count: 3, waitSeconds: 5 }, signal);
     assert.equal(received, 3);
   });

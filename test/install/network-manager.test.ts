@@ -79,6 +79,7 @@ async function start(backend: Json): Promise<void> {
   await host.on("udevadm", "settle");
   await host.on("systemctl", "start", "NetworkManager.service");
   await becomes("eth0", "connected");
+  await overlay.waitUntil("the other pod to answer", overlay.answers);
 }
 
 describe("NetworkManager on a host of vxlan", () => {
@@ -101,7 +102,7 @@ describe("NetworkManager on a host of vxlan", () => {
     await host.on("ip", "link", "set", "other", "up");
     await becomes("other", TAKEN);
     await host.on("ip", "link", "del", "other");
-    assert.equal(await isWhole(), true);
+    await overlay.waitUntil("all to be there", isWhole);
   });
 
   it("loses no packet when it starts again, or reads its files again", async (t) => {

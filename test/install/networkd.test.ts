@@ -89,7 +89,7 @@ describe("systemd-networkd and udev, with files for all interfaces", () => {
   it("leave flanneld's device alone by the package's files, and pods by the guide's", async () => {
     await makeDevice("unmanaged");
     assert.equal(await linkFileOf("flannel.1"), PACKAGED[0]);
-    assert.equal(await overlay.isWhole(mac), true);
+    await overlay.waitUntil("all to be there", () => overlay.isWhole(mac));
     assert.equal(await overlay.repairs(), 0);
     // Another device of the kind is not left alone.
     await host.on("ip", "link", "add", "other", "type", "vxlan", "id", "99", "dstport", "9999", "dev", "eth0");

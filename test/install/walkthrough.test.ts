@@ -234,7 +234,10 @@ describe("the guide to three machines", () => {
     it(`carries packets by ${type} in its sandbox`, async () => {
       await changeTo(type);
       for (const to of pods.slice(1)) {
-        const { received } = await ping((pods[0] as Pod).namespace, to.address, { count: 3, waitSeconds: 5 }, signal);
+        const { namespace } = pods[0] as Pod;
+        const isOpen = async () => (await ping(namespace, to.address, { count: 1 }, signal)).received > 0 || null;
+        await waitFor(`the way to ${to.address}`, isOpen, seconds(60), signal);
+        const { received } = await ping(namespace, to.address, { count: 3, waitSeconds: 5 }, signal);
         assert.equal(received, 3, `${type} to ${to.address}`);
       }
       const journal = await on(0, "journalctl", "-u", "flanneld", "-p", "warning", "-o", "cat", "--since", "-10s");
@@ -257,11 +260,14 @@ describe("the guide to three machines", () => {
   it("leaves traffic alone when it is removed, and no file behind when it is purged", async () => {
     writeFileSync(machine(0).path("/etc/default/flanneld"), "FLANNELD_IP_MASQ=true\n");
     await changeTo("vxlan");
+    // Peers are known a moment before their routes are there.
+    const whole = /^172\.30\.\d+\.0\/24 .* dev flannel\.1 proto flannel .*\n172.*$/;
+    const isDone = async () => whole.test((await leftOn(0)).routes.join("\n")) || null;
+    await waitFor("the routes to both peers", isDone, seconds(60), signal);
     const before = await leftOn(0);
     const { routes, devices, chains } = before;
     // That of the udp backend is left from an earlier config.
     assert.deepEqual([...devices, ...chains], ["flannel.1", "flannel0", "FLANNEL-FWD", "FLANNEL-POSTRTG"]);
-    assert.match(routes.join("\n"), /^172\.30\.\d+\.0\/24 .* dev flannel\.1 proto flannel .*\n172.*$/);
     // The reboot has taken the bridge from the second machine's pod.
     await underTraffic(() => on(0, "apt-get", "remove", "-y", "flanneld"), 2);
     assert.deepEqual(await leftOn(0), before);

@@ -25,6 +25,8 @@ export interface OverlayDevice {
   repairs(): Promise<number>;
   /** flanneld starts without its device, and makes it and all that goes by it. */
   remake(): Promise<void>;
+  /** A ping from pod to pod is answered. */
+  answers(): Promise<boolean>;
   /** All is as flanneld has made it, with this MAC, and a ping from pod to pod is answered. */
   isWhole(mac: string): Promise<boolean>;
   waitUntil(what: string, holds: () => Promise<boolean>): Promise<void>;
@@ -44,9 +46,11 @@ export function overlayDevice(
     const id = (await host.on("systemctl", "show", "--value", "-p", "InvocationID", unit)).trim();
     return await host.on("journalctl", "-o", "cat", `_SYSTEMD_INVOCATION_ID=${id}`);
   };
+  const answers = async () => (await ping(from.namespace, to.address, { count: 1 }, signal)).received === 1;
   return {
     link,
     logOf,
+    answers,
     repairs: async () => (await logOf("flanneld.service")).match(REPAIR)?.length ?? 0,
     async remake() {
       await host.on("systemctl", "stop", "flanneld.service");
@@ -56,9 +60,9 @@ export function overlayDevice(
     async isWhole(mac) {
       if ((await host.attempt("ip", "link", "show", DEVICE)).status !== 0) return false;
       const { mtu, address } = await link(DEVICE);
-      const { received } = await ping(from.namespace, to.address, { count: 1 }, signal);
+      const isAnswered = await answers();
       const blackhole = await host.on("ip", "route", "show", "type", "blackhole");
-      return mtu === 1450 && address === mac && received === 1 && blackhole !== "";
+      return mtu === 1450 && address === mac && isAnswered && blackhole !== "";
     },
     async waitUntil(what, holds) {
       await waitFor(what, async () => ((await holds()) ? true : null), LIMIT, signal);
