@@ -13,7 +13,7 @@ export const LAUNCHER = join(import.meta.dirname, "../../bin/flanneld");
 
 /** The daemon leaves work undone 5 s after SIGTERM; what takes much longer than that, on a busy machine too, hangs. */
 const STOP_LIMIT = seconds(30);
-const READY_LIMIT = seconds(30);
+const READY_LIMIT = seconds(60);
 
 export interface FlanneldOptions {
   readonly etcdEndpoints: readonly string[];
@@ -31,7 +31,7 @@ export interface Flanneld extends AsyncDisposable {
   readonly pid: number;
   readonly subnetFile: string;
   readonly logFile: string;
-  /** What this process has logged; the file also holds what those before it did. */
+  /** What this process has logged, in whole lines; the file also holds what those before it did. */
   log(): string;
   waitForLog(pattern: RegExp, limit: Millis, signal: AbortSignal): Promise<string>;
   /** Resolves when the daemon serves its host; throws at once when it has ended instead. */
@@ -52,7 +52,7 @@ export function startFlanneld(host: Machine, options: FlanneldOptions): Flanneld
   const logFile = join(host.directory, "flanneld.log");
   const start = existsSync(logFile) ? statSync(logFile).size : 0;
   const child = launch(host, logFile, commandOf(host, subnetFile, options), options.environment ?? {});
-  const log = () => readFileSync(logFile).subarray(start).toString("utf8");
+  const log = () => wholeLines(readFileSync(logFile).subarray(start), child);
   const { running, ended, whileRunning } = watchProcess(child, host, log);
   const end = (by: NodeJS.Signals, signal: AbortSignal) => {
     child.kill(by);
@@ -93,6 +93,12 @@ function commandOf(host: Machine, subnetFile: string, options: FlanneldOptions):
     ...(options.program === undefined ? [`--state-dir=${join(host.directory, "state")}`] : []),
     ...(options.flags ?? []),
   ];
+}
+
+/** The last line may be half written as long as its process runs. */
+function wholeLines(log: Buffer, { exitCode, signalCode }: ChildProcess): string {
+  const isOver = exitCode !== null || signalCode !== null;
+  return log.subarray(0, isOver ? log.length : log.lastIndexOf("\n") + 1).toString("utf8");
 }
 
 /** Waiting for a daemon's end, and for what it does as long as it has not ended. */
