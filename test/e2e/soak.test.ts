@@ -63,6 +63,8 @@ function isStopped(pid: string): boolean {
 interface Packets {
   readonly sent: number;
   readonly lost: number;
+  /** Of the lost ones, those that a busy machine has lost. */
+  readonly shared: number;
 }
 
 interface Story {
@@ -85,13 +87,13 @@ describe("npm run soak", () => {
     assert.deepEqual(story.episodes.map(({ fault }) => fault).toSorted(), faults);
     for (const { fault, packets } of story.episodes) {
       assert.ok(packets.sent > 0);
-      assert.equal(packets.lost > 0, fault === "device-deleted", fault);
+      assert.equal(packets.lost > packets.shared, fault === "device-deleted", fault);
     }
     const text = progress.join("\n");
-    assert.match(text, /\d+\.\d s\] flanneld-killed +h\d .* packets, 0 lost/);
+    assert.match(text, /\d+\.\d s\] flanneld-killed +h\d .* packets, \d+ lost/);
     assert.match(
       text,
-      /\d+\.\d s\] device-deleted +h\d .* lost \(\d+ that the fault may cost, the last after \d+\.\d+ s\)/,
+      /\d+\.\d s\] device-deleted +h\d .* lost \(\d+ that the fault may cost, the last after \d+\.\d+ s/,
     );
     assert.deepEqual(remains, []);
   });
