@@ -28,6 +28,11 @@ export interface Observation extends Stage {
 
 const TABLE = "inet flanneld_demo";
 
+/** Of the ping as ping(8) sends it, and of what is put before it. */
+const ECHO_BYTES = 84;
+const UDP_BYTES = 8;
+const VXLAN_AND_ETHERNET_BYTES = 22;
+
 /** cni0, the tunnel's device if there is one, the wire, and back up; then the reply, in the other direction. */
 export function planJourney(from: Pod, to: Pod, tunnel: Tunnel | null): readonly Stage[] {
   return [...planWay("request", from, to, tunnel), ...planWay("reply", to, from, tunnel)];
@@ -93,18 +98,22 @@ function planWay(way: Stage["way"], from: Pod, to: Pod, tunnel: Tunnel | null): 
   ];
 }
 
-/** The packet that carries the pods' packet from host to host. */
+/**
+ * The packet that carries the pods' packet from host to host; by its length, because the daemons have something to ask
+ * each other through the tunnel as well.
+ */
 function outerPacket(
   way: Stage["way"],
   { address: source }: Machine,
   { address: destination }: Machine,
   tunnel: Tunnel,
 ) {
+  const length = UDP_BYTES + (tunnel.hasMac ? VXLAN_AND_ETHERNET_BYTES : 0) + ECHO_BYTES;
   return {
     way,
     source,
     destination,
-    match: `ip saddr ${source} ip daddr ${destination} udp dport ${tunnel.udpPort}`,
+    match: `ip saddr ${source} ip daddr ${destination} udp dport ${tunnel.udpPort} udp length ${length}`,
     what: `UDP ${tunnel.udpPort}, ${tunnel.content}`,
   };
 }

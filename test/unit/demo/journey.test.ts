@@ -36,7 +36,16 @@ describe("planJourney", () => {
   it("has the pods' addresses on the overlay and the hosts' on the wire", () => {
     const [inner, , outer] = planJourney(pod(1), pod(2), TUNNEL);
     assert.equal(inner?.match, "ip saddr 10.42.1.2 ip daddr 10.42.2.2 icmp type echo-request");
-    assert.equal(outer?.match, "ip saddr 192.168.77.1 ip daddr 192.168.77.2 udp dport 8472");
+    assert.equal(outer?.match, "ip saddr 192.168.77.1 ip daddr 192.168.77.2 udp dport 8472 udp length 114");
+  });
+
+  it("knows the packet on the wire from what the daemons ask each other through the tunnel", () => {
+    const lengthIn = (hasMac: boolean) => {
+      const [, , outer] = planJourney(pod(1), pod(2), { ...TUNNEL, hasMac });
+      return Number(/udp length (\d+)$/.exec(outer?.match ?? "")?.[1]);
+    };
+    // An echo request of 84 octets behind UDP's 8, and VXLAN's 8 and Ethernet's 14.
+    assert.deepEqual([lengthIn(true), lengthIn(false)], [114, 92]);
   });
 });
 
