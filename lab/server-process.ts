@@ -2,9 +2,11 @@
 // whoever has started it.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { seconds } from "../src/base/brand.ts";
+import { systemRandom } from "../src/base/random.ts";
 import { attempt, toolEnvironment } from "./run.ts";
 import { inNamespace } from "./topology.ts";
 import { waitFor } from "./wait.ts";
@@ -96,21 +98,26 @@ function hasEnded({ exitCode, signalCode, pid }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null || pid === undefined;
 }
 
-/** Two ports that nobody listens on right now. */
+/**
+ * Two ports that nobody listens on right now, and that the kernel draws for nobody: a server that is started again finds
+ * its port still free, and whoever knocks there meanwhile does not get connected to himself.
+ * Kernel: what it draws begins at 32768 (net.ipv4.ip_local_port_range).
+ */
 export async function freePorts(address: string): Promise<readonly [number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.on("error", reject);
-          server.listen(0, address, () => {
-            const bound = server.address();
-            resolve(bound !== null && typeof bound === "object" ? bound.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return [ports[0] ?? 0, ports[1] ?? 0];
+  const [one, other] = [await listenSomewhere(address), await listenSomewhere(address)];
+  await Promise.all([one, other].map(({ server }) => new Promise((resolve) => server.close(resolve))));
+  return [one.port, other.port];
+}
+
+async function listenSomewhere(address: string): Promise<{ readonly server: Server; readonly port: number }> {
+  for (;;) {
+    const [server, port] = [createServer(), systemRandom.integer(20_000, 32_000)];
+    server.listen(port, address);
+    try {
+      await once(server, "listening");
+      return { server, port };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
 }
