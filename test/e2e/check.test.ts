@@ -279,7 +279,7 @@ describe("check tells the cause in one line", () => {
 
   it("of a second daemon, unless it is for another network", async () => {
     const second = cluster.start(FIRST, { flags: ["--etcd-prefix=/nowhere"] });
-    await second.waitForLog(/config/, LIMIT, signal);
+    await second.waitForLog(/waiting for the network config/, LIMIT, signal);
     await isFine(FIRST);
     const beside = (await report(FIRST)).checks.find(({ name }) => name === "daemon");
     assert.ok(beside?.sentence.endsWith(`beside it: process ${second.pid} (for /nowhere)`), beside?.sentence);

@@ -44,9 +44,16 @@ export function checksOn(cluster: () => Cluster, signal: AbortSignal) {
     assert.match(last, status === 2 ? /^broken: / : status === 1 ? /^degraded: / : /^fine/, stdout);
     return last;
   };
+  /** Or will be soon: a host hears of another, and of what was mended, a moment later. */
   const isFine = async (host: number, ...words: string[]): Promise<void> => {
-    const found = await report(host, ...words);
-    assert.deepEqual([found.outcome, found.cause], ["fine", null], JSON.stringify(found.checks, null, 1));
+    let last: Report | null = null;
+    const look = async () => {
+      last = await report(host, ...words);
+      return last.outcome === "fine" && last.cause === null ? true : null;
+    };
+    await waitFor(`all to be well on host ${host}`, look, LIMIT, signal).catch((error: unknown) => {
+      throw new Error(`${error}: ${JSON.stringify(last, null, 1)}`);
+    });
   };
   /** What the daemon knows of it by itself, or has known when it ended, in one line of the status. */
   const statusTells = async (host: number, line: RegExp, limit: Millis = LIMIT): Promise<void> => {
