@@ -17,8 +17,12 @@ let cluster: Cluster;
 before(async () => {
   cluster = await openCluster(1, VXLAN.config, signal);
   // The kernel goes on configuring IPv6 for a moment; what is compared below must have come to rest.
-  const settled = async () => ((await cluster.on(0, "ip", "-o", "addr")).includes("tentative") ? null : true);
-  await waitFor("the end of duplicate address detection", settled, seconds(20), signal);
+  // Kernel: of a link-local address on a host that forwards, the route of the anycast address comes last.
+  const settled = async () => {
+    const routes = await cluster.on(0, "ip", "-6", "route", "show", "table", "local", "dev", "eth0");
+    return /^anycast fe80:: /m.test(routes) && /^local fe80::\S+ /m.test(routes) ? true : null;
+  };
+  await waitFor("the end of duplicate address detection", settled, LIMIT, signal);
 });
 after(async () => cluster?.[Symbol.asyncDispose]());
 

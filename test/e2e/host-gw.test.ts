@@ -54,7 +54,7 @@ describe("a host with host-gw", () => {
     await host.shows(HOST_GW.peerLines(peer));
     for (const command of [`ip route del ${peer.base}/24`, `ip route replace ${peer.base}/24 via 192.168.77.99`]) {
       await host.shell(command);
-      await host.shows(HOST_GW.peerLines(peer), seconds(3));
+      await host.shows(HOST_GW.peerLines(peer), seconds(10));
     }
     await host.deletePeer(peer);
     await host.becomes("");

@@ -21,7 +21,7 @@ export interface Traffic extends Disposable {
 /** An answer is late, not lost, for this long: whoever sends it may have to wait for a processor. */
 const LATE = seconds(10);
 
-/** Ample for the other side to have the route back. */
+/** Ample for the other side to have the route back, and for ping to say something. */
 const FIRST = seconds(20);
 
 /** A ping from the namespace every 10 ms. Resolves when one was answered; those before it do not count. */
@@ -42,7 +42,7 @@ export async function startTraffic(namespace: string, destination: string): Prom
       // iputils: SIGQUIT has ping say "answered/sent packets" and go on.
       child.kill("SIGQUIT");
       const asked = () => Number(/\d+\/(\d+) packets/.exec(counts())?.[1] ?? 0) || null;
-      const sent = await waitFor(`ping to ${destination} to say how many it has sent`, asked, LATE, signal);
+      const sent = await waitFor(`ping to ${destination} to say how many it has sent`, asked, FIRST, signal);
       const isOver = () => [...answered()].some((number) => number > sent) || null;
       await waitFor("an answer to a later packet", isOver, LATE, signal).catch(() => null);
       const closed = once(child, "close");
