@@ -41,8 +41,8 @@ export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     if ((await textOf(`/proc/${name}/comm`))?.trim() !== "flanneld") continue;
-    const namespace = await readlink(`/proc/${name}/ns/net`).catch(() => null);
-    if (namespace === null) hidden += 1;
+    const namespace = await namespaceOf(pid);
+    if (namespace === HIDDEN) hidden += 1;
     else if (namespace === own) found.push(await readDaemon(pid, locked));
   }
   if (hidden > 0 && found.length === 0) {
@@ -50,6 +50,18 @@ export async function readDaemons(): Promise<Known<readonly DaemonProcess[]>> {
   }
   const unseen = unseenPrefixes(locked, await readLocks(), found);
   return known([...found, ...unseen.map((prefix) => ({ pid: null, prefix, settings: {}, root: "" }))]);
+}
+
+const HIDDEN = Symbol("hidden");
+
+/** Null once it has ended. Kernel: who has ended and is not waited for is still listed, with its name but in no namespace. */
+async function namespaceOf(pid: number): Promise<string | typeof HIDDEN | null> {
+  try {
+    return await readlink(`/proc/${pid}/ns/net`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "EACCES" || code === "EPERM" ? HIDDEN : null;
+  }
 }
 
 async function readLocks(): Promise<ReadonlyMap<string, string>> {
