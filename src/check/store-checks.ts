@@ -18,9 +18,17 @@ export function checkEtcd({ store, etcd }: Facts): Finding {
 
 const WEEK = 7 * 86_400_000;
 
-export function checkCertificates({ certificates, now }: Facts): Finding {
+export function checkCertificates({ certificates, store, now }: Facts): Finding {
   if (!certificates.known)
     return fail(certificates.reason, byHand("name files that are there and hold a certificate and its key"));
+  // Where etcd answers it has accepted them: by its clock they are valid.
+  const early = store.known ? undefined : certificates.value.find(({ begins }) => begins > now);
+  if (early) {
+    return fail(
+      `${early.name} is not valid before ${dateOf(early.begins)}, and it is ${dateOf(now)} here`,
+      byHand("set the clock of this host if it is wrong, or use a certificate that is valid now"),
+    );
+  }
   const [first] = certificates.value.toSorted((a, b) => a.expires - b.expires);
   if (!first) return ok("etcd is used without certificates");
   const when = dateOf(first.expires);

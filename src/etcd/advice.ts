@@ -97,6 +97,10 @@ function adviseClientCertificate({ options, tls, now }: Situation): string {
     const end = new Date(own.expires).toISOString();
     return `the client certificate ${certFile} expired at ${end}: replace it and its key, they are taken up without a restart`;
   }
+  if (own && own.begins > now) {
+    const begin = new Date(own.begins).toISOString();
+    return `the client certificate ${certFile} is not valid before ${begin}, and it is ${new Date(now).toISOString()} here: set the clock, or use one that is valid now`;
+  }
   return `this etcd does not accept the client certificate ${certFile}: its --trusted-ca-file must hold the authority that has signed it, and it must be made for client authentication`;
 }
 

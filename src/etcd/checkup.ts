@@ -1,5 +1,5 @@
-// What can be told of etcd's servers without a call of the API: when the certificates end on which the connection depends,
-// and what time it is there.
+// What can be told of etcd's servers without a call of the API: when the certificates begin and end on which the connection
+// depends, and what time it is there.
 
 import type { Clock } from "../base/clock.ts";
 import { isError } from "../base/errors.ts";

@@ -160,9 +160,9 @@ function cleanReason(details: string): string {
     .replace(/^[\dA-F]+:error:[\dA-F]+:SSL routines:\w*:([^:]+):.*?(:SSL alert number \d+)?$/, "TLS: $1$2")
     // grpc-js: by us, because nothing came back on it, or for new certificates or another address of this host.
     .replace(/^Channel closed before call started$/, "the connection was given up, and is made anew")
-    .replace(/^Error: /, "")
+    .replace(/^Error(?: \[\w+\])?: /, "")
     .replace(/^etcdserver: /, "")
-    .replace(/\.$/, "")
+    .replace(/[.:] ?$/, "")
     .trim();
   return reason.slice(0, LONGEST_REASON) || "no reason given";
 }

@@ -1,4 +1,4 @@
-// What an etcd server's certificate says about its end: a look at each endpoint, by a TLS handshake of its own, because
+// What an etcd server's certificate says about its beginning and its end: a look at each endpoint, by a TLS handshake of its own, because
 // no call tells it. Also a certificate that would not be accepted is looked at: the calls say what is wrong with it.
 
 import { once } from "node:events";
@@ -72,9 +72,15 @@ function expiriesOf(url: string, [own, ...authorities]: readonly DetailedPeerCer
   const [first] = authorities.toSorted((a, b) => endOf(a) - endOf(b));
   const above = first && `the authority ${JSON.stringify(nameOf(first))} behind the certificate of ${url}`;
   return [
-    { whose: "server", name: `the certificate of ${url}`, expires: endOf(own) },
-    ...(first && above ? [{ whose: "authority" as const, name: above, expires: endOf(first) }] : []),
+    { whose: "server", name: `the certificate of ${url}`, begins: beginOf(own), expires: endOf(own) },
+    ...(first && above
+      ? [{ whose: "authority" as const, name: above, begins: beginOf(first), expires: endOf(first) }]
+      : []),
   ];
+}
+
+function beginOf({ valid_from }: DetailedPeerCertificate): EpochMillis {
+  return Date.parse(valid_from) as EpochMillis;
 }
 
 function endOf({ valid_to }: DetailedPeerCertificate): EpochMillis {

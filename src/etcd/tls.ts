@@ -69,14 +69,17 @@ interface Read<Pem> {
   readonly expiry: CertificateExpiry;
 }
 
-/** With several authorities, as while one takes over from another, it is the last that must not end. */
+/** With several authorities, as while one takes over from another, one that is valid will do. */
 async function readAuthorities(caFile: string): Promise<Read<Buffer>> {
   const ca = await readPem(caFile, "the etcd CA file (--etcd-cafile)");
-  const expires = Math.max(...parseCertificates(ca).map(expiryOf)) as EpochMillis;
-  return { pem: ca.content, expiry: { whose: "authority", name: `the CA file ${caFile} (--etcd-cafile)`, expires } };
+  const authorities = parseCertificates(ca);
+  const begins = Math.min(...authorities.map(beginOf)) as EpochMillis;
+  const expires = Math.max(...authorities.map(expiryOf)) as EpochMillis;
+  const name = `the CA file ${caFile} (--etcd-cafile)`;
+  return { pem: ca.content, expiry: { whose: "authority", name, begins, expires } };
 }
 
-/** A certificate ends with the first of its chain. */
+/** A certificate ends with the first of its chain, and begins with the last. */
 async function readClient(certFile: string, keyFile: string): Promise<Read<NonNullable<TlsMaterial["client"]>>> {
   const cert = await readPem(certFile, "the etcd client certificate (--etcd-certfile)");
   const key = await readPem(keyFile, "the etcd client key (--etcd-keyfile)");
@@ -84,9 +87,10 @@ async function readClient(certFile: string, keyFile: string): Promise<Read<NonNu
   if (!chain[0]?.checkPrivateKey(parseKey(key))) throw unusable(key, `it does not belong to ${certFile}`);
   const refusal = refusalOf(cert, key);
   if (refusal !== null) throw unusable(cert, refusal);
+  const begins = Math.max(...chain.map(beginOf)) as EpochMillis;
   const expires = Math.min(...chain.map(expiryOf)) as EpochMillis;
   const name = `the client certificate ${certFile} (--etcd-certfile)`;
-  return { pem: { cert: cert.content, key: key.content }, expiry: { whose: "client", name, expires } };
+  return { pem: { cert: cert.content, key: key.content }, expiry: { whose: "client", name, begins, expires } };
 }
 
 /** OpenSSL: one whose key or signature is too weak for the system's security level is not used; null when it is. */
@@ -99,6 +103,10 @@ function refusalOf(cert: PemFile, key: PemFile): string | null {
     const reason = messageOf(error).replace(/^.*:/, "");
     return `OpenSSL refuses it: ${reason}${/too (small|weak)/.test(reason) ? "; make a stronger one" : ""}`;
   }
+}
+
+function beginOf({ validFrom }: X509Certificate): number {
+  return Date.parse(validFrom);
 }
 
 function expiryOf({ validTo }: X509Certificate): number {

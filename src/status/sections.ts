@@ -43,7 +43,7 @@ export function storeSection(
     lastAnswer: lastAnswer && moment(lastAnswer),
     lastError: lastFailure && { at: moment(lastFailure.at), reason: lastFailure.reason },
     revision: followed?.revision ?? null,
-    certificates: certificates.map((one) => ({ ...one, expires: moment(one.expires) })),
+    certificates: certificates.map(({ whose, name, expires }) => ({ whose, name, expires: moment(expires) })),
     requests: methods,
     watch: followed?.counts ?? null,
   };

@@ -142,5 +142,7 @@ export interface CertificateExpiry {
   readonly whose: "client" | "authority" | "server";
   /** "the client certificate /etc/flanneld/client.pem (--etcd-certfile)" */
   readonly name: string;
+  /** Before it nobody accepts the certificate. */
+  readonly begins: EpochMillis;
   readonly expires: EpochMillis;
 }

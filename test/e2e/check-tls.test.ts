@@ -1,4 +1,4 @@
-// `flanneld check` and `flanneld status` where etcd has TLS, and a certificate has expired.
+// `flanneld check` and `flanneld status` where etcd has TLS, and a certificate has expired or is not valid yet.
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -73,6 +73,20 @@ describe("check of an etcd with TLS", () => {
     await secured.etcd.stop();
     await secured.etcd.start();
     await statusTells(0, /^ +etcd +.*the client certificate .* expired at \S+: replace it and its key/m);
+    assert.equal(await daemon.stop(signal), 0);
+  });
+
+  it("tells of a certificate that is not valid yet, and not that its authority is a wrong one", async () => {
+    using office = openOffice(signal);
+    const { secured, authority, flagsOf, causeOf, statusTells } = await openSecured(office);
+    await using _ = secured;
+    const flags = flagsOf(await authority.early());
+    assert.match(
+      await causeOf(0, ...flags),
+      /^broken: certificates: the client certificate .* is not valid before \S+, and it is \S+ here\b/,
+    );
+    const daemon = secured.start(0, { flags });
+    await statusTells(0, /^ +config +the client certificate .* is not valid before \S+, and it is \S+ here: set the/m);
     assert.equal(await daemon.stop(signal), 0);
   });
 });

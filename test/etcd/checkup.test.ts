@@ -64,6 +64,10 @@ describe("a look at etcd's servers", () => {
       certificates.map(({ whose, expires }) => [whose, Math.round((expires - systemClock.now()) / DAY)]),
     );
     assert.deepEqual([days["client"], days["server"], days["authority"]], [-0, 40, 365]);
+    // cfssl: five minutes before they were made.
+    for (const { name, begins } of certificates) {
+      assert.ok(begins < systemClock.now() && begins > systemClock.now() - DAY, name);
+    }
     // etcd ends the handshake of such a client: its clock is told by one that it accepts.
     const accepted = { caFile: authority.caFile, ...(await authority.client()) };
     const again = await readEtcdCheckup(optionsFor([secure.endpoint], accepted), systemClock, signal);

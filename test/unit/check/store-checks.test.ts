@@ -7,9 +7,14 @@ import { expectAll, finding } from "../../support/findings.ts";
 import { NOW, networkOf, OWN, PEER, recordOf, storeOf } from "../../support/well-facts.ts";
 
 const DAY = 86_400_000;
-const certificate = (days: number, whose: "client" | "server" = "client") =>
+const certificate = (days: number, whose: "client" | "server" = "client", age = 400) =>
   known([
-    { whose, name: "the client certificate /c.pem (--etcd-certfile)", expires: (NOW + days * DAY) as EpochMillis },
+    {
+      whose,
+      name: "the client certificate /c.pem (--etcd-certfile)",
+      begins: (NOW - age * DAY) as EpochMillis,
+      expires: (NOW + days * DAY) as EpochMillis,
+    },
   ]);
 describe("a check of etcd", () => {
   it("tells what is wrong there, or cannot be asked", () => {
@@ -37,6 +42,13 @@ describe("a check of etcd", () => {
       ["certificates", "fail", /expired at 2023-12-31T00:00:00/, { certificates: certificate(-1) }],
       ["certificates", "warn", /expires at 2024-01-03/, { certificates: certificate(2) }],
       ["certificates", "ok", /last until 2024-03/, { certificates: certificate(80) }],
+      [
+        "certificates",
+        "fail",
+        /is not valid before 2024-01-04T00:00:00\.000Z, and it is 2024-01-01T00:00:00\.000Z here$/,
+        { certificates: certificate(80, "client", -3), store: down },
+      ],
+      ["certificates", "ok", /last until 2024-03/, { certificates: certificate(80, "client", -3) }],
       ["certificates", "fail", /no such file/, { certificates: unknown("cannot read: no such file") }],
       ["clock", "warn", /99 s behind that of x/, { clocks: [{ endpoint: "x", ahead: millis(-99_000) }] }],
       ["clock", "skip", /no etcd server/, { clocks: [] }],

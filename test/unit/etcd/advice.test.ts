@@ -12,7 +12,12 @@ const OPTIONS: EtcdOptions = {
   tls: { caFile: "/etc/ca.pem", certFile: "/etc/client.pem", keyFile: "/etc/client.key" },
   auth: { username: "flannel", password: "s3cret" },
 };
-const CLIENT: CertificateExpiry = { whose: "client", name: "c", expires: 2000 as EpochMillis };
+const CLIENT: CertificateExpiry = {
+  whose: "client",
+  name: "c",
+  begins: 500 as EpochMillis,
+  expires: 2000 as EpochMillis,
+};
 const SITUATION: Situation = {
   options: OPTIONS,
   tls: { ca: null, client: null, expiries: [CLIENT] },
@@ -20,6 +25,7 @@ const SITUATION: Situation = {
 };
 const BARE: EtcdOptions = { ...OPTIONS, tls: { caFile: null, certFile: null, keyFile: null }, auth: null };
 const LATE: Situation = { ...SITUATION, now: 3000 as EpochMillis };
+const EARLY: Situation = { ...SITUATION, now: 400 as EpochMillis };
 const NOBODY: Situation = { ...SITUATION, options: BARE };
 
 describe("advice about a failure", () => {
@@ -31,6 +37,11 @@ describe("advice about a failure", () => {
     ],
     ["TLS: tlsv13 alert certificate required:SSL alert number 116", NOBODY, /demands a client certificate/],
     ["TLS: sslv3 alert bad certificate:SSL alert number 42", LATE, /\/etc\/client\.pem expired at 1970-01-01T00:00:02/],
+    [
+      "TLS: sslv3 alert bad certificate:SSL alert number 42",
+      EARLY,
+      /\/etc\/client\.pem is not valid before 1970-01-01T00:00:00\.500Z, and it is 1970-01-01T00:00:00\.400Z here/,
+    ],
     [
       "TLS: tlsv1 alert unknown ca:SSL alert number 48",
       SITUATION,
@@ -64,7 +75,7 @@ describe("advice about a failure", () => {
     ["mvcc: database space exceeded", SITUATION, /compact its history, defragment every member, .* alarm disarm/],
   ];
   for (const [reason, situation, expected] of cases) {
-    it(`is given for "${reason}"${situation === LATE ? ", late" : ""}${situation === NOBODY ? ", from nobody" : ""}`, () => {
+    it(`is given for "${reason}"${situation === LATE ? ", late" : ""}${situation === EARLY ? ", early" : ""}${situation === NOBODY ? ", from nobody" : ""}`, () => {
       const sentence = withAdvice({ details: `etcdserver: ${reason}` }, reason, situation);
       assert.match(sentence, expected);
       assert.ok(!sentence.includes("s3cret"));

@@ -31,8 +31,18 @@ describe("stageOf()", () => {
 });
 
 describe("warnings about certificates", () => {
-  const client: CertificateExpiry = { whose: "client", name: "the client certificate", expires: at(40) };
-  const server: CertificateExpiry = { whose: "server", name: "the server's certificate", expires: at(400) };
+  const client: CertificateExpiry = {
+    whose: "client",
+    name: "the client certificate",
+    begins: at(-1),
+    expires: at(40),
+  };
+  const server: CertificateExpiry = {
+    whose: "server",
+    name: "the server's certificate",
+    begins: at(-1),
+    expires: at(400),
+  };
 
   it("are given 30, 7 and 1 days before the end, and an error after it, each once, to the day", async () => {
     const clock = createFakeClock();

@@ -42,10 +42,11 @@ describe("the section of the store", () => {
 
   it("has the last failure also when it is over, and the ends of certificates as moments", () => {
     const calls = { ...answered, lastFailure: { at: NOW, reason: "no answer" } };
-    const certificates = [{ whose: "server" as const, name: "the certificate of a", expires: NOW }];
+    const certificate = { whose: "server" as const, name: "the certificate of a" };
+    const certificates = [{ ...certificate, begins: NOW, expires: NOW }];
     const { lastError, certificates: told } = storeSection([], { ...HEALTHY, certificates }, calls, null);
     assert.deepEqual(lastError, { at: "2026-03-01T13:00:00.000Z", reason: "no answer" });
-    assert.deepEqual(told, [{ ...certificates[0], expires: "2026-03-01T13:00:00.000Z" }]);
+    assert.deepEqual(told, [{ ...certificate, expires: "2026-03-01T13:00:00.000Z" }]);
   });
 });
 
