@@ -80,6 +80,8 @@ export interface StoreFacts {
   readonly configKey: string;
   readonly config: string | null;
   readonly list: LeaseList;
+  /** Why it would take no lease now; null when it would. */
+  readonly refusal: string | null;
 }
 
 export interface PeerFacts {

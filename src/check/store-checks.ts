@@ -11,8 +11,14 @@ import { ipv4Space, ipv6Space } from "../subnet/subnet-space.ts";
 import type { Facts } from "./facts.ts";
 import { type Finding, fail, ok, plural, skip, some, warn } from "./finding.ts";
 
-export function checkEtcd({ store, etcd }: Facts): Finding {
-  if (store.known) return ok(`etcd answers at ${store.value.endpoints.join(", ")}`);
+export function checkEtcd({ store, etcd, daemons, prefix }: Facts): Finding {
+  if (store.known) {
+    const { endpoints, refusal } = store.value;
+    if (refusal === null) return ok(`etcd answers at ${endpoints.join(", ")}`);
+    // A daemon keeps the lease that it has: to renew it writes nothing. It may also be another user of etcd.
+    const isHeld = daemons.known && daemons.value.some((one) => one.prefix === prefix);
+    return (isHeld ? warn : fail)(refusal, byHand("do that: until then nobody gets a new lease so"));
+  }
   return fail(store.reason, byCommand(pasteEtcdctl("endpoint health", etcd)));
 }
 

@@ -3,6 +3,7 @@
 
 import type { ICompare } from "etcd3";
 import type { Millis } from "../base/brand.ts";
+import { isError } from "../base/errors.ts";
 import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet } from "../subnet/lease.ts";
 import { encodeLeaseAttrs } from "../subnet/lease-codec.ts";
 import type { LeaseStore, RenewOutcome } from "../subnet/lease-store.ts";
@@ -12,6 +13,7 @@ import type {
   PutConfigOutcome,
   ReserveOutcome,
   StoreView,
+  WriteRefusal,
 } from "../subnet/operator-store.ts";
 import { formatSubnetKey } from "../subnet/subnet-key.ts";
 import { type Keyspace, readLease } from "./keyspace.ts";
@@ -34,6 +36,7 @@ export function operatorCalls(deps: WriteDeps): Omit<OperatorStore, keyof LeaseS
     reserve: (subnet, attrs, view, signal) => reserveSubnet(subnet, attrs, view, deps, signal),
     setTerm: (lease, ttl, signal) => setTerm(lease, ttl, deps, signal),
     removeBad: (key, signal) => removeBadRecord(key, deps, signal),
+    refusal: (signal) => askRefusal(deps, signal),
     timeLeft: (lease, signal) => timeLeft(lease, deps, signal),
   };
 }
@@ -112,6 +115,23 @@ async function setTerm(lease: Lease, ttl: Millis | null, deps: WriteDeps, signal
     kind: "renewed",
     lease: { ...lease, term, version: { ...lease.version, modRevision: outcome.revision, leaseId } },
   };
+}
+
+/**
+ * etcd: rights and room are looked at before the condition, also for operations that it forbids, and this one no key meets
+ * (`test/etcd/refusal.test.ts`). The history gets no revision.
+ */
+async function askRefusal({ transport, keyspace }: WriteDeps, signal: AbortSignal): Promise<WriteRefusal | null> {
+  const key = keyspace.recordKey("none");
+  const never: ICompare = { key, target: "Version", result: "Less", version: "0" };
+  const request = { compare: [never], success: [{ request_put: { key, value: Buffer.alloc(0) } }], failure: [] };
+  try {
+    await transport.txn("asking whether a lease could be written", request, signal);
+    return null;
+  } catch (error) {
+    if (isError(error, "etcd.full") || isError(error, "etcd.denied")) return error;
+    throw error;
+  }
 }
 
 /** etcd: a lease that expired a moment ago has -1 seconds left, and its record may still be there. */

@@ -196,8 +196,9 @@ async function readStore(call: VerbCall, ports: OperatorPorts, signal: AbortSign
   try {
     return await withStore(call, ports, async (store) => {
       const { view, list } = await lookAtStore(store, signal);
+      const refusal = (await store.refusal(signal))?.message ?? null;
       const { endpoints } = call.etcd;
-      return known({ endpoints, configKey: configKey(call), config: view.config?.text ?? null, list });
+      return known({ endpoints, configKey: configKey(call), config: view.config?.text ?? null, list, refusal });
     });
   } catch (error) {
     signal.throwIfAborted();

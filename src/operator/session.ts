@@ -12,7 +12,16 @@ import type { OperatorPorts } from "./verb.ts";
 /** What commands ask of the store. */
 export type OperatorCalls = Pick<
   OperatorStore,
-  "config" | "v2NetworkConfig" | "list" | "putConfig" | "reserve" | "setTerm" | "timeLeft" | "remove" | "removeBad"
+  | "config"
+  | "v2NetworkConfig"
+  | "list"
+  | "putConfig"
+  | "reserve"
+  | "setTerm"
+  | "timeLeft"
+  | "refusal"
+  | "remove"
+  | "removeBad"
 >;
 
 /**
@@ -59,6 +68,7 @@ function limited(store: OperatorStore, limit: Millis, endpoints: readonly string
     v2NetworkConfig: (signal) => reading((scope) => store.v2NetworkConfig(scope), signal),
     list: (signal) => reading((scope) => store.list(scope), signal),
     timeLeft: (lease, signal) => reading((scope) => store.timeLeft(lease, scope), signal),
+    refusal: (signal) => reading((scope) => store.refusal(scope), signal),
     putConfig: (text, view, signal) => writing((scope) => store.putConfig(text, view, scope), signal),
     reserve: (subnet, attrs, view, signal) => writing((scope) => store.reserve(subnet, attrs, view, scope), signal),
     setTerm: (lease, ttl, signal) => writing((scope) => store.setTerm(lease, ttl, scope), signal),

@@ -2,6 +2,7 @@
 // Implemented where LeaseStore is, and held to the same contract suite. The daemon is never given it.
 
 import type { Millis } from "../base/brand.ts";
+import type { FlannelError } from "../base/errors.ts";
 import type { Lease, LeaseAttrs, LeaseTerm, Revision, Subnet } from "./lease.ts";
 import type { LeaseStore, RemoveOutcome, RenewOutcome } from "./lease-store.ts";
 
@@ -26,6 +27,9 @@ export type PutConfigOutcome = { readonly kind: "put"; readonly config: ConfigRe
 /** `changed`: the view no longer holds or the key is taken, and nothing was written. */
 export type ReserveOutcome = { readonly kind: "reserved"; readonly lease: Lease } | { readonly kind: "changed" };
 
+/** It is full, or we have not the right. */
+export type WriteRefusal = FlannelError<"etcd.full" | "etcd.denied">;
+
 export interface OperatorStore extends LeaseStore {
   /** The record at `<prefix>/config`, or null when there is none. */
   config(signal: AbortSignal): Promise<ConfigRecord | null>;
@@ -43,6 +47,8 @@ export interface OperatorStore extends LeaseStore {
    * gone.
    */
   removeBad(key: string, signal: AbortSignal): Promise<RemoveOutcome>;
+  /** Why no lease could be written now, although the store answers; null when one could. Nothing is written. */
+  refusal(signal: AbortSignal): Promise<WriteRefusal | null>;
   /** How long the record lasts, by one small request; never `leased`. */
   timeLeft(lease: Lease, signal: AbortSignal): Promise<LeaseTerm>;
 }

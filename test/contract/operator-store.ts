@@ -152,6 +152,12 @@ export function testOperatorStore(name: string, open: () => Promise<StoreFixture
       assert.equal(await fixture.read(KEY), TEXT);
     });
 
+    it("would take a lease, and is asked without writing anything", async () => {
+      const before = await view();
+      assert.equal(await store.refusal(signal), null);
+      assert.deepEqual(await view(), before);
+    });
+
     it("tells how long a record lasts", async () => {
       const lease = await written(TTL);
       const term = await store.timeLeft(lease, signal);

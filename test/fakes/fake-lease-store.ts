@@ -215,6 +215,10 @@ function operatorCallsOf(state: State): Omit<OperatorStore, keyof LeaseStore> {
       commit(state, new Map([[key, null]]));
       return { kind: "removed" };
     },
+    async refusal(signal) {
+      await enter(state, "refusal", signal);
+      return null;
+    },
     async timeLeft(lease, signal) {
       await enter(state, "timeLeft", signal);
       const { leaseId } = lease.version;

@@ -88,6 +88,7 @@ export function storeOf(leases: readonly Lease[], config: string | null = CONFIG
     configKey: "/coreos.com/network/config",
     config,
     list: { revision: "1" as Revision, leases, bad: [] },
+    refusal: null,
   };
 }
 

@@ -25,10 +25,13 @@ describe("a check of etcd", () => {
       finding("etcd", { store: down, etcd: { endpoints, username: null, tls } }).remedy,
       "etcdctl endpoint health --endpoints=https://192.168.77.2:2379,https://192.168.77.3:2379 --cacert=/etc/ca.pem",
     );
+    const stuck = known({ ...storeOf([OWN, PEER]), refusal: "etcd has no room: make some" });
     const cramped = networkOf('{"Network": "10.5.0.0/22", "SubnetLen": 24}');
     const full = ["10.5.1.0/24", "10.5.2.0/24", "10.5.3.0/24"].map((subnet, n) => recordOf(subnet, `10.0.0.${n}`));
     expectAll([
       ["etcd", "fail", /connection refused/, { store: down }],
+      ["etcd", "fail", /^etcd has no room/, { store: stuck, daemons: known([]) }],
+      ["etcd", "warn", /^etcd has no room/, { store: stuck }],
       ["config", "skip", /without etcd/, { store: down }],
       ["subnets", "skip", /without etcd/, { store: down }],
       ["public-ip", "skip", /without etcd/, { store: down }],
