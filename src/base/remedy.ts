@@ -17,10 +17,14 @@ export function byHand(advice: string): Remedy {
   return { remedy: advice, command: null };
 }
 
-/** "mend: modprobe vxlan", "advice: widen the network"; daemons before this one do not say which of the two it is. */
+/** How commands begin that change nothing: what they say leads on to what does. */
+const LOOKS = ["etcdctl endpoint health", "flanneld config validate", "flanneld leases", "flanneld ping"];
+
+/** "mend: modprobe vxlan", "look: flanneld leases", "advice: widen the network"; daemons before this one do not say which it is. */
 export function formatRemedy({ remedy, command }: Pick<Remedy, "remedy"> & Partial<Remedy>): string | null {
   if (remedy === null) return null;
-  return `${command === null ? "advice" : "mend"}: ${remedy}`;
+  const looks = LOOKS.some((words) => `${command} `.startsWith(`${words} `));
+  return `${command === null ? "advice" : looks ? "look" : "mend"}: ${remedy}`;
 }
 
 /** That of a trouble; nothing while there is none. */
