@@ -115,8 +115,9 @@ function describeDaemon({ pid, prefix }: DaemonProcess): string {
   return `${pid === null ? "one that cannot be seen" : `process ${pid}`} (${prefix === null ? "for a network that is not known" : `for ${prefix}`})`;
 }
 
-/** What a process that cannot be seen has is no visible one's. */
+/** Of this network. What a process that cannot be seen has is no visible one's. */
 function mayHold(daemon: DaemonProcess, holder: string, prefix: string): boolean {
+  if (daemon.prefix !== null && daemon.prefix !== prefix) return false;
   if (daemon.pid !== null) return holder.startsWith(`process ${daemon.pid} `);
   return daemon.prefix === prefix && !holder.startsWith("process ");
 }
@@ -127,11 +128,14 @@ export function checkPort({ ports, backends, links, daemons, prefix }: Facts): F
   if (wanted.length === 0) return ok("the backend needs no port");
   // Kernel: vxlan devices share the socket of a port. Whether ours can have it with them is what the check of the backend
   // says.
+  const isVxlan = (port: number) => backends.some((one) => one.port === port && one.backend.type === "vxlan");
   const isShared = (port: number) =>
-    backends.some((one) => one.port === port && one.backend.type === "vxlan") &&
+    isVxlan(port) &&
+    holderOf(port)?.startsWith("process ") === false &&
     (links.known ? links.value : []).some((link) => link.type === "vxlan" && link.port === port);
   const isOurs = (port: number) =>
-    isShared(port) || (daemons.known && daemons.value.some((daemon) => mayHold(daemon, holderOf(port) ?? "", prefix)));
+    isShared(port) ||
+    (!isVxlan(port) && daemons.known && daemons.value.some((daemon) => mayHold(daemon, holderOf(port) ?? "", prefix)));
   const holderOf = (port: number) => ports.find((one) => one.port === port)?.holder ?? null;
   const taken = wanted.find((port) => holderOf(port) !== null && !isOurs(port));
   if (taken === undefined) return ok(`nobody else has UDP port ${wanted.join(" or ")}`);

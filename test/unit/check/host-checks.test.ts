@@ -172,10 +172,23 @@ describe("a check of the host", () => {
   });
 
   it("tells who has the port, unless that is flanneld itself", () => {
+    const ofOther = { daemons: known([{ pid: 4711, prefix: "/other", settings: {}, root: "" }]) };
     const held = (holder: string) => ({ ...udp, ports: [{ port: 8285, holder }] });
     expectAll([
       ["port", "fail", /UDP port 8285, which flanneld needs, is taken by process 99 \(nc\)/, held("process 99 (nc)")],
       ["port", "ok", /nobody else has UDP port 8285/, held("process 4711 (flanneld)")],
+      [
+        "port",
+        "fail",
+        /8285, which flanneld needs, is taken by process 4711 \(flanneld\)/,
+        { ...held("process 4711 (flanneld)"), ...ofOther },
+      ],
+      [
+        "port",
+        "fail",
+        /8472, which flanneld needs, is taken by process 4711 \(flanneld\)/,
+        { ports: [{ port: 8472, holder: "process 4711 (flanneld)" }] },
+      ],
       ["port", "fail", /8472.*taken by the kernel itself/, { links: known([]) }],
     ]);
     const { remedy, command } = finding("port", held("process 99 (nc)"));
