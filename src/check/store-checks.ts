@@ -87,8 +87,11 @@ export function ownLease({ store, nodeId, underlay, subnetFile }: Facts): Lease 
   const { leases } = store.value.list;
   const publicIp = underlay.known ? publicIpsOf(underlay.value).publicIp : null;
   const { subnet: own4, subnet6: own6 } = subnetFile;
+  const ours = leases.filter(({ attrs }) => nodeId !== null && attrs.nodeId === nodeId);
   return (
-    leases.find(({ attrs }) => nodeId !== null && attrs.nodeId === nodeId) ??
+    // A copy of this host's disk has its id, too.
+    ours.find(({ attrs }) => hostIp(attrs) === publicIp) ??
+    ours[0] ??
     leases.find(({ attrs }) => hostIp(attrs) === publicIp && (attrs.nodeId === null || nodeId === null)) ??
     leases.find(
       ({ subnet, attrs }) =>
@@ -99,38 +102,54 @@ export function ownLease({ store, nodeId, underlay, subnetFile }: Facts): Lease 
 }
 
 export function checkPublicIp(facts: Facts): Finding {
-  const { store, underlay, nodeId } = facts;
+  const { store, underlay } = facts;
   if (!store.known) return skip("who else has this host's public IP cannot be asked without etcd");
   const { leases } = store.value.list;
   const publicIp = underlay.known ? publicIpsOf(underlay.value).publicIp : null;
-  const rival = leases.find(
-    ({ attrs }) =>
-      publicIp !== null &&
-      hostIp(attrs) === publicIp &&
-      nodeId !== null &&
-      attrs.nodeId !== null &&
-      attrs.nodeId !== nodeId,
+  const same = leases.filter(({ attrs }) => publicIp !== null && hostIp(attrs) === publicIp);
+  return (
+    findRival(same, facts) ??
+    findCopies(leases, facts) ??
+    findDoubled(leases, facts) ??
+    ok(publicIp === null ? "no two hosts have one public IP" : `nobody else has the public IP ${publicIp}`)
   );
-  if (rival && publicIp !== null) {
-    return fail(
-      `another host (node id ${rival.attrs.nodeId}) has the public IP ${publicIp} of this one and holds ${describeSubnet(rival.subnet)} with it`,
-      byHand("give each host its own with -iface or -public-ip"),
-    );
-  }
+}
+
+/** `same`: the leases with this host's public IP. */
+function findRival(same: readonly Lease[], { nodeId, user }: Facts): Finding | null {
+  const rival = same.find(({ attrs }) => attrs.nodeId !== null && attrs.nodeId !== nodeId);
+  if (!rival || (nodeId === null && !user.isRoot)) return null;
+  const { attrs, subnet } = rival;
+  const what = `(node id ${attrs.nodeId}) has the public IP ${hostIp(attrs)} of this one and holds ${describeSubnet(subnet)} with it`;
+  const remedy = "give each host its own with -iface or -public-ip";
+  if (nodeId !== null) return fail(`another host ${what}`, byHand(remedy));
+  // Before the first start: a daemon asks the other one whether it is there.
+  return warn(`a host ${what}: another one, or this one before it was set up anew`, byHand(`if another: ${remedy}`));
+}
+
+function findCopies(leases: readonly Lease[], { nodeId }: Facts): Finding | null {
+  const copies = leases.filter(({ attrs }) => nodeId !== null && attrs.nodeId === nodeId);
+  if (copies.length < 2) return null;
+  const holders = copies.map(({ attrs, subnet }) => `${hostIp(attrs)} (${describeSubnet(subnet)})`);
+  return warn(
+    `${copies.length} leases have the node id of this host, as when one is a copy of the other's disk: ${some(holders)}`,
+    byHand("delete the file node-id in the state directory of one of them, and start flanneld there again"),
+  );
+}
+
+function findDoubled(leases: readonly Lease[], { asking }: Facts): Finding | null {
   const addresses = leases.map(({ attrs }) => hostIp(attrs)).filter((ip) => ip !== NO_IPV4);
   const doubled = [...new Set(addresses.filter((ip, index) => addresses.indexOf(ip) !== index))];
-  if (doubled.length > 0) {
-    const subnets = leases
-      .filter(({ attrs }) => hostIp(attrs) === doubled[0])
-      .map(({ subnet }) => describeSubnet(subnet));
-    return warn(
-      `${some(doubled)} has more than one lease: ${some(subnets)}`,
-      byHand(
-        `give each host its own with -iface or -public-ip, or release the older: ${pasteCommand("release SUBNET --now --force", facts.asking)}`,
-      ),
-    );
-  }
-  return ok(publicIp === null ? "no two hosts have one public IP" : `nobody else has the public IP ${publicIp}`);
+  if (doubled.length === 0) return null;
+  const subnets = leases
+    .filter(({ attrs }) => hostIp(attrs) === doubled[0])
+    .map(({ subnet }) => describeSubnet(subnet));
+  return warn(
+    `${some(doubled)} has more than one lease: ${some(subnets)}`,
+    byHand(
+      `give each host its own with -iface or -public-ip, or release the older: ${pasteCommand("release SUBNET --now --force", asking)}`,
+    ),
+  );
 }
 
 const FEW = 0.05;

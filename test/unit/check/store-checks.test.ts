@@ -4,7 +4,7 @@ import { type EpochMillis, millis } from "../../../src/base/brand.ts";
 import { known, unknown } from "../../../src/check/facts.ts";
 import { ipv4Space } from "../../../src/subnet/subnet-space.ts";
 import { expectAll, finding } from "../../support/findings.ts";
-import { NOW, networkOf, OWN, PEER, recordOf, storeOf } from "../../support/well-facts.ts";
+import { NOW, networkOf, OWN, OWN_ID, PEER, recordOf, storeOf } from "../../support/well-facts.ts";
 
 const DAY = 86_400_000;
 const certificate = (days: number, whose: "client" | "server" = "client", age = 400) =>
@@ -109,6 +109,8 @@ describe("a check of etcd", () => {
   });
 
   it("tells a host that has this one's address, and two records of one address", () => {
+    const copy = recordOf("10.5.4.0/24", "192.168.77.14", OWN_ID);
+    const nobody = { isRoot: false, netAdmin: false, netRaw: false };
     const rival = recordOf("10.5.9.0/24", OWN.attrs.publicIp, "c".repeat(32));
     expectAll([
       [
@@ -117,6 +119,20 @@ describe("a check of etcd", () => {
         /another host \(node id c{32}\) has the public IP 192\.168\.77\.11.*10\.5\.9\.0\/24/,
         { store: known(storeOf([rival, PEER])) },
       ],
+      [
+        "public-ip",
+        "warn",
+        /^a host \(node id c{32}\) has the public IP 192\.168\.77\.11 .*: another one, or this one before it was set up/,
+        { store: known(storeOf([rival, PEER])), nodeId: null },
+      ],
+      ["public-ip", "ok", /nobody else/, { store: known(storeOf([rival])), nodeId: null, user: nobody }],
+      [
+        "public-ip",
+        "warn",
+        /^2 leases have the node id of this host, .*: 192\.168\.77\.14 \(10\.5\.4\.0\/24\), 192\.168\.77\.11 \(/,
+        { store: known(storeOf([copy, OWN])) },
+      ],
+      ["subnets", "ok", /this host has 10\.5\.1\.0\/24$/, { store: known(storeOf([copy, OWN])) }],
       [
         "public-ip",
         "warn",
