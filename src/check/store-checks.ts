@@ -116,9 +116,11 @@ export function checkPublicIp(facts: Facts): Finding {
 }
 
 /** `same`: the leases with this host's public IP. */
-function findRival(same: readonly Lease[], { nodeId, user }: Facts): Finding | null {
+function findRival(same: readonly Lease[], { nodeId, user, daemons, prefix }: Facts): Finding | null {
   const rival = same.find(({ attrs }) => attrs.nodeId !== null && attrs.nodeId !== nodeId);
-  if (!rival || (nodeId === null && !user.isRoot)) return null;
+  // A daemon that can keep no id has one all the same, which is not known here.
+  const isKnown = user.isRoot && daemons.known && !daemons.value.some((one) => one.prefix === prefix);
+  if (!rival || (nodeId === null && !isKnown)) return null;
   const { attrs, subnet } = rival;
   const what = `(node id ${attrs.nodeId}) has the public IP ${hostIp(attrs)} of this one and holds ${describeSubnet(subnet)} with it`;
   const remedy = "give each host its own with -iface or -public-ip";

@@ -123,9 +123,15 @@ describe("a check of etcd", () => {
         "public-ip",
         "warn",
         /^a host \(node id c{32}\) has the public IP 192\.168\.77\.11 .*: another one, or this one before it was set up/,
-        { store: known(storeOf([rival, PEER])), nodeId: null },
+        { store: known(storeOf([rival, PEER])), nodeId: null, daemons: known([]) },
       ],
-      ["public-ip", "ok", /nobody else/, { store: known(storeOf([rival])), nodeId: null, user: nobody }],
+      ["public-ip", "ok", /nobody else/, { store: known(storeOf([rival])), nodeId: null }],
+      [
+        "public-ip",
+        "ok",
+        /nobody else/,
+        { store: known(storeOf([rival])), nodeId: null, user: nobody, daemons: known([]) },
+      ],
       [
         "public-ip",
         "warn",
