@@ -1,10 +1,11 @@
 // Whether this host can carry the network's backend beside what is there already: the answer by which a daemon starts or
 // ends.
 
+import { prefix4Contains } from "../base/ip.ts";
 import { byHand } from "../base/remedy.ts";
-import { markOf } from "../net/objects.ts";
+import { type LinkName, markOf } from "../net/objects.ts";
 import type { Facts } from "./facts.ts";
-import { type Finding, fail, ok, skip } from "./finding.ts";
+import { type Finding, fail, ok, skip, warn } from "./finding.ts";
 
 export function checkBackend(facts: Facts): Finding {
   const { backends, isBackendKnown, underlay, links, prefix } = facts;
@@ -25,7 +26,24 @@ export function checkBackend(facts: Facts): Finding {
       byHand("stop that one, or set another VNI in the Backend of this network's config"),
     );
   }
+  const strange = names.find((name) => isAnothers(facts, name));
+  if (strange !== undefined) {
+    return warn(
+      `${strange} has no address of this network: the flanneld of another one may have it, and would lose it`,
+      byHand("stop that one, or set another VNI in the Backend of this network's config"),
+    );
+  }
   return ok(`the backend ${backend.type} can run here`);
+}
+
+/** Compat: a Go daemon says by no lock which devices it has; that one of another network runs, and the addresses, tell. */
+export function isAnothers(facts: Facts, name: LinkName): boolean {
+  const { daemons, interfaces, network } = facts;
+  if (isOurs(facts) || !daemons.known || daemons.value.length === 0 || !interfaces.known || !network.known)
+    return false;
+  const range = network.value.network;
+  const addresses = interfaces.value.find((one) => one.name === name)?.addresses ?? [];
+  return addresses.length > 0 && !addresses.some(({ ip }) => prefix4Contains(range, ip));
 }
 
 /** What has these devices is, or may be, this network's own. */

@@ -5,6 +5,8 @@ import { formatDuration } from "../base/duration.ts";
 import { prefix4Contains } from "../base/ip.ts";
 import { prefix6Contains } from "../base/ipv6.ts";
 import { byCommand, byHand, type Remedy } from "../base/remedy.ts";
+import type { LinkName } from "../net/objects.ts";
+import { isAnothers } from "./backend-check.ts";
 import type { DaemonProcess, Facts } from "./facts.ts";
 import { type Finding, fail, ok, skip, some, warn } from "./finding.ts";
 import { ownDevices } from "./interface-checks.ts";
@@ -33,7 +35,7 @@ export function checkKernel({ vxlan, tun, backends, isBackendKnown }: Facts): Fi
   if (types.includes("udp")) {
     if (!tun.known) found.push(skip(`whether TUN devices can be had is not known: ${tun.reason}`));
     else if (tun.value !== null)
-      found.push(lack(`there are no TUN devices for the backend udp: ${tun.value}`, byCommand("modprobe tun")));
+      found.push(lack(`there are no TUN devices for the backend udp: ${tun.value}`, remedyOfTun(tun.value)));
   }
   const [first] = found.toSorted((a, b) => SEVERITY[b.verdict] - SEVERITY[a.verdict]);
   return first ?? ok(`what ${enumerate(types)} of the kernel is there`);
@@ -42,6 +44,11 @@ export function checkKernel({ vxlan, tun, backends, isBackendKnown }: Facts): Fi
   function lack(sentence: string, remedy: Remedy): Finding {
     return isBackendKnown ? fail(sentence, remedy) : warn(sentence, remedy);
   }
+}
+
+function remedyOfTun(reason: string): Remedy {
+  if (reason.endsWith("is missing")) return byCommand("modprobe tun");
+  return byHand("give it the device: docker run --device=/dev/net/tun, or DeviceAllow=/dev/net/tun rw in the unit");
 }
 
 /** "vxlan needs", "vxlan, host-gw and udp need" */
@@ -107,7 +114,8 @@ function tracesOf(facts: Facts, isAlone: boolean): readonly string[] {
     (subnet6 !== null && network6 !== null && prefix6Contains(network6.network, subnet6));
   const isLeft = (subnet ?? subnet6) !== null && isOfThisBoot && (isKnown ? isInside : isAlone);
   // What a running flanneld has is another network's: none of this one runs.
-  const left = ownDevices(facts).filter(({ link }) => !facts.carried.includes(link.name));
+  const isTheirs = (name: LinkName) => facts.carried.includes(name) || isAnothers(facts, name);
+  const left = ownDevices(facts).filter(({ link }) => !isTheirs(link.name));
   return [...left.map(({ link }) => link.name), ...(isLeft ? [path] : [])];
 }
 

@@ -106,8 +106,8 @@ const PATHS: readonly string[] = ["subnet-file", "state-dir", "etcd-cafile", "et
 /** By opening the device that TUN devices are made with, which makes none. */
 export async function tryTun(): Promise<Known<string | null>> {
   try {
-    await (await open("/dev/net/tun", constants.O_RDWR)).close();
-    return known(null);
+    await using file = await open("/dev/net/tun", constants.O_RDWR);
+    return known((await file.stat()).isCharacterDevice() ? null : NO_TUN_DEVICE);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     const isRoot = process.geteuid?.() === 0;
@@ -116,11 +116,18 @@ export async function tryTun(): Promise<Known<string | null>> {
   }
 }
 
+const NO_TUN_DEVICE = "what is at /dev/net/tun is not the device";
+const FORBIDDEN = "/dev/net/tun may not be opened in this container or unit (DeviceAllow=/dev/net/tun)";
+
 const TUN_FAILURES: Readonly<Record<string, string>> = {
   ENOENT: "there is no /dev/net/tun: the module tun is missing",
   ENODEV: "the kernel has nothing behind /dev/net/tun: the module tun is missing",
-  ENXIO: "what is at /dev/net/tun is not the device",
-  EPERM: "/dev/net/tun may not be opened in this container or unit (DeviceAllow=/dev/net/tun)",
+  // A container engine that binds what is not there makes a directory.
+  EISDIR: NO_TUN_DEVICE,
+  ENXIO: NO_TUN_DEVICE,
+  // Linux: of a file system that was mounted with nodev.
+  EACCES: FORBIDDEN,
+  EPERM: FORBIDDEN,
 };
 
 /** Kernel: TcpExt IPReversePathFilter, of the network namespace. */

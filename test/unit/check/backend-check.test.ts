@@ -4,7 +4,7 @@ import type { Ipv4 } from "../../../src/base/ip.ts";
 import { type Facts, known, unknown } from "../../../src/check/facts.ts";
 import type { Link, LinkName, VxlanLink } from "../../../src/net/objects.ts";
 import { expectAll } from "../../support/findings.ts";
-import { NEVER_RUN, wellFacts } from "../../support/well-facts.ts";
+import { interfaceOf, NEVER_RUN, wellFacts } from "../../support/well-facts.ts";
 
 const KERNEL = "the kernel itself, for a device such as one of vxlan";
 
@@ -49,6 +49,22 @@ describe("a check of the backend", () => {
       ["daemon", "ok", /^no flanneld runs here for .*; others do: process 9 \(for \/other\)$/, theirs],
       ["daemon", "warn", /flannel\.1 is still there/, { ...theirs, carried: ["flannel.7"] }],
       ["backend", "ok", /can run here/, { carried: ["flannel.1"] }],
+    ]);
+  });
+
+  it("tells a device that the Go daemon of another network seems to have, by its address", () => {
+    const others = known([{ pid: 9, prefix: "/other", settings: {}, root: "" }]);
+    const at = (address: string) => ({
+      daemons: others,
+      subnetFile: NEVER_RUN.subnetFile,
+      interfaces: known([interfaceOf("eth0", "192.168.77.11/24"), interfaceOf("flannel.1", address)]),
+    });
+    expectAll([
+      ["backend", "warn", /^flannel\.1 has no address of this network: the flanneld of another/, at("10.77.3.0/32")],
+      ["daemon", "ok", /^no flanneld runs here for .*; others do: process 9/, at("10.77.3.0/32")],
+      ["backend", "ok", /can run here/, at("10.5.1.0/32")],
+      ["daemon", "warn", /flannel\.1 is still there/, at("10.5.1.0/32")],
+      ["backend", "ok", /can run here/, { ...at("10.77.3.0/32"), daemons: known([]) }],
     ]);
   });
 

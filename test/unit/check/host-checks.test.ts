@@ -36,6 +36,12 @@ describe("a check of the host", () => {
       ["kernel", "fail", /no vxlan devices: its module vxlan is missing/, { vxlan: known(false) }],
       ["kernel", "warn", /no vxlan devices/, { vxlan: known(false), isBackendKnown: false }],
       ["kernel", "ok", /what udp needs/, { ...udp, vxlan: known(false) }],
+      [
+        "kernel",
+        "fail",
+        /no TUN devices.*: what is at .* not the device$/,
+        { ...udp, tun: known("what is at /dev/net/tun is not the device") },
+      ],
       ["kernel", "fail", /no TUN devices.*module tun is missing/, { ...udp, tun: known("the module tun is missing") }],
       ["kernel", "skip", /not known: only root/, { vxlan: unknown("only root may ask the kernel") }],
       ["ip-forward", "fail", /forwards no packets/, { sysctls: { "net.ipv4.ip_forward": "0" } }],
