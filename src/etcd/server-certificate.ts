@@ -1,5 +1,5 @@
-// What an etcd server's certificate says about its beginning and its end: a look at each endpoint, by a TLS handshake of its own, because
-// no call tells it. Also a certificate that would not be accepted is looked at: the calls say what is wrong with it.
+// When an etcd server's certificate begins and ends: a look at each endpoint, by a TLS handshake of its own, because no
+// call tells it. Also a certificate that would not be accepted is looked at: the calls say what is wrong with it.
 
 import { once } from "node:events";
 import { isIP } from "node:net";
