@@ -43,6 +43,11 @@ export async function ping(
   return result;
 }
 
+/** By one ping; null when it is not, for `waitFor`. */
+export async function isAnswered(namespace: string, destination: string, signal: AbortSignal): Promise<true | null> {
+  return (await ping(namespace, destination, { count: 1 }, signal)).received > 0 || null;
+}
+
 /** Null when the text is not the summary of a ping. */
 export function parsePing(text: string): PingResult | null {
   const counts = /^(\d+) packets transmitted, (\d+) received/m.exec(text);

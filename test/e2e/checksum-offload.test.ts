@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it, type TestContext } from "node:t
 import { fitBrokenNic } from "../../lab/broken-nic.ts";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
@@ -30,8 +30,7 @@ async function open(offload: string | null, isBroken: boolean): Promise<void> {
   daemons = await cluster.startAll();
   const made = daemons.map((daemon, index) => addPod(daemon.host, `p${index}`, daemon.subnetFile, signal));
   pods = (await Promise.all(made)) as [Pod, Pod];
-  const look = async () =>
-    (await ping(pods[0].namespace, pods[1].address, { count: 1 }, signal)).received ? true : null;
+  const look = () => isAnswered(pods[0].namespace, pods[1].address, signal);
   await waitFor("an answer to a ping, whose checksum is never left to a card", look, LIMIT, signal);
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Cluster, openCluster } from "../support/cluster.ts";
 import { LIMIT } from "../support/overlay-host.ts";
@@ -36,7 +36,7 @@ describe("a host whose IPv6 address is from DHCPv6, and alone in its prefix", ()
     const made = daemons.map(({ host, subnetFile }, index) => addPod(host, `p${index}`, subnetFile, signal));
     const [from, to] = (await Promise.all(made)) as [Pod, Pod];
     const address = to.address6 ?? assert.fail("no IPv6 address");
-    const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+    const look = () => isAnswered(from.namespace, address, signal);
     await waitFor(`an answer of ${address}`, look, LIMIT, signal);
   });
 });
@@ -64,7 +64,7 @@ describe("a host of both families", () => {
   async function reach(...families: readonly ("ipv4" | "ipv6")[]): Promise<void> {
     for (const [from, to] of [pods, pods.toReversed()] as readonly (readonly [Pod, Pod])[]) {
       for (const address of families.map((family) => addressOf(to, family))) {
-        const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+        const look = () => isAnswered(from.namespace, address, signal);
         await waitFor(`${from.name} to ${address}`, look, LIMIT, signal);
       }
     }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod, parseSubnetEnv, type SubnetEnv } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
 import { LIMIT } from "../support/overlay-host.ts";
@@ -33,7 +33,7 @@ function suite(type: string): void {
 
   const pairs = () => pods.flatMap((from) => pods.filter((to) => to !== from).map((to) => [from, to] as const));
   const answers = async (from: Pod, address: string) => {
-    const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+    const look = () => isAnswered(from.namespace, address, signal);
     await waitFor(`${from.name} to ${address}`, look, LIMIT, signal);
   };
   const envs = (): readonly SubnetEnv[] =>

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod, parseSubnetEnv, type SubnetEnv } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import type { Json } from "../../src/base/json.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
@@ -196,7 +196,7 @@ function suite(profile: Profile): void {
     for (const from of pods) {
       for (const to of pods.filter((pod) => pod !== from)) {
         for (const address of destinations(to)) {
-          const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+          const look = () => isAnswered(from.namespace, address, signal);
           await waitFor(`${from.name} to ${address}`, look, LIMIT, signal);
           assert.equal((await ping(from.namespace, address, { count: 3, waitSeconds: 5 }, signal)).received, 3);
         }

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod, parseSubnetEnv } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Cluster, openCluster } from "../support/cluster.ts";
 import { FORWARD_JUMP, goForward, goMasquerade, MASQ_JUMP } from "../support/firewall.ts";
@@ -47,8 +47,7 @@ function suite(nftables: boolean): void {
     pods = await Promise.all(
       daemons.map((daemon, index) => addPod(daemon.host, `pod${index}`, daemon.subnetFile, signal)),
     );
-    const look = async () =>
-      (await ping(one().namespace, address6(two()), { count: 1 }, signal)).received === 1 ? true : null;
+    const look = () => isAnswered(one().namespace, address6(two()), signal);
     await waitFor("the way to the other pod", look, LIMIT, signal);
   });
   after(async () => cluster?.[Symbol.asyncDispose]());

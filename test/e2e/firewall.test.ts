@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod, parseSubnetEnv } from "../../lab/cni.ts";
 import type { Flanneld, FlanneldOptions } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -118,8 +118,7 @@ function suite(mode: Mode): void {
 
   it("lets pods speak with each other under their own addresses", async () => {
     // Each host is ready for itself; of the other it hears a moment later.
-    const reach = async () =>
-      (await ping(one().namespace, two().address, { count: 1 }, signal)).received === 1 ? true : null;
+    const reach = () => isAnswered(one().namespace, two().address, signal);
     await waitFor("the way to the other pod", reach, seconds(15), signal);
     assert.equal((await ping(one().namespace, two().address, { count: 5, waitSeconds: 5 }, signal)).received, 5);
     const journey = { from: one().namespace, to: two().namespace, address: two().address };

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { listenForNotifications, type NotifyListener } from "../../lab/notify.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type BackendProfile, PROFILES } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster } from "../support/cluster.ts";
@@ -43,7 +43,7 @@ function suite(profile: BackendProfile): void {
     const pairs = pods.flatMap((from) => pods.filter((to) => to !== from).map((to): [Pod, Pod] => [from, to]));
     for (const [from, to] of pairs) {
       // Each host is ready for itself; of the others it hears a moment later.
-      const look = async () => ((await ping(from.namespace, to.address, { count: 1 }, signal)).received ? true : null);
+      const look = () => isAnswered(from.namespace, to.address, signal);
       await waitFor(`the way from ${from.name} to ${to.name}`, look, LIMIT, signal);
       const { received } = await ping(from.namespace, to.address, { count: 3, waitSeconds: 5 }, signal);
       assert.equal(received, 3, `${from.name} to ${to.name}`);

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -36,8 +36,7 @@ function descriptorSuite(profile: BackendProfile): void {
       addPod(machine, `p${index}`, subnetFile, signal),
     );
     pods = (await Promise.all(made)) as [Pod, Pod];
-    const look = async () =>
-      (await ping(pods[0].namespace, pods[1].address, { count: 1 }, signal)).received ? true : null;
+    const look = () => isAnswered(pods[0].namespace, pods[1].address, signal);
     await waitFor("an answer to a ping", look, LIMIT, signal);
   });
   after(async () => cluster?.[Symbol.asyncDispose]());

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod, parseSubnetEnv } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { askedDaemon } from "../support/asked-daemon.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
@@ -65,7 +65,7 @@ function suite({ type, data }: Profile): void {
   const keyOf = (v4: string) => `${PREFIX}/subnets/${v4}&${subnet6().replace("/64", "-64")}`;
   const addressesOf = ({ address, address6 }: Pod) => [address, address6 ?? assert.fail()];
   const answers = async (from: Pod, address: string) => {
-    const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+    const look = () => isAnswered(from.namespace, address, signal);
     await waitFor(`${from.name} to ${address}`, look, LIMIT, signal);
   };
   /** Packets that have come to the second host, since it was asked last, with addresses of the first one's IPv6 subnet. */

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered, ping } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type BackendProfile, PROFILES } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster, PREFIX } from "../support/cluster.ts";
@@ -32,7 +32,7 @@ async function strayRoutes(cluster: Cluster, profile: BackendProfile): Promise<r
 
 /** The hosts learn of each other through etcd; once the way is open, it stays open. */
 async function assertReach(from: Pod, to: Pod, when: string): Promise<void> {
-  const look = async () => ((await ping(from.namespace, to.address, { count: 1 }, signal)).received > 0 ? true : null);
+  const look = () => isAnswered(from.namespace, to.address, signal);
   await waitFor(`an answer to a ping ${when}`, look, LIMIT, signal);
   const { received } = await ping(from.namespace, to.address, { count: 3, waitSeconds: 5 }, signal);
   assert.equal(received, 3, when);

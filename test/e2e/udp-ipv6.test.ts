@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { startPlainTunnel } from "../../lab/plain-tunnel.ts";
 import { waitFor } from "../../lab/wait.ts";
 import type { Json } from "../../src/base/json.ts";
@@ -90,7 +90,7 @@ function suite(profile: Profile): void {
   async function reach(): Promise<void> {
     for (const [from, to] of [pods, pods.toReversed()] as readonly (readonly [Pod, Pod])[]) {
       for (const address of addressesOf(to)) {
-        const look = async () => ((await ping(from.namespace, address, { count: 1 }, signal)).received ? true : null);
+        const look = () => isAnswered(from.namespace, address, signal);
         await waitFor(`${from.name} to ${address}`, look, LIMIT, signal);
       }
     }
@@ -186,7 +186,7 @@ describe("udp with IPv6", () => {
     // Compat: such a daemon leases an IPv6 subnet and names no address for it.
     const record = `{"PublicIP":"${machine.address}","PublicIPv6":null}`;
     await cluster.etcdctl("put", `${PREFIX}/subnets/10.5.210.0-24&fd00:10:5:d2::-64`, record);
-    const look = async () => ((await ping(ours.namespace, "10.5.210.0", { count: 1 }, signal)).received ? true : null);
+    const look = () => isAnswered(ours.namespace, "10.5.210.0", signal);
     await waitFor("an answer over IPv4", look, LIMIT, signal);
     const words = ["ip", "netns", "exec", ours.namespace, "ping", "-n", "-c1", "-W5", "fd00:10:5:d2::2"];
     assert.match((await cluster.tryOn(0, ...words)).stdout, /Destination unreachable: No route/);

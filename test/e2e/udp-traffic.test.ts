@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { startPlainTunnel } from "../../lab/plain-tunnel.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
@@ -30,7 +30,7 @@ function addPods(daemons: readonly Flanneld[]): Promise<Pod[]> {
 }
 
 async function assertReach(from: Pick<Pod, "namespace">, to: Pick<Pod, "address">): Promise<void> {
-  const look = async () => ((await ping(from.namespace, to.address, { count: 1 }, signal)).received > 0 ? true : null);
+  const look = () => isAnswered(from.namespace, to.address, signal);
   await waitFor("an answer to a ping", look, LIMIT, signal);
 }
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { holdTun } from "../../lab/plain-tunnel.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
@@ -37,7 +37,7 @@ const shell = (line: string) => cluster.on(0, "sh", "-c", line);
 async function reach(): Promise<number> {
   const start = systemClock.monotonic();
   const [from, to] = pods;
-  const look = async () => ((await ping(from.namespace, to.address, { count: 1 }, signal)).received > 0 ? true : null);
+  const look = () => isAnswered(from.namespace, to.address, signal);
   await waitFor("an answer to a ping", look, LIMIT, signal);
   return systemClock.monotonic() - start;
 }

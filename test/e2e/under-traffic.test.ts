@@ -6,7 +6,7 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
 import { installCopy } from "../../lab/installed-copy.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type BackendProfile, PROFILES } from "../support/backend-profiles.ts";
 import { type Cluster, openCluster } from "../support/cluster.ts";
@@ -26,8 +26,7 @@ function suite(profile: BackendProfile): void {
     daemon = daemons[0] as Flanneld;
     const made = daemons.map(({ host, subnetFile }, index) => addPod(host, `p${index}`, subnetFile, signal));
     pods = (await Promise.all(made)) as [Pod, Pod];
-    const look = async () =>
-      (await ping(pods[0].namespace, pods[1].address, { count: 1 }, signal)).received ? true : null;
+    const look = () => isAnswered(pods[0].namespace, pods[1].address, signal);
     await waitFor("an answer to a ping", look, LIMIT, signal);
   });
   after(async () => cluster?.[Symbol.asyncDispose]());

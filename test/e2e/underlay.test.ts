@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { run } from "../../lab/run.ts";
 import { inNamespace } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -44,8 +44,7 @@ function suite(profile: BackendProfile): void {
   /** Waits until the pods reach each other in both directions. */
   async function reach(): Promise<void> {
     for (const [from, to] of [pods, [pods[1], pods[0]] as const]) {
-      const look = async () =>
-        (await ping(from.namespace, to.address, { count: 1 }, signal)).received > 0 ? true : null;
+      const look = () => isAnswered(from.namespace, to.address, signal);
       await waitFor(`an answer of ${to.name} to ${from.name}`, look, LIMIT, signal);
     }
   }
@@ -188,8 +187,7 @@ describe("the underlay of a host that follows its default route", () => {
       await shell("ip addr del 192.168.77.11/24 dev eth0 && ip route replace default via 192.168.77.1 dev eth1");
       const start = systemClock.monotonic();
       await daemon.waitForLog(/is followed dev=eth1 .*publicIp=192\.168\.77\.51/, seconds(60), signal);
-      const look = async () =>
-        (await ping(to.namespace, from.address, { count: 1 }, signal)).received > 0 ? true : null;
+      const look = () => isAnswered(to.namespace, from.address, signal);
       await waitFor("an answer to a ping", look, LIMIT, signal);
       t.diagnostic(`${profile.type}: ${Math.round(systemClock.monotonic() - start)} ms`);
       const isBare = async () => (await shell("ip route show root 10.5.0.0/16 dev eth0")) === "" || null;

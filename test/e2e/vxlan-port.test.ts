@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { addPod, type Pod } from "../../lab/cni.ts";
 import type { Flanneld } from "../../lab/flanneld.ts";
-import { ping } from "../../lab/ping.ts";
+import { isAnswered } from "../../lab/ping.ts";
 import { inNamespace, type Machine } from "../../lab/topology.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { seconds } from "../../src/base/brand.ts";
@@ -34,8 +34,7 @@ before(async () => {
   for (const daemon of daemons) await daemon.ready(signal);
   const made = daemons.map(({ host, subnetFile }, index) => addPod(host, `p${index}`, subnetFile, signal));
   pods = (await Promise.all(made)) as [Pod, Pod];
-  const look = async () =>
-    (await ping(pods[0].namespace, pods[1].address, { count: 1 }, signal)).received ? true : null;
+  const look = () => isAnswered(pods[0].namespace, pods[1].address, signal);
   await waitFor("an answer to a ping", look, LIMIT, signal);
   const count = `table ip seen { chain input { type filter hook input priority 0; ip saddr ${SPOOFED} counter; }; }`;
   await cluster.on(0, ...inNamespace(pods[0].namespace, ["nft", count]));
