@@ -8,7 +8,7 @@ import type { Clock } from "./base/clock.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { createDoorbell, TIMER, waitAtMost } from "./base/doorbell.ts";
 import { isError } from "./base/errors.ts";
-import type { Family } from "./base/ip.ts";
+import { FAMILIES, type Family } from "./base/ip.ts";
 import type { Logger } from "./base/log.ts";
 import { runTasks } from "./base/tasks.ts";
 import type { KernelNet, NetHint } from "./net/kernel-net.ts";
@@ -82,8 +82,6 @@ export function createUnderlayFollower(first: Underlay, deps: FollowUnderlayDeps
 function concerns({ reason }: NetHint): boolean {
   return reason !== "neighbour";
 }
-
-const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
 const WORDS = {
   raised: "the underlay interface is not as it was, and the last choice stays in force",

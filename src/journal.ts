@@ -12,7 +12,7 @@ import { escapeAllButLines, wantsColour } from "./base/terminal-text.ts";
 import type { LogOptions } from "./cli/options.ts";
 import type { LogLevelSwitch } from "./control/desk.ts";
 import { formatEntry } from "./journal-entry.ts";
-import { type LogSink, type OutputFunctions, openPatientSink, type PatientSink } from "./journal-sink.ts";
+import { type LogSink, type OutputFunctions, openPatientSink, type PatientSink, stallTrouble } from "./journal-sink.ts";
 import { formatJsonLine, formatLine, type LineStyle, prioritized } from "./journal-text.ts";
 import type { LogLevel } from "./status/snapshot.ts";
 
@@ -70,11 +70,14 @@ function lineWriter({ format }: LogOptions, { style, sink }: JournalDeps): (json
 export interface StandardError {
   readonly style: LineStyle;
   readonly sink: PatientSink;
+  /** What is the matter with it, which it cannot say itself; null when nothing is. */
+  readonly trouble: () => string | null;
 }
 
 /** Of the daemon: what nobody reads does not hold it up. */
 export function openStandardError(native: () => OutputFunctions): StandardError {
-  return { style: readLineStyle(process.env), sink: openPatientSink(STDERR, native, systemClock) };
+  const sink = openPatientSink(STDERR, native, systemClock);
+  return { style: readLineStyle(process.env), sink, trouble: () => stallTrouble(sink.stalled()) };
 }
 
 /** Of a command: it waits for its reader, as others do. */

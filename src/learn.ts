@@ -6,7 +6,6 @@ import { flannelDevices } from "./backends/earlier-routes.ts";
 import { seconds } from "./base/brand.ts";
 import { createComplaint } from "./base/complaint.ts";
 import { FlannelError, isError, messageOf } from "./base/errors.ts";
-import type { Ip } from "./base/ip.ts";
 import { isLinkLocalIpv6 } from "./base/ipv6.ts";
 import { type EtcdPlace, placeOf } from "./base/paste.ts";
 import { FLAGS } from "./cli/flags.ts";
@@ -16,7 +15,7 @@ import type { Means } from "./means.ts";
 import { createMemory, type Memory } from "./memory.ts";
 import { lookForInterface } from "./missing-interface.ts";
 import { type LinkName, markOf } from "./net/objects.ts";
-import { chooseUnderlay, publicIpsOf, type Underlay } from "./net/underlay.ts";
+import { chooseUnderlay, interfaceAddresses, publicIpsOf, type Underlay } from "./net/underlay.ts";
 import { withoutOwnSubnet } from "./net/underlay-change.ts";
 import { learnNodeId } from "./node-id.ts";
 import { type Overlay, readOverlay } from "./overlay.ts";
@@ -241,7 +240,7 @@ export async function acquire(
   const request: AcquireRequest = {
     network: overlay.network,
     self,
-    addresses: new Set(interfaces.flatMap((one) => [...one.addresses, ...one.addresses6].map(({ ip }): Ip => ip))),
+    addresses: new Set(interfaceAddresses(interfaces)),
     previous: await previousSubnet(overlay, last, options.subnetFile, means),
     advertise: (own) => overlay.backend.advertise({ underlay, links, mark, own, random }),
     ttl: LEASE_TTL,

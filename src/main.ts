@@ -38,9 +38,8 @@ async function main(): Promise<number> {
 
 async function runDaemonWith(options: Options): Promise<number> {
   // Of all that a command does not need, the journal takes longest to load.
-  const [{ createJournal, openStandardError }, { stallTrouble }, { installedNative }] = await Promise.all([
+  const [{ createJournal, openStandardError }, { installedNative }] = await Promise.all([
     import("./journal.ts"),
-    import("./journal-sink.ts"),
     import("./native/native.ts"),
   ]);
   const [{ endNotesAt }, { runInstance }] = await Promise.all([import("./leave-note.ts"), import("./run-instance.ts")]);
@@ -49,7 +48,7 @@ async function runDaemonWith(options: Options): Promise<number> {
     native ??= installedNative(installDirectory());
     return native;
   });
-  const { sink } = output;
+  const { sink, trouble: logTrouble } = output;
   process.on("exit", sink.finish);
   const journal = createJournal(options.log, { ...output, clock: systemClock });
   const events = createEventRing({ clock: systemClock });
@@ -59,7 +58,6 @@ async function runDaemonWith(options: Options): Promise<number> {
   const signal = stopOnSignals(log);
   // Loaded only now, so that the line above does not wait for the etcd client.
   const loading = loadDaemon().then(([{ runDaemon }, { openPorts }]) => {
-    const logTrouble = () => stallTrouble(sink.stalled());
     const ports = openPorts({ log, logLevel: journal.level, logTrouble, events }, installDirectory());
     return { lockInstance: ports.lockInstance, run: () => runDaemon(options, ports, signal) };
   });

@@ -10,7 +10,7 @@ import type { EtcdPlace } from "../base/paste.ts";
 import type { PeerWay } from "../icmp/peer-report.ts";
 import type { InterfaceFacts, NeighbourTable } from "../net/kernel-net.ts";
 import type { Link, LinkName } from "../net/objects.ts";
-import type { Underlay } from "../net/underlay.ts";
+import { interfaceAddresses, type Underlay } from "../net/underlay.ts";
 import type { Lease, LeaseTerm, NodeId } from "../subnet/lease.ts";
 import type { BadRecord, CertificateExpiry, LeaseList } from "../subnet/lease-store.ts";
 import type { Ipv4Network, Ipv6Network } from "../subnet/network-config.ts";
@@ -202,6 +202,5 @@ export async function orUnknown<T>(ask: () => Promise<T>): Promise<Known<T>> {
 
 /** Of all interfaces, in both families; none where they are not known. */
 export function addressesOf(interfaces: Facts["interfaces"]): readonly Ip[] {
-  const seen = interfaces.known ? interfaces.value : [];
-  return seen.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
+  return interfaceAddresses(interfaces.known ? interfaces.value : []);
 }

@@ -1,6 +1,6 @@
 // A peer to whose host the kernel sends nothing: there is no route, or somebody's route or rule refuses. Pure.
 
-import { type Ip, type Ipv4, NO_IPV4, prefix4, prefix4Contains, prefixLength } from "../base/ip.ts";
+import { type Ipv4, prefix4Contains, prefixLength } from "../base/ip.ts";
 import { byCommand, byHand } from "../base/remedy.ts";
 import type { LinkName } from "../net/objects.ts";
 import type { Underlay } from "../net/underlay.ts";
@@ -10,8 +10,6 @@ import { type Finding, fail, some } from "./finding.ts";
 
 /** Kernel: what /proc/net/route has in place of a device for a route that drops packets. */
 export const NOWHERE = "*" as LinkName;
-
-const DEFAULT = prefix4(NO_IPV4, 0);
 
 /** `unreachable` is not empty; `used` is the interface by which flanneld sends. */
 export function noWay(
@@ -40,8 +38,8 @@ export function noWay(
 }
 
 /** The route of the main table that a packet would take; of several of one length any that drops is not the first. */
-function longest(routes: readonly RouteFact[], ip: Ip): RouteFact | null {
-  const holding = routes.filter(({ dst }) => dst === DEFAULT || prefix4Contains(dst, ip as Ipv4));
+function longest(routes: readonly RouteFact[], ip: Ipv4): RouteFact | null {
+  const holding = routes.filter(({ dst }) => prefix4Contains(dst, ip));
   const length = Math.max(-1, ...holding.map(({ dst }) => prefixLength(dst)));
   const those = holding.filter(({ dst }) => prefixLength(dst) === length);
   return those.find(({ dev }) => dev !== NOWHERE) ?? those[0] ?? null;

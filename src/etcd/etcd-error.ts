@@ -94,12 +94,11 @@ function isDenied({ code, details }: GrpcFailure): boolean {
 }
 
 /** The TLS handshake has failed: what OpenSSL or Node say of certificates, or of something that speaks no TLS. */
-function isHandshake({ code, details }: GrpcFailure): boolean {
-  return code === UNAVAILABLE && HANDSHAKE.test(details);
+function isHandshake({ code, details }: GrpcFailure, reason: string): boolean {
+  return code === UNAVAILABLE && (reason === ENDED_BEFORE_TLS || HANDSHAKE.test(details));
 }
 
-const HANDSHAKE =
-  /SSL routines|\bcert(ificate)?\b|secure TLS connection|wrong version number|packet length too long|Last error: Error: (read ECONNRESET|write EPIPE)/i;
+const HANDSHAKE = /SSL routines|\bcert(ificate)?\b|wrong version number|packet length too long/i;
 
 /** etcd: it answers, and takes no writes until a person has made room. */
 function isFull({ code, details }: GrpcFailure): boolean {
@@ -122,8 +121,9 @@ export function etcdError(
   failure: GrpcFailure,
   advise: (failure: GrpcFailure, reason: string) => string = (_, reason) => reason,
 ): FlannelError {
-  const reason = advise(failure, cleanReason(failure.details));
-  if (isHandshake(failure)) {
+  const seen = cleanReason(failure.details);
+  const reason = advise(failure, seen);
+  if (isHandshake(failure, seen)) {
     return new FlannelError("etcd.handshake", { op, reason, endpoints: endpoint }, { cause: failure });
   }
   const authority = endpoint.replace(/^[a-z]+:\/\//, "");
@@ -151,7 +151,10 @@ function cleanReason(details: string): string {
     .split("\n");
   const reason = line
     // Node while TLS is agreed on, whichever of them the other side's system makes of it.
-    .replace(/^Error: (read ECONNRESET|write EPIPE|Client network socket disconnected .*?)\.?$/, ENDED_BEFORE_TLS)
+    .replace(
+      /^(Error: (read ECONNRESET|write EPIPE)|(Error: )?Client network socket disconnected .*?)\.?$/,
+      ENDED_BEFORE_TLS,
+    )
     // The same of HTTP: grpc-js adds the moment then.
     .replace(/^(read ECONNRESET|write EPIPE|Failed to connect) \(.*\)\.?$/, ENDED_BEFORE_HTTP)
     // grpc-js: the moment at which a connection could not be made.

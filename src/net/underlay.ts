@@ -42,6 +42,11 @@ export function onLinkOf({ onLink, v6 }: Underlay): readonly Prefix[] {
   return [...onLink, ...(v6?.onLink ?? [])];
 }
 
+/** Of all of them, in both families. */
+export function interfaceAddresses(interfaces: readonly InterfaceFacts[]): readonly Ip[] {
+  return interfaces.flatMap(({ addresses, addresses6 }) => [...addresses, ...addresses6].map(({ ip }) => ip));
+}
+
 /** What the operator asked for (--iface, --iface-regex, --iface-can-reach, --public-ip, --public-ipv6), and the network. */
 export interface UnderlayRequest {
   /** Those of the network: each needs an address. */
