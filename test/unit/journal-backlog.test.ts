@@ -84,6 +84,18 @@ describe("the backlog of the log", () => {
     assert.deepEqual(dropped, [2]);
   });
 
+  it("drops what comes after what it has dropped also when there is room again, so that the count stands in its place", () => {
+    const { taken, add, look, room } = scene();
+    room(0);
+    add("a", "b", "c", "d");
+    room(1);
+    look();
+    add("e");
+    room(Number.POSITIVE_INFINITY);
+    look();
+    assert.deepEqual(taken, ["a", "b", "c", "2 missing"]);
+  });
+
   it("looks after its reader with one timer, for as long as he does not read", () => {
     const { timers, add, reader, look } = scene();
     reader("later");
